@@ -1,0 +1,32 @@
+"""motionveil: see what people do without seeing who they are.
+
+The names below are imported when first used, so that `import motionveil` costs nothing and the
+capture side never loads torch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from motionveil._version import __version__
+from motionveil.errors import MotionveilError
+
+if TYPE_CHECKING:
+    from motionveil.encoders import load_encoder
+    from motionveil.spec import EncoderSpec, load_spec
+
+__all__ = ["EncoderSpec", "MotionveilError", "__version__", "load_encoder", "load_spec"]
+
+_HOMES = {
+    "EncoderSpec": "motionveil.spec",
+    "load_spec": "motionveil.spec",
+    "load_encoder": "motionveil.encoders",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'motionveil' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

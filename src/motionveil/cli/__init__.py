@@ -1,0 +1,74 @@
+"""The command line: one module a command, imported when the command runs.
+
+A command's module has two functions: `add_arguments(parser)` and `run(arguments) -> int`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from motionveil._version import __version__
+from motionveil.errors import MotionveilError
+
+COMMANDS = {
+    "quickstart": "train and validate BDQ on built-in data, write a report",
+    "encode": "veil a video",
+    "index": "turn a data set into a manifest",
+    "check": "find unreadable, short or missing clips of a manifest",
+    "train": "train an encoder against its adversary",
+    "validate": "score a frozen encoder with fresh networks",
+    "report": "draw figures and HTML out of stored results",
+}
+"""Every command and its line of help; the module is `motionveil.cli.<command>`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status: 0, 1 on failure, 2 on wrong usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    name = next((word for word in words if not word.startswith("-")), None)
+    parser = _parser(only=name if name in COMMANDS else None)
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(arguments.run(arguments))
+    except MotionveilError as error:
+        print(f"motionveil: error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == "motionveil":
+            raise
+        print(
+            f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
+            " pip install 'motionveil[train]'",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print("motionveil: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser(only: str | None) -> argparse.ArgumentParser:
+    """Build the parser; only the chosen command's module is imported."""
+    parser = argparse.ArgumentParser(
+        prog="motionveil", description="See what people do without seeing who they are."
+    )
+    parser.add_argument("--version", action="version", version=f"motionveil {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, line in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=line,
+            description=line[0].upper() + line[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == only:
+            module = import_module(f"motionveil.cli.{name}")
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser

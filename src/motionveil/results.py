@@ -1,0 +1,225 @@
+"""What an experiment leaves behind: enough to draw every figure without running anything again.
+
+A `Result` is JSON on disk. It holds the recipe, seeds, the data set's hash, versions, curves and
+per-clip predictions. Needs numpy and pydantic only, so that a report needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motionveil.errors import MotionveilError
+from motionveil.files import write_text_atomically
+from motionveil.spec import EncoderSpec
+
+
+def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a proportion (Wilson, JASA 22, 1927).
+
+    Args:
+        accuracy: Observed proportion in [0, 1]; need not be a multiple of 1 / n.
+        n: Number of independent trials, at least 1.
+
+    Raises:
+        ValueError: `n` is below 1 or `accuracy` is outside [0, 1].
+
+    Example:
+        >>> low, high = wilson_interval(79 / 94, 94)
+        >>> round(low, 3), round(high, 3)
+        (0.753, 0.901)
+    """
+    if n < 1 or not 0 <= accuracy <= 1:
+        raise ValueError(f"no interval for accuracy {accuracy} of {n} trials")
+    z = 1.959963984540054  # the 97.5th percentile of the normal distribution
+    centre = accuracy + z * z / (2 * n)
+    spread = z * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Accuracy(_Stored):
+    """An accuracy with what is needed to judge it.
+
+    Attributes:
+        accuracy: Share of right answers in [0, 1].
+        n: Number of clips. For `frame` accuracy too: the frames of one clip are no independent
+            trials, so the interval counts clips.
+        interval: Wilson's 95 % interval for `n` trials.
+        balanced: Mean over the classes of the accuracy within the class.
+        floor: Share of the commonest class on the same clips: what guessing it scores.
+    """
+
+    accuracy: float
+    n: int
+    interval: tuple[float, float]
+    balanced: float
+    floor: float
+
+    @classmethod
+    def of(cls, scores: Sequence[float], labels: Sequence[int]) -> Accuracy:
+        """Score clips.
+
+        Args:
+            scores: For each clip the share of right answers in [0, 1]: 0 or 1 for a clip's
+                accuracy, the mean over its frames for `frame` accuracy.
+            labels: The clips' true classes.
+
+        Raises:
+            ValueError: There are no clips, or the lengths differ.
+        """
+        score = np.asarray(scores, np.float64)
+        label = np.asarray(labels)
+        if score.size == 0 or score.shape != label.shape:
+            raise ValueError(f"{score.size} scores for {label.size} labels")
+        classes, counts = np.unique(label, return_counts=True)
+        accuracy = float(score.mean())
+        return cls(
+            accuracy=accuracy,
+            n=int(score.size),
+            interval=wilson_interval(min(1.0, max(0.0, accuracy)), int(score.size)),
+            balanced=float(np.mean([score[label == c].mean() for c in classes])),
+            floor=float(counts.max() / score.size),
+        )
+
+
+class PrivacyScore(_Stored):
+    """Both readings of a privacy network's answers over the same clips.
+
+    Attributes:
+        frame: Mean over all frames of all clips (what the published figures are).
+        clip: Softmax averaged over the clip's frames, then the argmax (what the paper says).
+    """
+
+    frame: Accuracy
+    clip: Accuracy
+
+
+class Privacy(PrivacyScore):
+    """The privacy accuracy reported: the higher of the two BatchNorm modes; both are stored.
+
+    Attributes:
+        label: The privacy label's name, such as `"identity"`.
+        batchnorm: The mode reported: `"eval"` or `"reestimated"`.
+        modes: The scores in each mode.
+    """
+
+    label: str
+    batchnorm: str
+    modes: dict[str, PrivacyScore]
+
+
+class ClipPrediction(_Stored):
+    """The answers for one validation clip.
+
+    Attributes:
+        clip: `path#start-end` as in the manifest.
+        action, privacy: True classes, as indices into the data set's label names.
+        action_probabilities: The action network's softmax.
+        privacy_probabilities: The privacy network's softmax, averaged over the clip's frames.
+        privacy_frames: Share of the frames on which the privacy network was right.
+    """
+
+    clip: str
+    action: int
+    privacy: int
+    action_probabilities: list[float]
+    privacy_probabilities: list[float]
+    privacy_frames: float
+
+
+class Row(_Stored):
+    """One encoder, validated with fresh networks.
+
+    Attributes:
+        method: `"raw"`, `"bdq-untrained"` or `"bdq"`.
+        alpha: Adversarial weight that the encoder was trained with; None where none was.
+        seed: Seed of the encoder's training and of the validation.
+        split: Name of the split or fold.
+        action: Clip-1 crop-1 accuracy of a fresh action network.
+        privacy: Accuracy of a fresh privacy network.
+        encoder: The encoder's numbers.
+        predictions: Per-clip answers behind the accuracies.
+        curves: A dictionary an epoch from the encoder's training; empty where there was none.
+        seconds: Wall time of training and validation together.
+    """
+
+    method: str
+    alpha: float | None
+    seed: int
+    split: str = "split"
+    action: Accuracy
+    privacy: Privacy
+    encoder: EncoderSpec
+    predictions: list[ClipPrediction]
+    curves: list[dict[str, float]] = Field(default_factory=list)
+    seconds: float
+
+
+class Dataset(_Stored):
+    """The data set that a result was measured on."""
+
+    name: str
+    hash: str
+    actions: list[str]
+    privacy_label: str
+    privacy_names: list[str]
+    train_clips: int
+    validation_clips: int
+
+
+class Result(_Stored):
+    """Everything an experiment leaves behind; `results.json` on disk.
+
+    Attributes:
+        kind: The experiment, such as `"quickstart"`.
+        command: The command line that made it.
+        dataset: What it was measured on.
+        recipe: The resolved recipe.
+        seed: The seed given on the command line.
+        environment: Versions, processor, device.
+        rows: One for each encoder validated.
+        media: Names of pictures and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
+        seconds: Wall time of the whole.
+    """
+
+    kind: str
+    command: str
+    dataset: Dataset
+    recipe: dict[str, Any]
+    seed: int
+    environment: dict[str, str]
+    rows: list[Row]
+    media: dict[str, str] = Field(default_factory=dict)
+    seconds: float
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the result as JSON, whole or not at all, and return the path."""
+        return write_text_atomically(path, self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Result:
+        """Read and check a `results.json`, or the one in a folder.
+
+        Raises:
+            MotionveilError: The file is missing or is no result; names the file and the fault.
+        """
+        file = Path(path)
+        if file.is_dir():
+            file = file / "results.json"
+        try:
+            return cls.model_validate_json(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise MotionveilError(f"{file}: cannot read results: {error.strerror}") from error
+        except (ValidationError, UnicodeDecodeError) as error:
+            raise MotionveilError(f"{file}: not a results file: {error}") from error

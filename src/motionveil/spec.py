@@ -1,0 +1,205 @@
+"""The encoder as data: the numbers of a trained encoder, where they came from, and their file.
+
+This module is what runs behind a camera shares with what trains on a GPU, so it needs numpy and
+pydantic only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from motionveil.errors import MotionveilError
+from motionveil.files import write_text_atomically
+
+LEVELS = 15
+"""Largest value of a veiled clip, and the number of boundaries: 2^4 - 1 (paper, section 3.1)."""
+
+KERNEL_SIZE = 5
+"""Width of the Gaussian window in pixels (paper, section 3.1)."""
+
+RangeMode = Literal["fixed", "clip", "batch"]
+
+
+def untrained_boundaries() -> tuple[float, ...]:
+    """Return the boundaries before training: 0.5, 1.5, ..., 14.5 (paper, section 3.1)."""
+    return tuple(n + 0.5 for n in range(LEVELS))
+
+
+class EncoderSpec(BaseModel):
+    """The numbers of one encoder and their provenance; what `encoder.json` holds.
+
+    Attributes:
+        method: `"bdq"`, or `"raw"` for the identity (then all numbers are absent).
+        sigma: Standard deviation of the 5 x 5 Gaussian blur in pixels, > 0.
+        boundaries: The 15 boundaries b_n of the quantiser, ascending, within [0, 15].
+        hardness: H, the steepness of the soft quantiser, > 0; the paper uses 5.
+        range_mode: How differences are brought to [0, 15]: `"fixed"` (causal, the only one that
+            can stream), `"clip"` or `"batch"`.
+        range: r of the fixed mode: a difference d in [-r, r], of intensities in [0, 1], becomes
+            (d + r) / 2r * 15.
+        provenance: Where the numbers came from (data, recipe, seed, version); free-form.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    method: Literal["bdq", "raw"] = "bdq"
+    sigma: float | None = Field(default=None, gt=0)
+    boundaries: tuple[float, ...] | None = None
+    hardness: float | None = Field(default=None, gt=0)
+    range_mode: RangeMode | None = None
+    range: float | None = Field(default=None, gt=0, le=1)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("boundaries")
+    @classmethod
+    def _check_boundaries(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if value is None:
+            return value
+        if len(value) != LEVELS:
+            raise ValueError(f"{len(value)} boundaries, there must be {LEVELS}")
+        if list(value) != sorted(value):
+            raise ValueError("the boundaries must ascend")
+        if value[0] < 0 or value[-1] > LEVELS:
+            raise ValueError(f"the boundaries must lie in [0, {LEVELS}]")
+        return value
+
+    @model_validator(mode="after")
+    def _check_method(self) -> EncoderSpec:
+        numbers = ("sigma", "boundaries", "hardness", "range_mode")
+        missing = [name for name in numbers if getattr(self, name) is None]
+        if self.method == "bdq" and missing:
+            raise ValueError(f"method 'bdq' needs {', '.join(missing)}")
+        if self.method == "raw" and len(missing) < len(numbers):
+            raise ValueError("method 'raw' has no sigma, boundaries, hardness or range_mode")
+        if (self.range is None) == (self.range_mode == "fixed"):
+            raise ValueError(
+                "range_mode 'fixed' needs a range, the other modes have none"
+                f" (range_mode {self.range_mode!r}, range {self.range})"
+            )
+        return self
+
+    @classmethod
+    def untrained(cls, *, range: float, **provenance: Any) -> EncoderSpec:
+        """Return BDQ as it stands before training: sigma 1, boundaries 0.5 ... 14.5, H = 5.
+
+        It protects nothing: its quantiser is almost the identity.
+        """
+        return cls(
+            method="bdq",
+            sigma=1.0,
+            boundaries=untrained_boundaries(),
+            hardness=5.0,
+            range_mode="fixed",
+            range=range,
+            provenance=dict(provenance),
+        )
+
+    def gaussian(self) -> NDArray[np.float64]:
+        """Return the 5 weights of the separable Gaussian, normalised to sum 1."""
+        assert self.sigma is not None, "a raw encoder has no blur"
+        offsets = np.arange(KERNEL_SIZE) - KERNEL_SIZE // 2
+        weights = np.exp(-(offsets**2) / (2 * self.sigma**2))
+        return weights / weights.sum()
+
+    def veil_difference(
+        self, difference: NDArray[Any], *, hard: bool = False
+    ) -> NDArray[np.float64]:
+        """Map blurred differences to veiled values: fixed-range normalisation, then quantisation.
+
+        Args:
+            difference: Blurred differences of intensities in [0, 1], any shape.
+            hard: Count the boundaries below instead of summing sigmoids.
+
+        Returns:
+            Values in [0, 15], float64, of the same shape.
+
+        Raises:
+            MotionveilError: The range depends on the data (`clip`, `batch`), so no such map exists.
+        """
+        if self.range is None or self.boundaries is None or self.hardness is None:
+            raise MotionveilError(
+                f"an encoder with range_mode {self.range_mode!r} cannot work frame by frame:"
+                " its output depends on frames still to come; only 'fixed' can stream"
+            )
+        position = (np.asarray(difference, np.float64) + self.range) / (2 * self.range) * LEVELS
+        position = np.clip(position, 0, LEVELS)
+        levels = np.zeros_like(position)
+        for boundary in self.boundaries:
+            if hard:
+                levels += position > boundary
+            else:
+                levels += 1 / (1 + np.exp(-self.hardness * (position - boundary)))
+        return levels
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the spec as JSON, whole or not at all, and return the path."""
+        return write_text_atomically(path, self.model_dump_json(indent=2) + "\n")
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> EncoderSpec:
+        """Read and check an `encoder.json`.
+
+        Raises:
+            MotionveilError: The file is missing, is not JSON, or a field is wrong; the message
+                names the file, the field and the fault.
+        """
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
+            raise MotionveilError(f"{path}: cannot read the encoder: {reason}") from error
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            faults = "; ".join(_fault(item) for item in error.errors())
+            raise MotionveilError(f"{path}: {faults}") from error
+
+
+def _fault(item: Any) -> str:
+    field = ".".join(str(part) for part in item["loc"])
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "missing" or not field:
+        return f"{field}: {message}" if field else message
+    return f"{field}: {message} (found {json.dumps(item['input'], default=str)[:80]})"
+
+
+def shipped_names() -> list[str]:
+    """Return the names of the encoders that come with the package."""
+    folder = resources.files("motionveil") / "specs"
+    return sorted(f.name.removesuffix(".json") for f in folder.iterdir() if f.name[-5:] == ".json")
+
+
+def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
+    """Load an encoder's numbers by name or from a file; needs no torch.
+
+    Args:
+        encoder: A shipped name (`"bdq"`, `"raw"`), an `encoder.json`, or a folder that holds one
+            (a training run).
+
+    Raises:
+        MotionveilError: There is no such name or file, or the file is at fault.
+
+    Example:
+        >>> load_spec("bdq").hardness
+        5.0
+    """
+    path = Path(encoder)
+    if path.is_dir():
+        return EncoderSpec.read(path / "encoder.json")
+    if path.exists() or path.suffix == ".json":
+        return EncoderSpec.read(path)
+    names = shipped_names()
+    if str(encoder) in names:
+        with resources.as_file(resources.files("motionveil") / "specs" / f"{encoder}.json") as file:
+            return EncoderSpec.read(file)
+    raise MotionveilError(
+        f"{encoder}: no such encoder; give a file, a run folder or one of {', '.join(names)}"
+    )
