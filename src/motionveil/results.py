@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
-from motionveil.spec import EncoderSpec
+from motionveil.spec import EncoderSpec, describe
 
 
 def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
@@ -45,7 +45,8 @@ def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    # JSON has no NaN: it would be written as null and could not be read again.
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Accuracy(_Stored):
@@ -221,5 +222,7 @@ class Result(_Stored):
             return cls.model_validate_json(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise MotionveilError(f"{file}: cannot read results: {error.strerror}") from error
-        except (ValidationError, UnicodeDecodeError) as error:
-            raise MotionveilError(f"{file}: not a results file: {error}") from error
+        except UnicodeDecodeError as error:
+            raise MotionveilError(f"{file}: not a results file: it is not text") from error
+        except ValidationError as error:
+            raise MotionveilError(f"{file}: not a results file: {describe(error)}") from error

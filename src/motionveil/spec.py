@@ -159,8 +159,14 @@ class EncoderSpec(BaseModel):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            faults = "; ".join(_fault(item) for item in error.errors())
-            raise MotionveilError(f"{path}: {faults}") from error
+            raise MotionveilError(f"{path}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """Say on one line which fields are wrong, how, and what was found; the first five."""
+    items = error.errors()
+    more = f"; and {len(items) - 5} more" if len(items) > 5 else ""
+    return "; ".join(_fault(item) for item in items[:5]) + more
 
 
 def _fault(item: Any) -> str:

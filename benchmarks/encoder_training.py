@@ -1,0 +1,219 @@
+"""How fast BDQ trains: forward and backward of one batch, and what is kept in between.
+
+Compares, for clips of 4 x 3 x 16 x 224 x 224 on one thread of the CPU:
+
+- `released`: the formulation of the authors' code with a learnable sigma, written here from its
+  description: a depthwise 5 x 5 convolution a frame, the difference by `roll`, minimum-maximum
+  normalisation over the whole batch, 15 sigmoids summed, scaled back to the data's range;
+- `plain`: `motionveil.encoders.functional`, what runs on every device;
+- `fused`: `motionveil.encoders.BDQ` on the CPU.
+
+Time is processor time, the median of interleaved runs. "Saved" is what autograd keeps between
+forward and backward: distinct storages, without the parameters, the clip included. "Peak" is the
+growth of the resident memory in a process of its own, the clip not included (Linux only).
+
+    python benchmarks/encoder_training.py [--runs 7] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
+
+from motionveil.encoders import BDQ, functional
+from motionveil.files import write_text_atomically
+from motionveil.spec import EncoderSpec, untrained_boundaries
+
+SHAPE = (4, 3, 16, 224, 224)
+MIB = 1 << 20
+
+# By default glibc returns every large block to the system and faults it in again, page by page.
+# That alone makes the released formulation look far slower than it is.
+FAIR_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+
+
+class Released(nn.Module):
+    """The formulation of the authors' code, with a learnable sigma."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sigma = nn.Parameter(torch.tensor(1.0))
+        self.boundaries = nn.Parameter(torch.tensor(untrained_boundaries()))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Veil clips `(B, 3, T, H, W)`, giving T - 1 frames in the range of the differences."""
+        B, C, T, H, W = clip.shape
+        offsets = torch.arange(5) - 2.0
+        squares = offsets[:, None] ** 2 + offsets[None, :] ** 2
+        kernel = torch.exp(-squares / (2 * self.sigma**2))
+        kernel = (kernel / kernel.sum()).expand(C, 1, 5, 5)
+        frames = clip.transpose(1, 2).reshape(B * T, C, H, W)
+        blurred = conv2d(frames, kernel, padding=2, groups=C).reshape(B, T, C, H, W)
+        difference = (blurred - torch.roll(blurred, 1, dims=1))[:, 1:]
+        low, high = difference.min(), difference.max()
+        x = (difference - low) / (high - low) * 15
+        levels = sum(torch.sigmoid(5.0 * (x - boundary)) for boundary in self.boundaries)
+        veiled = levels / 15 * (high - low) + low
+        return veiled.transpose(1, 2)
+
+
+class Plain(BDQ):
+    """BDQ without the fused kernel."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Veil clips with torch operations only."""
+        return functional.veil(
+            clip,
+            self.sigma,
+            self.boundaries,
+            hardness=self.hardness,
+            mode=self.range_mode,
+            range=self.range,
+        )
+
+
+METHODS: dict[str, Callable[[], nn.Module]] = {
+    "released": Released,
+    "plain": lambda: Plain(EncoderSpec.untrained(range=0.25)),
+    "fused": lambda: BDQ(EncoderSpec.untrained(range=0.25)),
+}
+
+
+def make_clip(shape: tuple[int, ...] = SHAPE) -> Tensor:
+    """Return smooth pictures that drift, with a little sensor noise."""
+    torch.manual_seed(0)
+    B, _, T, H, W = shape
+    y, x = torch.meshgrid(torch.arange(H) / 9, torch.arange(W) / 13, indexing="ij")
+    t = torch.arange(T)[:, None, None] / 2
+    picture = 0.5 + 0.2 * torch.sin(x + t) + 0.2 * torch.cos(y - t)  # (T, H, W)
+    clip = picture.expand(B, 3, T, H, W) + 0.01 * torch.randn(shape)
+    return clip.clamp(0, 1)
+
+
+def step(encoder: nn.Module, clip: Tensor, upstream: Tensor) -> float:
+    """Run forward and backward once and return the processor time in seconds."""
+    encoder.zero_grad()
+    start = time.process_time()
+    encoder(clip).backward(upstream)
+    return time.process_time() - start
+
+
+def saved_bytes(encoder: nn.Module, clip: Tensor) -> int:
+    """Return the bytes that autograd keeps for the backward pass, each storage counted once."""
+    own = {parameter.untyped_storage().data_ptr() for parameter in encoder.parameters()}
+    storages: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            storages[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        veiled = encoder(clip)
+    del veiled
+    return sum(storages.values())
+
+
+def own_peak_bytes(name: str) -> int:
+    """Return by how much forward and backward raise this process's peak of resident memory."""
+    encoder, clip = METHODS[name](), make_clip()
+    small = make_clip((1, 3, 2, 8, 8))
+    step(encoder, small, torch.ones_like(encoder(small)))  # loads code and compiled kernels
+    B, C, T, H, W = SHAPE
+    upstream = torch.ones(1).expand(B, C, T - 1, H, W)
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    before = _status_kib("VmRSS")
+    step(encoder, clip, upstream)
+    return (_status_kib("VmHWM") - before) * 1024
+
+
+def _status_kib(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
+
+def peak_mib(name: str) -> float | None:
+    """Measure the peak of one method in a fresh process; None where the system cannot tell."""
+    if sys.platform != "linux":
+        return None
+    command = [sys.executable, __file__, "--peak-of", name]
+    # With malloc's own thresholds, so that what is freed leaves the resident memory at once.
+    plain = {key: value for key, value in os.environ.items() if key not in FAIR_MALLOC}
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=plain)
+    return int(run.stdout) / MIB if run.returncode == 0 else None
+
+
+def measure(runs: int) -> list[dict[str, Any]]:
+    clip = make_clip()
+    encoders = {name: make() for name, make in METHODS.items()}
+    with torch.no_grad():
+        upstreams = {name: torch.randn_like(encoder(clip)) for name, encoder in encoders.items()}
+    times: dict[str, list[float]] = {name: [] for name in encoders}
+    for run in range(runs + 1):
+        for name, encoder in encoders.items():
+            seconds = step(encoder, clip, upstreams[name])
+            if run > 0:  # the first one warms up
+                times[name].append(seconds)
+    rows: list[dict[str, Any]] = [
+        {
+            "method": name,
+            "seconds": statistics.median(times[name]),
+            "saved_mib": saved_bytes(encoder, clip) / MIB,
+            "peak_mib": peak_mib(name),
+        }
+        for name, encoder in encoders.items()
+    ]
+    released = rows[0]
+    for row in rows:
+        row["times_as_fast"] = released["seconds"] / row["seconds"]
+        row["share_of_saved"] = row["saved_mib"] / released["saved_mib"]
+    return rows
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    print(f"{'x'.join(map(str, SHAPE))}, forward + backward, 1 thread, torch {torch.__version__}")
+    heads = ("ms", "times as fast", "saved MiB", "of released", "peak MiB")
+    print(f"{'method':<10}" + "".join(f"{head:>15}" for head in heads))
+    for row in rows:
+        peak = "-" if row["peak_mib"] is None else f"{row['peak_mib']:.0f}"
+        print(
+            f"{row['method']:<10}{row['seconds'] * 1e3:>15.0f}{row['times_as_fast']:>15.1f}"
+            f"{row['saved_mib']:>15.1f}{row['share_of_saved']:>15.3f}{peak:>15}"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure how fast BDQ trains on the CPU.")
+    parser.add_argument("--runs", type=int, default=7, help="timed runs of each method")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
+    parser.add_argument("--peak-of", choices=METHODS, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.peak_of:
+        print(own_peak_bytes(arguments.peak_of))
+        return
+    if any(os.environ.get(name) != value for name, value in FAIR_MALLOC.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **FAIR_MALLOC})
+    rows = measure(arguments.runs)
+    print_table(rows)
+    if arguments.json:
+        record = {"shape": SHAPE, "threads": 1, "torch": torch.__version__, "rows": rows}
+        write_text_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
+        print(f"wrote {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()

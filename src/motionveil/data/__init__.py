@@ -1,0 +1,1 @@
+"""A data set is a manifest: clips, labels and splits; loaders, sampling and the clip cache."""

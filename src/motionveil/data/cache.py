@@ -1,0 +1,250 @@
+"""The clip cache: every clip decoded once and stored small, so that an epoch decodes nothing.
+
+A clip's frames, all of them, lie in a `.npy` file of their own and are mapped into memory, so
+only what is used is read. The file's name holds the size and the time of change of the source
+video: a changed source has no file, and is decoded again. Files are written under a temporary
+name and renamed when whole, so one that was half-written is never taken for a clip.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from motionveil.data.manifest import Clip, Manifest
+from motionveil.data.progress import track
+from motionveil.errors import MotionveilError
+from motionveil.files import atomic_path
+from motionveil.video import read_frames
+
+Fit = Literal["short-side", "letterbox", "squeeze"]
+"""How a frame is brought to the stored size: `"short-side"`: its short side becomes `size`, the
+aspect is kept; `"letterbox"`: its long side does, and black bars make it square; `"squeeze"`: it
+becomes a square of `size`, the aspect changes. Black bars never change, so they have no
+difference, but their shape tells the aspect of the source."""
+
+FORMAT = 1
+"""Part of the folder's name; raised whenever the same source would be stored differently."""
+
+Frames = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ClipCache:
+    """The decoded clips of a manifest; made by `build`.
+
+    Attributes:
+        manifest: The data set.
+        folder: Where the clips lie: a folder for each manifest, size and fit.
+        size: Stored size in pixels.
+        fit: How frames were brought to that size.
+    """
+
+    manifest: Manifest
+    folder: Path
+    size: int
+    fit: Fit
+    _frames: dict[str, Frames]
+
+    @classmethod
+    def build(
+        cls,
+        manifest: Manifest,
+        *,
+        size: int,
+        fit: Fit = "squeeze",
+        folder: str | os.PathLike[str] | None = None,
+        workers: int | None = None,
+    ) -> ClipCache:
+        """Decode what is not cached yet, and open the cache.
+
+        Args:
+            manifest: The data set.
+            size: Stored size in pixels, see `Fit`.
+            fit: How frames are brought to that size.
+            folder: Folder of all caches; by default `.cache` beside the manifest's file.
+            workers: Videos decoded at once; by default one for each processor.
+
+        Raises:
+            MotionveilError: A clip cannot be read, has no frames, or the cache cannot be written;
+                the message names the video.
+        """
+        if size < 1 or fit not in get_args(Fit):
+            raise MotionveilError(
+                f"cache of size {size!r}, fit {fit!r}: size must be 1 or more,"
+                f" fit one of {', '.join(get_args(Fit))}"
+            )
+        name = f"{manifest.hash[:16]}-{size}-{fit}-{FORMAT}"
+        home = _caches_of(manifest, folder) / name
+        files = _files(manifest, home)
+        frames = {key: stored for key, file in files.items() if (stored := _open(file)) is not None}
+        missing = [clip for clip in manifest.clips if clip.key not in frames]
+        if missing:
+            _decode_all(manifest, missing, files, size, fit, workers or os.cpu_count() or 1)
+        for clip in missing:
+            stored = _open(files[clip.key])
+            if stored is None:
+                raise MotionveilError(f"{files[clip.key]}: was written but cannot be read back")
+            frames[clip.key] = stored
+        return cls(manifest, home, size, fit, frames)
+
+    def frames(self, clip: Clip) -> Frames:
+        """Return a clip's stored frames: uint8 (T, H, W, 3), RGB, mapped from disk, read-only.
+
+        T is less than the manifest says where the video ends before the clip does.
+        """
+        return self._frames[clip.key]
+
+    @property
+    def bytes_on_disk(self) -> int:
+        """What the cache takes on disk."""
+        return sum(file.stat().st_size for file in self.folder.iterdir())
+
+
+def fit_frame(image: Frames, size: int, fit: Fit) -> Frames:
+    """Bring a frame to the stored size, bilinear with anti-aliasing.
+
+    Args:
+        image: uint8 (H, W, 3).
+        size: Stored size in pixels.
+        fit: See `Fit`.
+
+    Returns:
+        uint8 (H', W', 3): a square of `size`, or with `"short-side"` its short side is `size`.
+    """
+    height, width = image.shape[:2]
+    if fit == "squeeze":
+        return _resize(image, size, size)
+    reference = min(height, width) if fit == "short-side" else max(height, width)
+    scale = size / reference
+    resized = _resize(image, max(1, round(height * scale)), max(1, round(width * scale)))
+    if fit == "short-side":
+        return resized
+    boxed = np.zeros((size, size, 3), np.uint8)
+    top, left = (size - resized.shape[0]) // 2, (size - resized.shape[1]) // 2
+    boxed[top : top + resized.shape[0], left : left + resized.shape[1]] = resized
+    return boxed
+
+
+def _resize(image: Frames, height: int, width: int) -> Frames:
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    resized = functional.interpolate(pixels, (height, width), mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0).numpy()
+
+
+def _caches_of(manifest: Manifest, folder: str | os.PathLike[str] | None) -> Path:
+    if folder is not None:
+        return Path(folder)
+    if manifest.file is None:
+        raise MotionveilError(
+            f"{manifest.name}: a manifest that was not read from a file has no folder of its own;"
+            " say where the cache goes"
+        )
+    return manifest.file.parent / ".cache"
+
+
+def _files(manifest: Manifest, home: Path) -> dict[str, Path]:
+    """Return the file that each clip has in the cache, whether it is there or not."""
+    paths = {clip.path for clip in manifest.clips}
+    stamps = {path: _stamp(manifest.root / path) for path in paths}
+    return {
+        clip.key: home / f"{position:05d}-{stamps[clip.path]}.npy"
+        for position, clip in enumerate(manifest.clips)
+    }
+
+
+def _stamp(source: Path) -> str:
+    """Return the size and time of change of a video or of a folder of frames."""
+    try:
+        files = sorted(source.iterdir()) if source.is_dir() else [source]
+        stats = [file.stat() for file in files]
+    except OSError as error:
+        raise MotionveilError(f"{source}: cannot read the video: {error.strerror}") from error
+    latest = max((stat.st_mtime_ns for stat in stats), default=0)
+    return f"{sum(stat.st_size for stat in stats):x}-{latest:x}"
+
+
+def _open(file: Path) -> Frames | None:
+    """Map a cached clip; None where there is none or the file is damaged."""
+    try:
+        frames = np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+    except (OSError, ValueError, EOFError):
+        return None
+    return frames if frames.dtype == np.uint8 and frames.ndim == 4 and len(frames) else None
+
+
+def _decode_all(
+    manifest: Manifest,
+    clips: Sequence[Clip],
+    files: dict[str, Path],
+    size: int,
+    fit: Fit,
+    workers: int,
+) -> None:
+    """Decode each video that has missing clips once, several at a time.
+
+    Threads suffice: decoding and resizing run outside Python's lock.
+    """
+    videos: dict[str, list[Clip]] = {}
+    for clip in clips:
+        videos.setdefault(clip.path, []).append(clip)
+
+    def decode(path: str) -> None:
+        for clip, frames in _decode(manifest.root / path, videos[path], size, fit):
+            _store(files[clip.key], frames)
+
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for _ in track(pool.map(decode, videos), "Decoding", len(videos)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decode(
+    video: Path, clips: Sequence[Clip], size: int, fit: Fit
+) -> Iterator[tuple[Clip, list[Frames]]]:
+    """Read a video once and yield each clip with its frames; a clip may end before its range."""
+    stored: dict[str, list[Frames]] = {clip.key: [] for clip in clips}
+    start, end = min(clip.start for clip in clips), max(clip.end for clip in clips)
+    # Reading to a given end would refuse a video that ends before it.
+    for number, frame in enumerate(read_frames(video, start), start):
+        wanting = [clip for clip in clips if clip.start <= number < clip.end]
+        if wanting:
+            small = fit_frame(frame.image, size, fit)
+        for clip in wanting:
+            stored[clip.key].append(small)
+            if number == clip.end - 1:
+                yield clip, stored.pop(clip.key)
+        if number == end - 1:
+            break
+    for clip in clips:
+        if clip.key not in stored:
+            continue
+        if not stored[clip.key]:
+            raise MotionveilError(
+                f"{video}: ends before frame {clip.start}, the clip is frames"
+                f" {clip.start} to {clip.end}"
+            )
+        yield clip, stored[clip.key]
+
+
+def _store(file: Path, frames: Sequence[Frames]) -> None:
+    """Write a clip, and remove what was cached of an earlier state of its video."""
+    with atomic_path(file) as part, part.open("wb") as output:
+        np.save(output, np.stack(frames), allow_pickle=False)
+    position = file.name.partition("-")[0]
+    for stale in file.parent.glob(f"{position}-*.npy"):
+        if stale != file:
+            with suppress(PermissionError):  # Windows: another process has it mapped
+                stale.unlink(missing_ok=True)

@@ -1,0 +1,180 @@
+"""Clips as batches of tensors: drawn, cut and resized from the cache; nothing is decoded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from motionveil.data.cache import ClipCache
+from motionveil.data.manifest import Clip
+from motionveil.data.sampling import (
+    centre_crop,
+    centre_start,
+    frame_indices,
+    random_crop,
+    random_start,
+)
+
+Item = TypeVar("Item")
+
+
+class Batch(NamedTuple):
+    """Some clips and their labels.
+
+    Attributes:
+        clips: float32 (B, 3, T, H, W), RGB, in [0, 1].
+        actions: int64 (B,), the actions' places in the manifest's `actions`.
+        privacy: int64 (B,), the privacy labels' places in the manifest's `names_of(label)`.
+        positions: int64 (B,), the clips' places in the data set.
+    """
+
+    clips: torch.Tensor
+    actions: torch.Tensor
+    privacy: torch.Tensor
+    positions: torch.Tensor
+
+
+class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
+    """Clips of a manifest as the networks see them; a map-style data set of torch.
+
+    An item is (clip float32 (3, T, size, size) in [0, 1], action, privacy, position). In
+    training, what is drawn depends on (seed, epoch, position) only: set `epoch` before each, or
+    use `batches`, which is much faster than a DataLoader over items.
+
+    Args:
+        cache: The cache of the manifest.
+        clips: The clips to use, from `cache.manifest.part(...)`.
+        t: Frames a clip; a clip that has fewer holds its last.
+        size: Side in pixels.
+        privacy_label: Name of the privacy label.
+        training: Draw start, scale and position; else take the centre.
+        seed: Seed of what is drawn.
+
+    Attributes:
+        epoch: The epoch whose draws an item shows.
+        actions, privacy: int64 (N,), the labels of all clips.
+
+    Raises:
+        ValueError: There are no clips, or `t` or `size` is below 1.
+        MotionveilError: The manifest has no such privacy label.
+    """
+
+    def __init__(
+        self,
+        cache: ClipCache,
+        clips: Sequence[Clip],
+        *,
+        t: int,
+        size: int,
+        privacy_label: str,
+        training: bool,
+        seed: int = 0,
+    ) -> None:
+        if not clips or t < 1 or size < 1:
+            raise ValueError(f"{len(clips)} clips of {t} frames of {size} pixels: all must be > 0")
+        self.cache, self.clips = cache, tuple(clips)
+        self.t, self.size = t, size
+        self.training, self.seed, self.epoch = training, seed, 0
+        action_names = cache.manifest.actions
+        privacy_names = cache.manifest.names_of(privacy_label)
+        self.actions = torch.tensor([action_names.index(c.action) for c in clips])
+        self.privacy = torch.tensor([privacy_names.index(c.privacy[privacy_label]) for c in clips])
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, int, int, int]:
+        if not -len(self) <= position < len(self):
+            raise IndexError(f"clip {position} of {len(self)}")
+        position %= len(self)
+        batch = self.load([position], seed=self.seed, epoch=self.epoch)
+        return batch.clips[0], int(batch.actions[0]), int(batch.privacy[0]), position
+
+    def load(self, positions: Sequence[int], *, seed: int, epoch: int) -> Batch:
+        """Return some clips as a batch, as drawn for a seed and epoch."""
+        cuts = [self._cut(position, seed, epoch) for position in positions]
+        clips = torch.empty(len(cuts), 3, self.t, self.size, self.size)
+        # Crops of one side are resized together, as uint8, which is what a camera gives. Neither
+        # this nor numpy uses torch's threads, which are the training's.
+        for side in {cut.shape[1] for cut in cuts}:
+            rows = [row for row, cut in enumerate(cuts) if cut.shape[1] == side]
+            stacked = torch.from_numpy(np.concatenate([cuts[row] for row in rows]))
+            resized = functional.interpolate(
+                stacked.permute(0, 3, 1, 2),  # (rows * T, 3, side, side)
+                (self.size, self.size),
+                mode="bilinear",
+                antialias=True,
+            )
+            planar = resized.numpy().reshape(len(rows), self.t, 3, self.size, self.size)
+            for row, clip in zip(rows, planar.swapaxes(1, 2), strict=True):
+                np.divide(clip, np.float32(255), out=clips[row].numpy(), dtype=np.float32)
+        picked = torch.tensor(positions)
+        return Batch(clips, self.actions[picked], self.privacy[picked], picked)
+
+    def _cut(self, position: int, seed: int, epoch: int) -> NDArray[np.uint8]:
+        """Return the frames and the square of one clip: uint8 (T, side, side, 3)."""
+        frames = self.cache.frames(self.clips[position])
+        length, height, width, _ = frames.shape
+        if self.training:
+            rng = np.random.default_rng((seed, epoch, position + 1))
+            start = random_start(length, self.t, rng)
+            crop = random_crop(height, width, rng)
+        else:
+            start = centre_start(length, self.t)
+            crop = centre_crop(height, width)
+        square = frames[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
+        return square[frame_indices(length, start, self.t)]
+
+
+def batches(
+    dataset: ClipDataset,
+    batch_size: int,
+    *,
+    epoch: int = 0,
+    seed: int | None = None,
+    shuffle: bool | None = None,
+) -> Iterator[Batch]:
+    """Yield every clip of a data set once, in batches.
+
+    Order and draws depend on (seed, epoch) only, so a run resumed at an epoch sees what an
+    uninterrupted one would have. The last batch may be shorter. A single clip left over joins
+    the batch before it, since BatchNorm cannot train on one.
+
+    Args:
+        dataset: The clips.
+        batch_size: Clips a batch, at least 1.
+        epoch: Number of the epoch.
+        seed: Seed; the data set's by default.
+        shuffle: Draw the order; by default when the data set is for training.
+
+    Raises:
+        ValueError: `batch_size` is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size}, it must be 1 or more")
+    seed = dataset.seed if seed is None else seed
+    order = np.arange(len(dataset))
+    if dataset.training if shuffle is None else shuffle:
+        np.random.default_rng((seed, epoch, 0)).shuffle(order)
+    ends = list(range(batch_size, len(order), batch_size))
+    if ends and batch_size > 1 and len(order) - ends[-1] == 1:
+        ends.pop()
+    for picked in np.split(order, ends):
+        yield dataset.load(picked.tolist(), seed=seed, epoch=epoch)
+
+
+def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
+    """Yield the items, up to `depth` of them made ahead by a thread while a GPU computes."""
+    with ThreadPoolExecutor(1, thread_name_prefix="prefetch") as pool:
+        waiting = deque(pool.submit(next, items, None) for _ in range(depth))
+        while (item := waiting.popleft().result()) is not None:
+            waiting.append(pool.submit(next, items, None))
+            yield item

@@ -1,0 +1,356 @@
+"""The manifest: a CSV with a row a clip, and a JSON sidecar that says what the data set is.
+
+Needs no torch. The format is described in `docs/data.md`.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from motionveil.errors import MotionveilError
+from motionveil.files import write_text_atomically
+
+FIRST_COLUMNS = ("path", "start", "end", "action")
+LAST_COLUMNS = ("group", "split")
+ROOT_COMMENT = "# root:"
+VALIDATION = "validation"
+
+_FOLD = re.compile(r"fold\d+")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Some consecutive frames of a video, with labels.
+
+    Attributes:
+        path: The video's path relative to the data set's root, with `/` between its parts.
+        start: First frame, counted from 0.
+        end: The frame after the last one.
+        action: The action label's name.
+        privacy: Name of each privacy label, such as `{"person": "anna"}`.
+        group: The recording or session that the clip comes from.
+        split: `"train"`, `"validation"` or `"fold0"`, `"fold1"`, ...
+    """
+
+    path: str
+    start: int
+    end: int
+    action: str
+    privacy: Mapping[str, str]
+    group: str
+    split: str
+
+    @property
+    def key(self) -> str:
+        """The clip's name, `path#start-end`; no other clip of a manifest has the same."""
+        return f"{self.path}#{self.start}-{self.end}"
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A data set: where it lies and what its clips are.
+
+    Attributes:
+        name: The data set's name.
+        root: The folder that the clips' paths are relative to.
+        clips: The clips, in the manifest's order.
+        file: The CSV it was read from; None for one that was made in memory.
+
+    Raises:
+        MotionveilError: A clip is at fault, two clips are the same, the splits are neither
+            train/validation nor folds, or frames are in two splits.
+    """
+
+    name: str
+    root: Path
+    clips: tuple[Clip, ...]
+    file: Path | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        for position, fault in find_faults(self.clips):
+            where = f"{self.name}: clip {position}" if position is not None else self.name
+            raise MotionveilError(f"{where}: {fault}")
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The names of the actions, sorted; a clip's class is its action's place here."""
+        return tuple(sorted({clip.action for clip in self.clips}))
+
+    @property
+    def privacy_labels(self) -> tuple[str, ...]:
+        """The names of the privacy labels, such as `("person",)`."""
+        return tuple(self.clips[0].privacy)
+
+    def names_of(self, label: str) -> tuple[str, ...]:
+        """Return the names that occur under a privacy label, sorted.
+
+        Raises:
+            MotionveilError: There is no such label.
+        """
+        if label not in self.privacy_labels:
+            raise MotionveilError(
+                f"{self.file or self.name}: no privacy label {label!r};"
+                f" it has {', '.join(self.privacy_labels)}"
+            )
+        return tuple(sorted({clip.privacy[label] for clip in self.clips}))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256, in hex, of paths, frame ranges, labels, groups and splits in their order.
+
+        Neither the root nor the name counts: a data set that was moved is the same data set.
+        """
+        rows = [
+            [c.path, c.start, c.end, c.action, sorted(c.privacy.items()), c.group, c.split]
+            for c in self.clips
+        ]
+        return hashlib.sha256(json.dumps(rows, separators=(",", ":")).encode()).hexdigest()
+
+    def splits(self) -> tuple[str, ...]:
+        """Return what `part` takes: `("validation",)`, or the folds."""
+        names = {clip.split for clip in self.clips} - {"train"}
+        return tuple(sorted(names, key=lambda name: (len(name), name)))
+
+    def part(self, split: str | None = None, *, training: bool) -> list[Clip]:
+        """Return one part of a split; the two parts are disjoint and together hold every clip.
+
+        Args:
+            split: The name of the part held out: one of `splits()`. None means `"validation"`.
+            training: Return the clips to train on, not those held out.
+
+        Raises:
+            MotionveilError: There is no such split, or the part is empty.
+        """
+        held_out = VALIDATION if split is None else split
+        if held_out not in self.splits():
+            raise MotionveilError(
+                f"{self.file or self.name}: no split {held_out!r};"
+                f" it has {', '.join(self.splits()) or 'training clips only'}"
+            )
+        clips = [clip for clip in self.clips if (clip.split != held_out) == training]
+        if not clips:
+            raise MotionveilError(
+                f"{self.file or self.name}: no clip is left to train on beside {held_out!r}"
+            )
+        return clips
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write the CSV and its sidecar, the CSV last, and return the CSV's path.
+
+        A root inside the manifest's folder is written relative to it, so that the folder can be
+        moved; any other is written absolute.
+
+        Raises:
+            MotionveilError: The path has no suffix `.csv`, or it cannot be written.
+        """
+        file = Path(path)
+        if file.suffix != ".csv":
+            raise MotionveilError(f"{file}: a manifest is a .csv file")
+        folder = file.resolve().parent
+        root = self.root.resolve()
+        written_root = (
+            root.relative_to(folder) if root.is_relative_to(folder) else root
+        ).as_posix()
+        sidecar = _Sidecar(
+            name=self.name,
+            root=written_root,
+            clips=len(self.clips),
+            actions=list(self.actions),
+            privacy={label: list(self.names_of(label)) for label in self.privacy_labels},
+            splits=sorted({clip.split for clip in self.clips}),
+            hash=self.hash,
+        )
+        write_text_atomically(file.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n")
+        return write_text_atomically(file, self._csv(written_root))
+
+    def _csv(self, root: str) -> str:
+        text = io.StringIO()
+        text.write(f"{ROOT_COMMENT} {root}\n")
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow([*FIRST_COLUMNS, *self.privacy_labels, *LAST_COLUMNS])
+        for c in self.clips:
+            rows.writerow([c.path, c.start, c.end, c.action, *c.privacy.values(), c.group, c.split])
+        return text.getvalue()
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Manifest:
+        """Read and check a manifest.
+
+        Where the sidecar is missing the data set is named after the file.
+
+        Raises:
+            MotionveilError: The file is missing or a row is at fault; names the file, the line,
+                the value and what would be right. Or the sidecar describes another CSV.
+        """
+        file = Path(path)
+        lines = list(io.StringIO(_read_text(file, "the manifest"), newline=None))
+        root = _root(file, lines)
+        clips, line_numbers = _parse(file, lines)
+        for position, fault in find_faults(clips):
+            where = f"{file}:{line_numbers[position]}" if position is not None else f"{file}"
+            raise MotionveilError(f"{where}: {fault}")
+        sidecar = _Sidecar.read(file.with_suffix(".json"))
+        manifest = cls(sidecar.name if sidecar else file.stem, root, clips, file)
+        if sidecar and sidecar.hash != manifest.hash:
+            raise MotionveilError(
+                f"{file}: its hash is {manifest.hash[:12]}, {file.with_suffix('.json').name} has"
+                f" {sidecar.hash[:12]}: the CSV was changed since it was written; run"
+                " `motionveil index` again, or delete the .json if the change is meant"
+            )
+        return manifest
+
+
+class _Sidecar(BaseModel):
+    """What the CSV holds, for people and programs that do not read it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    root: str
+    clips: int
+    actions: list[str]
+    privacy: dict[str, list[str]]
+    splits: list[str]
+    hash: str
+
+    @classmethod
+    def read(cls, file: Path) -> _Sidecar | None:
+        if not file.exists():
+            return None
+        try:
+            return cls.model_validate_json(_read_text(file, "the manifest's sidecar"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field_name = ".".join(str(part) for part in first["loc"])
+            raise MotionveilError(f"{file}: {field_name or 'not JSON'}: {first['msg']}") from error
+
+
+def _read_text(file: Path, what: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise MotionveilError(f"{file}: cannot read {what}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MotionveilError(f"{file}: {what} is not UTF-8 text (byte {error.start})") from error
+
+
+def _root(file: Path, lines: Sequence[str]) -> Path:
+    first = lines[0].strip() if lines else ""
+    value = first.removeprefix(ROOT_COMMENT).strip()
+    if not first.startswith(ROOT_COMMENT) or not value:
+        raise MotionveilError(
+            f"{file}:1: found {first[:60]!r}, a manifest begins with `{ROOT_COMMENT} FOLDER`"
+        )
+    return file.resolve().parent / value
+
+
+def _parse(file: Path, lines: Sequence[str]) -> tuple[tuple[Clip, ...], list[int]]:
+    """Return the clips and the line that each one stands on."""
+    rows = csv.reader(lines[1:])
+    header = next(rows, [])
+    labels = header[len(FIRST_COLUMNS) : -len(LAST_COLUMNS)]
+    if header != [*FIRST_COLUMNS, *labels, *LAST_COLUMNS] or not labels:
+        raise MotionveilError(
+            f"{file}:2: found columns {','.join(header)!r}, they must be"
+            " path,start,end,action, one or more privacy labels, group,split"
+        )
+    if len(set(header)) < len(header) or "" in header:
+        raise MotionveilError(f"{file}:2: {','.join(header)!r}: each column needs its own name")
+    clips, line_numbers = [], []
+    for row in rows:
+        line = rows.line_num + 1
+        if not row:
+            continue
+        if len(row) != len(header):
+            raise MotionveilError(
+                f"{file}:{line}: {len(row)} values, there must be {len(header)}: {','.join(header)}"
+            )
+        values = dict(zip(header, row, strict=True))
+        clips.append(
+            Clip(
+                path=values["path"],
+                start=frame_number(values["start"], "start", f"{file}:{line}"),
+                end=frame_number(values["end"], "end", f"{file}:{line}"),
+                action=values["action"],
+                privacy={label: values[label] for label in labels},
+                group=values["group"],
+                split=values["split"],
+            )
+        )
+        line_numbers.append(line)
+    return tuple(clips), line_numbers
+
+
+def frame_number(text: str, column: str, where: str) -> int:
+    """Read a frame number; `where` is the file and line that an error names."""
+    if not (text.isascii() and text.isdigit()):
+        raise MotionveilError(
+            f"{where}: {column} is {text!r}, it must be a whole number, 0 or more"
+        )
+    return int(text)
+
+
+def find_faults(clips: Sequence[Clip]) -> Iterator[tuple[int | None, str]]:
+    """Yield what is wrong with clips, and the position of the clip (None: all together)."""
+    if not clips:
+        yield None, "no clips"
+        return
+    labels = tuple(clips[0].privacy)
+    seen: dict[str, int] = {}
+    for position, clip in enumerate(clips):
+        for fault in _clip_faults(clip, labels):
+            yield position, fault
+        if clip.key in seen:
+            yield position, f"{clip.key} is there twice"
+        seen[clip.key] = position
+    folds = [bool(_FOLD.fullmatch(clip.split)) for clip in clips]
+    if len(set(folds)) == 2:
+        odd = folds.index(not folds[0])
+        yield odd, f"split {clips[odd].split!r} beside {clips[0].split!r}: use one kind of split"
+    yield from _leaks(clips)
+
+
+def _clip_faults(clip: Clip, labels: tuple[str, ...]) -> Iterator[str]:
+    parts = PurePosixPath(clip.path).parts
+    inside = bool(parts) and parts[0] != "/" and ".." not in parts and "\\" not in clip.path
+    if not inside or not clip.path.isprintable():
+        yield f"path {clip.path!r} must be relative to the root, inside it, with / between parts"
+    if not 0 <= clip.start < clip.end:
+        yield f"frames {clip.start} to {clip.end}: end must be above start, start 0 or more"
+    if not labels or tuple(clip.privacy) != labels:
+        yield f"privacy labels {tuple(clip.privacy)}: every clip needs the same ones, at least one"
+    for label, name in {"action": clip.action, "group": clip.group, **clip.privacy}.items():
+        if not name.strip() or not name.isprintable():
+            yield f"{label} is {name!r}, it must be a name"
+    if clip.split not in ("train", VALIDATION) and not _FOLD.fullmatch(clip.split):
+        yield f"split is {clip.split!r}, it must be train, validation or fold0, fold1, ..."
+
+
+def _leaks(clips: Iterable[Clip]) -> Iterator[tuple[int, str]]:
+    """Find frames that are in two splits: what is validated on must not have been trained on."""
+    reached: dict[str, dict[str, int]] = {}  # path -> split -> the furthest end so far
+    for position, clip in sorted(enumerate(clips), key=lambda item: item[1].start):
+        ends = reached.setdefault(clip.path, {})
+        for split, end in ends.items():
+            if split != clip.split and clip.start < end:
+                yield (
+                    position,
+                    f"frames {clip.start} to {min(end, clip.end)} of {clip.path} are in"
+                    f" split {clip.split!r} and in {split!r}",
+                )
+        ends[clip.split] = max(ends.get(clip.split, 0), clip.end)

@@ -1,0 +1,31 @@
+"""A progress bar for what takes over two seconds, and none where no one would see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+Item = TypeVar("Item")
+
+PATIENCE = 2.0
+"""Seconds before the bar appears."""
+
+
+def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]:
+    """Yield the items; show a bar on stderr after two seconds if that is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from items
+        return
+    began = time.monotonic()
+    with Progress(
+        *Progress.get_default_columns(), MofNCompleteColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task(description, total=total, visible=False)
+        for done, item in enumerate(items, 1):
+            yield item
+            bar.update(task, completed=done, visible=time.monotonic() - began > PATIENCE)

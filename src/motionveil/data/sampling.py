@@ -1,0 +1,74 @@
+"""Which frames and which square of a clip the networks see (paper, section 4.2).
+
+Training: t consecutive frames from a random start, and for each clip one spatial position and
+one scale; all its frames are cut alike. Validation: the centre, in time and in space. There are
+no horizontal flips: the paper has none, and direction can be what the action is.
+
+Pure functions; what is random comes from the generator given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCALES = (1.0, 2**-0.25, 2**-0.75, 0.5)
+"""Side of the training crop as a share of the frame's short side (paper, section 4.2)."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square region of a frame, in pixels."""
+
+    top: int
+    left: int
+    side: int
+
+
+def random_start(length: int, t: int, rng: np.random.Generator) -> int:
+    """Draw the first of t consecutive frames; 0 where the clip has t frames or fewer.
+
+    Args:
+        length: Frames in the clip, at least 1.
+        t: Frames wanted, at least 1.
+        rng: Source of the draw; every start is equally likely.
+    """
+    return int(rng.integers(max(1, length - t + 1)))
+
+
+def centre_start(length: int, t: int) -> int:
+    """Return the first of the t frames in the middle of a clip; 0 where it has t or fewer.
+
+    The paper samples "without any random shift" and does not say from where; a clip is cut so
+    that the action fills it, so its middle shows most of the action.
+    """
+    return max(0, (length - t) // 2)
+
+
+def frame_indices(length: int, start: int, t: int) -> NDArray[np.int64]:
+    """Return t consecutive frames from a start on; past the end, the last frame again.
+
+    Holding the last frame adds no motion; wrapping around to the first would make a jump that
+    never happened.
+
+    Returns:
+        (t,) indices in [0, length - 1].
+    """
+    return np.minimum(np.arange(start, start + t), length - 1)
+
+
+def random_crop(height: int, width: int, rng: np.random.Generator) -> Crop:
+    """Draw a scale of `SCALES` and then a position, every one inside the frame equally likely."""
+    scale = SCALES[int(rng.integers(len(SCALES)))]
+    side = max(1, round(scale * min(height, width)))
+    top = int(rng.integers(height - side + 1))
+    left = int(rng.integers(width - side + 1))
+    return Crop(top, left, side)
+
+
+def centre_crop(height: int, width: int) -> Crop:
+    """Return the largest square in the middle of the frame (scale 1)."""
+    side = min(height, width)
+    return Crop((height - side) // 2, (width - side) // 2, side)

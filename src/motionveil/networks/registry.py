@@ -1,0 +1,120 @@
+"""Networks by name. Adding a network takes one decorated function:
+
+@register_action_network
+def my_network(classes: int, weights: Weights = None) -> nn.Module: ...
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from torch import nn
+
+from motionveil.errors import MotionveilError
+
+Weights = str | Path | None
+"""None for fresh weights, a `.safetensors` file, or the word `pretrained`."""
+
+
+class Builder(Protocol):
+    """A function that builds a network; its name is the network's name."""
+
+    __name__: str
+
+    def __call__(self, classes: int, weights: Weights = None) -> nn.Module:
+        """Return a network with `classes` outputs."""
+
+
+B = TypeVar("B", bound=Builder)
+
+
+class Registry:
+    """Networks of one kind, by the name of the function that builds them."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._builders: dict[str, Builder] = {}
+
+    def register(self, builder: B) -> B:
+        """Add a builder under its own name; for use as a decorator.
+
+        Raises:
+            ValueError: The name is taken.
+        """
+        name = builder.__name__
+        if name in self._builders:
+            raise ValueError(f"there is a {self._kind} network {name!r} already")
+        self._builders[name] = builder
+        return builder
+
+    def names(self) -> list[str]:
+        """Return the names in alphabetical order."""
+        return sorted(self._builders)
+
+    def create(self, name: str, classes: int, weights: Weights) -> nn.Module:
+        """Build the network called `name`."""
+        if name not in self._builders:
+            raise MotionveilError(self._unknown(name))
+        if classes < 2:
+            raise MotionveilError(f"{name}: {classes} classes; telling apart needs at least 2")
+        return self._builders[name](classes, weights)
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._builders, n=1, cutoff=0.4)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"no {self._kind} network {name!r}; there are {', '.join(self.names())}{hint}"
+
+
+_ACTION = Registry("action")
+_PRIVACY = Registry("privacy")
+
+register_action_network = _ACTION.register
+register_privacy_network = _PRIVACY.register
+action_networks = _ACTION.names
+privacy_networks = _PRIVACY.names
+
+
+def create_action_network(name: str, classes: int, *, weights: Weights = None) -> nn.Module:
+    """Build an action network: clips `(B, 3, T, H, W)` in [-1, 1] to logits `(B, classes)`.
+
+    Args:
+        name: One of `action_networks()`.
+        classes: Number of actions, at least 2.
+        weights: None for fresh weights drawn from torch's global generator; a `.safetensors`
+            file; or `"pretrained"` for the weights that belong to the name, downloaded.
+
+    Raises:
+        MotionveilError: There is no such network, or the weights cannot be had, read or fitted;
+            the message names the file and the keys.
+
+    Example:
+        >>> import torch
+        >>> from motionveil.networks import create_action_network
+        >>> network = create_action_network("small3d", classes=6)
+        >>> network(torch.zeros(2, 3, 8, 32, 32)).shape
+        torch.Size([2, 6])
+    """
+    return _ACTION.create(name, classes, weights)
+
+
+def create_privacy_network(name: str, classes: int, *, weights: Weights = None) -> nn.Module:
+    """Build a privacy network: frames `(N, 3, H, W)` in [-1, 1] to logits `(N, classes)`.
+
+    Args:
+        name: One of `privacy_networks()`.
+        classes: Number of values of the privacy label, at least 2.
+        weights: As for `create_action_network`.
+
+    Raises:
+        MotionveilError: As for `create_action_network`.
+
+    Example:
+        >>> import torch
+        >>> from motionveil.networks import create_privacy_network
+        >>> network = create_privacy_network("small2d", classes=4)
+        >>> network(torch.zeros(2, 3, 32, 32)).shape
+        torch.Size([2, 4])
+    """
+    return _PRIVACY.create(name, classes, weights)

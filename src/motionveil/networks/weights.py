@@ -1,0 +1,219 @@
+"""Reading a network's weights from safetensors: everything must fit, or it says what does not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from motionveil.errors import MotionveilError
+from motionveil.networks.inputs import Normalised
+from motionveil.networks.registry import Weights
+
+_LOG = logging.getLogger(__name__)
+_SHOWN = 5  # keys of a kind that a message names before it counts the rest
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What `load_weights` took.
+
+    Attributes:
+        path: The file read.
+        head_kept: False where the file's classifier has another number of classes, so that the
+            network keeps its fresh one.
+        metadata: What the file says about itself, such as `architecture` and `source`.
+    """
+
+    path: Path
+    head_kept: bool
+    metadata: dict[str, str]
+
+
+def with_weights(
+    network: nn.Module,
+    weights: Weights,
+    *,
+    head: str,
+    architecture: str,
+    hub: str | None = None,
+    source: str = "it is trained from scratch",
+) -> nn.Module:
+    """Return `network` with the weights asked for: fresh, from a file, or those of its name.
+
+    Args:
+        network: Freshly initialised.
+        weights: As in `create_action_network`.
+        head: Name of the classifier, such as `"fc"`.
+        architecture: Word by which a file's metadata names the network, such as `"i3d"`.
+        hub: Repository on huggingface.co whose `model.safetensors` the word `pretrained` means.
+        source: Without `hub`: where a person gets weights, for the error message.
+
+    Raises:
+        MotionveilError: As `load_weights`; or `pretrained` weights cannot be had.
+    """
+    if weights is None:
+        return network
+    if str(weights) == "pretrained":
+        if hub is None:
+            raise MotionveilError(f"{architecture}: no weights to download by name; {source}")
+        weights = _download(hub)
+    load_weights(network, weights, head=head, architecture=architecture)
+    return network
+
+
+def load_weights(
+    network: nn.Module, path: str | Path, *, head: str, architecture: str
+) -> LoadedWeights:
+    """Load a safetensors file into a network, in place.
+
+    Every tensor must fit by name and shape, in both directions. Two exceptions: a classifier with
+    another number of classes is not taken, which is logged and returned; and BatchNorm's counters
+    `num_batches_tracked`, which old checkpoints do not have, may be missing. A prefix `module.`
+    on all keys is dropped. Tensors are cast to the network's types, so fp16 becomes fp32.
+
+    A `Normalised` network takes files of the network inside it and of the whole. For the former,
+    metadata `input_mean` and `input_std` (JSON lists for R, G, B on the scale [0, 1]) replace the
+    network's own normalisation.
+
+    Args:
+        network: The network to fill.
+        path: The `.safetensors` file.
+        head: Name of the classifier, such as `"fc"`.
+        architecture: Word by which the file's metadata should name the network.
+
+    Raises:
+        MotionveilError: The file is missing, broken or no safetensors, holds a value that is not
+            finite, or does not fit; names the file and the keys.
+    """
+    path = Path(path)
+    tensors, metadata = _read(path)
+    if all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
+    target = network
+    if isinstance(network, Normalised):
+        if any(key.startswith("network.") for key in tensors):
+            head = f"network.{head}"
+        else:
+            target = network.network
+
+    own = target.state_dict()
+    head_kept = not _other_classes(tensors, own, head)
+    replaced = set() if head_kept else {key for key in own if key.startswith(f"{head}.")}
+    counters = {key for key in own.keys() - tensors.keys() if key.endswith("num_batches_tracked")}
+    filled = tensors | {key: own[key] for key in replaced | counters}
+    note = _other_architecture(metadata, architecture)
+    misfit = _misfit(filled, own)
+    if misfit:
+        raise MotionveilError(f"{path}: the weights do not fit {architecture}: {misfit}{note}")
+
+    if isinstance(network, Normalised) and target is not network:
+        network.mean.copy_(_channels(path, metadata, "input_mean", network.mean))
+        network.std.copy_(_channels(path, metadata, "input_std", network.std))
+    target.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in filled.items()})
+    if note:
+        _LOG.warning("%s: the weights fit%s", path, note)
+    if not head_kept:
+        _LOG.info("%s: another number of classes; the classifier is fresh, all else loaded", path)
+    return LoadedWeights(path, head_kept, metadata)
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise MotionveilError(f"{path}: no such weights file")
+    if path.suffix != ".safetensors":
+        raise MotionveilError(_how_to_convert(path))
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise MotionveilError(f"{path}: broken, or not safetensors: {error}") from error
+    bad = sorted(key for key, tensor in tensors.items() if not torch.isfinite(tensor).all())
+    if bad:
+        raise MotionveilError(f"{path}: values that are not finite in {_some(bad)}")
+    return tensors, metadata
+
+
+def _how_to_convert(path: Path) -> str:
+    code = (
+        "import sys, torch, safetensors.torch as s; "
+        "c = torch.load(sys.argv[1], map_location='cpu', weights_only=True); "
+        "s.save_file({k: v.contiguous() for k, v in c.get('state_dict', c).items()}, sys.argv[2])"
+    )
+    old, new = shlex.quote(str(path)), shlex.quote(str(path.with_suffix(".safetensors")))
+    return (
+        f"{path}: weights are read from .safetensors only, since a pickle can run code when it is "
+        f'read; if you trust the file, convert it: python -c "{code}" {old} {new}'
+    )
+
+
+def _channels(path: Path, metadata: dict[str, str], key: str, default: Tensor) -> Tensor:
+    """Return three numbers from a file's metadata, the default where it has none."""
+    if key not in metadata:
+        return default
+    try:
+        values = torch.tensor(json.loads(metadata[key]), dtype=default.dtype)
+    except (TypeError, ValueError) as error:
+        raise MotionveilError(f"{path}: {key} is {metadata[key]!r}, not a JSON list") from error
+    positive = key != "input_std" or bool((values > 0).all())
+    if values.shape != default.shape or not values.isfinite().all() or not positive:
+        raise MotionveilError(f"{path}: {key} is {metadata[key]}, not 3 usable numbers")
+    return values
+
+
+def _other_classes(tensors: dict[str, Tensor], own: dict[str, Tensor], head: str) -> bool:
+    """Tell whether the file's classifier is this network's but for the number of classes."""
+    keys = [key for key in own if key.startswith(f"{head}.")]
+    if any(key not in tensors or tensors[key].ndim == 0 for key in keys):
+        return False
+    classes = {tensors[key].shape[0] for key in keys}
+    same_features = all(tensors[key].shape[1:] == own[key].shape[1:] for key in keys)
+    return same_features and len(classes) == 1 and classes != {own[key].shape[0] for key in keys}
+
+
+def _other_architecture(metadata: dict[str, str], architecture: str) -> str:
+    """Say so where a file's metadata names another network; empty otherwise."""
+    said = metadata.get("architecture", "")
+    if not said or architecture in said.lower():
+        return ""
+    return f"; the file says that it holds {said!r}, and this network is {architecture}"
+
+
+def _misfit(tensors: dict[str, Tensor], own: dict[str, Tensor]) -> str:
+    """Say which keys are missing, unexpected or of the wrong shape; empty where all fit."""
+    missing = sorted(own.keys() - tensors.keys())
+    unexpected = sorted(tensors.keys() - own.keys())
+    shapes = [
+        f"{key} {tuple(tensors[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in sorted(own.keys() & tensors.keys())
+        if tensors[key].shape != own[key].shape
+    ]
+    kinds = {"missing": missing, "unexpected": unexpected, "wrong shape": shapes}
+    return "; ".join(f"{kind}: {_some(keys)}" for kind, keys in kinds.items() if keys)
+
+
+def _some(keys: list[str]) -> str:
+    rest = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return ", ".join(keys[:_SHOWN]) + rest
+
+
+def _download(hub: str) -> Path:
+    """Fetch `model.safetensors` of a repository on huggingface.co, or find it in the cache."""
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(hub, "model.safetensors"))
+    except Exception as error:  # the hub's errors, the network's and the disk's share no base
+        reason = str(error).strip().partition("\n")[0]
+        raise MotionveilError(
+            f"huggingface.co/{hub}: model.safetensors cannot be had ({reason}); "
+            "where there is no network, get the file elsewhere and give its path instead"
+        ) from error

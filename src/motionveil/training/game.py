@@ -1,0 +1,264 @@
+"""The adversarial training of an encoder: equations 1 and 2 of the paper (section 3.2).
+
+A game of three players: the encoder E, the action network T and the privacy network P. In each
+step E and T are trained together against a fixed P, then P is trained against fixed E and T.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from torch import nn
+from torch.nn.functional import cross_entropy
+
+from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.encoders import BDQ
+from motionveil.encoders.functional import for_networks
+from motionveil.errors import MotionveilError
+from motionveil.files import write_text_atomically
+from motionveil.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
+from motionveil.training.privacy_view import draw_frames, entropy, held_fixed
+from motionveil.training.progress import Log
+from motionveil.training.recipe import Recipe
+from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+
+PATIENCE = 3
+"""Epochs without action recognition before the training is given up."""
+
+
+@dataclass
+class Players:
+    """The three players, on one device, with their optimisers.
+
+    Attributes:
+        encoder: E.
+        action: T, from `(B, 3, T - 1, H, W)` in [-1, 1] to logits of the actions.
+        privacy: P, from `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
+    """
+
+    encoder: BDQ
+    action: nn.Module
+    privacy: nn.Module
+
+
+@dataclass
+class Curves:
+    """What is logged: a dictionary an epoch, on disk as a CSV."""
+
+    rows: list[dict[str, float]] = field(default_factory=list)
+
+    def write(self, path: Path) -> None:
+        """Write the CSV, whole or not at all."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_text_atomically(path, text.getvalue())
+
+
+def play(
+    fabric: Fabric,
+    players: Players,
+    data: ClipDataset,
+    recipe: Recipe,
+    *,
+    run: Path,
+    seed: int,
+    resume: bool = False,
+) -> list[dict[str, float]]:
+    """Train the encoder in place and return its curves.
+
+    Each epoch writes `run/checkpoints`, `run/encoder.json` and `run/curves.csv`. What is random in
+    an epoch depends on (seed, epoch) only, so a run resumed at an epoch goes on as if it had never
+    stopped.
+
+    Args:
+        fabric: Device, precision and processes.
+        players: Encoder and networks, freshly made.
+        data: The clips to train on.
+        recipe: The recipe; `alpha` and `game` are used.
+        run: The run's folder.
+        seed: Seed of batches and draws.
+        resume: Go on from the checkpoint in `run`; without one, begin anew.
+
+    Returns:
+        A dictionary an epoch: `epoch`, `sigma`, `b1` ... `b15`, `loss_action`, `loss_encoder`
+        (equation 1), `loss_privacy` (equation 2), `entropy`, `accuracy_action` and
+        `accuracy_privacy` (on the training clips, as drawn, by frame).
+
+    Raises:
+        MotionveilError: A loss is not finite, or action recognition collapsed.
+    """
+    game = _Game(fabric, players, data, recipe, seed)
+    curves, first = Curves(), 0
+    facts = read_facts(run / "checkpoints") if resume else None
+    if facts is not None:
+        load_checkpoint(run / "checkpoints", game.state())
+        curves.rows, first = list(facts["curves"]), int(facts["epoch"])
+    log = Log(f"alpha {recipe.alpha:g}", recipe.game.epochs)
+    for epoch in range(first, recipe.game.epochs):
+        curves.rows.append(game.epoch(epoch))
+        log.epoch(curves.rows[-1])
+        if fabric.is_global_zero:
+            players.encoder.spec.save(run / "encoder.json")
+            curves.write(run / "curves.csv")
+            save_checkpoint(
+                run / "checkpoints",
+                game.state(),
+                epoch=epoch + 1,
+                facts={"curves": curves.rows, "recipe": recipe.model_dump(), "seed": seed},
+            )
+        refuse_collapse(curves.rows, _floor(data.actions), recipe)
+    return curves.rows
+
+
+class _Game:
+    """The loop over one epoch's steps, and the state that it changes."""
+
+    def __init__(
+        self, fabric: Fabric, players: Players, data: ClipDataset, recipe: Recipe, seed: int
+    ) -> None:
+        schedule = recipe.game
+        self.fabric, self.data, self.recipe, self.seed = fabric, data, recipe, seed
+        self.steps = math.ceil(len(data) / schedule.batch)
+        self.players = players
+        # The networks as Fabric wraps them (device, precision, processes); P is also used bare,
+        # when it is held fixed and nothing of it is to be synchronised.
+        encoder_rate = schedule.encoder_lr or schedule.lr
+        self.optimize_encoder = torch.optim.SGD(
+            players.encoder.parameters(), encoder_rate, momentum=schedule.momentum
+        )
+        self.optimize_action = make_optimizer(players.action.parameters(), schedule)
+        self.optimize_privacy = make_optimizer(players.privacy.parameters(), schedule)
+        self.E, self.optimize_encoder = fabric.setup(players.encoder, self.optimize_encoder)
+        self.T, self.optimize_action = fabric.setup(players.action, self.optimize_action)
+        self.P, self.optimize_privacy = fabric.setup(players.privacy, self.optimize_privacy)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that a checkpoint holds."""
+        return {
+            "encoder": self.players.encoder,
+            "action": self.players.action,
+            "privacy": self.players.privacy,
+            "optimize_encoder": self.optimize_encoder.optimizer,
+            "optimize_action": self.optimize_action.optimizer,
+            "optimize_privacy": self.optimize_privacy.optimizer,
+        }
+
+    def epoch(self, epoch: int) -> dict[str, float]:
+        """Play one epoch and return what is logged of it."""
+        torch.manual_seed(int.from_bytes(f"{self.seed}/{epoch}".encode(), "little") % 2**63)
+        self.T.train()
+        self.P.train()
+        sums: dict[str, float] = {}
+        weights = 0
+        for step, batch in enumerate(self._batches(epoch)):
+            self._set_rates((epoch * self.steps + step) / (self.recipe.game.epochs * self.steps))
+            measured = self.step_encoder(batch) | self.step_privacy(batch)
+            self._refuse_infinite(measured, epoch, step)
+            weights += len(batch.clips)
+            for name, value in measured.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch.clips)
+        numbers = self.players.encoder.spec
+        assert numbers.sigma is not None
+        assert numbers.boundaries is not None
+        boundaries = {f"b{n}": value for n, value in enumerate(numbers.boundaries, 1)}
+        means = {name: total / weights for name, total in sums.items()}
+        return {"epoch": epoch + 1, "sigma": numbers.sigma, **boundaries, **means}
+
+    def step_encoder(self, batch: Batch) -> dict[str, float]:
+        """Step 1, equation 1: train E and T, with P fixed."""
+        frames_drawn = self.recipe.game.privacy_frames
+        veiled = for_networks(self.E(batch.clips))  # (B, 3, T - 1, H, W)
+        actions = self.T(veiled)  # (B, actions)
+        recognised = cross_entropy(actions, batch.actions)
+        with held_fixed(self.players.privacy) as fixed, self.fabric.autocast():
+            guesses = fixed(draw_frames(veiled, frames_drawn))  # (B * frames, identities)
+        uncertainty = entropy(guesses)
+        loss = recognised - self.recipe.alpha * uncertainty
+        self.optimize_encoder.zero_grad()
+        self.optimize_action.zero_grad()
+        self.fabric.backward(loss)
+        self.optimize_encoder.step()
+        self.optimize_action.step()
+        self.players.encoder.constrain()
+        return {
+            "loss_encoder": loss.item(),
+            "loss_action": recognised.item(),
+            "entropy": uncertainty.item(),
+            "accuracy_action": _accuracy(actions, batch.actions),
+        }
+
+    def step_privacy(self, batch: Batch) -> dict[str, float]:
+        """Step 2, equation 2: train P, with E and T fixed."""
+        with torch.no_grad():
+            veiled = for_networks(self.E(batch.clips))  # (B, 3, T - 1, H, W)
+            frames = draw_frames(veiled, self.recipe.game.privacy_frames)
+        labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
+        guesses = self.P(frames)
+        loss = cross_entropy(guesses, labels)
+        self.optimize_privacy.zero_grad()
+        self.fabric.backward(loss)
+        self.optimize_privacy.step()
+        return {"loss_privacy": loss.item(), "accuracy_privacy": _accuracy(guesses, labels)}
+
+    def _batches(self, epoch: int) -> Iterator[Batch]:
+        drawn = batches(self.data, self.recipe.game.batch, epoch=epoch, seed=self.seed)
+        for batch in prefetched(drawn):
+            yield Batch(*self.fabric.to_device(tuple(batch)))
+
+    def _set_rates(self, progress: float) -> None:
+        factor = rate_factor(progress, self.recipe.game.warmup / self.recipe.game.epochs)
+        for optimizer in (self.optimize_encoder, self.optimize_action, self.optimize_privacy):
+            set_rate(optimizer.optimizer, factor)
+
+    def _refuse_infinite(self, measured: dict[str, float], epoch: int, step: int) -> None:
+        wrong = [name for name, value in measured.items() if not math.isfinite(value)]
+        if wrong:
+            raise MotionveilError(
+                f"{wrong[0]} is {measured[wrong[0]]} in step {step + 1} of epoch {epoch + 1}:"
+                f" lower the learning rate ({self.recipe.game.lr:g}, the encoder's"
+                f" {self.recipe.game.encoder_lr or self.recipe.game.lr:g}) or alpha"
+                f" ({self.recipe.alpha:g})"
+            )
+
+
+def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) -> None:
+    """Raise an error when action recognition has been no better than guessing for `PATIENCE` epochs.
+
+    Epochs before action recognition first succeeded count only in the second half of the
+    training: networks that start from scratch take their time.
+
+    Raises:
+        MotionveilError: The training collapsed; says when and what to change.
+    """
+    accuracies = [row["accuracy_action"] for row in rows]
+    guessing = floor + 0.25 * (1 - floor) * 0.2
+    last = accuracies[-PATIENCE:]
+    was_better = max(accuracies) > floor + 0.25 * (1 - floor)
+    if len(last) < PATIENCE or max(last) > guessing:
+        return
+    if was_better or len(accuracies) > recipe.game.epochs / 2:
+        first = int(rows[-PATIENCE]["epoch"])
+        raise MotionveilError(
+            f"action recognition collapsed: accuracy {max(last):.2f} or less on the training clips"
+            f" in epochs {first} to {first + PATIENCE - 1}, guessing gives {floor:.2f};"
+            f" lower alpha ({recipe.alpha:g}) or the encoder's learning rate"
+            f" ({recipe.game.encoder_lr or recipe.game.lr:g})"
+        )
+
+
+def _floor(labels: torch.Tensor) -> float:
+    return float(labels.bincount().max() / len(labels))
+
+
+def _accuracy(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    return float((logits.argmax(1) == labels).float().mean())

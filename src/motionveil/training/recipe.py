@@ -1,0 +1,150 @@
+"""Recipes: everything that decides an experiment besides its data, as data."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motionveil.data.cache import Fit
+from motionveil.data.sampling import SCALES
+from motionveil.errors import MotionveilError
+from motionveil.spec import RangeMode
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkRecipe(_Part):
+    """A network: its name in the registry, and its weights.
+
+    Attributes:
+        name: A name of `motionveil.networks`.
+        weights: None for fresh weights, a `.safetensors` file, or `pretrained`.
+    """
+
+    name: str
+    weights: str | None = None
+
+
+class Schedule(_Part):
+    """How networks are trained: the learning rate falls along a cosine (paper: SGD).
+
+    Attributes:
+        optimizer: `"sgd"`, or `"adamw"` for networks that start from scratch.
+        epochs: Passes over the training clips.
+        batch: Clips a step.
+        lr: Learning rate of the networks at the start.
+        warmup: Epochs over which the rate rises linearly before it falls; 0 as in the paper.
+        momentum: Momentum of SGD, first beta of AdamW.
+        weight_decay: Weight decay of the networks.
+        privacy_frames: Frames that the privacy network sees of each clip in a step.
+    """
+
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    epochs: int = Field(default=50, ge=1)
+    batch: int = Field(default=16, ge=2)
+    lr: float = Field(default=0.001, gt=0)
+    warmup: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0)
+    privacy_frames: int = Field(default=1, ge=1)
+
+
+class GameSchedule(Schedule):
+    """The schedule of the adversarial training.
+
+    Attributes:
+        encoder_lr: Learning rate of sigma and the boundaries; None for the networks' own. In few
+            steps the 16 numbers hardly move at the networks' rate.
+    """
+
+    encoder_lr: float | None = Field(default=None, gt=0)
+
+
+class Recipe(_Part):
+    """One experiment; the defaults are the paper's for SBU (section 4.2).
+
+    Attributes:
+        frames: t, consecutive frames of a clip.
+        size: Width and height that the networks see, in pixels.
+        cache_size: Size at which decoded clips are kept, in pixels.
+        fit: How frames are brought to `cache_size`.
+        scales: Sides of the training crop as shares of the short side.
+        alpha: Adversarial weight of equation 1.
+        hardness: H of the quantiser.
+        range_mode: Normalisation of differences.
+        range_quantile: Share of the absolute differences inside the fixed range, which is
+            calibrated on the training clips.
+        action, privacy: The networks.
+        game: Schedule of the adversarial training.
+        validation: Schedule of the fresh networks.
+    """
+
+    frames: int = Field(default=16, ge=2)
+    size: int = Field(default=224, ge=16)
+    cache_size: int = Field(default=256, ge=16)
+    fit: Fit = "short-side"
+    scales: tuple[float, ...] = SCALES
+    alpha: float = Field(default=2.0, ge=0)
+    hardness: float = Field(default=5.0, gt=0)
+    range_mode: RangeMode = "fixed"
+    range_quantile: float = Field(default=0.995, gt=0, le=1)
+    action: NetworkRecipe = NetworkRecipe(name="resnet50_3d", weights="pretrained")
+    privacy: NetworkRecipe = NetworkRecipe(name="resnet50", weights="pretrained")
+    game: GameSchedule = GameSchedule()
+    validation: Schedule = Schedule()
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package."""
+    folder = resources.files("motionveil") / "recipes"
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
+
+
+def load_recipe(recipe: str | os.PathLike[str], **changes: Any) -> Recipe:
+    """Load a recipe by name or from a YAML file.
+
+    Args:
+        recipe: A shipped name (`"actors"`), or a file.
+        changes: Top-level fields to set, such as `alpha=0.0`; None leaves the recipe's value.
+
+    Raises:
+        MotionveilError: There is no such recipe, or a field is wrong; names the file, the field
+            and the fault, and for an unknown field the nearest known one.
+    """
+    path = Path(recipe)
+    if not path.is_file():
+        if str(recipe) not in recipe_names():
+            raise MotionveilError(
+                f"{recipe}: no such recipe; give a YAML file or one of {', '.join(recipe_names())}"
+            )
+        path = Path(str(resources.files("motionveil") / "recipes" / f"{recipe}.yaml"))
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MotionveilError(f"{path}: cannot read the recipe: {error}") from error
+    if not isinstance(values, dict):
+        raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
+    values.update({name: value for name, value in changes.items() if value is not None})
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        raise MotionveilError(f"{path}: " + "; ".join(map(_fault, error.errors()))) from error
+
+
+def _fault(item: Any) -> str:
+    place = [str(part) for part in item["loc"]]
+    if item["type"] != "extra_forbidden":
+        return f"{'.'.join(place)}: {item['msg']} (found {item['input']!r})"
+    part: type[BaseModel] = Recipe
+    for name in place[:-1]:
+        part = part.model_fields[name].annotation or part
+    near = difflib.get_close_matches(place[-1], part.model_fields, n=1, cutoff=0)
+    return f"no field {'.'.join(place)!r}; the nearest is {near[0]!r}"

@@ -1,0 +1,118 @@
+"""Decoding a video file: every frame with its timestamp, or an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+from av.stream import Disposition
+
+from motionveil.errors import MotionveilError
+from motionveil.video.integrity import missing_bytes
+from motionveil.video.types import Decoded
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    """Open a file and yield its container and its first stream of moving pictures.
+
+    Raises:
+        MotionveilError: There is no such file, or no video in it.
+    """
+    if not path.is_file():
+        raise MotionveilError(f"{path}: no such file")
+    if path.stat().st_size == 0:
+        raise MotionveilError(f"{path}: the file is empty")
+    try:
+        # "file:" keeps a colon in a name from being taken for a network protocol.
+        container = av.open(f"file:{path}")
+    except av.EOFError as error:
+        raise MotionveilError(f"{path}: {_cut_short(path) or 'holds no frames'}") from error
+    except (av.FFmpegError, OSError) as error:
+        reason = _cut_short(path) or f"cannot be read as video: {error.strerror}"
+        raise MotionveilError(f"{path}: {reason}") from error
+    with container:
+        yield container, _video_stream(path, container)
+
+
+def _video_stream(path: Path, container: Any) -> Any:
+    # A text file opens as "tty": the library would draw its letters. A cover picture of a song
+    # is a video stream by name only.
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if container.format.name == "tty":
+        raise MotionveilError(f"{path}: a text file, not a video")
+    if not streams:
+        sound = " (it holds sound only)" if container.streams.audio else ""
+        raise MotionveilError(f"{path}: no video in this file{sound}")
+    streams[0].thread_type = "AUTO"
+    return streams[0]
+
+
+def decode_file(path: Path) -> Iterator[Decoded]:
+    """Decode a file's frames in the order in which they are shown.
+
+    Raises:
+        MotionveilError: The file cannot be opened, is damaged, is cut short (it holds fewer bytes
+            than its container declares) or holds no frame; the message says how many frames
+            could be read. They have been yielded by then.
+    """
+    frames = 0
+    with opened(path) as (container, stream):
+        clock = _Clock(slots=container.format.name == "avi")
+        for picture in _pictures(path, container, stream):
+            yield Decoded(picture, clock.stamp(picture), stream.time_base)
+            frames += 1
+    reason = _cut_short(path)
+    if reason:
+        raise MotionveilError(f"{path}: {reason}; {frames} frames could be read")
+    if frames == 0:
+        raise MotionveilError(f"{path}: holds no frames")
+
+
+def _pictures(path: Path, container: Any, stream: Any) -> Iterator[Any]:
+    packets = container.demux(stream)
+    frames = 0
+    while True:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            pictures = None if packet.is_corrupt else packet.decode()
+        except av.FFmpegError as error:
+            reason = _cut_short(path) or f"damaged: {error.strerror}"
+            raise MotionveilError(f"{path}: {reason}; {frames} frames could be read") from error
+        if pictures is None:
+            reason = _cut_short(path) or "damaged: data are missing"
+            raise MotionveilError(f"{path}: {reason}; {frames} frames could be read")
+        yield from pictures
+        frames += len(pictures)
+
+
+def _cut_short(path: Path) -> str | None:
+    missing = missing_bytes(path)
+    return f"cut short: {missing} of the bytes it declares are missing" if missing else None
+
+
+class _Clock:
+    """Gives every frame a timestamp, strictly ascending."""
+
+    def __init__(self, *, slots: bool) -> None:
+        """Make a clock; `slots` for a container that stores no presentation times (AVI).
+
+        Such a file shows one frame a slot in the order in which they leave the decoder. The
+        library guesses presentation times there, and with reordered (B) frames guesses wrong.
+        """
+        self._slots = slots
+        self._next = 0
+        self._last: int | None = None
+
+    def stamp(self, picture: Any) -> int:
+        pts = picture.dts if self._slots or picture.pts is None else picture.pts
+        if pts is None or (self._last is not None and pts <= self._last):
+            pts = self._next  # none, or one that goes back: the first moment after the frame before
+        self._last = pts
+        self._next = pts + max(1, picture.duration or 1) if picture.pts is None else pts + 1
+        return int(pts)

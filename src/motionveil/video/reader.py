@@ -1,0 +1,122 @@
+"""Reading video: a file or a folder of frames in, frames with exact timestamps out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from motionveil.errors import MotionveilError
+from motionveil.video.file import decode_file, opened
+from motionveil.video.folder import decode_folder, list_pictures
+from motionveil.video.orientation import orientation, upright
+from motionveil.video.types import Decoded, Frame, VideoInfo
+
+Source = str | os.PathLike[str]
+
+FOLDER_RATE = Fraction(25)
+"""Frames a second of a folder of frames, where nothing else is said."""
+
+
+def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
+    """Say what a video is; decodes its first frame to know that there is one, and its size.
+
+    Args:
+        source: A video file, or a folder of frames.
+        rate: Frames a second of a folder; a file has its own.
+
+    Raises:
+        MotionveilError: There is no such file, or no frame of video in it.
+    """
+    path = Path(source)
+    height, width = next(read_frames(path, rate=rate)).image.shape[:2]
+    if path.is_dir():
+        constant = Fraction(rate)
+        return VideoInfo(width, height, constant, 1 / constant, len(list_pictures(path)))
+    with opened(path) as (_, stream):
+        average = stream.average_rate or stream.guessed_rate or None
+        return VideoInfo(width, height, average, stream.time_base, stream.frames or None)
+
+
+def count_frames(source: Source) -> int:
+    """Count the frames of a video by decoding all of it.
+
+    A container's own count cannot be trusted: it may include packets that decode to nothing.
+
+    Raises:
+        MotionveilError: The video cannot be read whole.
+    """
+    path = Path(source)
+    if path.is_dir():
+        return len(list_pictures(path))
+    return sum(1 for _ in decode_file(path))
+
+
+def read_frames(
+    source: Source, start: int = 0, end: int | None = None, *, rate: Fraction | int = FOLDER_RATE
+) -> Iterator[Frame]:
+    """Yield the frames of a video in the order in which they are shown.
+
+    The colours become RGB by the colour space that the file declares, and the picture is turned
+    upright as the file asks. Frames before `start` are decoded and passed over, since seeking is
+    not exact in every format.
+
+    Args:
+        source: A video file, or a folder of frames (PNG, JPEG, ...; in natural order).
+        start: First frame, counted from 0.
+        end: Frame before which to stop; None for all.
+        rate: Frames a second of a folder; a file has its own timestamps.
+
+    Yields:
+        Frames of equal size, uint8 (H, W, 3); timestamps strictly ascend.
+
+    Raises:
+        MotionveilError: The source is missing, is no video, holds no frames or fewer than `end`,
+            is damaged or cut short, or its frames change in size. Frames before the fault have
+            been yielded by then.
+    """
+    path = Path(source)
+    if start < 0 or (end is not None and end <= start):
+        raise MotionveilError(f"{path}: no frames in the range {start} to {end}")
+    number, size = start, None
+    for frame in _rgb(_decoded(path, start, end, Fraction(rate))):
+        if size not in (None, frame.image.shape):
+            raise MotionveilError(
+                f"{path}: frame {number} is {frame.image.shape[1]}x{frame.image.shape[0]},"
+                " those before it are not; a video must keep its size"
+            )
+        size = frame.image.shape
+        yield frame
+        number += 1
+    if number == start or (end is not None and number < end):
+        total = count_frames(path)
+        raise MotionveilError(f"{path}: {total} frames, asked for frames {start} to {end}")
+
+
+def read_clip(source: Source, start: int = 0, end: int | None = None) -> NDArray[np.uint8]:
+    """Read frames `start` to `end` (exclusive) into an array, uint8 (T, H, W, 3), RGB.
+
+    Raises:
+        MotionveilError: As `read_frames`.
+    """
+    return np.stack([frame.image for frame in read_frames(source, start, end)])
+
+
+def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterator[Decoded]:
+    if path.is_dir():
+        return decode_folder(path, rate, start, end)
+    return islice(decode_file(path), start, end)
+
+
+def _rgb(frames: Iterator[Decoded]) -> Iterator[Frame]:
+    converter = VideoReformatter()
+    for picture, pts, time_base in frames:
+        image: Any = converter.reformat(picture, format="rgb24").to_ndarray()
+        yield Frame(upright(image, orientation(picture)), pts, time_base)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from motionveil.capture import StreamEncoder
+from motionveil.errors import MotionveilError
+from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.video import read_clip
+
+TRAINED = EncoderSpec(
+    sigma=1.9,
+    # As training leaves them: a dead zone around zero motion, boundaries that fall together.
+    boundaries=(0.5, 1.5, 2.5, 3.5, 4.5, 5.4, 5.4, 9.3, 9.3, 9.3, 10.5, 11.5, 12.5, 13.5, 14.5),
+    hardness=5.0,
+    range_mode="fixed",
+    range=0.2,
+)
+UNTRAINED = EncoderSpec.untrained(range=0.25)
+SPECS = pytest.mark.parametrize("spec", [UNTRAINED, TRAINED], ids=["untrained", "trained"])
+
+
+def stream(spec: EncoderSpec, clip: NDArray[np.uint8], *, hard: bool = False) -> NDArray[np.uint8]:
+    encoder = StreamEncoder(spec, hard=hard)
+    return np.stack([encoder(frame) for frame in clip])
+
+
+def definition(spec: EncoderSpec, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The paper's order: blur each frame with the 5 x 5 window, subtract, quantise; float64."""
+    height, width = clip.shape[1:3]
+    padded = np.pad(clip / 255, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    window = np.outer(spec.gaussian(), spec.gaussian())
+    blurred = np.zeros(clip.shape)
+    for y in range(5):
+        for x in range(5):
+            blurred += window[y, x] * padded[:, y : y + height, x : x + width]
+    return 17 * spec.veil_difference(np.diff(blurred, axis=0))
+
+
+@pytest.fixture(scope="module")
+def real_clip(ut_interaction: Path) -> NDArray[np.uint8]:
+    return read_clip(ut_interaction / "segmented_set1" / "0_1_4.avi", 40, 60)
+
+
+class TestAgreement:
+    @SPECS
+    def test_with_the_torch_module_on_real_video(
+        self, spec: EncoderSpec, real_clip: NDArray[np.uint8]
+    ) -> None:
+        torch = pytest.importorskip("torch")
+        from motionveil.encoders import build_encoder
+
+        clip = torch.from_numpy(real_clip).permute(3, 0, 1, 2)[None].float() / 255
+        with torch.no_grad():
+            veiled = build_encoder(spec)(clip)  # (1, 3, T - 1, H, W)
+        offline = torch.round(17 * veiled)[0].permute(1, 2, 3, 0).numpy().astype(int)
+        assert offline.shape == real_clip[1:].shape
+        assert np.abs(stream(spec, real_clip)[1:] - offline).max() <= 1
+        assert np.ptp(offline) > 50, "the test needs motion"
+
+    @SPECS
+    @settings(max_examples=30, deadline=None)
+    @given(
+        height=st.integers(1, 12),
+        width=st.integers(1, 12),
+        contrast=st.integers(1, 255),
+        seed=st.integers(0, 1000),
+    )
+    def test_with_the_definition_at_every_size(
+        self, spec: EncoderSpec, height: int, width: int, contrast: int, seed: int
+    ) -> None:
+        rng = np.random.default_rng(seed)
+        clip = rng.integers(0, contrast + 1, (4, height, width, 3), dtype=np.uint8)
+        difference = stream(spec, clip)[1:] - np.rint(definition(spec, clip))
+        assert np.abs(difference).max() <= 1
+
+    def test_hard_but_for_values_on_a_boundary(self, real_clip: NDArray[np.uint8]) -> None:
+        hard = stream(TRAINED, real_clip, hard=True)
+        assert set(np.unique(hard // 17 * 17)) == set(np.unique(hard)), "whole levels only"
+        step = 0.001 * 2 * TRAINED.range / 15
+        low, high = (
+            17 * TRAINED.veil_difference(blurred_difference(real_clip) + sign * step, hard=True)
+            for sign in (-1, 1)
+        )
+        assert ((hard[1:] >= low) & (hard[1:] <= high)).all()
+
+
+def blurred_difference(clip: NDArray[np.uint8]) -> NDArray[np.float64]:
+    identity = EncoderSpec(
+        sigma=TRAINED.sigma,
+        boundaries=untrained_boundaries(),
+        hardness=5.0,
+        range_mode="fixed",
+        range=1.0,
+    )
+    height, width = clip.shape[1:3]
+    padded = np.pad(np.diff(clip / 255, axis=0), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
+    weights = identity.gaussian()
+    rows = sum(w * padded[:, k : k + height] for k, w in enumerate(weights))
+    return sum(w * rows[:, :, k : k + width] for k, w in enumerate(weights))
+
+
+class TestNeutralFrame:
+    @SPECS
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_first_frame_is_what_no_motion_gives(self, spec: EncoderSpec, hard: bool) -> None:
+        picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+        first, second = stream(spec, np.stack([picture, picture]), hard=hard)
+        assert np.ptp(first) == 0
+        np.testing.assert_array_equal(first, second)
+        assert first[0, 0, 0] == round(17 * float(spec.veil_difference(np.zeros(1), hard=hard)[0]))
+
+    def test_after_reset_and_after_a_change_of_size(self) -> None:
+        rng = np.random.default_rng(0)
+        encoder = StreamEncoder(UNTRAINED)
+        neutral = int(encoder(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))[0, 0, 0])
+        assert np.ptp(encoder(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))) > 0
+        encoder.reset()
+        assert (encoder(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)) == neutral).all()
+        assert (encoder(rng.integers(0, 256, (4, 16, 3), dtype=np.uint8)) == neutral).all()
+        assert np.ptp(encoder(rng.integers(0, 256, (4, 16, 3), dtype=np.uint8))) > 0
+
+
+class TestInput:
+    def test_is_left_alone_and_output_is_new(self) -> None:
+        clip = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3), dtype=np.uint8)
+        before = clip.copy()
+        encoder = StreamEncoder(UNTRAINED)
+        outputs = [encoder(frame) for frame in clip]
+        kept = [output.copy() for output in outputs]
+        encoder(clip[0])
+        np.testing.assert_array_equal(clip, before)
+        np.testing.assert_array_equal(outputs, kept)
+
+    def test_views_give_the_same_as_copies(self) -> None:
+        clip = np.random.default_rng(0).integers(0, 256, (3, 12, 10, 3), dtype=np.uint8)
+        view = clip[:, ::-1, 1:9:2]
+        np.testing.assert_array_equal(
+            stream(UNTRAINED, view), stream(UNTRAINED, np.ascontiguousarray(view))
+        )
+
+    @pytest.mark.parametrize(
+        "frame",
+        [
+            np.zeros((4, 4, 3), np.float32),
+            np.zeros((4, 4), np.uint8),
+            np.zeros((4, 4, 4), np.uint8),
+            np.zeros((0, 4, 3), np.uint8),
+        ],
+    )
+    def test_wrong_arrays_are_refused(self, frame: NDArray[np.uint8]) -> None:
+        with pytest.raises(ValueError, match=r"a frame is uint8 \(H, W, 3\), not"):
+            StreamEncoder(UNTRAINED)(frame)
+
+    @pytest.mark.parametrize("mode", ["clip", "batch"])
+    def test_ranges_that_look_ahead_are_refused(self, mode: str) -> None:
+        spec = UNTRAINED.model_copy(update={"range_mode": mode, "range": None})
+        with pytest.raises(MotionveilError, match="only 'fixed' can stream"):
+            StreamEncoder(spec)
+
+    def test_raw_is_refused(self) -> None:
+        with pytest.raises(MotionveilError, match="'raw' passes video through"):
+            StreamEncoder(EncoderSpec(method="raw"))

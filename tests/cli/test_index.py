@@ -1,0 +1,102 @@
+"""`motionveil index`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionveil.cli import main
+from motionveil.cli.index import KINDS
+from motionveil.data.manifest import Manifest
+from motionveil.video import VideoSink
+
+
+def _write_video(path: Path, length: int) -> None:
+    path.parent.mkdir(parents=True)
+    with VideoSink(path, rate=25) as sink:
+        for level in range(length):
+            sink.write(np.full((8, 8, 3), level, np.uint8))
+
+
+@pytest.fixture
+def videos(tmp_path: Path) -> Path:
+    for action in ("run", "wave"):
+        for person in ("ann", "bob"):
+            _write_video(tmp_path / "videos" / action / person / "0.mkv", 5)
+    return tmp_path / "videos"
+
+
+def test_folder(
+    videos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(videos.parent)
+    assert main(["index", "folder", "videos"]) == 0
+    manifest = Manifest.read("manifest.csv")
+    assert manifest.root == videos
+    assert len(manifest.clips) == 4
+    printed = capsys.readouterr().out
+    for word in ("run", "wave", "ann", "bob", "4 clips: 3 train, 1 validation"):
+        assert word in printed
+    assert "wrote manifest.csv and manifest.json" in printed
+
+
+def test_share_and_seed(videos: Path, tmp_path: Path) -> None:
+    chosen = set()
+    for seed in range(6):
+        out = tmp_path / f"{seed}.csv"
+        line = ["index", "folder", str(videos), "-o", str(out), "--share", "0.5"]
+        assert main([*line, "--seed", str(seed)]) == 0
+        held_out = Manifest.read(out).part(training=False)
+        assert len(held_out) == 2
+        chosen.add(tuple(clip.path for clip in held_out))
+    assert len(chosen) == 2  # ann runs and bob waves, or the other way round
+
+
+def test_csv(videos: Path, tmp_path: Path) -> None:
+    rows = [f"{a}/{p}/0.mkv,{a},{p}" for a in ("run", "wave") for p in ("ann", "bob")]
+    (videos / "labels.csv").write_text("\n".join(["path,action,person", *rows]))
+    out = tmp_path / "out" / "manifest.csv"
+    assert main(["index", "csv", str(videos / "labels.csv"), "--out", str(out)]) == 0
+    assert [clip.end for clip in Manifest.read(out).clips] == [5] * 4
+
+
+def test_ut_interaction(
+    ut_interaction: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "manifest.csv"
+    assert main(["index", "ut-interaction", str(ut_interaction), "-o", str(out)]) == 0
+    assert "60 clips: 21 fold0, 19 fold1, 20 fold2" in capsys.readouterr().out
+    assert Manifest.read(out).name == "ut-interaction"
+
+
+def test_fault_is_one_line_and_nothing_is_left(
+    videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = videos / "run" / "ann" / "0.mkv"
+    broken.write_bytes(b"not a video")
+    assert main(["index", "folder", str(videos), "-o", str(tmp_path / "manifest.csv")]) == 1
+    error = capsys.readouterr().err
+    assert str(broken) in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("manifest.*"))
+
+
+def test_every_kind_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["index", "--help"])
+    printed = capsys.readouterr().out
+    for kind, (line, _) in KINDS.items():
+        assert kind in printed
+        assert line in printed
+
+
+def test_needs_no_torch() -> None:
+    code = (
+        "import sys, motionveil.cli.index, motionveil.cli.check;"
+        "sys.exit(any(name.partition('.')[0] == 'torch' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

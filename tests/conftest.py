@@ -1,0 +1,34 @@
+"""Fixtures for all tests. Real video and weights lie beside a founder's checkout only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def _shared(name: str) -> Path:
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"needs {folder}, which does not come with the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ut_interaction() -> Path:
+    """The folder of the UT-Interaction data set (segmented set 1)."""
+    return _shared("data") / "ut-interaction"
+
+
+@pytest.fixture(scope="session")
+def kth() -> Path:
+    """The folder of nine real KTH videos."""
+    return _shared("data") / "kth"
+
+
+@pytest.fixture(scope="session")
+def pretrained() -> Path:
+    """The folder of pretrained weights."""
+    return _shared("weights")

@@ -1,0 +1,191 @@
+"""Batches: right pixels, right labels, the same for a seed and epoch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from motionveil.data.cache import ClipCache
+from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.data.manifest import Clip, Manifest
+from motionveil.errors import MotionveilError
+
+SmallSet = tuple[Manifest, dict[str, NDArray[np.uint8]]]
+
+
+@pytest.fixture
+def cache(small_set: SmallSet) -> ClipCache:
+    return ClipCache.build(small_set[0], size=24, fit="short-side")
+
+
+def _dataset(cache: ClipCache, **changes: Any) -> ClipDataset:
+    settings = {"t": 6, "size": 12, "privacy_label": "person", "training": True, "seed": 5}
+    settings |= changes
+    return ClipDataset(cache, cache.manifest.part(training=settings["training"]), **settings)
+
+
+def _same(one: list[Batch], other: list[Batch]) -> bool:
+    return len(one) == len(other) and all(
+        torch.equal(a, b)
+        for x, y in zip(one, other, strict=True)
+        for a, b in zip(x, y, strict=True)
+    )
+
+
+def test_shapes_and_range(cache: ClipCache) -> None:
+    for batch in batches(_dataset(cache), 4):
+        size = len(batch.positions)
+        assert batch.clips.shape == (size, 3, 6, 12, 12)
+        assert batch.clips.dtype == torch.float32
+        assert 0 <= batch.clips.min() <= batch.clips.max() <= 1
+        for labels in batch[1:]:
+            assert labels.shape == (size,)
+            assert labels.dtype == torch.long
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_every_clip_once_with_its_labels(cache: ClipCache, training: bool) -> None:
+    dataset = _dataset(cache, training=training)
+    seen = list(batches(dataset, 4))
+    positions = torch.cat([batch.positions for batch in seen]).tolist()
+    assert sorted(positions) == list(range(len(dataset)))
+    assert (positions == sorted(positions)) == (not training)
+    manifest = cache.manifest
+    for batch in seen:
+        for _, action, privacy, position in zip(*batch, strict=True):
+            clip = dataset.clips[position]
+            assert manifest.actions[action] == clip.action
+            assert manifest.names_of("person")[privacy] == clip.privacy["person"]
+
+
+def test_validation_is_the_centre(cache: ClipCache, small_set: SmallSet) -> None:
+    _, frames = small_set
+    dataset = _dataset(cache, training=False, size=24)
+    for batch in batches(dataset, 2):
+        for clip, position in zip(batch.clips, batch.positions.tolist(), strict=True):
+            source = frames[dataset.clips[position].path]  # (T, 24, 32, 3)
+            start = (len(source) - 6) // 2
+            centre = source[start : start + 6, :, 4:28]
+            assert np.array_equal(clip.permute(1, 2, 3, 0).numpy(), centre / np.float32(255))
+
+
+def test_short_clip_holds_its_last_frame(cache: ClipCache, small_set: SmallSet) -> None:
+    _, frames = small_set
+    dataset = ClipDataset(
+        cache, cache.manifest.clips[:1], t=8, size=24, privacy_label="person", training=False
+    )
+    clip = dataset[0][0]
+    shown = (clip.permute(1, 2, 3, 0) * 255).round().byte().numpy()
+    source = frames[cache.manifest.clips[0].path][:, :, 4:28]
+    assert len(source) == 3
+    assert np.array_equal(shown, source[[0, 1, 2, 2, 2, 2, 2, 2]])
+
+
+def test_training_cuts_one_square_from_consecutive_frames(tmp_path: Path, write_video: Any) -> None:
+    """Where scale 1/2 is drawn the network's size is the crop's, so the pixels are the source's."""
+    frames = write_video(tmp_path / "x.mkv", 9, 16, 20)
+    clip = Clip("x.mkv", 0, 9, "run", {"person": "p"}, "g", "train")
+    cache = ClipCache.build(
+        Manifest("m", tmp_path, (clip,)), size=16, fit="short-side", folder=tmp_path / "cache"
+    )
+    dataset = ClipDataset(cache, [clip], t=4, size=8, privacy_label="person", training=True)
+    windows = np.lib.stride_tricks.sliding_window_view(frames, (4, 8, 8), axis=(0, 1, 2))
+    found = set()
+    for epoch in range(150):
+        dataset.epoch = epoch
+        shown = (dataset[0][0] * 255).round().byte().numpy()  # (3, 4, 8, 8)
+        matches = np.argwhere((windows == shown).all(axis=(3, 4, 5, 6)))
+        assert len(matches) <= 1
+        found |= {tuple(match) for match in matches.tolist()}
+    assert {start for start, _, _ in found} == set(range(6))
+    assert len(found) > 20  # about a quarter of the draws, of 6 x 9 x 13 windows
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_same_for_seed_and_epoch(cache: ClipCache, seed: int) -> None:
+    def draw(dataset_seed: int, epoch: int) -> list[Batch]:
+        return list(batches(_dataset(cache, seed=dataset_seed), 4, epoch=epoch))
+
+    assert _same(draw(seed, 3), draw(seed, 3))
+    assert not _same(draw(seed, 3), draw(seed, 4))
+    assert not _same(draw(seed, 3), draw(seed + 1, 3))
+    given = list(batches(_dataset(cache, seed=99), 4, epoch=3, seed=seed))
+    assert _same(given, draw(seed, 3))
+
+
+def test_draws_do_not_depend_on_batches(cache: ClipCache) -> None:
+    def by_position(size: int, shuffle: bool) -> dict[int, torch.Tensor]:
+        made = batches(_dataset(cache), size, epoch=2, shuffle=shuffle)
+        return {int(p): clip for b in made for clip, p in zip(b.clips, b.positions, strict=True)}
+
+    first, second = by_position(4, True), by_position(3, False)
+    dataset = _dataset(cache)
+    dataset.epoch = 2
+    for position, clip in first.items():
+        assert torch.equal(clip, second[position])
+        assert torch.equal(clip, dataset[position][0])
+
+
+def test_dataloader_gives_the_same(cache: ClipCache) -> None:
+    dataset = _dataset(cache)
+    loaded = [Batch(*batch) for batch in DataLoader(dataset, batch_size=4)]
+    made = list(batches(dataset, 4, shuffle=False))
+    assert torch.equal(loaded[0].clips, made[0].clips)
+    assert torch.equal(loaded[0].privacy, made[0].privacy)
+
+
+@pytest.mark.parametrize(
+    ("clips", "size", "expected"),
+    [
+        (9, 4, [4, 5]),  # one left over joins the last
+        (9, 2, [2, 2, 2, 3]),
+        (9, 5, [5, 4]),
+        (8, 4, [4, 4]),
+        (9, 8, [9]),
+        (9, 9, [9]),
+        (9, 50, [9]),
+        (3, 1, [1, 1, 1]),
+        (1, 4, [1]),
+    ],
+)
+def test_sizes_of_batches(cache: ClipCache, clips: int, size: int, expected: list[int]) -> None:
+    dataset = ClipDataset(
+        cache, cache.manifest.clips[:clips], t=2, size=4, privacy_label="person", training=True
+    )
+    assert [len(batch.clips) for batch in batches(dataset, size)] == expected
+
+
+def test_prefetched_gives_the_same(cache: ClipCache) -> None:
+    dataset = _dataset(cache)
+    assert _same(list(prefetched(batches(dataset, 2))), list(batches(dataset, 2)))
+
+
+def test_prefetched_raises_and_stops() -> None:
+    def failing() -> Any:
+        yield 1
+        raise KeyError("fault")
+
+    items = prefetched(failing())
+    assert next(items) == 1
+    with pytest.raises(KeyError, match="fault"):
+        next(items)
+    endless = prefetched(iter(lambda: 1, 2))
+    assert next(endless) == 1
+    endless.close()  # type: ignore[attr-defined]
+
+
+def test_faults(cache: ClipCache) -> None:
+    with pytest.raises(MotionveilError, match="no privacy label 'age'; it has person"):
+        _dataset(cache, privacy_label="age")
+    with pytest.raises(ValueError, match="0 clips"):
+        ClipDataset(cache, [], t=2, size=4, privacy_label="person", training=True)
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        next(batches(_dataset(cache), 0))
+    with pytest.raises(IndexError):
+        _dataset(cache)[9]

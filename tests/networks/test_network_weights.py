@@ -1,0 +1,341 @@
+"""Reading weights: what fits, what does not and how that is said, and other people's files."""
+
+import logging
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn import functional
+
+from motionveil import MotionveilError
+from motionveil.networks import create_action_network, create_privacy_network, load_weights
+from motionveil.networks._torchvision import ensure_torchvision
+
+
+@pytest.fixture
+def state() -> dict[str, Tensor]:
+    torch.manual_seed(3)
+    return create_privacy_network("small2d", 4).state_dict()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "weights.safetensors"
+
+
+def load(file: Path, classes: int = 4) -> nn.Module:
+    return create_privacy_network("small2d", classes, weights=file)
+
+
+def refusal(file: Path) -> str:
+    """The message with which the file is refused; it is one line and names the file."""
+    with pytest.raises(MotionveilError) as caught:
+        load(file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ")
+    assert "\n" not in message
+    return message
+
+
+def test_a_missing_key_is_named(state, file):
+    del state["features.2.0.weight"], state["head.bias"]
+    save_file(state, file)
+    assert "missing: features.2.0.weight, head.bias" in refusal(file)
+
+
+def test_an_unexpected_key_is_named(state, file):
+    save_file(state | {"features.9.weight": torch.zeros(2)}, file)
+    assert "unexpected: features.9.weight" in refusal(file)
+
+
+def test_a_wrong_shape_is_named_with_both_shapes(state, file):
+    save_file(state | {"features.0.1.bias": torch.zeros(7)}, file)
+    assert "wrong shape: features.0.1.bias (7,) instead of (16,)" in refusal(file)
+
+
+def test_a_head_on_other_features_does_not_fit(state, file):
+    save_file(state | {"head.weight": torch.zeros(4, 95)}, file)
+    assert "wrong shape: head.weight (4, 95) instead of (4, 96)" in refusal(file)
+
+
+def test_a_head_at_odds_with_itself_does_not_fit(state, file):
+    save_file(state | {"head.weight": torch.zeros(9, 96)}, file)
+    assert "wrong shape: head.weight (9, 96)" in refusal(file)
+
+
+def test_a_long_list_is_counted(state, file):
+    save_file({"a": torch.zeros(1)}, file)
+    assert " and 17 more; unexpected: a" in refusal(file)
+
+
+def test_an_empty_file_fits_nothing(file):
+    save_file({}, file)
+    assert "missing: " in refusal(file)
+
+
+def test_the_architecture_that_the_file_names_is_said(state, file):
+    del state["head.bias"]
+    save_file(state, file, metadata={"architecture": "ShuffleNet-v2, 10 classes"})
+    assert "the file says that it holds 'ShuffleNet-v2, 10 classes'" in refusal(file)
+
+
+def test_weights_that_fit_under_another_name_are_taken_with_a_warning(state, file, caplog):
+    save_file(state, file, metadata={"architecture": "ShuffleNet-v2"})
+    load(file)
+    assert "ShuffleNet-v2" in caplog.text
+    caplog.clear()
+    save_file(state, file, metadata={"architecture": "Small2D"})
+    load(file)
+    assert caplog.text == ""
+
+
+def test_a_head_of_other_classes_is_replaced_and_said(state, file, caplog):
+    save_file(state, file, metadata={"source": "a test"})
+    torch.manual_seed(0)
+    network = create_privacy_network("small2d", 6)
+    fresh = network.head.weight.clone()
+    with caplog.at_level(logging.INFO):
+        loaded = load_weights(network, file, head="head", architecture="small2d")
+    assert not loaded.head_kept
+    assert loaded.metadata == {"source": "a test"}
+    assert "classifier is fresh" in caplog.text
+    assert torch.equal(network.head.weight, fresh)
+    assert torch.equal(network.features[3][0].weight, state["features.3.0.weight"])
+
+
+def test_a_head_of_as_many_classes_is_kept(state, file):
+    save_file(state, file)
+    network = create_privacy_network("small2d", 4)
+    assert load_weights(network, file, head="head", architecture="small2d").head_kept
+    assert torch.equal(network.head.weight, state["head.weight"])
+
+
+def test_half_precision_a_prefix_and_missing_counters_are_understood(state, file):
+    old = {
+        f"module.{key}": value.half()
+        for key, value in state.items()
+        if not key.endswith("num_batches_tracked")
+    }
+    save_file(old, file)
+    network = load(file)
+    for key, value in network.state_dict().items():
+        assert value.dtype == state[key].dtype
+        torch.testing.assert_close(value, state[key], rtol=1e-3, atol=1e-6)
+
+
+def test_a_value_that_is_not_finite_is_named(state, file):
+    state["features.1.1.running_var"][3] = float("nan")
+    save_file(state, file)
+    assert "not finite in features.1.1.running_var" in refusal(file)
+
+
+@pytest.mark.parametrize("keep", [0, 5, 200, -1])
+def test_a_truncated_file_is_broken(state, file, keep):
+    save_file(state, file)
+    file.write_bytes(file.read_bytes()[:keep])
+    assert "broken" in refusal(file)
+
+
+def test_a_missing_file_or_a_folder_is_named(file):
+    assert "no such weights file" in refusal(file)
+    file.mkdir()
+    assert "no such weights file" in refusal(file)
+
+
+class Bomb:
+    def __reduce__(self):
+        return (pytest.fail, ("the pickle was read",))
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".tar"])
+def test_no_pickle_is_read(tmp_path, suffix):
+    file = tmp_path / f"net{suffix}"
+    file.write_bytes(pickle.dumps(Bomb()))
+    message = refusal(file)
+    assert "torch.load" in message
+    assert str(file.with_suffix(".safetensors")) in message
+
+
+def test_a_pickle_by_the_right_name_is_not_read_either(file):
+    file.write_bytes(pickle.dumps(Bomb()))
+    assert "not safetensors" in refusal(file)
+
+
+def test_the_conversion_in_the_message_works(state, file, tmp_path):
+    """The command is run as given, on a checkpoint as Hara's code saves it."""
+    import subprocess
+    import sys
+
+    old = tmp_path / "it's mine.pth"
+    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}}, old)
+    command = refusal(old).split("convert it: ")[1].replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, check=True)
+    network = load(old.with_suffix(".safetensors"))
+    assert torch.equal(network.head.weight, state["head.weight"])
+
+
+def test_pretrained_without_a_download_says_where_to_get_weights():
+    with pytest.raises(MotionveilError, match=r"kenshohara/3D-ResNets-PyTorch.*docs/networks\.md"):
+        create_action_network("resnet18_3d", 6, weights="pretrained")
+    with pytest.raises(MotionveilError, match="kinetics-i3d"):
+        create_action_network("i3d", 6, weights="pretrained")
+    with pytest.raises(MotionveilError, match="trained from scratch"):
+        create_action_network("small3d", 6, weights="pretrained")
+
+
+def test_pretrained_takes_timms_safetensors_from_the_hub(file, monkeypatch):
+    ensure_torchvision()
+    import huggingface_hub
+    import timm
+
+    asked = []
+    published = timm.create_model("resnet50", num_classes=1000)
+    save_file(published.state_dict(), file)
+    monkeypatch.setattr(
+        huggingface_hub, "hf_hub_download", lambda *names: asked.append(names) or str(file)
+    )
+    network = create_privacy_network("resnet50", 9, weights="pretrained")
+    assert asked == [("timm/resnet50.tv_in1k", "model.safetensors")]
+    assert torch.equal(network.network.conv1.weight, published.conv1.weight)
+
+
+def test_the_repositories_asked_for_are_timms():
+    ensure_torchvision()
+    import timm
+
+    for name in ("resnet50.tv_in1k", "tf_efficientnet_lite0.in1k", "tf_efficientnet_lite2.in1k"):
+        assert timm.get_pretrained_cfg(name).hf_hub_id == f"timm/{name}"
+
+
+def test_a_download_that_fails_says_so(monkeypatch):
+    import huggingface_hub
+
+    def no_network(*names):
+        raise OSError("no route to host\nand a long story")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", no_network)
+    with pytest.raises(MotionveilError, match=r"timm/resnet50\.tv_in1k.*\(no route to host\)"):
+        create_privacy_network("resnet50", 9, weights="pretrained")
+
+
+@pytest.mark.parametrize("version", ["lite0", "lite2"])
+def test_efficientnet_lite_gives_what_timm_gives_on_bytes(pretrained, version):
+    ensure_torchvision()
+    import timm
+
+    weights = pretrained / f"tf_efficientnet_{version}_imagenet1k.safetensors"
+    ours = create_privacy_network(f"efficientnet_{version}", 1000, weights=weights).eval()
+    theirs = timm.create_model(f"tf_efficientnet_{version}").eval()
+    theirs.load_state_dict({k: v.float() for k, v in load_file(weights).items()}, strict=True)
+    picture = torch.randint(0, 256, (1, 3, 64, 64)).float()
+    with torch.no_grad():
+        expected = theirs((picture - 127) / 128)
+        torch.testing.assert_close(ours(picture / 127.5 - 1), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_another_efficientnet_does_not_fit(pretrained):
+    weights = pretrained / "tf_efficientnet_lite2_imagenet1k.safetensors"
+    with pytest.raises(MotionveilError) as caught:
+        create_privacy_network("efficientnet_lite0", 5, weights=weights)
+    message = str(caught.value)
+    assert "unexpected: blocks.1.2.bn1.bias" in message
+    assert "wrong shape: blocks.2.0.bn3.bias (48,) instead of (40,)" in message
+    assert "'timm tf_efficientnet_lite2, 1000 classes'" in message
+
+
+def hara_resnet50(state: dict[str, Tensor], x: Tensor) -> Tensor:
+    """3D ResNet-50 as Hara's repository describes it, as plain functions of its checkpoint."""
+
+    def norm(x: Tensor, key: str) -> Tensor:
+        mean, var = state[f"{key}.running_mean"], state[f"{key}.running_var"]
+        return functional.batch_norm(x, mean, var, state[f"{key}.weight"], state[f"{key}.bias"])
+
+    stem = functional.conv3d(x, state["conv1.weight"], stride=(1, 2, 2), padding=3)
+    x = functional.max_pool3d(norm(stem, "bn1").relu(), 3, 2, 1)
+    for layer, blocks in enumerate((3, 4, 6, 3), start=1):
+        for block in range(blocks):
+            key = f"layer{layer}.{block}"
+            stride = 2 if layer > 1 and block == 0 else 1
+            y = norm(functional.conv3d(x, state[f"{key}.conv1.weight"]), f"{key}.bn1").relu()
+            y = functional.conv3d(y, state[f"{key}.conv2.weight"], stride=stride, padding=1)
+            y = norm(y, f"{key}.bn2").relu()
+            y = norm(functional.conv3d(y, state[f"{key}.conv3.weight"]), f"{key}.bn3")
+            if block == 0:
+                x = functional.conv3d(x, state[f"{key}.downsample.0.weight"], stride=stride)
+                x = norm(x, f"{key}.downsample.1")
+            x = (x + y).relu()
+    return functional.linear(x.mean(dim=(2, 3, 4)), state["fc.weight"], state["fc.bias"])
+
+
+def hara_checkpoint(classes: int) -> dict[str, Tensor]:
+    """Random weights under the keys of Hara's ResNet-50."""
+    torch.manual_seed(5)
+    state: dict[str, Tensor] = {}
+
+    def conv(key: str, channels_in: int, channels: int, size: int) -> None:
+        weight = torch.randn(channels, channels_in, size, size, size)
+        state[f"{key}.weight"] = weight * (2 / weight[0].numel()) ** 0.5
+
+    def norm(key: str, channels: int) -> None:
+        state[f"{key}.weight"] = torch.rand(channels) + 0.5
+        state[f"{key}.bias"] = torch.randn(channels) * 0.1
+        state[f"{key}.running_mean"] = torch.randn(channels) * 0.1
+        state[f"{key}.running_var"] = torch.rand(channels) + 0.5
+
+    conv("conv1", 3, 64, 7)
+    norm("bn1", 64)
+    channels_in = 64
+    for layer, (blocks, channels) in enumerate(((3, 64), (4, 128), (6, 256), (3, 512)), start=1):
+        for block in range(blocks):
+            key = f"layer{layer}.{block}"
+            conv(f"{key}.conv1", channels_in, channels, 1)
+            norm(f"{key}.bn1", channels)
+            conv(f"{key}.conv2", channels, channels, 3)
+            norm(f"{key}.bn2", channels)
+            conv(f"{key}.conv3", channels, channels * 4, 1)
+            norm(f"{key}.bn3", channels * 4)
+            if block == 0:
+                conv(f"{key}.downsample.0", channels_in, channels * 4, 1)
+                norm(f"{key}.downsample.1", channels * 4)
+            channels_in = channels * 4
+    state["fc.weight"] = torch.randn(classes, 2048) * 0.01
+    state["fc.bias"] = torch.randn(classes)
+    return state
+
+
+def agree(ours: Tensor, expected: Tensor) -> None:
+    scale = expected.abs().max()
+    torch.testing.assert_close(ours / scale, expected / scale, rtol=0, atol=1e-4)
+
+
+def test_haras_checkpoint_loads_and_gives_haras_answers(file):
+    state = hara_checkpoint(classes=400)
+    clip = torch.rand(1, 3, 8, 48, 40)
+    mean = torch.tensor([0.4345, 0.4051, 0.3775]).view(1, 3, 1, 1, 1)
+    std = torch.tensor([0.2768, 0.2713, 0.2737]).view(1, 3, 1, 1, 1)
+    save_file({f"module.{key}": value for key, value in state.items()}, file)
+    network = create_action_network("resnet50_3d", 400, weights=file).eval()
+    with torch.no_grad():
+        agree(network(clip * 2 - 1), hara_resnet50(state, (clip - mean) / std))
+
+    # The checkpoints of 2018 take 0..255 minus a mean; their metadata says so.
+    scale = {"input_mean": "[0.45, 0.42, 0.39]", "input_std": "[0.0039, 0.0039, 0.0039]"}
+    save_file(state, file, metadata=scale)
+    network = create_action_network("resnet50_3d", 400, weights=file).eval()
+    mean = torch.tensor([0.45, 0.42, 0.39]).view(1, 3, 1, 1, 1)
+    with torch.no_grad():
+        agree(network(clip * 2 - 1), hara_resnet50(state, (clip - mean) / 0.0039))
+
+
+@pytest.mark.parametrize("value", ["0.5", "[0.5, 0.5]", "[0, 0, 0]", "[NaN, 1, 1]", "nonsense"])
+def test_a_normalisation_that_cannot_be_used_is_named(file, value):
+    ensure_torchvision()
+    import timm
+
+    state = timm.create_model("tf_efficientnet_lite0", num_classes=4).state_dict()
+    save_file(state, file, metadata={"input_std": value})
+    with pytest.raises(MotionveilError, match="input_std is"):
+        create_privacy_network("efficientnet_lite0", 4, weights=file)

@@ -1,0 +1,101 @@
+"""The statistics that stand beside every accuracy, and the file that keeps them."""
+
+from __future__ import annotations
+
+import doctest
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motionveil import results
+from motionveil.errors import MotionveilError
+from motionveil.results import Accuracy, Result, wilson_interval
+
+
+class TestWilsonInterval:
+    @pytest.mark.parametrize(
+        ("right", "n", "low", "high"),
+        [
+            # Newcombe, Statistics in Medicine 17, 1998, table I, method 3.
+            (81, 263, 0.2553, 0.3662),
+            (15, 148, 0.0624, 0.1605),
+            (0, 20, 0.0, 0.1611),
+            (1, 29, 0.0061, 0.1718),
+        ],
+    )
+    def test_published_values(self, right: int, n: int, low: float, high: float):
+        assert wilson_interval(right / n, n) == pytest.approx((low, high), abs=5e-5)
+
+    @given(st.floats(0, 1), st.integers(1, 10_000))
+    def test_holds_the_proportion_and_is_symmetric(self, accuracy: float, n: int):
+        low, high = wilson_interval(accuracy, n)
+        assert 0 <= low <= accuracy + 1e-12
+        assert accuracy - 1e-12 <= high <= 1
+        assert wilson_interval(1 - accuracy, n) == pytest.approx((1 - high, 1 - low), abs=1e-9)
+
+    @given(st.floats(0, 1), st.integers(1, 5_000))
+    def test_narrows_with_more_trials(self, accuracy: float, n: int):
+        low, high = wilson_interval(accuracy, n)
+        low2, high2 = wilson_interval(accuracy, 2 * n)
+        assert high2 - low2 < high - low
+
+    @pytest.mark.parametrize(("accuracy", "n"), [(0.5, 0), (-0.1, 5), (1.1, 5), (float("nan"), 5)])
+    def test_refuses(self, accuracy: float, n: int):
+        with pytest.raises(ValueError, match="no interval for accuracy"):
+            wilson_interval(accuracy, n)
+
+    def test_example(self):
+        assert doctest.testmod(results).failed == 0
+
+
+class TestAccuracy:
+    def test_known_values(self):
+        found = Accuracy.of([1, 1, 1, 0, 0, 1], [0, 0, 0, 0, 1, 2])
+        assert found.accuracy == pytest.approx(4 / 6)
+        assert found.balanced == pytest.approx((3 / 4 + 0 + 1) / 3)
+        assert found.floor == pytest.approx(4 / 6)
+        assert found.n == 6
+        assert found.interval == wilson_interval(found.accuracy, 6)
+
+    @given(
+        st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=40),
+        st.randoms(),
+    )
+    def test_order_of_the_clips_does_not_matter(self, clips: list[tuple[float, int]], random):
+        found = Accuracy.of(*zip(*clips, strict=True))
+        random.shuffle(clips)
+        again = Accuracy.of(*zip(*clips, strict=True))
+        assert again.accuracy == pytest.approx(found.accuracy)
+        assert again.balanced == pytest.approx(found.balanced)
+        assert again.floor == found.floor
+        low, high = found.interval
+        assert 0 <= low <= found.accuracy + 1e-9
+        assert found.accuracy - 1e-9 <= high <= 1
+
+    @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
+    def test_guessing_the_commonest_class_scores_the_floor(self, labels: list[int]):
+        commonest = max(set(labels), key=labels.count)
+        found = Accuracy.of([float(label == commonest) for label in labels], labels)
+        assert found.accuracy == pytest.approx(found.floor)
+        assert found.balanced == pytest.approx(1 / len(set(labels)))
+
+    def test_refuses_no_clips_and_different_lengths(self):
+        with pytest.raises(ValueError, match="0 scores"):
+            Accuracy.of([], [])
+        with pytest.raises(ValueError, match="2 scores for 1 labels"):
+            Accuracy.of([1, 0], [1])
+
+
+class TestResultFile:
+    @pytest.mark.parametrize("content", ["", "{}", "[]"])
+    def test_a_wrong_file_is_named(self, tmp_path: Path, content: str):
+        file = tmp_path / "results.json"
+        file.write_text(content)
+        with pytest.raises(MotionveilError, match=r"results\.json: not a results file"):
+            Result.read(tmp_path)
+
+    def test_a_missing_file_is_named(self, tmp_path: Path):
+        with pytest.raises(MotionveilError, match=r"results\.json: cannot read results: No such"):
+            Result.read(tmp_path)

@@ -1,0 +1,154 @@
+"""`encoder.json`: what is written is read back, and what is wrong is named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motionveil.errors import MotionveilError
+from motionveil.spec import EncoderSpec, load_spec, shipped_names, untrained_boundaries
+
+
+def numbers(**changes: Any) -> dict[str, Any]:
+    return {**json.loads(EncoderSpec.untrained(range=0.25).model_dump_json()), **changes}
+
+
+specs = st.builds(
+    EncoderSpec,
+    sigma=st.floats(0.1, 10),
+    boundaries=st.lists(st.floats(0, 15), min_size=15, max_size=15).map(lambda b: tuple(sorted(b))),
+    hardness=st.floats(0.1, 100),
+    range_mode=st.just("fixed"),
+    range=st.floats(0.01, 1),
+    provenance=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)),
+)
+
+
+class TestFile:
+    @given(specs)
+    def test_round_trip(self, tmp_path_factory: pytest.TempPathFactory, spec: EncoderSpec):
+        file = spec.save(tmp_path_factory.mktemp("spec") / "encoder.json")
+        assert EncoderSpec.read(file) == spec
+        assert load_spec(file.parent) == spec
+
+    def test_holds_the_fields_promised(self, tmp_path: Path):
+        file = EncoderSpec.untrained(range=0.5, seed=1).save(tmp_path / "encoder.json")
+        assert json.loads(file.read_text()) == {
+            "method": "bdq",
+            "sigma": 1.0,
+            "boundaries": [n + 0.5 for n in range(15)],
+            "hardness": 5.0,
+            "range_mode": "fixed",
+            "range": 0.5,
+            "provenance": {"seed": 1},
+        }
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"sigma": 0}, r"sigma: .*greater than 0 \(found 0\)"),
+            ({"sigma": "wide"}, r"sigma: .*valid number.*\"wide\""),
+            ({"sigma": None}, "method 'bdq' needs sigma"),
+            ({"boundaries": [1, 2]}, "boundaries: 2 boundaries, there must be 15"),
+            ({"boundaries": [*range(14), 3]}, "boundaries: the boundaries must ascend"),
+            ({"boundaries": [*range(14), 16]}, r"boundaries: .*lie in \[0, 15\]"),
+            ({"boundaries": [*range(14), "x"]}, r"boundaries\.14: "),
+            ({"hardness": -5}, "hardness: "),
+            ({"range_mode": "frame"}, "range_mode: "),
+            ({"range": None}, "range_mode 'fixed' needs a range"),
+            ({"range_mode": "clip"}, "the other modes have none"),
+            ({"range": 1.5}, "range: .*less than or equal to 1"),
+            ({"method": "blur"}, "method: "),
+            ({"method": "raw"}, "method 'raw' has no sigma"),
+            ({"level": 3}, "level: Extra inputs are not permitted"),
+        ],
+    )
+    def test_a_wrong_file_names_file_field_and_fault(
+        self, tmp_path: Path, changes: dict[str, Any], message: str
+    ):
+        file = tmp_path / "wrong.json"
+        file.write_text(json.dumps(numbers(**changes)))
+        with pytest.raises(MotionveilError, match=r"wrong\.json: .*" + message) as caught:
+            EncoderSpec.read(file)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("value", ["NaN", "Infinity"])
+    def test_refuses_what_is_not_finite(self, tmp_path: Path, value: str):
+        file = tmp_path / "wrong.json"
+        file.write_text(json.dumps(numbers()).replace('"sigma": 1.0', f'"sigma": {value}'))
+        with pytest.raises(MotionveilError, match=r"sigma: .*finite number"):
+            EncoderSpec.read(file)
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe\x00"])
+    def test_refuses_what_is_no_encoder(self, tmp_path: Path, content: bytes):
+        file = tmp_path / "wrong.json"
+        file.write_bytes(content)
+        with pytest.raises(MotionveilError, match=r"wrong\.json: ") as caught:
+            load_spec(file)
+        assert "\n" not in str(caught.value)
+
+    def test_a_missing_file_and_a_folder_without_one(self, tmp_path: Path):
+        with pytest.raises(MotionveilError, match=r"gone\.json: cannot read the encoder: No such"):
+            load_spec(tmp_path / "gone.json")
+        with pytest.raises(MotionveilError, match=r"encoder\.json: cannot read"):
+            load_spec(tmp_path)
+
+
+class TestNames:
+    def test_every_shipped_encoder_loads(self):
+        assert "raw" in shipped_names()
+        for name in shipped_names():
+            assert load_spec(name).method in ("bdq", "raw")
+
+    def test_raw_has_no_numbers(self):
+        assert load_spec("raw").model_dump(exclude={"provenance"}, exclude_none=True) == {
+            "method": "raw"
+        }
+
+    def test_an_unknown_name_lists_the_known(self):
+        with pytest.raises(MotionveilError, match=r"nobody: no such encoder; .*raw"):
+            load_spec("nobody")
+
+
+class TestNumbers:
+    def test_is_frozen(self):
+        with pytest.raises(ValueError, match="frozen"):
+            EncoderSpec.untrained(range=0.5).sigma = 2.0  # type: ignore[misc]
+
+    @given(specs)
+    def test_the_gaussian_is_normalised_and_symmetric(self, spec: EncoderSpec):
+        weights = spec.gaussian()
+        assert weights.shape == (5,)
+        assert weights.sum() == pytest.approx(1)
+        np.testing.assert_array_equal(weights, weights[::-1])
+
+    def test_untrained_quantiser_is_almost_the_identity(self):
+        spec = EncoderSpec.untrained(range=0.5)
+        x = np.linspace(0.5, 14.5, 500)
+        assert np.abs(spec.veil_difference(x / 15 - 0.5) - x).max() < 0.08
+
+    def test_hard_levels_count_the_boundaries_below(self):
+        spec = EncoderSpec.untrained(range=0.5)
+        motion = np.array([-1, -0.5, 0.01, 0.5, 1])
+        assert spec.veil_difference(motion, hard=True).tolist() == [0, 0, 8, 15, 15]
+
+    @pytest.mark.parametrize("mode", ["clip", "batch"])
+    def test_only_a_fixed_range_can_stream(self, mode: Any):
+        spec = EncoderSpec(
+            sigma=1.0, boundaries=untrained_boundaries(), hardness=5.0, range_mode=mode
+        )
+        with pytest.raises(MotionveilError, match=f"'{mode}' cannot work frame by frame"):
+            spec.veil_difference(np.zeros(3))
+
+
+def test_needs_no_torch():
+    code = "import sys, motionveil.spec; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
