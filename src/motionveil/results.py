@@ -168,15 +168,23 @@ class Row(_Stored):
 
 
 class Dataset(_Stored):
-    """The data set that a result was measured on."""
+    """The data set that a result was measured on.
+
+    Attributes:
+        name: Its name in the manifest.
+        hash: The manifest's hash.
+        actions: Names of the actions, in the order of the classes.
+        privacy_label: The privacy label's name.
+        privacy_names: Its values, in the order of the classes.
+        parts: For each split, the number of clips to train on and of those held out.
+    """
 
     name: str
     hash: str
     actions: list[str]
     privacy_label: str
     privacy_names: list[str]
-    train_clips: int
-    validation_clips: int
+    parts: dict[str, tuple[int, int]]
 
 
 class Result(_Stored):

@@ -30,8 +30,7 @@ def dataset(actions: int = 6, people: int = 8, name: str = "actors") -> Dataset:
         actions=ACTIONS[:actions] + [f"action {n}" for n in range(6, actions)],
         privacy_label="identity",
         privacy_names=PEOPLE[:people] + [f"person {n:03d}" for n in range(8, people)],
-        train_clips=384,
-        validation_clips=192,
+        parts={"validation": (384, 192)},
     )
 
 

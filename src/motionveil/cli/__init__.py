@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "find unreadable, short or missing clips of a manifest",
     "train": "train an encoder against its adversary",
     "validate": "score a frozen encoder with fresh networks",
+    "tradeoff": "compare raw video, untrained BDQ and BDQ for several alphas",
     "report": "draw figures and HTML out of stored results",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Clip
 from motionveil.data.sampling import (
+    SCALES,
     centre_crop,
     centre_start,
     frame_indices,
@@ -57,6 +58,7 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         privacy_label: Name of the privacy label.
         training: Draw start, scale and position; else take the centre.
         seed: Seed of what is drawn.
+        scales: Sides of the training crop to draw from, as shares of the short side.
 
     Attributes:
         epoch: The epoch whose draws an item shows.
@@ -77,11 +79,12 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         privacy_label: str,
         training: bool,
         seed: int = 0,
+        scales: Sequence[float] = SCALES,
     ) -> None:
         if not clips or t < 1 or size < 1:
             raise ValueError(f"{len(clips)} clips of {t} frames of {size} pixels: all must be > 0")
         self.cache, self.clips = cache, tuple(clips)
-        self.t, self.size = t, size
+        self.t, self.size, self.scales = t, size, tuple(scales)
         self.training, self.seed, self.epoch = training, seed, 0
         action_names = cache.manifest.actions
         privacy_names = cache.manifest.names_of(privacy_label)
@@ -126,7 +129,7 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         if self.training:
             rng = np.random.default_rng((seed, epoch, position + 1))
             start = random_start(length, self.t, rng)
-            crop = random_crop(height, width, rng)
+            crop = random_crop(height, width, rng, self.scales)
         else:
             start = centre_start(length, self.t)
             crop = centre_crop(height, width)

@@ -9,6 +9,7 @@ Pure functions; what is random comes from the generator given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,9 +60,17 @@ def frame_indices(length: int, start: int, t: int) -> NDArray[np.int64]:
     return np.minimum(np.arange(start, start + t), length - 1)
 
 
-def random_crop(height: int, width: int, rng: np.random.Generator) -> Crop:
-    """Draw a scale of `SCALES` and then a position, every one inside the frame equally likely."""
-    scale = SCALES[int(rng.integers(len(SCALES)))]
+def random_crop(
+    height: int, width: int, rng: np.random.Generator, scales: Sequence[float] = SCALES
+) -> Crop:
+    """Draw a scale and then a position, every one inside the frame equally likely.
+
+    Args:
+        height, width: Size of the frame in pixels.
+        rng: Source of the draws.
+        scales: Sides of the crop to draw from, as shares of the short side, in (0, 1].
+    """
+    scale = scales[int(rng.integers(len(scales)))]
     side = max(1, round(scale * min(height, width)))
     top = int(rng.integers(height - side + 1))
     left = int(rng.integers(width - side + 1))

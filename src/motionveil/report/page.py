@@ -106,6 +106,9 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
         "confusions": tables.confusions([raw, judged], data.actions),
         "judged": judged,
         "seeds": sorted({row.seed for row in rows}),
+        "training": " or ".join(
+            str(n) for n in sorted({train for train, _ in data.parts.values()})
+        ),
         "clips": max(method.action.n for method in methods),
     }
 

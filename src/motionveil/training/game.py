@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
+from lightning_fabric import Fabric
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.optim import SGD, Optimizer
 
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import BDQ
@@ -25,10 +26,11 @@ from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
+from motionveil.training.log import Log
 from motionveil.training.privacy_view import draw_frames, entropy, held_fixed
-from motionveil.training.progress import Log
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+from motionveil.training.seeds import seed_for
 
 PATIENCE = 3
 """Epochs without action recognition before the training is given up."""
@@ -132,15 +134,22 @@ class _Game:
         self.players = players
         # The networks as Fabric wraps them (device, precision, processes); P is also used bare,
         # when it is held fixed and nothing of it is to be synchronised.
-        encoder_rate = schedule.encoder_lr or schedule.lr
-        self.optimize_encoder = torch.optim.SGD(
-            players.encoder.parameters(), encoder_rate, momentum=schedule.momentum
-        )
-        self.optimize_action = make_optimizer(players.action.parameters(), schedule)
-        self.optimize_privacy = make_optimizer(players.privacy.parameters(), schedule)
-        self.E, self.optimize_encoder = fabric.setup(players.encoder, self.optimize_encoder)
-        self.T, self.optimize_action = fabric.setup(players.action, self.optimize_action)
-        self.P, self.optimize_privacy = fabric.setup(players.privacy, self.optimize_privacy)
+        self.optimizers: dict[str, Optimizer] = {
+            "optimize_encoder": SGD(
+                players.encoder.parameters(),
+                schedule.encoder_lr or schedule.lr,
+                momentum=schedule.momentum,
+            ),
+            "optimize_action": make_optimizer(players.action.parameters(), schedule),
+            "optimize_privacy": make_optimizer(players.privacy.parameters(), schedule),
+        }
+        optimizers = self.optimizers.values()
+        setups = zip((players.encoder, players.action, players.privacy), optimizers, strict=True)
+        (
+            (self.E, self.optimize_encoder),
+            (self.T, self.optimize_action),
+            (self.P, self.optimize_privacy),
+        ) = (fabric.setup(network, optimizer) for network, optimizer in setups)
 
     def state(self) -> dict[str, Any]:
         """Return everything that a checkpoint holds."""
@@ -148,14 +157,12 @@ class _Game:
             "encoder": self.players.encoder,
             "action": self.players.action,
             "privacy": self.players.privacy,
-            "optimize_encoder": self.optimize_encoder.optimizer,
-            "optimize_action": self.optimize_action.optimizer,
-            "optimize_privacy": self.optimize_privacy.optimizer,
+            **self.optimizers,
         }
 
     def epoch(self, epoch: int) -> dict[str, float]:
         """Play one epoch and return what is logged of it."""
-        torch.manual_seed(int.from_bytes(f"{self.seed}/{epoch}".encode(), "little") % 2**63)
+        torch.manual_seed(seed_for(self.seed, "game", epoch))
         self.T.train()
         self.P.train()
         sums: dict[str, float] = {}
@@ -217,8 +224,8 @@ class _Game:
 
     def _set_rates(self, progress: float) -> None:
         factor = rate_factor(progress, self.recipe.game.warmup / self.recipe.game.epochs)
-        for optimizer in (self.optimize_encoder, self.optimize_action, self.optimize_privacy):
-            set_rate(optimizer.optimizer, factor)
+        for optimizer in self.optimizers.values():
+            set_rate(optimizer, factor)
 
     def _refuse_infinite(self, measured: dict[str, float], epoch: int, step: int) -> None:
         wrong = [name for name, value in measured.items() if not math.isfinite(value)]
@@ -232,7 +239,7 @@ class _Game:
 
 
 def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) -> None:
-    """Raise an error when action recognition has been no better than guessing for `PATIENCE` epochs.
+    """Raise an error when actions have been guessed, not recognised, for `PATIENCE` epochs.
 
     Epochs before action recognition first succeeded count only in the second half of the
     training: networks that start from scratch take their time.

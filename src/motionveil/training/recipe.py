@@ -143,8 +143,8 @@ def _fault(item: Any) -> str:
     place = [str(part) for part in item["loc"]]
     if item["type"] != "extra_forbidden":
         return f"{'.'.join(place)}: {item['msg']} (found {item['input']!r})"
-    part: type[BaseModel] = Recipe
+    part: Any = Recipe
     for name in place[:-1]:
-        part = part.model_fields[name].annotation or part
+        part = part.model_fields[name].annotation
     near = difflib.get_close_matches(place[-1], part.model_fields, n=1, cutoff=0)
     return f"no field {'.'.join(place)!r}; the nearest is {near[0]!r}"

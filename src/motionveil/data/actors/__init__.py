@@ -37,7 +37,7 @@ def make_actors(
     *,
     seed: int = 0,
     people: int = 10,
-    train_sessions: int = 8,
+    train_sessions: int = 10,
     validation_sessions: int = 3,
     workers: int | None = None,
 ) -> Manifest:

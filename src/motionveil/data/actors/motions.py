@@ -86,7 +86,7 @@ class Performance:
 
     def phases(self, frames: int, tempo: float) -> NDArray[np.float64]:
         """Return the phase at each frame, reversed for the second action of a pair."""
-        phases = self.start + self.speed * tempo * np.arange(frames)
+        phases = self.start + self.speed * tempo * np.arange(frames, dtype=np.float64)
         return phases[::-1] if ACTIONS.index(self.action) % 2 else phases
 
 

@@ -1,0 +1,39 @@
+"""Options that commands share."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+from motionveil.errors import MotionveilError
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Declare `--device`, `--seed` and `--workers`."""
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="decides every draw (default: 0)")
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="videos decoded at once (default: one a core)"
+    )
+
+
+def command_line() -> str:
+    """Return the command line as it was typed, for the record."""
+    return shlex.join(["motionveil", *sys.argv[1:]])
+
+
+def choose(value: str | None, choices: tuple[str, ...], option: str, where: Path | str) -> str:
+    """Return the value of an option that names one of what a manifest has; None is the first.
+
+    Raises:
+        MotionveilError: The manifest has no such thing.
+    """
+    if value is None:
+        return choices[0]
+    if value not in choices:
+        raise MotionveilError(f"{where}: {option} {value}: it has {', '.join(choices)}")
+    return value

@@ -1,0 +1,63 @@
+"""From arguments to a trial: what `train`, `validate` and `tradeoff` share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from motionveil.cli.options import add_common, choose
+
+if TYPE_CHECKING:
+    from motionveil.data.manifest import Manifest
+    from motionveil.training.recipe import Recipe
+    from motionveil.training.trial import Trial
+
+
+def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the shared arguments."""
+    parser.add_argument("manifest", metavar="MANIFEST", help="manifest.csv")
+    parser.add_argument(
+        "--recipe", default="actors", help="a shipped name or a YAML file (default: actors)"
+    )
+    parser.add_argument("--label", help="privacy label (default: the manifest's first)")
+    parser.add_argument("--split", help="part held out (default: the manifest's first)")
+    parser.add_argument("--action-weights", metavar="FILE", help="weights of the action network")
+    parser.add_argument("--privacy-weights", metavar="FILE", help="weights of the privacy network")
+    parser.add_argument("--precision", default="32-true", help="such as bf16-mixed, on CUDA")
+    add_common(parser)
+
+
+def recipe_of(arguments: argparse.Namespace, alpha: float | None = None) -> Recipe:
+    """Return the recipe named, with the weights and the alpha given."""
+    from motionveil.training.recipe import load_recipe
+
+    recipe = load_recipe(arguments.recipe, alpha=alpha)
+    changes = {}
+    for network, weights in (
+        ("action", arguments.action_weights),
+        ("privacy", arguments.privacy_weights),
+    ):
+        if weights is not None:
+            changes[network] = getattr(recipe, network).model_copy(update={"weights": weights})
+    return recipe.model_copy(update=changes)
+
+
+def privacy_label_of(arguments: argparse.Namespace, manifest: Manifest) -> str:
+    """Return the privacy label named, or the manifest's first."""
+    return choose(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)
+
+
+def trial_of(arguments: argparse.Namespace, recipe: Recipe) -> Trial:
+    """Return the trial that the arguments describe, its clips decoded."""
+    from motionveil.data.cache import ClipCache
+    from motionveil.data.manifest import Manifest
+    from motionveil.training.trial import Trial, make_fabric
+
+    manifest = Manifest.read(arguments.manifest)
+    label = privacy_label_of(arguments, manifest)
+    split = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
+    fabric = make_fabric(arguments.device, arguments.precision)
+    cache = ClipCache.build(
+        manifest, size=recipe.cache_size, fit=recipe.fit, workers=arguments.workers
+    )
+    return Trial(cache, recipe, split, label, arguments.seed, fabric)

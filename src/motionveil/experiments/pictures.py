@@ -1,0 +1,63 @@
+"""Pictures of an encoder at work: a strip of every stage, and a veiled video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from motionveil.encoders import functional
+from motionveil.files import atomic_path
+from motionveil.spec import LEVELS, EncoderSpec
+
+COLUMNS = 6
+
+
+def save_strip(path: Path, frames: NDArray[np.uint8], spec: EncoderSpec) -> Path:
+    """Draw original, blurred, difference and veiled frames below each other.
+
+    Args:
+        path: A PNG file to write.
+        frames: uint8 (T, H, W, 3), RGB, T >= 2.
+        spec: A BDQ encoder of fixed range.
+    """
+    rows = _stages(frames, spec)
+    shown = np.linspace(0, len(frames) - 2, COLUMNS).round().astype(int)
+    height, width = frames.shape[1:3]
+    figure = Figure(figsize=(COLUMNS * 1.3, len(rows) * 1.3 * height / width), layout="constrained")
+    axes = figure.subplots(len(rows), COLUMNS, squeeze=False)
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        line[0].set_ylabel(name, fontsize=8)
+        for cell, index in zip(line, shown, strict=True):
+            cell.imshow(np.clip(images[index], 0, 1), interpolation="nearest")
+            cell.set_xticks([])
+            cell.set_yticks([])
+    with atomic_path(path) as part:
+        figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
+    return path
+
+
+def _stages(frames: NDArray[np.uint8], spec: EncoderSpec) -> dict[str, NDArray[np.float32]]:
+    """Return what each stage gives for frames 1 ... T - 1, each (T - 1, H, W, 3) in [0, 1]."""
+    clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255  # (1, 3, T, H, W)
+    sigma = torch.tensor(spec.sigma)
+    assert spec.boundaries is not None
+    assert spec.hardness is not None
+    assert spec.range is not None
+    blurred = functional.blur(clip, sigma)
+    difference = functional.difference(blurred)
+    veiled = functional.quantise(
+        functional.normalise(difference, "fixed", spec.range),
+        torch.tensor(spec.boundaries),
+        spec.hardness,
+    )
+    stages = {
+        "original": clip[:, :, 1:],
+        "blurred": blurred[:, :, 1:],
+        "difference": (difference + spec.range) / (2 * spec.range),
+        "veiled": veiled / LEVELS,
+    }
+    return {name: stage[0].permute(1, 2, 3, 0).numpy() for name, stage in stages.items()}

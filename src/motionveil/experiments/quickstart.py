@@ -1,0 +1,80 @@
+"""The main job on built-in data: train BDQ against its adversary, validate, veil, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from motionveil.capture import veil_video
+from motionveil.data.actors import make_actors
+from motionveil.data.manifest import Manifest
+from motionveil.experiments.pictures import save_strip
+from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.report import write_report
+from motionveil.results import Result
+from motionveil.spec import EncoderSpec
+from motionveil.training.recipe import Recipe
+from motionveil.training.trial import make_fabric
+from motionveil.video import read_clip
+
+
+def run_quickstart(
+    out: Path,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str,
+    workers: int | None,
+    command: str,
+    say: Callable[[str], None],
+) -> Result:
+    """Make the data, train with alpha = 0 and the recipe's, validate four encoders and report.
+
+    Args:
+        out: Folder for everything; a stopped run goes on where it was.
+        recipe: The recipe.
+        seed: Draws the data set and everything after it.
+        device: As `make_fabric`.
+        workers: Videos made or decoded at once.
+        command: The command line, for the result.
+        say: Takes a line of text for the user.
+
+    Returns:
+        The result, also in `out/results.json`; the report is `out/report.html`.
+    """
+    began = time.monotonic()
+    fabric = make_fabric(device)
+    say("filming the built-in data set")
+    manifest = make_actors(out / "actors", seed=seed, workers=workers)
+    plan = Plan(
+        manifest=manifest,
+        recipe=recipe,
+        alphas=(0.0, recipe.alpha),
+        splits=manifest.splits(),
+        seeds=(seed,),
+        privacy_label=manifest.privacy_labels[0],
+    )
+    say(
+        "training and validating raw video, untrained BDQ, BDQ with alpha 0 and with"
+        f" alpha {recipe.alpha:g}"
+    )
+    result = measure_tradeoff(
+        plan, out, fabric, kind="quickstart", command=command, workers=workers
+    )
+    spec = result.rows[-1].encoder
+    spec.save(out / "encoder.json")
+    result.media = _make_media(out, manifest, spec)
+    result.seconds = max(result.seconds, time.monotonic() - began)
+    result.save(out / "results.json")
+    write_report(result, out)
+    return result
+
+
+def _make_media(out: Path, manifest: Manifest, spec: EncoderSpec) -> dict[str, str]:
+    """Veil a held-out video and draw one of its clips in every stage."""
+    clip = manifest.part(training=False)[0]
+    video = manifest.root / clip.path
+    veil_video(video, out / "veiled.mp4", spec)
+    save_strip(out / "strip.png", read_clip(video, clip.start, clip.end), spec)
+    return {"strip": "strip.png", "veiled": "veiled.mp4"}

@@ -1,0 +1,37 @@
+"""What a training says while it runs: a line an epoch."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+
+
+class Log:
+    """Prints a line an epoch to the standard error, with the time that is left.
+
+    Args:
+        title: What is trained.
+        epochs: How many epochs there will be.
+    """
+
+    def __init__(self, title: str, epochs: int) -> None:
+        self._title, self._epochs = title, epochs
+        self._began, self._first = time.monotonic(), 0
+
+    def epoch(self, row: Mapping[str, float]) -> None:
+        """Print one epoch's figures; `row["epoch"]` is its number, from 1."""
+        epoch = int(row["epoch"])
+        self._first = self._first or epoch
+        spent = time.monotonic() - self._began
+        left = spent / (epoch - self._first + 1) * (self._epochs - epoch)
+        figures = "  ".join(
+            f"{name.replace('_', ' ')} {row[name]:.3f}"
+            for name in ("sigma", "loss_action", "entropy", "accuracy_action", "accuracy_privacy")
+            if name in row
+        )
+        print(
+            f"{self._title}: epoch {epoch}/{self._epochs}  {figures}  ({left:.0f} s left)",
+            file=sys.stderr,
+            flush=True,
+        )

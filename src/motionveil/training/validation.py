@@ -1,0 +1,268 @@
+"""Validation: fresh networks on a frozen encoder (paper, section 4.2).
+
+A fresh action network and a fresh privacy network are trained on the encoder's output for the
+training clips and scored on the validation clips.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.encoders.functional import for_networks
+from motionveil.errors import MotionveilError
+from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore
+from motionveil.training.log import Log
+from motionveil.training.privacy_view import all_frames, draw_frames
+from motionveil.training.recipe import Schedule
+from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+from motionveil.training.seeds import seed_for
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What validation measures: both accuracies and the answers behind them."""
+
+    action: Accuracy
+    privacy: Privacy
+    predictions: list[ClipPrediction]
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """The two networks that watch an encoder's output.
+
+    Attributes:
+        action: From `(B, 3, T', H, W)` in [-1, 1] to logits of the actions.
+        privacy: From `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
+    """
+
+    action: nn.Module
+    privacy: nn.Module
+
+
+def validate(
+    fabric: Fabric,
+    encoder: nn.Module,
+    watchers: Watchers,
+    training: ClipDataset,
+    validation: ClipDataset,
+    schedule: Schedule,
+    *,
+    privacy_label: str,
+    seed: int,
+    title: str,
+) -> Scores:
+    """Train fresh networks on a frozen encoder's output and score them.
+
+    Args:
+        fabric: Device and precision.
+        encoder: The encoder; its parameters get no gradient.
+        watchers: Freshly made networks; trained in place.
+        training, validation: The clips.
+        schedule: How the networks are trained.
+        privacy_label: The label's name, stored with the score.
+        seed: Seed of batches and draws.
+        title: What the log calls this.
+
+    Raises:
+        MotionveilError: A loss is not finite.
+    """
+    # What was drawn before shall not decide what these networks see.
+    torch.manual_seed(seed_for(seed, "validation"))
+    frozen = fabric.setup_module(encoder) if any(True for _ in encoder.parameters()) else encoder
+    frozen.eval()
+    _fit(fabric, frozen, watchers, training, schedule, seed=seed, title=title)
+    return score(fabric, frozen, watchers, validation, schedule.batch, privacy_label)
+
+
+def _fit(
+    fabric: Fabric,
+    encoder: nn.Module,
+    watchers: Watchers,
+    data: ClipDataset,
+    schedule: Schedule,
+    *,
+    seed: int,
+    title: str,
+) -> None:
+    """Train both networks on the same veiled batches."""
+    T, optimize_action = fabric.setup(
+        watchers.action, make_optimizer(watchers.action.parameters(), schedule)
+    )
+    P, optimize_privacy = fabric.setup(
+        watchers.privacy, make_optimizer(watchers.privacy.parameters(), schedule)
+    )
+    log = Log(title, schedule.epochs)
+    steps = math.ceil(len(data) / schedule.batch)
+    for epoch in range(schedule.epochs):
+        T.train()
+        P.train()
+        right_actions = right_frames = frames_seen = 0
+        loss_sum = 0.0
+        for step, batch in enumerate(_batches(fabric, data, schedule.batch, epoch, seed)):
+            factor = rate_factor(
+                (epoch * steps + step) / (schedule.epochs * steps),
+                schedule.warmup / schedule.epochs,
+            )
+            veiled = veil(encoder, batch.clips)  # (B, 3, T', H, W)
+            actions = T(veiled)  # (B, actions)
+            loss_action = cross_entropy(actions, batch.actions)
+            frames = draw_frames(veiled, schedule.privacy_frames)
+            labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
+            guesses = P(frames)  # (B * frames, identities)
+            loss_privacy = cross_entropy(guesses, labels)
+            for loss, optimizer in (
+                (loss_action, optimize_action),
+                (loss_privacy, optimize_privacy),
+            ):
+                set_rate(optimizer.optimizer, factor)
+                optimizer.zero_grad()
+                fabric.backward(loss)
+                optimizer.step()
+            if not math.isfinite(loss_action.item() + loss_privacy.item()):
+                raise MotionveilError(
+                    f"{title}: the loss is not finite in epoch {epoch + 1}:"
+                    f" lower the learning rate ({schedule.lr:g})"
+                )
+            loss_sum += loss_action.item() * len(batch.clips)
+            right_actions += int((actions.argmax(1) == batch.actions).sum())
+            right_frames += int((guesses.argmax(1) == labels).sum())
+            frames_seen += len(labels)
+        log.epoch(
+            {
+                "epoch": epoch + 1,
+                "loss_action": loss_sum / len(data),
+                "accuracy_action": right_actions / len(data),
+                "accuracy_privacy": right_frames / frames_seen,
+            }
+        )
+
+
+@torch.no_grad()
+def veil(encoder: nn.Module, clips: Tensor) -> Tensor:
+    """Return clips `(B, 3, T, H, W)` in [0, 1] veiled and scaled to [-1, 1], without gradient."""
+    veiled: Tensor = for_networks(encoder(clips))
+    return veiled
+
+
+@torch.no_grad()
+def score(
+    fabric: Fabric,
+    encoder: nn.Module,
+    watchers: Watchers,
+    data: ClipDataset,
+    batch_size: int,
+    privacy_label: str,
+) -> Scores:
+    """Score trained networks: actions on one clip and one crop, privacy by frame and by clip.
+
+    The privacy network is scored twice: with the BatchNorm statistics of its training, and with
+    statistics estimated again on the clips that it attacks (which an attacker has). Wu et al. warn
+    that the first alone can look far too private. The higher frame accuracy is reported.
+    """
+    watchers.action.eval()
+    watchers.privacy.eval()
+    answers = [
+        (watchers.action(veil(encoder, batch.clips)).softmax(1).cpu(), batch)
+        for batch in _batches(fabric, data, batch_size, 0, 0)
+    ]
+    actions = torch.cat([probabilities for probabilities, _ in answers])
+    guesses = {"eval": _guess(fabric, encoder, watchers.privacy, data, batch_size)}
+    if any(isinstance(module, _BatchNorm) for module in watchers.privacy.modules()):
+        _reestimate(fabric, encoder, watchers.privacy, data, batch_size)
+        guesses["reestimated"] = _guess(fabric, encoder, watchers.privacy, data, batch_size)
+    modes = {mode: _privacy_score(guess, data.privacy) for mode, guess in guesses.items()}
+    reported = max(modes, key=lambda mode: modes[mode].frame.accuracy)
+    right = (actions.argmax(1) == data.actions).float()
+    return Scores(
+        action=Accuracy.of(right.tolist(), data.actions.tolist()),
+        privacy=Privacy(
+            label=privacy_label,
+            batchnorm=reported,
+            modes=modes,
+            frame=modes[reported].frame,
+            clip=modes[reported].clip,
+        ),
+        predictions=_predictions(data, actions, guesses[reported]),
+    )
+
+
+def _guess(
+    fabric: Fabric, encoder: nn.Module, network: nn.Module, data: ClipDataset, batch_size: int
+) -> Tensor:
+    """Return the privacy network's softmax for every frame: `(clips, T', identities)`."""
+    found = []
+    for batch in _batches(fabric, data, batch_size, 0, 0):
+        veiled = veil(encoder, batch.clips)  # (B, 3, T', H, W)
+        probabilities = network(all_frames(veiled)).softmax(1)
+        found.append(probabilities.reshape(len(batch.clips), veiled.shape[2], -1).cpu())
+    return torch.cat(found)
+
+
+def _reestimate(
+    fabric: Fabric, encoder: nn.Module, network: nn.Module, data: ClipDataset, batch_size: int
+) -> None:
+    """Estimate the running statistics of BatchNorm again, as plain means over all batches."""
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a cumulative mean
+        layer.train()
+    # Shuffled, since a batch of neighbours (one person, one room) is no sample of the whole.
+    for batch in _batches(fabric, data, batch_size, 0, 0, shuffle=True):
+        network(all_frames(veil(encoder, batch.clips)))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()
+
+
+def _privacy_score(guesses: Tensor, labels: Tensor) -> PrivacyScore:
+    right = (guesses.argmax(2) == labels[:, None]).float()  # (clips, T')
+    clip_right = (guesses.mean(1).argmax(1) == labels).float()  # (clips,)
+    return PrivacyScore(
+        frame=Accuracy.of(right.mean(1).tolist(), labels.tolist()),
+        clip=Accuracy.of(clip_right.tolist(), labels.tolist()),
+    )
+
+
+def _predictions(data: ClipDataset, actions: Tensor, guesses: Tensor) -> list[ClipPrediction]:
+    right = (guesses.argmax(2) == data.privacy[:, None]).float().mean(1)
+    return [
+        ClipPrediction(
+            clip=clip.key,
+            action=int(data.actions[position]),
+            privacy=int(data.privacy[position]),
+            action_probabilities=_rounded(actions[position]),
+            privacy_probabilities=_rounded(guesses[position].mean(0)),
+            privacy_frames=round(float(right[position]), 6),
+        )
+        for position, clip in enumerate(data.clips)
+    ]
+
+
+def _rounded(probabilities: Tensor) -> list[float]:
+    return [round(value, 5) for value in probabilities.tolist()]
+
+
+def _batches(
+    fabric: Fabric,
+    data: ClipDataset,
+    size: int,
+    epoch: int,
+    seed: int,
+    *,
+    shuffle: bool | None = None,
+) -> Iterator[Batch]:
+    """Yield batches on the device."""
+    for batch in prefetched(batches(data, size, epoch=epoch, seed=seed, shuffle=shuffle)):
+        yield Batch(*fabric.to_device(tuple(batch)))
