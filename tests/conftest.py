@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,3 +34,16 @@ def kth() -> Path:
 def pretrained() -> Path:
     """The folder of pretrained weights."""
     return _shared("weights")
+
+
+@pytest.fixture(scope="session")
+def quickstart_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that one real `motionveil quickstart` left, made once for all tests of a session.
+
+    It takes minutes: mark what asks for it `slow` and `timeout(1800)`.
+    """
+    out = tmp_path_factory.mktemp("quickstart") / "quickstart"
+    command = [sys.executable, "-m", "motionveil", "quickstart", "--out", str(out)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    return out

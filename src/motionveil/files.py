@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,28 +19,30 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     the block fails, the temporary file is removed and an earlier `target` is left as it was.
 
     Raises:
-        MotionveilError: The folder cannot be made or written.
+        MotionveilError: The folder cannot be made or written, or `target` is a folder.
     """
     final = Path(target)
+    part = final.parent / f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}"
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            dir=final.parent, prefix=f".{final.stem}.", suffix=f".part{final.suffix}"
-        )
+        # Not by `tempfile`: its files are the owner's only, and the usual permissions can be had
+        # without a look at the umask, which no thread can read without changing it for all.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except OSError as error:
         raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
-    os.close(handle)
-    part = Path(name)
     try:
         yield part
-        # mkstemp makes files that only the owner can read; give them the usual permissions.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)
-        os.replace(part, final)
+        _rename(part, final)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def _rename(part: Path, final: Path) -> None:
+    try:
+        os.replace(part, final)
+    except OSError as error:
+        raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
 
 
 def write_text_atomically(path: str | os.PathLike[str], text: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from motionveil.errors import MotionveilError
@@ -15,10 +16,27 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides every draw (default: 0)")
     parser.add_argument(
-        "--workers", type=int, metavar="N", help="videos decoded at once (default: one a core)"
+        "--seed", type=count_from(0), default=0, help="decides every draw (default: 0)"
     )
+    parser.add_argument(
+        "--workers",
+        type=count_from(1),
+        metavar="N",
+        help="videos decoded at once (default: one a core)",
+    )
+
+
+def count_from(least: int) -> Callable[[str], int]:
+    """Return a reader of whole numbers from `least` on, for argparse."""
+
+    def read(text: str) -> int:
+        value = int(text) if text.isascii() and text.isdigit() else -1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number of {least} or more")
+        return value
+
+    return read
 
 
 def command_line() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motionveil.cli.options import choose, command_line
+from motionveil.cli.options import choose, command_line, count_from
 from motionveil.cli.table import print_rows
 from motionveil.cli.trial import add_trial_arguments, privacy_label_of, recipe_of
 
@@ -16,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--alphas", type=float, nargs="+", help="adversarial weights (default: 0, the recipe's)"
     )
-    parser.add_argument("--seeds", type=int, nargs="+", help="several seeds instead of --seed")
+    parser.add_argument(
+        "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/tradeoff"), help="folder (default: runs/tradeoff)"
     )
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        alphas=arguments.alphas or (0.0, recipe.alpha),
+        alphas=arguments.alphas or sorted({0.0, recipe.alpha}),
         splits=[choose(one, manifest.splits(), "--split", arguments.manifest)]
         if one
         else manifest.splits(),

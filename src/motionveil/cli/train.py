@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from motionveil.cli.trial import add_trial_arguments, recipe_of, trial_of
@@ -40,5 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     for name in ("encoder.json", "curves.csv", "checkpoints"):
         print(f"wrote {out / name}")
-    print(f"next: motionveil validate {out} {arguments.manifest} --recipe {arguments.recipe}")
+    # The same split, or the encoder would be scored on clips that it was trained on.
+    words = ["motionveil", "validate", str(out), arguments.manifest, "--recipe", arguments.recipe]
+    words += ["--split", trial.split, "--label", trial.privacy_label]
+    print(f"next: {shlex.join(words)}")
     return 0

@@ -23,7 +23,12 @@ def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", help="part held out (default: the manifest's first)")
     parser.add_argument("--action-weights", metavar="FILE", help="weights of the action network")
     parser.add_argument("--privacy-weights", metavar="FILE", help="weights of the privacy network")
-    parser.add_argument("--precision", default="32-true", help="such as bf16-mixed, on CUDA")
+    parser.add_argument(
+        "--precision",
+        choices=("32-true", "bf16-mixed"),
+        default="32-true",
+        help="of the networks; bf16-mixed is for CUDA (default: 32-true)",
+    )
     add_common(parser)
 
 

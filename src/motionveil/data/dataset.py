@@ -59,6 +59,7 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         training: Draw start, scale and position; else take the centre.
         seed: Seed of what is drawn.
         scales: Sides of the training crop to draw from, as shares of the short side.
+        step: Take every `step`-th frame of the video, as a slower camera would.
 
     Attributes:
         epoch: The epoch whose draws an item shows.
@@ -80,11 +81,15 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         training: bool,
         seed: int = 0,
         scales: Sequence[float] = SCALES,
+        step: int = 1,
     ) -> None:
-        if not clips or t < 1 or size < 1:
-            raise ValueError(f"{len(clips)} clips of {t} frames of {size} pixels: all must be > 0")
+        if not clips or min(t, size, step) < 1:
+            raise ValueError(
+                f"{len(clips)} clips of {t} frames of {size} pixels, every {step}th frame:"
+                " all must be > 0"
+            )
         self.cache, self.clips = cache, tuple(clips)
-        self.t, self.size, self.scales = t, size, tuple(scales)
+        self.t, self.size, self.scales, self.step = t, size, tuple(scales), step
         self.training, self.seed, self.epoch = training, seed, 0
         action_names = cache.manifest.actions
         privacy_names = cache.manifest.names_of(privacy_label)
@@ -124,7 +129,7 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
 
     def _cut(self, position: int, seed: int, epoch: int) -> NDArray[np.uint8]:
         """Return the frames and the square of one clip: uint8 (T, side, side, 3)."""
-        frames = self.cache.frames(self.clips[position])
+        frames = self.cache.frames(self.clips[position])[:: self.step]
         length, height, width, _ = frames.shape
         if self.training:
             rng = np.random.default_rng((seed, epoch, position + 1))

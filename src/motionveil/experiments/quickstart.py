@@ -9,6 +9,7 @@ from pathlib import Path
 from motionveil.capture import veil_video
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
+from motionveil.errors import MotionveilError
 from motionveil.experiments.pictures import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
@@ -42,7 +43,15 @@ def run_quickstart(
 
     Returns:
         The result, also in `out/results.json`; the report is `out/report.html`.
+
+    Raises:
+        MotionveilError: As `measure_tradeoff`; or the recipe's encoder cannot veil a video.
     """
+    if recipe.range_mode != "fixed":  # or the veiled video fails when all else is done
+        raise MotionveilError(
+            f"range_mode {recipe.range_mode}: such an encoder cannot veil a video frame by frame;"
+            " quickstart needs 'fixed'"
+        )
     began = time.monotonic()
     fabric = make_fabric(device)
     say("filming the built-in data set")
@@ -50,7 +59,7 @@ def run_quickstart(
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        alphas=(0.0, recipe.alpha),
+        alphas=sorted({0.0, recipe.alpha}),
         splits=manifest.splits(),
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],

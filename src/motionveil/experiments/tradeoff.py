@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +21,11 @@ from pydantic import ValidationError
 
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
+from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.results import Dataset, Result, Row
 from motionveil.spec import EncoderSpec
+from motionveil.training.checkpoint import OtherTrainingError
 from motionveil.training.recipe import Recipe
 from motionveil.training.trial import Trial, describe_environment
 
@@ -38,6 +41,9 @@ class Plan:
         splits: The splits, or folds, to go through.
         seeds: The seeds.
         privacy_label: The label that the adversary tries to learn.
+
+    Raises:
+        MotionveilError: An alpha is negative or not finite.
     """
 
     manifest: Manifest
@@ -46,6 +52,11 @@ class Plan:
     splits: Sequence[str]
     seeds: Sequence[int]
     privacy_label: str
+
+    def __post_init__(self) -> None:
+        for alpha in self.alphas:
+            if not 0 <= alpha < math.inf:
+                raise MotionveilError(f"alpha {alpha:g}: the weight must be 0 or more, and finite")
 
 
 def measure_tradeoff(
@@ -116,7 +127,11 @@ def _rows(trial: Trial, alphas: Sequence[float], folder: Path) -> Iterator[Row]:
 
 def _train_and_validate(trial: Trial, start: EncoderSpec, run: Path) -> Row:
     began = time.monotonic()
-    spec, curves = trial.train(start, run, resume=True)
+    try:
+        spec, curves = trial.train(start, run, resume=True)
+    except OtherTrainingError as error:
+        print(f"{error}: trained anew", file=sys.stderr)
+        spec, curves = trial.train(start, run)
     return trial.validate(
         spec,
         method="bdq",

@@ -19,18 +19,35 @@ from torch.optim import Optimizer
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 
+_SHOWN = 3
+"""How many differences between two trainings an error names."""
+
+
+class OtherTrainingError(MotionveilError):
+    """A checkpoint belongs to another training than the one that is to go on."""
+
+
 State = Mapping[str, nn.Module | Optimizer]
 """What a checkpoint holds, by name."""
 
 
-def save_checkpoint(folder: Path, state: State, *, epoch: int, facts: dict[str, Any]) -> None:
+def save_checkpoint(
+    folder: Path,
+    state: State,
+    *,
+    epoch: int,
+    curves: list[dict[str, float]],
+    origin: dict[str, Any],
+) -> None:
     """Write a checkpoint and remove the one before it.
 
     Args:
         folder: Where checkpoints lie.
         state: Modules and optimisers by name.
         epoch: Epochs done.
-        facts: What else is to be kept; must be JSON.
+        curves: What was logged of each of them.
+        origin: What decides the training (recipe, seed, data), for `refuse_other_training`; must be
+            JSON.
     """
     file = folder / f"epoch-{epoch:04d}.safetensors"
     tensors = {
@@ -40,15 +57,19 @@ def save_checkpoint(folder: Path, state: State, *, epoch: int, facts: dict[str, 
     }
     with atomic_path(file) as part:
         save_file(tensors, part)
-    description = {"epoch": epoch, "tensors": file.name, **facts}
+    description = {"epoch": epoch, "tensors": file.name, "curves": curves, "origin": origin}
     write_text_atomically(folder / "checkpoint.json", json.dumps(description, indent=1) + "\n")
-    for old in folder.glob("epoch-*.safetensors"):
+    # What a killed process left of a temporary file goes too.
+    for old in folder.glob("*.safetensors"):
         if old != file:
             old.unlink(missing_ok=True)
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
-    """Return the checkpoint's facts (`epoch` among them), or None where there is none.
+    """Return a checkpoint's `epoch`, `tensors` (a file's name), `curves` and `origin`.
+
+    Returns:
+        The facts that `save_checkpoint` was given, or None where there is no checkpoint.
 
     Raises:
         MotionveilError: The file is damaged.
@@ -57,12 +78,39 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        return facts
+        facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise MotionveilError(
-            f"{file}: cannot read the checkpoint: {error}; delete {folder} to begin anew"
-        ) from error
+        raise MotionveilError(_unreadable(file, error)) from error
+    kinds = {"epoch": int, "tensors": str, "curves": list, "origin": dict}
+    for name, kind in kinds.items():
+        if not isinstance(facts, dict) or not isinstance(facts.get(name), kind):
+            raise MotionveilError(_unreadable(file, f"it has no {name!r}"))
+    if len(facts["curves"]) != facts["epoch"]:
+        epochs = f"{facts['epoch']} epochs but curves of {len(facts['curves'])}"
+        raise MotionveilError(_unreadable(file, epochs))
+    return dict(facts)
+
+
+def refuse_other_training(folder: Path, facts: dict[str, Any], origin: dict[str, Any]) -> None:
+    """Raise an error when a checkpoint was made by another training.
+
+    Args:
+        folder: Where the checkpoint lies, for the message.
+        facts: What `read_facts` found.
+        origin: The origin of the training that is to go on, see `save_checkpoint`.
+
+    Raises:
+        OtherTrainingError: The origins differ; names what was and what is.
+    """
+    was, now = _flat(facts["origin"]), _flat(json.loads(json.dumps(origin)))
+    changed = sorted(name for name in was | now if was.get(name) != now.get(name))
+    if changed:
+        shown = [f"{name} was {was.get(name)}, is {now.get(name)}" for name in changed[:_SHOWN]]
+        more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise OtherTrainingError(
+            f"{folder}: the checkpoint is of another training: {'; '.join(shown)}{more};"
+            " go on as it began, or begin anew in another folder"
+        )
 
 
 def load_checkpoint(folder: Path, state: State) -> None:
@@ -78,9 +126,7 @@ def load_checkpoint(folder: Path, state: State) -> None:
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        raise MotionveilError(
-            f"{file}: cannot read the checkpoint: {error}; delete {folder} to begin anew"
-        ) from error
+        raise MotionveilError(_unreadable(file, error)) from error
     for name, item in state.items():
         own = {
             key.removeprefix(f"{name}/"): value
@@ -90,7 +136,21 @@ def load_checkpoint(folder: Path, state: State) -> None:
         try:
             _restore(item, own)
         except (RuntimeError, KeyError, ValueError) as error:
-            raise MotionveilError(f"{file}: does not fit {name}: {error}") from error
+            fault = " ".join(str(error).split())
+            raise MotionveilError(f"{file}: does not fit {name}: {fault}") from error
+
+
+def _unreadable(file: Path, fault: object) -> str:
+    return f"{file}: cannot read the checkpoint: {fault}; delete {file.parent} to begin anew"
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one, with dots in its keys."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        nested = isinstance(value, dict)
+        flat |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return flat
 
 
 def _tensors(item: nn.Module | Optimizer) -> dict[str, Tensor]:

@@ -25,7 +25,12 @@ from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
-from motionveil.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
+from motionveil.training.checkpoint import (
+    load_checkpoint,
+    read_facts,
+    refuse_other_training,
+    save_checkpoint,
+)
 from motionveil.training.log import Log
 from motionveil.training.privacy_view import draw_frames, entropy, held_fixed
 from motionveil.training.recipe import Recipe
@@ -89,7 +94,7 @@ def play(
         recipe: The recipe; `alpha` and `game` are used.
         run: The run's folder.
         seed: Seed of batches and draws.
-        resume: Go on from the checkpoint in `run`; without one, begin anew.
+        resume: Go on from the checkpoint in `run`; where there is none, begin anew.
 
     Returns:
         A dictionary an epoch: `epoch`, `sigma`, `b1` ... `b15`, `loss_action`, `loss_encoder`
@@ -97,14 +102,19 @@ def play(
         `accuracy_privacy` (on the training clips, as drawn, by frame).
 
     Raises:
-        MotionveilError: A loss is not finite, or action recognition collapsed.
+        OtherTrainingError: The checkpoint has another recipe, seed or data (as the encoder's
+            provenance says); only the recipe's schedule of validation may differ.
+        MotionveilError: A loss is not finite, action recognition collapsed, or the checkpoint is
+            damaged.
     """
+    origin = _origin(players.encoder, recipe, seed)
     game = _Game(fabric, players, data, recipe, seed)
     curves, first = Curves(), 0
     facts = read_facts(run / "checkpoints") if resume else None
     if facts is not None:
+        refuse_other_training(run / "checkpoints", facts, origin)
         load_checkpoint(run / "checkpoints", game.state())
-        curves.rows, first = list(facts["curves"]), int(facts["epoch"])
+        curves.rows, first = facts["curves"], facts["epoch"]
     log = Log(f"alpha {recipe.alpha:g}", recipe.game.epochs)
     for epoch in range(first, recipe.game.epochs):
         curves.rows.append(game.epoch(epoch))
@@ -116,10 +126,22 @@ def play(
                 run / "checkpoints",
                 game.state(),
                 epoch=epoch + 1,
-                facts={"curves": curves.rows, "recipe": recipe.model_dump(), "seed": seed},
+                curves=curves.rows,
+                origin=origin,
             )
         refuse_collapse(curves.rows, _floor(data.actions), recipe)
     return curves.rows
+
+
+def _origin(encoder: BDQ, recipe: Recipe, seed: int) -> dict[str, Any]:
+    """Return what decides a training: a checkpoint may only go on where all of it is the same."""
+    provenance = encoder.spec.model_dump(mode="json")["provenance"]
+    return {
+        "seed": seed,
+        "recipe": recipe.model_dump(mode="json", exclude={"validation"}),
+        # A newer version may go on with what an older one began.
+        "encoder": {key: value for key, value in provenance.items() if key != "motionveil"},
+    }
 
 
 class _Game:
@@ -132,8 +154,10 @@ class _Game:
         self.fabric, self.data, self.recipe, self.seed = fabric, data, recipe, seed
         self.steps = math.ceil(len(data) / schedule.batch)
         self.players = players
-        # The networks as Fabric wraps them (device, precision, processes); P is also used bare,
-        # when it is held fixed and nothing of it is to be synchronised.
+        # The networks as Fabric wraps them (device, precision, processes). P is also used bare,
+        # when it is held fixed and nothing of it is to be synchronised. E runs bare always: Fabric
+        # would round the clips to a mixed precision, and a small difference of two frames needs
+        # all their digits.
         self.optimizers: dict[str, Optimizer] = {
             "optimize_encoder": SGD(
                 players.encoder.parameters(),
@@ -146,7 +170,7 @@ class _Game:
         optimizers = self.optimizers.values()
         setups = zip((players.encoder, players.action, players.privacy), optimizers, strict=True)
         (
-            (self.E, self.optimize_encoder),
+            (_, self.optimize_encoder),
             (self.T, self.optimize_action),
             (self.P, self.optimize_privacy),
         ) = (fabric.setup(network, optimizer) for network, optimizer in setups)
@@ -169,7 +193,9 @@ class _Game:
         weights = 0
         for step, batch in enumerate(self._batches(epoch)):
             self._set_rates((epoch * self.steps + step) / (self.recipe.game.epochs * self.steps))
-            measured = self.step_encoder(batch) | self.step_privacy(batch)
+            measured = self.step_encoder(batch)
+            self._refuse_infinite(measured | self._sums(), epoch, step)
+            measured |= self.step_privacy(batch)
             self._refuse_infinite(measured, epoch, step)
             weights += len(batch.clips)
             for name, value in measured.items():
@@ -184,7 +210,7 @@ class _Game:
     def step_encoder(self, batch: Batch) -> dict[str, float]:
         """Step 1, equation 1: train E and T, with P fixed."""
         frames_drawn = self.recipe.game.privacy_frames
-        veiled = for_networks(self.E(batch.clips))  # (B, 3, T - 1, H, W)
+        veiled = for_networks(self.players.encoder(batch.clips))  # (B, 3, T - 1, H, W)
         actions = self.T(veiled)  # (B, actions)
         recognised = cross_entropy(actions, batch.actions)
         with held_fixed(self.players.privacy) as fixed, self.fabric.autocast():
@@ -207,7 +233,7 @@ class _Game:
     def step_privacy(self, batch: Batch) -> dict[str, float]:
         """Step 2, equation 2: train P, with E and T fixed."""
         with torch.no_grad():
-            veiled = for_networks(self.E(batch.clips))  # (B, 3, T - 1, H, W)
+            veiled = for_networks(self.players.encoder(batch.clips))  # (B, 3, T - 1, H, W)
             frames = draw_frames(veiled, self.recipe.game.privacy_frames)
         labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
         guesses = self.P(frames)
@@ -227,6 +253,10 @@ class _Game:
         for optimizer in self.optimizers.values():
             set_rate(optimizer, factor)
 
+    def _sums(self) -> dict[str, float]:
+        """Return a sum of each of the encoder's parameters, finite only if all its numbers are."""
+        return {name: p.sum().item() for name, p in self.players.encoder.named_parameters()}
+
     def _refuse_infinite(self, measured: dict[str, float], epoch: int, step: int) -> None:
         wrong = [name for name, value in measured.items() if not math.isfinite(value)]
         if wrong:
@@ -241,25 +271,31 @@ class _Game:
 def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) -> None:
     """Raise an error when actions have been guessed, not recognised, for `PATIENCE` epochs.
 
-    Epochs before action recognition first succeeded count only in the second half of the
-    training: networks that start from scratch take their time.
+    Epochs before action recognition first succeeded (a quarter of the way from guessing to
+    perfection) count only in the second half of the training: networks that start from scratch take
+    their time.
+
+    Args:
+        rows: The curves so far; `epoch` and `accuracy_action` are used.
+        floor: Share of the commonest action among the training clips.
+        recipe: The recipe; names what to change.
 
     Raises:
         MotionveilError: The training collapsed; says when and what to change.
     """
     accuracies = [row["accuracy_action"] for row in rows]
-    guessing = floor + 0.25 * (1 - floor) * 0.2
+    guessing = floor + 0.05 * (1 - floor)
+    succeeded = floor + 0.25 * (1 - floor)
     last = accuracies[-PATIENCE:]
-    was_better = max(accuracies) > floor + 0.25 * (1 - floor)
     if len(last) < PATIENCE or max(last) > guessing:
         return
-    if was_better or len(accuracies) > recipe.game.epochs / 2:
+    if max(accuracies) > succeeded or len(accuracies) - PATIENCE >= recipe.game.epochs / 2:
         first = int(rows[-PATIENCE]["epoch"])
         raise MotionveilError(
             f"action recognition collapsed: accuracy {max(last):.2f} or less on the training clips"
             f" in epochs {first} to {first + PATIENCE - 1}, guessing gives {floor:.2f};"
-            f" lower alpha ({recipe.alpha:g}) or the encoder's learning rate"
-            f" ({recipe.game.encoder_lr or recipe.game.lr:g})"
+            f" lower alpha ({recipe.alpha:g}) or a learning rate (the networks'"
+            f" {recipe.game.lr:g}, the encoder's {recipe.game.encoder_lr or recipe.game.lr:g})"
         )
 
 

@@ -48,21 +48,22 @@ def entropy(logits: Tensor) -> Tensor:
 def held_fixed(network: nn.Module) -> Iterator[nn.Module]:
     """Keep a network as it is while gradients pass through it to its input.
 
-    Its weights get no gradient, and BatchNorm uses the batch's statistics without updating its
-    running ones. (In evaluation mode the running statistics lag behind a changing encoder, and
-    the encoder could then score entropy by outrunning them instead of by hiding anything.)
+    Its weights get no gradient, and in training mode BatchNorm uses the batch's statistics without
+    updating its running ones. (In evaluation mode the running statistics lag behind a changing
+    encoder, and the encoder could then score entropy by outrunning them instead of by hiding
+    anything.)
     """
     layers = [m for m in network.modules() if isinstance(m, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
+    tracking = [layer.track_running_stats for layer in layers]
     trained = [p for p in network.parameters() if p.requires_grad]
     try:
         for parameter in trained:
             parameter.requires_grad_(False)
         for layer in layers:
-            layer.momentum = 0.0
+            layer.track_running_stats = False
         yield network
     finally:
         for parameter in trained:
             parameter.requires_grad_(True)
-        for layer, momentum in zip(layers, momenta, strict=True):
-            layer.momentum = momentum
+        for layer, tracked in zip(layers, tracking, strict=True):
+            layer.track_running_stats = tracked

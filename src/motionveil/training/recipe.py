@@ -6,7 +6,7 @@ import difflib
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -73,10 +73,12 @@ class Recipe(_Part):
 
     Attributes:
         frames: t, consecutive frames of a clip.
+        frame_step: Every how many frames of the video count as consecutive; 2 makes 15 frames a
+            second out of 30.
         size: Width and height that the networks see, in pixels.
         cache_size: Size at which decoded clips are kept, in pixels.
         fit: How frames are brought to `cache_size`.
-        scales: Sides of the training crop as shares of the short side.
+        scales: Sides of the training crop as shares of the short side, in (0, 1].
         alpha: Adversarial weight of equation 1.
         hardness: H of the quantiser.
         range_mode: Normalisation of differences.
@@ -88,10 +90,11 @@ class Recipe(_Part):
     """
 
     frames: int = Field(default=16, ge=2)
+    frame_step: int = Field(default=1, ge=1)
     size: int = Field(default=224, ge=16)
     cache_size: int = Field(default=256, ge=16)
     fit: Fit = "short-side"
-    scales: tuple[float, ...] = SCALES
+    scales: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=SCALES, min_length=1)
     alpha: float = Field(default=2.0, ge=0)
     hardness: float = Field(default=5.0, gt=0)
     range_mode: RangeMode = "fixed"
@@ -129,7 +132,8 @@ def load_recipe(recipe: str | os.PathLike[str], **changes: Any) -> Recipe:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MotionveilError(f"{path}: cannot read the recipe: {error}") from error
+        fault = " ".join(str(error).split())
+        raise MotionveilError(f"{path}: cannot read the recipe: {fault}") from error
     if not isinstance(values, dict):
         raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
     values.update({name: value for name, value in changes.items() if value is not None})

@@ -96,6 +96,7 @@ class Trial:
             training=training,
             seed=self.seed,
             scales=self.recipe.scales,
+            step=self.recipe.frame_step,
         )
 
     def untrained(self) -> EncoderSpec:
@@ -134,7 +135,7 @@ class Trial:
         Raises:
             MotionveilError: The training collapsed, or `run` holds another training.
         """
-        networks = self._watchers("game")
+        networks = self.watchers("game")
         provenance = {
             **self.provenance(),
             "alpha": self.recipe.alpha,
@@ -166,7 +167,7 @@ class Trial:
         scores = validate(
             self.fabric,
             encoder,
-            self._watchers("validation"),
+            self.watchers("validation"),
             self.clips(training=True),
             self.clips(training=False),
             self.recipe.validation,
@@ -187,7 +188,7 @@ class Trial:
             seconds=trained_seconds + time.monotonic() - began,
         )
 
-    def _watchers(self, purpose: str) -> Watchers:
+    def watchers(self, purpose: str) -> Watchers:
         """Return new networks, the same for the same seed and purpose."""
         manifest = self.cache.manifest
         torch.manual_seed(seed_for(self.seed, purpose, "networks"))

@@ -78,8 +78,8 @@ def validate(
     """
     # What was drawn before shall not decide what these networks see.
     torch.manual_seed(seed_for(seed, "validation"))
-    frozen = fabric.setup_module(encoder) if any(True for _ in encoder.parameters()) else encoder
-    frozen.eval()
+    # Not `setup`, by which Fabric would round the encoder's input to a mixed precision.
+    frozen = fabric.to_device(encoder).eval()
     _fit(fabric, frozen, watchers, training, schedule, seed=seed, title=title)
     return score(fabric, frozen, watchers, validation, schedule.batch, privacy_label)
 
@@ -227,8 +227,8 @@ def _reestimate(
 
 
 def _privacy_score(guesses: Tensor, labels: Tensor) -> PrivacyScore:
-    right = (guesses.argmax(2) == labels[:, None]).float()  # (clips, T')
-    clip_right = (guesses.mean(1).argmax(1) == labels).float()  # (clips,)
+    right = (guesses.argmax(2) == labels[:, None]).double()  # (clips, T')
+    clip_right = (guesses.mean(1).argmax(1) == labels).double()  # (clips,)
     return PrivacyScore(
         frame=Accuracy.of(right.mean(1).tolist(), labels.tolist()),
         clip=Accuracy.of(clip_right.tolist(), labels.tolist()),
@@ -236,7 +236,7 @@ def _privacy_score(guesses: Tensor, labels: Tensor) -> PrivacyScore:
 
 
 def _predictions(data: ClipDataset, actions: Tensor, guesses: Tensor) -> list[ClipPrediction]:
-    right = (guesses.argmax(2) == data.privacy[:, None]).float().mean(1)
+    right = (guesses.argmax(2) == data.privacy[:, None]).double().mean(1)
     return [
         ClipPrediction(
             clip=clip.key,
@@ -244,14 +244,15 @@ def _predictions(data: ClipDataset, actions: Tensor, guesses: Tensor) -> list[Cl
             privacy=int(data.privacy[position]),
             action_probabilities=_rounded(actions[position]),
             privacy_probabilities=_rounded(guesses[position].mean(0)),
-            privacy_frames=round(float(right[position]), 6),
+            privacy_frames=float(right[position]),
         )
         for position, clip in enumerate(data.clips)
     ]
 
 
 def _rounded(probabilities: Tensor) -> list[float]:
-    return [round(value, 5) for value in probabilities.tolist()]
+    # So many decimals keep apart what float32 keeps apart: the argmax is that of the accuracy.
+    return [round(value, 9) for value in probabilities.tolist()]
 
 
 def _batches(

@@ -25,6 +25,9 @@ from motionveil.video import VideoSink
 
 __all__ = ["ACTIONS", "make_actors"]
 
+PEOPLE = 10
+"""How many people there are, if not asked for otherwise."""
+
 CLIP_FRAMES = 20
 """Frames of one performance; a network of 16 frames can start at five places."""
 
@@ -36,7 +39,7 @@ def make_actors(
     root: str | os.PathLike[str],
     *,
     seed: int = 0,
-    people: int = 10,
+    people: int = PEOPLE,
     train_sessions: int = 10,
     validation_sessions: int = 3,
     workers: int | None = None,
@@ -47,7 +50,8 @@ def make_actors(
     is kept, so a stopped run goes on; the same arguments give the same frames.
 
     Args:
-        root: Folder for the videos, `manifest.csv` and `manifest.json`.
+        root: Takes a folder with the videos, `manifest.csv` and `manifest.json`: `seed0`, for
+            another number of people `seed0-people4`.
         seed: Draws people, rooms, performances and noise.
         people: Number of people (the privacy label `identity`), at least 2.
         train_sessions: Sessions of each person to train on, at least 1.
@@ -66,7 +70,9 @@ def make_actors(
             f"{people} people in {train_sessions} + {validation_sessions} sessions:"
             " there must be at least 2 people and 1 session of each kind"
         )
-    folder = Path(root) / f"seed{seed}"
+    # People are drawn to differ from each other, so with another number all are others.
+    cast_name = "" if people == PEOPLE else f"-people{people}"
+    folder = Path(root) / f"seed{seed}{cast_name}"
     cast = make_people(people, seed)
     visits = [
         (number, visit)

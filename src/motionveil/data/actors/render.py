@@ -99,7 +99,7 @@ def _body(person: Person, joints: Pose) -> list[_Part]:
             _Part(hand, hand + 0.12 * (hand - elbow), (0.03, 0.026), skin),
             _Part(hip, knee, (0.062 * g, 0.046 * g), person.trousers),
             _Part(knee, foot, (0.045 * g, 0.032 * g), shin),
-            _Part(foot, foot + 0.07 * ahead, (0.03, 0.026), _plain(person.shoes)),
+            _Part(foot, foot + 0.1 * ahead, (0.03, 0.024), _plain(person.shoes)),
         ]
     return parts + _head(person, joints, skin)
 
@@ -117,6 +117,8 @@ def _head(person: Person, joints: Pose, skin: Cloth) -> list[_Part]:
     if person.long_hair:
         nape = head - radius * ahead
         parts.append(_Part(nape, nape - 2.0 * radius * up, (0.95 * radius, 0.8 * radius), hair))
+    nose = head + radius * (1.05 * ahead - 0.1 * up)
+    parts.append(_Part(nose, nose, (0.2 * radius, 0.2 * radius), skin))
     dark = _plain((0.08, 0.06, 0.05))
     for sign in (-1.0, 1.0):
         eye = head + radius * (0.95 * ahead + sign * 0.4 * aside + 0.1 * up)

@@ -92,8 +92,8 @@ def film(
     floor = size * rng.uniform(0.9, 0.96)
     video = np.empty((frames, size, size, 3), np.float32)
     for index, phase in enumerate(phases):
-        # A walker covers about a body height a cycle, half of it before the middle of the clip.
-        stride = 0.55 * (phase - phases.mean()) * np.sin(turned) * scale if walking else 0.0
+        # A walker covers most of a body height in a cycle, half of it before the clip's middle.
+        stride = 0.75 * (phase - phases.mean()) * np.sin(turned) * scale if walking else 0.0
         camera = Camera(x=x + stride, floor=floor, scale=scale, yaw=turned)
         sway = performance.sway_phase + 2 * np.pi * 0.8 * person.manner.tempo * index / FRAME_RATE
         joints = pose(performance, person.build, person.manner, float(phase), sway)

@@ -1,0 +1,112 @@
+"""Is the built-in data set an honest test bed? Four accuracies, measured with the small networks.
+
+Raw video should give action and identity; one frame alone should not give the action; the plain
+difference of frames should still give the identity, or hiding it would be no feat.
+
+    python benchmarks/actors_test_bed.py --data quickstart/actors
+
+About four minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from motionveil.data.actors import make_actors
+from motionveil.data.cache import ClipCache
+from motionveil.data.manifest import Manifest
+from motionveil.encoders import Raw
+from motionveil.results import Accuracy
+from motionveil.training.recipe import load_recipe
+from motionveil.training.trial import Trial, make_fabric
+from motionveil.training.validation import Scores, validate
+
+
+class PlainDifference(nn.Module):
+    """v_i - v_{i-1}, scaled to [0, 15] by the calibrated range; neither blurred nor quantised."""
+
+    def __init__(self, spread: float) -> None:
+        super().__init__()
+        self.spread = spread
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Map `(B, 3, T, H, W)` in [0, 1] to `(B, 3, T - 1, H, W)` in [0, 15]."""
+        difference = clip[:, :, 1:] - clip[:, :, :-1]
+        return ((difference / self.spread).clamp(-1, 1) + 1) * 7.5
+
+
+def with_action_as_label(manifest: Manifest) -> Manifest:
+    """Return the manifest with the action as privacy label, so that P learns it frame by frame."""
+    clips = tuple(replace(clip, privacy={"action": clip.action}) for clip in manifest.clips)
+    return replace(manifest, clips=clips)
+
+
+def measure(trial: Trial, encoder: nn.Module, title: str) -> Scores:
+    """Train and score fresh networks on an encoder's output."""
+    return validate(
+        trial.fabric,
+        encoder,
+        trial.watchers("validation"),
+        trial.clips(training=True),
+        trial.clips(training=False),
+        trial.recipe.validation,
+        privacy_label=trial.privacy_label,
+        seed=trial.seed,
+        title=title,
+    )
+
+
+def main() -> None:
+    """Measure, print the table, and write it as JSON where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="folder of the data set (made if absent)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.data or Path(scratch)
+        manifest = make_actors(folder, seed=arguments.seed)
+        recipe = load_recipe("actors")
+        cache = ClipCache.build(manifest, size=recipe.cache_size, fit=recipe.fit)
+        trial = Trial(cache, recipe, "validation", "identity", arguments.seed, make_fabric("cpu"))
+        relabelled = with_action_as_label(manifest)
+        of_action = replace(
+            trial,
+            cache=ClipCache.build(relabelled, size=recipe.cache_size, fit=recipe.fit),
+            privacy_label="action",
+        )
+        spread = trial.untrained().range
+        assert spread is not None
+        raw = measure(trial, Raw(), "raw video")
+        one_frame = measure(of_action, Raw(), "one frame")
+        difference = measure(trial, PlainDifference(spread), "frame difference")
+    figures = {
+        "raw video, action": raw.action,
+        "raw video, identity by frame": raw.privacy.frame,
+        "one frame of raw video, action": one_frame.privacy.frame,
+        "frame difference, identity by frame": difference.privacy.frame,
+    }
+    for name, accuracy in figures.items():
+        print(f"{name:<36} {describe(accuracy)}")
+    if arguments.json:
+        values = {name: accuracy.model_dump() for name, accuracy in figures.items()}
+        arguments.json.write_text(json.dumps(values, indent=1) + "\n")
+
+
+def describe(accuracy: Accuracy) -> str:
+    """Return accuracy, interval, floor and n on one line."""
+    low, high = accuracy.interval
+    return (
+        f"{100 * accuracy.accuracy:5.1f} %  ({100 * low:.0f} to {100 * high:.0f})"
+        f"  floor {100 * accuracy.floor:.1f} %  n = {accuracy.n}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Set up and run motionveil from a checkout; needs Python 3.10 or later and nothing else.
+
+    python3 dev.py quickstart [ARGUMENTS]   the main job on the built-in data
+    python3 dev.py test [ARGUMENTS]         the quick tests; all of them with -m ""
+    python3 dev.py check                    formatting, lint and types
+
+The first call makes the virtual environment `.venv` beside this file and installs motionveil into
+it; so does the first call after `pyproject.toml`, Python or the folder has changed. Everything
+runs in this folder, and further arguments are passed on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+COMMANDS = {
+    "quickstart": ["motionveil quickstart"],
+    "test": ["pytest"],
+    "check": ["ruff format --check", "ruff check", "mypy"],
+}
+"""What each command runs, as `python -m` modules of the environment."""
+
+
+def main() -> int:
+    """Run the command line and return its exit status."""
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        print(__doc__)
+        return 2
+    steps, further = COMMANDS[sys.argv[1]], sys.argv[2:]
+    refuse_unfit_python()
+    if not is_installed():
+        install()
+    for step in steps:
+        run("-m", *step.split(), *further)
+    return 0
+
+
+def refuse_unfit_python() -> None:
+    """Stop when this Python cannot make the environment."""
+    if sys.version_info < (3, 10):  # noqa: UP036, this file meets any Python there is
+        sys.exit(f"dev.py: this is Python {sys.version.split()[0]}; it must be 3.10 or later")
+    if importlib.util.find_spec("ensurepip") is None:
+        sys.exit(
+            "dev.py: this Python cannot make virtual environments: its module ensurepip is missing."
+            "\nOn Debian and Ubuntu: sudo apt install python3-venv"
+        )
+
+
+def is_installed() -> bool:
+    """Return whether the environment stands and is that of this folder and `pyproject.toml`."""
+    stamp = stamp_file()
+    return PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted()
+
+
+def install() -> None:
+    """Make the environment anew and install motionveil into it, with all that tests need."""
+    print(f"dev.py: making {ENVIRONMENT}; this takes some minutes, once", flush=True)
+    stop_on_failure([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
+    run("-m", "pip", "install", "--editable", ".[train,test]")
+    stamp_file().write_text(wanted(), encoding="utf-8")  # last: a broken install leaves none
+
+
+def stamp_file() -> Path:
+    """Return the file that says what the environment was made for."""
+    return ENVIRONMENT / "made-for.txt"
+
+
+def wanted() -> str:
+    """Return what the environment should have been made for."""
+    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    return f"{ROOT}\nPython {sys.version}\npyproject.toml {project}\n"
+
+
+def run(*arguments: str) -> None:
+    """Run the environment's Python in this folder."""
+    stop_on_failure([str(PYTHON), *arguments])
+
+
+def stop_on_failure(command: list[str]) -> None:
+    """Run a command, and exit with its status if that is not 0."""
+    status = subprocess.call(command, cwd=ROOT)
+    if status:
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

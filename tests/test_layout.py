@@ -1,0 +1,192 @@
+"""The rules of the house that a program can check; the map is the table in CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import motionveil
+from motionveil.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "motionveil"
+FILES = sorted(PACKAGE.rglob("*.py"))
+GROUND = {"errors", "files", "_version"}
+PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
+
+
+def read_map() -> dict[str, tuple[set[str], set[str]]]:
+    """Return, for each package of the table, what it may import of ours and from outside."""
+    rows = {}
+    for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `") and len(cells) == 4:
+            ours = set(re.findall(r"`(\w+)`", cells[2]))
+            rows[cells[0].strip("`")] = (ours, set(re.findall(r"\w+", cells[3])))
+    return rows
+
+
+MAP = read_map()
+
+
+def floor_of(file: Path) -> str:
+    """Return the floor of a file: `training` for `training/game.py`, `spec` for `spec.py`."""
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+class _Imports(ast.NodeVisitor):
+    """Collects what a module imports, inside functions too, but not for the type checker only."""
+
+    def __init__(self, package: str) -> None:
+        self.package = package.split(".")
+        self.names: set[str] = set()
+
+    def visit_If(self, node: ast.If) -> None:
+        if "TYPE_CHECKING" not in ast.unparse(node.test):
+            self.generic_visit(node)
+
+    def visit_Import(self, node: ast.Import) -> None:
+        self.names.update(alias.name for alias in node.names)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        base = self.package[: len(self.package) + 1 - node.level] if node.level else []
+        module = ".".join([*base, *([node.module] if node.module else [])])
+        self.names.update(f"{module}.{alias.name}" for alias in node.names)
+
+
+def imports(file: Path) -> tuple[set[str], set[str]]:
+    """Return the floors and the packages from outside that a file imports."""
+    found = _Imports(".".join(["motionveil", *file.relative_to(PACKAGE).parts[:-1]]))
+    found.visit(ast.parse(file.read_text(encoding="utf-8")))
+    parts = [name.split(".") for name in found.names]
+    ours = {words[1] for words in parts if words[0] == "motionveil"}
+    tops = {words[0] for words in parts} - {"motionveil", *sys.stdlib_module_names}
+    return ours, tops
+
+
+def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call of a file with the text of what is called, such as `np.load`."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def by_path(files: list[Path]) -> pytest.MarkDecorator:
+    names = [file.relative_to(PACKAGE).as_posix() for file in files]
+    return pytest.mark.parametrize("file", files, ids=names)
+
+
+class TestFloors:
+    def test_the_map_has_every_floor_and_no_other(self):
+        there = {floor_of(file) for file in FILES}
+        assert set(MAP) == there - GROUND - {"__init__", "__main__"}
+
+    def test_a_floor_imports_only_from_those_above_it(self):
+        above: set[str] = set()
+        for floor, (ours, _) in MAP.items():
+            assert ours <= above, floor
+            above.add(floor)
+
+    @by_path([file for file in FILES if floor_of(file) in MAP])
+    def test_a_file_imports_what_its_floor_may(self, file: Path):
+        floor = floor_of(file)
+        ours, outside = imports(file)
+        may, may_outside = MAP[floor]
+        assert ours <= may | GROUND | {floor}
+        assert outside <= may_outside
+
+    def test_no_row_allows_what_nobody_uses(self):
+        for floor, (may, may_outside) in MAP.items():
+            used = [imports(file) for file in FILES if floor_of(file) == floor]
+            assert may == set().union(*(ours for ours, _ in used)) - GROUND - {floor}, floor
+            assert may_outside == set().union(*(outside for _, outside in used)), floor
+
+    def test_the_ground_stands_on_nothing(self):
+        for file in FILES:
+            if floor_of(file) in GROUND:
+                ours, outside = imports(file)
+                assert ours <= GROUND
+                assert not outside
+
+    def test_the_package_itself_imports_when_asked_only(self):
+        assert imports(PACKAGE / "__init__.py") == ({"_version", "errors"}, set())
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "import motionveil",
+            "import motionveil.spec",
+            "import motionveil.results",
+            "import motionveil.video",
+            "import motionveil.capture",
+            "import motionveil.report",
+            "from motionveil.cli import main; main(['encode', 'none.mp4'])",
+            "from motionveil.cli import main; main(['index', 'folder', 'none'])",
+            "from motionveil.cli import main; main(['check', 'none.csv'])",
+        ],
+    )
+    def test_runs_without_torch(self, code: str):
+        code += "; import sys; sys.exit('torch' in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class TestFiles:
+    @by_path(FILES)
+    def test_is_no_longer_than_400_lines(self, file: Path):
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 400
+
+    @by_path(FILES)
+    def test_says_what_it_is_for(self, file: Path):
+        assert ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
+
+    def test_none_is_called_utils(self):
+        assert not [file for file in ROOT.glob("*/**/*util*.py") if ".venv" not in file.parts]
+
+    def test_every_folder_is_a_package(self):
+        assert not [f.parent for f in FILES if not (f.parent / "__init__.py").exists()]
+
+
+class TestNoPickle:
+    @by_path(FILES)
+    def test_imports_none(self, file: Path):
+        found = _Imports("motionveil")
+        found.visit(ast.parse(file.read_text(encoding="utf-8")))
+        assert not {name.split(".")[0] for name in found.names} & PICKLES
+
+    @by_path(FILES)
+    def test_reads_none(self, file: Path):
+        for called, call in calls(file):
+            assert called not in ("torch.load", "torch.hub.load_state_dict_from_url", "yaml.load")
+            if called in ("np.load", "numpy.load"):
+                allowed = [k.value for k in call.keywords if k.arg == "allow_pickle"]
+                assert [ast.unparse(value) for value in allowed] == ["False"]
+
+
+class TestCommands:
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_has_its_two_functions(self, name: str):
+        module = import_module(f"motionveil.cli.{name}")
+        assert callable(module.add_arguments)
+        assert callable(module.run)
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_its_help_ends_with_an_example(self, name: str, capsys: pytest.CaptureFixture[str]):
+        with pytest.raises(SystemExit, match="0"):
+            main([name, "--help"])
+        usage, _, example = capsys.readouterr().out.partition("example")
+        assert usage
+        assert f"motionveil {name} " in example
+
+
+def test_the_version_is_the_same_everywhere():
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^version: (.*)$", citation, re.M)[1] == motionveil.__version__
+    assert motionveil.__version__ in changes

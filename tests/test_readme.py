@@ -1,0 +1,271 @@
+"""What the README and the documentation tell a reader to type, typed."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from motionveil.cli import COMMANDS, main
+from motionveil.data.actors import make_actors
+from motionveil.spec import EncoderSpec
+from motionveil.video import count_frames, read_frames
+from report.report_examples import quickstart as invented_quickstart
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+PAGES = [README, *ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
+PAGES = sorted(set(PAGES))
+QUICK = {"encode", "index", "check"}
+
+
+def blocks(page: Path, *languages: str) -> list[str]:
+    """Return a page's fenced blocks in these languages."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    return [text for language, text in found if language in languages]
+
+
+def examples() -> list[tuple[list[str], list[str]]]:
+    """Return the README's commands, as words, each with the lines that it is said to print."""
+    shown: list[tuple[list[str], list[str]]] = []
+    for line in "".join(blocks(README, "console")).splitlines():
+        if line.startswith("$ "):
+            shown.append((shlex.split(line[2:]), []))
+        else:
+            shown[-1][1].append(line)
+    return shown
+
+
+def needs_ut_interaction(words: list[str]) -> bool:
+    return any(word.startswith("ut") for word in words)
+
+
+def type_in(folder: Path, words: list[str], said: list[str]) -> None:
+    """Run a command as a reader would, and hold what it prints it wrote against what is said."""
+    program = shutil.which(words[0], path=str(Path(sys.executable).parent))
+    assert program is not None, words[0]
+    done = subprocess.run(
+        [program, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.splitlines()
+    for line in said:
+        if line.startswith("wrote "):
+            assert line in printed
+            assert (folder / line.split()[1]).exists()
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as it is after the quickstart, but small: two people, an untrained encoder."""
+    folder = tmp_path_factory.mktemp("reader")
+    left = folder / "quickstart"
+    made = make_actors(left / "actors", people=2, train_sessions=4, validation_sessions=1)
+    actors = made.root.rename(left / "actors" / "seed0")
+    shutil.copy(actors / "person00" / "session04.mkv", actors / "person00" / "session10.mkv")
+    EncoderSpec.untrained(range=0.2).save(left / "encoder.json")
+    invented_quickstart().save(left / "results.json")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def dev() -> ModuleType:
+    return load_dev(ROOT)
+
+
+def load_dev(folder: Path) -> ModuleType:
+    """Import the `dev.py` of a checkout."""
+    spec = importlib.util.spec_from_file_location("dev", folder / "dev.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class TestSetUp:
+    def test_is_two_commands(self, dev: ModuleType):
+        lines = blocks(README, "sh")[0].splitlines()
+        assert lines == ["python3 dev.py quickstart", "python3 dev.py test"]
+        assert dev.COMMANDS["quickstart"] == ["motionveil quickstart"]
+        assert dev.COMMANDS["test"] == ["pytest"]
+
+    def test_ci_runs_all_tests_by_the_same_command(self):
+        lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+        assert lines[-1] == 'python3 dev.py test -m ""'
+
+    def test_says_what_there_is(self):
+        done = subprocess.run(
+            [sys.executable, "dev.py", "frobnicate"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert "python3 dev.py quickstart" in done.stdout
+
+    def test_refuses_an_old_python(self, dev: ModuleType, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(sys, "version_info", (3, 9, 18))
+        with pytest.raises(SystemExit, match=r"3\.10 or later"):
+            dev.refuse_unfit_python()
+
+    def test_says_how_to_get_venv(self, dev: ModuleType, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        with pytest.raises(SystemExit, match="apt install python3-venv"):
+            dev.refuse_unfit_python()
+
+    def test_installs_again_when_the_project_changed(self, tmp_path: Path):
+        copy = self._installed_copy(tmp_path)
+        assert copy.is_installed()
+        (tmp_path / "pyproject.toml").write_text("[project]\nname = 'other'\n")
+        assert not copy.is_installed()
+
+    def test_passes_arguments_and_the_status_on(self, tmp_path: Path):
+        self._installed_copy(tmp_path)
+        (tmp_path / "pytest.py").write_text("import sys; print(sys.argv[1:]); sys.exit(3)")
+        done = subprocess.run(
+            [sys.executable, str(tmp_path / "dev.py"), "test", "-m", "", "tests/test_spec.py"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 3
+        assert done.stdout.splitlines()[-1] == "['-m', '', 'tests/test_spec.py']"
+
+    def _installed_copy(self, folder: Path) -> Any:
+        """Return the `dev` of a checkout whose environment stands, empty."""
+        shutil.copy(ROOT / "dev.py", folder)
+        (folder / "pyproject.toml").write_text("[project]\nname = 'one'\n")
+        copy = load_dev(folder)
+        assert not copy.is_installed()
+        command = [sys.executable, "-m", "venv", "--without-pip", str(copy.ENVIRONMENT)]
+        subprocess.run(command, check=True)
+        copy.stamp_file().write_text(copy.wanted(), encoding="utf-8")
+        return copy
+
+
+class TestExamples:
+    def test_show_every_command(self):
+        assert {words[1] for words, _ in examples()} | {"quickstart"} == set(COMMANDS)
+
+    def test_quick_ones_run_in_order(self, reader: Path):
+        for words, said in examples():
+            if (
+                words[1] in QUICK
+                and not needs_ut_interaction(words)
+                and "runs" not in " ".join(words)
+            ):
+                type_in(reader, words, said)
+
+    def test_those_on_ut_interaction_run_in_order(self, tmp_path: Path, ut_interaction: Path):
+        (tmp_path / "ut-interaction").symlink_to(ut_interaction)
+        for words, said in examples():
+            if needs_ut_interaction(words):
+                type_in(tmp_path, words, said)
+
+    @pytest.mark.slow
+    def test_all_run_in_order(self, reader: Path):
+        for words, said in examples():
+            if not needs_ut_interaction(words):
+                type_in(reader, words, said)
+
+    def test_python_runs(self, reader: Path):
+        for code in blocks(README, "python"):
+            subprocess.run([sys.executable, "-c", code], cwd=reader, check=True)
+
+
+class TestPages:
+    @pytest.mark.parametrize("page", PAGES, ids=[p.relative_to(ROOT).as_posix() for p in PAGES])
+    def test_links_lead_somewhere(self, page: Path):
+        text = re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+        targets = re.findall(r"\]\(([^)#]+)", text)
+        missing = [t for t in targets if "://" not in t and not (page.parent / t).exists()]
+        assert not missing
+
+    @pytest.mark.parametrize("page", PAGES, ids=[p.relative_to(ROOT).as_posix() for p in PAGES])
+    def test_commands_and_options_exist(self, page: Path, capsys: pytest.CaptureFixture[str]):
+        text = "\n".join(blocks(page, "", "sh", "console"))
+        for line in re.findall(r"^(?:\$ )?(motionveil .*)$", text, re.M):
+            _, command, *rest = shlex.split(line, comments=True)
+            with pytest.raises(SystemExit, match="0"):
+                main([command, "--help"])
+            known = capsys.readouterr().out
+            for option in (word for word in rest if word.startswith("-")):
+                assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known), line
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+class TestQuickstart:
+    """What the real one leaves, and whether it does what the README says of it."""
+
+    @pytest.fixture
+    def result(self, quickstart_run: Path) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((quickstart_run / "results.json").read_text("utf-8"))
+        return values
+
+    @pytest.fixture
+    def rows(self, result: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
+        """The rows by method, and whether it was trained against the adversary."""
+        return {(row["method"], bool(row["alpha"])): row for row in result["rows"]}
+
+    def test_results_hold_four_rows_and_the_time(self, result: dict[str, Any]):
+        methods = [(row["method"], row["alpha"]) for row in result["rows"]]
+        assert methods[:3] == [("raw", None), ("bdq-untrained", None), ("bdq", 0)]
+        assert [name for name, _ in methods[3:]] == ["bdq"]
+        assert methods[3][1] > 0
+        assert result["seconds"] > 0
+        for row in result["rows"]:
+            privacy = row["privacy"]
+            for accuracy in (row["action"], privacy["frame"], privacy["clip"]):
+                low, high = accuracy["interval"]
+                assert 0 <= low <= accuracy["accuracy"] <= high <= 1
+                assert 0 < accuracy["floor"] < 0.5
+                assert accuracy["n"] == len(row["predictions"]) >= 100
+
+    def test_action_is_kept(self, rows: dict[tuple[str, bool], dict[str, Any]]):
+        raw, trained = (rows[key]["action"]["accuracy"] for key in (("raw", False), ("bdq", True)))
+        assert trained >= 0.9 * raw
+
+    def test_identity_is_at_most_half_of_raw(self, rows: dict[tuple[str, bool], dict[str, Any]]):
+        raw, trained = (rows[key]["privacy"]["frame"] for key in (("raw", False), ("bdq", True)))
+        assert trained["accuracy"] <= 0.5 * raw["accuracy"]
+
+    def test_the_adversary_made_the_difference(self, rows: dict[tuple[str, bool], dict[str, Any]]):
+        plain, trained = (rows["bdq", adversarial]["privacy"]["frame"] for adversarial in (0, 1))
+        assert trained["interval"][1] < plain["interval"][0]
+
+    def test_the_encoder_is_the_trained_one(
+        self, quickstart_run: Path, rows: dict[tuple[str, bool], dict[str, Any]]
+    ):
+        spec = EncoderSpec.read(quickstart_run / "encoder.json")
+        assert spec == EncoderSpec.model_validate(rows["bdq", True]["encoder"])
+        assert spec.boundaries != EncoderSpec.untrained(range=0.1).boundaries
+
+    def test_the_report_needs_nothing_else(self, quickstart_run: Path):
+        page = (quickstart_run / "report.html").read_text(encoding="utf-8")
+        addresses = re.findall(r"(?:src|href|poster)\s*=\s*[\"']([^\"']*)", page)
+        addresses += re.findall(r"url\(([^)]*)\)|@import", page)
+        assert addresses
+        assert all(address.startswith("data:") for address in addresses)
+        assert "<script" not in page
+        video = base64.b64encode((quickstart_run / "veiled.mp4").read_bytes()).decode()
+        assert f"data:video/mp4;base64,{video}" in page
+
+    def test_the_veiled_video_plays(self, quickstart_run: Path, result: dict[str, Any]):
+        source = result["rows"][0]["predictions"][0]["clip"].rpartition("#")[0]
+        frames = list(read_frames(quickstart_run / "veiled.mp4"))
+        assert len(frames) == count_frames(quickstart_run / "actors" / "seed0" / source)
+        assert frames[0].image.std() < 2  # the neutral frame shows nothing
+        assert max(frame.image.std() for frame in frames) > 5  # but the video shows motion

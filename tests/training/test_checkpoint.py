@@ -1,0 +1,330 @@
+"""Checkpoints come back as they were, and a damaged one is never taken for a whole one."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from motionveil.data.manifest import Manifest
+from motionveil.errors import MotionveilError
+from motionveil.training.checkpoint import (
+    OtherTrainingError,
+    load_checkpoint,
+    read_facts,
+    refuse_other_training,
+    save_checkpoint,
+)
+from motionveil.training.recipe import Recipe, Schedule
+from motionveil.training.schedule import make_optimizer
+from motionveil.training.trial import Trial
+from tiny import tiny_recipe, tiny_trial, write_toys
+
+OPTIMIZERS = {
+    "sgd": Schedule(optimizer="sgd", lr=0.01, momentum=0.9, weight_decay=0.01),
+    "plain": Schedule(optimizer="sgd", lr=0.01, momentum=0.0),
+    "adamw": Schedule(optimizer="adamw", lr=0.1),
+}
+
+
+def network(schedule: Schedule, seed: int) -> tuple[nn.Module, Optimizer]:
+    torch.manual_seed(seed)
+    module = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Linear(5, 2))
+    return module, make_optimizer(module.parameters(), schedule)
+
+
+def step(module: nn.Module, optimizer: Optimizer, seed: int) -> None:
+    inputs = torch.randn(6, 4, generator=torch.Generator().manual_seed(seed))
+    optimizer.zero_grad()
+    module(inputs).square().sum().backward()
+    optimizer.step()
+
+
+def save(folder: Path, epoch: int = 1, **state: Any) -> None:
+    curves = [{"epoch": n + 1.0} for n in range(epoch)]
+    save_checkpoint(folder, state, epoch=epoch, curves=curves, origin={"seed": 0})
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_goes_on_as_if_it_had_never_stopped(tmp_path: Path, kind: str) -> None:
+    one, optimizer = network(OPTIMIZERS[kind], seed=0)
+    for seed in range(3):
+        step(one, optimizer, seed)
+    save(tmp_path, net=one, optimize_net=optimizer)
+    other, fresh = network(OPTIMIZERS[kind], seed=1)
+    load_checkpoint(tmp_path, {"net": other, "optimize_net": fresh})
+    for seed in range(3, 6):
+        step(one, optimizer, seed)
+        step(other, fresh, seed)
+    for name, value in one.state_dict().items():
+        assert torch.isfinite(value).all()
+        assert torch.equal(value, other.state_dict()[name]), name
+
+
+def test_names_that_begin_alike_are_kept_apart(tmp_path: Path) -> None:
+    one, two = nn.Linear(2, 2), nn.Linear(2, 2)
+    save(tmp_path, net=one, net2=two)
+    a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+    load_checkpoint(tmp_path, {"net": a, "net2": b})
+    assert torch.equal(a.weight, one.weight)
+    assert torch.equal(b.weight, two.weight)
+
+
+def test_tied_weights_and_odd_layouts_can_be_saved(tmp_path: Path) -> None:
+    module = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tied = nn.ModuleDict({"a": module, "b": module})
+    save(tmp_path, net=tied)
+    other = nn.ModuleDict({"a": nn.Conv2d(3, 4, 3), "b": nn.Conv2d(3, 4, 3)})
+    load_checkpoint(tmp_path, {"net": other})
+    assert torch.equal(other["b"].weight, module.weight)
+
+
+def test_only_the_latest_stays(tmp_path: Path) -> None:
+    module = nn.Linear(2, 2)
+    save(tmp_path, net=module)
+    (tmp_path / ".epoch-0002.0badcafe.part.safetensors").write_bytes(b"left by a killed process")
+    save(tmp_path, epoch=2, net=module)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["checkpoint.json", "epoch-0002.safetensors"]
+    facts = read_facts(tmp_path)
+    assert facts is not None
+    assert facts["epoch"] == 2
+    assert facts["curves"] == [{"epoch": 1.0}, {"epoch": 2.0}]
+
+
+def test_none_where_there_is_none(tmp_path: Path) -> None:
+    assert read_facts(tmp_path) is None
+    (tmp_path / "epoch-0001.safetensors").write_bytes(b"tensors without the JSON, written last")
+    assert read_facts(tmp_path) is None
+    with pytest.raises(MotionveilError, match="no checkpoint here"):
+        load_checkpoint(tmp_path, {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "null",
+        "[]",
+        "{}",
+        '{"epoch": 1}',
+        '{"epoch": "1", "tensors": "a", "curves": [], "origin": {}}',
+        '{"epoch": 1, "tensors": 7, "curves": [], "origin": {}}',
+        '{"epoch": 2, "tensors": "a", "curves": [{}], "origin": {}}',
+        b"\xff\xfe\x00",
+    ],
+)
+def test_junk_is_refused(tmp_path: Path, text: str | bytes) -> None:
+    file = tmp_path / "checkpoint.json"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(MotionveilError) as caught:
+        read_facts(tmp_path)
+    assert str(caught.value).startswith(f"{file}: cannot read the checkpoint: ")
+    assert f"delete {tmp_path} to begin anew" in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", ["truncated", "empty", "missing", "junk"])
+def test_damaged_tensors_are_refused(tmp_path: Path, fault: str) -> None:
+    module = nn.Linear(4, 4)
+    save(tmp_path, net=module)
+    file = tmp_path / "epoch-0001.safetensors"
+    data = file.read_bytes()
+    if fault == "missing":
+        file.unlink()
+    else:
+        file.write_bytes({"truncated": data[:-9], "empty": b"", "junk": b"junk" * 50}[fault])
+    before = module.weight.detach().clone()
+    with pytest.raises(MotionveilError, match="epoch-0001.safetensors: cannot read the checkpoint"):
+        load_checkpoint(tmp_path, {"net": module})
+    assert torch.equal(module.weight, before)
+
+
+def test_tensors_that_do_not_fit_are_refused_on_one_line(tmp_path: Path) -> None:
+    save(tmp_path, net=nn.Linear(4, 4))
+    with pytest.raises(MotionveilError, match="does not fit net: .*size mismatch") as caught:
+        load_checkpoint(tmp_path, {"net": nn.Linear(4, 5)})
+    assert "\n" not in str(caught.value)
+    with pytest.raises(MotionveilError, match="does not fit other: .*Missing key"):
+        load_checkpoint(tmp_path, {"other": nn.Linear(4, 4)})
+
+
+def test_another_origin_is_refused_by_name(tmp_path: Path) -> None:
+    facts = {"origin": {"seed": 0, "recipe": {"alpha": 2.0, "scales": [1.0], "frames": 16}}}
+    same = {"seed": 0, "recipe": {"alpha": 2.0, "scales": (1.0,), "frames": 16}}
+    refuse_other_training(tmp_path, facts, same)
+    other = {"seed": 3, "recipe": {"alpha": 1.0, "scales": (1.0,), "frames": 16}}
+    with pytest.raises(OtherTrainingError) as caught:
+        refuse_other_training(tmp_path, facts, other)
+    assert f"{tmp_path}: the checkpoint is of another training" in str(caught.value)
+    assert "recipe.alpha was 2.0, is 1.0; seed was 0, is 3" in str(caught.value)
+    assert "frames" not in str(caught.value)
+    added = {**same, "a": 1, "b": 2, "c": 3, "d": 4}
+    with pytest.raises(OtherTrainingError, match="c was None, is 3; and 1 more"):
+        refuse_other_training(tmp_path, facts, added)
+
+
+class Interrupting(io.StringIO):
+    """A terminal on which someone presses Ctrl-C as soon as a text appears."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text = text
+
+    def write(self, text: str) -> int:
+        if self.text in text:
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
+FOUR = tiny_recipe(epochs=4, game={"warmup": 1.0})
+
+
+def stopped_in_epoch_3(
+    toys: Manifest, run: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe = FOUR
+) -> None:
+    trial = tiny_trial(toys, recipe)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", Interrupting("epoch 3/4"))
+        with pytest.raises(KeyboardInterrupt):
+            trial.train(trial.untrained(), run)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_resumed_training_equals_one_in_one_go(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    recipe = tiny_recipe(epochs=4, game={"optimizer": optimizer, "warmup": 1.0})
+    whole = tiny_trial(toys, recipe)
+    spec, curves = whole.train(whole.untrained(), tmp_path / "whole")
+    stopped_in_epoch_3(toys, tmp_path / "parts", monkeypatch, recipe)
+    facts = read_facts(tmp_path / "parts" / "checkpoints")
+    assert facts is not None
+    assert facts["epoch"] == 2
+    torch.manual_seed(99)
+    again = tiny_trial(toys, recipe)
+    resumed, resumed_curves = again.train(again.untrained(), tmp_path / "parts", resume=True)
+    assert resumed == spec
+    assert resumed_curves == curves
+    for name in ("curves.csv", "encoder.json"):
+        assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
+
+
+def test_a_finished_training_resumes_to_itself(
+    toys: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trial = tiny_trial(toys)
+    first = trial.train(trial.untrained(), tmp_path)
+    capsys.readouterr()
+    assert trial.train(trial.untrained(), tmp_path, resume=True) == first
+    assert capsys.readouterr().err == "", "nothing is trained"
+
+
+def test_without_a_checkpoint_resume_begins_anew(toys: Manifest, tmp_path: Path) -> None:
+    trial = tiny_trial(toys)
+    _, curves = trial.train(trial.untrained(), tmp_path, resume=True)
+    assert [row["epoch"] for row in curves] == [1, 2]
+
+
+@pytest.mark.parametrize("change", ["recipe", "seed", "data", "split label"])
+def test_resume_refuses_another_training(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    stopped_in_epoch_3(toys, tmp_path / "run", monkeypatch)
+    before = (tmp_path / "run" / "checkpoints" / "checkpoint.json").read_bytes()
+    trial, named = tiny_trial(toys, FOUR), ""
+    if change == "recipe":
+        recipe = tiny_recipe(epochs=4, alpha=1.0, game={"warmup": 1.0})
+        trial, named = dataclasses.replace(trial, recipe=recipe), "recipe.alpha was 2.0, is 1.0"
+    elif change == "seed":
+        trial, named = dataclasses.replace(trial, seed=5), "seed was 0, is 5"
+    elif change == "data":
+        trial = tiny_trial(write_toys(tmp_path / "more", takes=4), FOUR)
+        named = f"encoder.manifest was {toys.hash}"
+    else:
+        trial = dataclasses.replace(trial, privacy_label="hand")
+        named = "encoder.privacy_label was person, is hand"
+    with pytest.raises(OtherTrainingError, match="another training") as caught:
+        trial.train(trial.untrained(), tmp_path / "run", resume=True)
+    assert named in str(caught.value)
+    assert (tmp_path / "run" / "checkpoints" / "checkpoint.json").read_bytes() == before
+
+
+def test_the_schedule_of_validation_may_change(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_in_epoch_3(toys, tmp_path, monkeypatch)
+    recipe = tiny_recipe(epochs=4, game={"warmup": 1.0}, validation={"lr": 0.5})
+    trial = tiny_trial(toys, recipe)
+    _, curves = trial.train(trial.untrained(), tmp_path, resume=True)
+    assert len(curves) == 4
+
+
+def test_a_damaged_checkpoint_stops_a_resumed_training(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_in_epoch_3(toys, tmp_path, monkeypatch)
+    file = tmp_path / "checkpoints" / "epoch-0002.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    trial = tiny_trial(toys, FOUR)
+    with pytest.raises(MotionveilError, match="epoch-0002.safetensors: cannot read"):
+        trial.train(trial.untrained(), tmp_path, resume=True)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from motionveil.data.manifest import Manifest
+from tiny import tiny_recipe, tiny_trial
+trial = tiny_trial(Manifest.read(sys.argv[1]), tiny_recipe(epochs=200))
+trial.train(trial.untrained(), Path(sys.argv[2]), resume=True)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_it_goes_on(toys: Manifest, tmp_path: Path) -> None:
+    """SIGKILL, three times, at moments not chosen: the checkpoint is whole each time."""
+    assert toys.file is not None
+    run = tmp_path / "run"
+    reached = 0
+    for _ in range(3):
+        words = [sys.executable, "-c", SCRIPT, str(toys.file), str(run)]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+        process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env=environment)
+        while process.poll() is None and _epoch(run) < reached + 2:
+            time.sleep(0.01)
+        assert process.poll() is None, "it ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        facts = read_facts(run / "checkpoints")
+        assert facts is not None
+        assert facts["epoch"] > reached
+        reached = facts["epoch"]
+        assert [row["epoch"] for row in facts["curves"]] == list(range(1, reached + 1))
+        assert (run / "checkpoints" / facts["tensors"]).exists()
+    killed = facts["curves"]
+    recipe = tiny_recipe(epochs=200)
+    whole: Trial = tiny_trial(toys, recipe)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stderr", Interrupting(f"epoch {reached + 1}/200"))
+        with pytest.raises(KeyboardInterrupt):
+            whole.train(whole.untrained(), tmp_path / "whole")
+    stored = json.loads((tmp_path / "whole/checkpoints/checkpoint.json").read_text())
+    assert stored["curves"] == killed
+
+
+def _epoch(run: Path) -> int:
+    facts = read_facts(run / "checkpoints")
+    return 0 if facts is None else int(facts["epoch"])

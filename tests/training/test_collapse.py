@@ -1,0 +1,121 @@
+"""A training that leads nowhere stops, and says when it went wrong and what to change."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motionveil.errors import MotionveilError
+from motionveil.training.game import PATIENCE, refuse_collapse
+from motionveil.training.trial import Trial
+from tiny import tiny_recipe
+
+FLOOR = 0.125
+
+
+def curves(*accuracies: float) -> list[dict[str, float]]:
+    return [{"epoch": n, "accuracy_action": a} for n, a in enumerate(accuracies, 1)]
+
+
+def refused(accuracies: list[float], epochs: int = 12, floor: float = FLOOR) -> bool:
+    try:
+        refuse_collapse(curves(*accuracies), floor, tiny_recipe(epochs=epochs))
+    except MotionveilError:
+        return True
+    return False
+
+
+def test_says_when_and_what_to_change() -> None:
+    recipe = tiny_recipe(epochs=20, alpha=8.0, game={"lr": 0.02, "encoder_lr": 0.5})
+    with pytest.raises(MotionveilError) as caught:
+        refuse_collapse(curves(0.3, 0.8, 0.6, 0.11, 0.14, 0.13), FLOOR, recipe)
+    message = str(caught.value)
+    assert "accuracy 0.14 or less" in message
+    assert "epochs 4 to 6" in message
+    assert "guessing gives 0.12" in message
+    assert "lower alpha (8)" in message
+    assert "networks' 0.02" in message
+    assert "encoder's 0.5" in message
+
+
+def test_a_collapse_after_success_is_seen_at_once() -> None:
+    assert not refused([0.2, 0.6, 0.12, 0.12], epochs=100)
+    assert refused([0.2, 0.6, 0.12, 0.12, 0.12], epochs=100)
+
+
+def test_slow_starters_are_given_half_of_the_training() -> None:
+    for epochs in (4, 5, 6, 12, 15):
+        guesses = [0.12] * epochs
+        first = next((n for n in range(1, epochs + 1) if refused(guesses[:n], epochs)), None)
+        half = (epochs + 1) // 2
+        assert first == (half + PATIENCE if half + PATIENCE <= epochs else None), epochs
+
+
+@given(
+    floor=st.floats(0.02, 0.6),
+    start=st.integers(1, 8),
+    ends=st.floats(0, 1),
+    epochs=st.integers(8, 60),
+)
+def test_a_steady_rise_is_never_refused(floor: float, start: int, ends: float, epochs: int) -> None:
+    """Guessing for less than half of the epochs, then rising to anything above the floor."""
+    start = min(start, epochs // 2)
+    top = floor + (0.3 + 0.7 * ends) * (1 - floor)
+    rise = epochs - start
+    accuracies = [floor] * start + [
+        floor + (top - floor) * min(1, 2 * n / rise) for n in range(rise)
+    ]
+    assert not any(refused(accuracies[:n], epochs, floor) for n in range(1, epochs + 1))
+
+
+@given(
+    floor=st.floats(0.02, 0.6),
+    good=st.lists(st.floats(0.3, 1), min_size=1, max_size=20),
+    bad=st.lists(st.floats(0, 1), min_size=PATIENCE, max_size=PATIENCE),
+)
+def test_success_then_guessing_is_always_refused(
+    floor: float, good: list[float], bad: list[float]
+) -> None:
+    accuracies = [floor + share * (1 - floor) for share in good] + [floor * b for b in bad]
+    assert refused(accuracies, epochs=1000, floor=floor)
+    assert not refused(accuracies[:-1], epochs=1000, floor=floor)
+
+
+@given(st.lists(st.floats(0.2, 1), min_size=1, max_size=30))
+def test_above_guessing_is_fine(accuracies: list[float]) -> None:
+    assert not refused(accuracies, epochs=len(accuracies))
+
+
+@pytest.mark.parametrize(
+    ("game", "alpha", "epochs"),
+    [
+        ({"lr": 1e30}, 2.0, 2),
+        ({"optimizer": "sgd", "lr": 1e12}, 2.0, 2),
+        ({}, 1e39, 2),
+    ],
+)
+def test_absurd_numbers_stop_the_training(
+    trial: Trial, tmp_path: Path, game: dict[str, Any], alpha: float, epochs: int
+) -> None:
+    recipe = tiny_recipe(epochs=epochs, alpha=alpha, game=game)
+    wild = dataclasses.replace(trial, recipe=recipe)
+    with pytest.raises(MotionveilError) as caught:
+        wild.train(trial.untrained(), tmp_path)
+    message = str(caught.value)
+    assert "in step" in message
+    assert "lower the learning rate" in message
+    assert f"alpha ({alpha:g})" in message
+
+
+def test_an_encoder_torn_from_its_data_collapses(trial: Trial, tmp_path: Path) -> None:
+    """The boundaries are driven to the ends: nothing is left to recognise, so T guesses."""
+    recipe = tiny_recipe(epochs=8, alpha=1000.0, game={"encoder_lr": 1000.0, "batch": 12})
+    wild = dataclasses.replace(trial, recipe=recipe)
+    with pytest.raises(MotionveilError, match="action recognition collapsed"):
+        wild.train(trial.untrained(), tmp_path)
+    assert (tmp_path / "curves.csv").exists(), "what led there is kept"

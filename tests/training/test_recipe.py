@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from motionveil.errors import MotionveilError
+from motionveil.networks import action_networks, privacy_networks
+from motionveil.training.recipe import Recipe, load_recipe, recipe_names
+from tiny import tiny_values
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def _write(text: str) -> Path:
+        file = tmp_path / "mine.yaml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return _write
+
+
+def fault(file: Path | str, **changes: Any) -> str:
+    with pytest.raises(MotionveilError) as caught:
+        load_recipe(file, **changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_loads(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.action.name in action_networks()
+    assert recipe.privacy.name in privacy_networks()
+    assert recipe.range_mode == "fixed", "what is shipped can stream"
+
+
+def test_there_is_one_for_the_built_in_data() -> None:
+    assert "actors" in recipe_names()
+
+
+def test_defaults_are_the_paper_s() -> None:
+    recipe = Recipe()
+    assert (recipe.frames, recipe.size, recipe.alpha, recipe.hardness) == (16, 224, 2.0, 5.0)
+    assert recipe.scales == (1.0, 2**-0.25, 2**-0.75, 0.5)
+    assert (recipe.game.epochs, recipe.game.lr, recipe.game.momentum) == (50, 0.001, 0.9)
+    assert recipe.game.optimizer == "sgd"
+
+
+def test_a_file_gives_what_it_says(write: Any) -> None:
+    values = tiny_values(alpha=3.5)
+    recipe = load_recipe(write(yaml.safe_dump(values)))
+    assert recipe == Recipe.model_validate(values)
+    assert recipe.alpha == 3.5
+
+
+def test_an_empty_file_is_the_defaults(write: Any) -> None:
+    assert load_recipe(write("")) == Recipe()
+
+
+def test_changes_win(write: Any) -> None:
+    file = write("alpha: 2")
+    assert load_recipe(file, alpha=0.0).alpha == 0.0
+    assert load_recipe(file, alpha=None).alpha == 2.0
+    assert "alpha" in fault(file, alpha=-1.0)
+    assert "-1.0" in fault(file, alpha=-1.0)
+    assert "alpha" in fault(file, alpha=float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("text", "named", "nearest"),
+    [
+        ("alhpa: 1", "alhpa", "alpha"),
+        ("game: {learning_rate: 1}", "game.learning_rate", "lr"),
+        ("game: {epoch: 1}", "game.epoch", "epochs"),
+        ("validation: {encoder_lr: 1}", "validation.encoder_lr", None),
+        ("action: {nane: small3d}", "action.nane", "name"),
+        ("privacy: {weight: x, name: small2d}", "privacy.weight", "weights"),
+    ],
+)
+def test_an_unknown_field_is_named_with_the_nearest(
+    write: Any, text: str, named: str, nearest: str | None
+) -> None:
+    message = fault(write(text))
+    assert "mine.yaml" in message
+    assert f"no field '{named}'" in message
+    if nearest == "lr":
+        assert "; the nearest is '" in message
+    elif nearest:
+        assert f"; the nearest is '{nearest}'" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("frames: many", "frames"),
+        ("frames: 1", "frames"),
+        ("size: 3.5", "size"),
+        ("fit: stretch", "fit"),
+        ("range_mode: floating", "range_mode"),
+        ("range_quantile: 1.5", "range_quantile"),
+        ("scales: 3", "scales"),
+        ("scales: []", "scales"),
+        ("scales: [1.0, 2.0]", "scales.1"),
+        ("scales: [0]", "scales.0"),
+        ("game: 7", "game"),
+        ("game: {batch: 1}", "game.batch"),
+        ("game: {encoder_lr: 0}", "game.encoder_lr"),
+        ("game: {optimizer: adam}", "game.optimizer"),
+        ("game: {momentum: 1}", "game.momentum"),
+        ("validation: {epochs: 0}", "validation.epochs"),
+        ("validation: {lr: -1}", "validation.lr"),
+        ("action: small3d", "action"),
+        ("action: {weights: x}", "action.name"),
+    ],
+)
+def test_a_wrong_value_is_named(write: Any, text: str, field: str) -> None:
+    message = fault(write(text))
+    assert "mine.yaml: " + field + ": " in message
+    assert "found" in message
+
+
+@pytest.mark.parametrize("text", ["- a\n- b", "just words", "42"])
+def test_what_is_no_mapping_is_refused(write: Any, text: str) -> None:
+    assert "mine.yaml: a recipe is" in fault(write(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "alpha: !!python/object/apply:os.system ['touch pwned']",
+        "!!python/object:motionveil.training.recipe.Recipe {}",
+        "alpha: [1",
+        "a: b: c",
+        "\tx: 1",
+    ],
+)
+def test_unsafe_and_broken_yaml_is_refused(
+    write: Any, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "mine.yaml: cannot read the recipe: " in fault(write(text))
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_bytes(b"alpha: \xff\xfe")
+    assert "mine.yaml: cannot read the recipe" in fault(file)
+
+
+@pytest.mark.parametrize("name", ["nonesuch", "runs/none.yaml", "../recipes/actors", ""])
+def test_no_such_recipe(name: str) -> None:
+    message = fault(name)
+    assert "no such recipe" in message
+    assert "actors" in message
+
+
+def test_a_recipe_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        Recipe().alpha = 3.0  # type: ignore[misc]

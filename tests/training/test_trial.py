@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from motionveil.data.manifest import Manifest
+from motionveil.encoders import build_encoder, calibrate_range
+from motionveil.errors import MotionveilError
+from motionveil.spec import untrained_boundaries
+from motionveil.training.trial import Trial, describe_environment, make_fabric
+from tiny import every_clip, tiny_recipe, tiny_trial
+
+
+def test_parts_are_those_of_the_manifest(trial: Trial, toys: Manifest) -> None:
+    training, held_out = trial.clips(training=True), trial.clips(training=False)
+    assert [c.key for c in training.clips] == [c.key for c in toys.part(training=True)]
+    assert [c.key for c in held_out.clips] == [c.key for c in toys.part(training=False)]
+    assert not {c.group for c in training.clips} & {c.group for c in held_out.clips}
+    assert held_out[0][0].shape == (3, 6, 16, 16)
+
+
+def test_untrained_is_calibrated_on_the_training_clips(trial: Trial) -> None:
+    spec = trial.untrained()
+    assert (spec.sigma, spec.boundaries) == (1.0, untrained_boundaries())
+    clips = trial.clips(training=True)
+    drawn = clips.load(range(len(clips)), seed=trial.seed, epoch=0).clips
+    assert spec.range == pytest.approx(calibrate_range([drawn], quantile=0.995), abs=1e-4)
+    assert "protects nothing" in str(spec.provenance["note"])
+    assert spec.provenance["manifest"] == trial.cache.manifest.hash
+    assert trial.untrained() == spec
+
+
+def test_the_recipe_decides_the_encoder(toys: Manifest) -> None:
+    recipe = tiny_recipe(range_mode="clip", hardness=9.0)
+    spec = tiny_trial(toys, recipe).untrained()
+    assert (spec.range_mode, spec.range, spec.hardness) == ("clip", None, 9.0)
+    wide = tiny_trial(toys, tiny_recipe(range_quantile=1.0)).untrained()
+    narrow = tiny_trial(toys, tiny_recipe(range_quantile=0.5)).untrained()
+    assert wide.range is not None
+    assert narrow.range is not None
+    assert wide.range > narrow.range
+
+
+def test_networks_have_as_many_outputs_as_there_are_classes(trial: Trial) -> None:
+    hands = dataclasses.replace(trial, privacy_label="hand")
+    watchers = hands.watchers("game")
+    batch = every_clip(hands, training=False).load([0, 1], seed=0, epoch=0)
+    watchers.action.eval()
+    watchers.privacy.eval()
+    veiled = build_encoder(trial.untrained())(batch.clips) / 7.5 - 1
+    assert watchers.action(veiled).shape == (2, 2)
+    assert watchers.privacy(veiled[:, :, 0]).shape == (2, 2)
+
+
+@pytest.mark.parametrize("device", ["nonesuch", "cuda:99", "cpu:first"])
+def test_a_device_that_is_not_there(device: str) -> None:
+    with pytest.raises(MotionveilError, match=f"--device {device}: cannot be used here"):
+        make_fabric(device)
+
+
+def test_the_environment_is_described() -> None:
+    found = describe_environment(make_fabric("cpu"))
+    assert found["torch"] == torch.__version__
+    assert found["device"] == "cpu"
+    assert found["threads"] == str(torch.get_num_threads())
+    assert all(isinstance(value, str) and value for value in found.values())
