@@ -58,7 +58,7 @@ def test_a_wrong_shape_is_named_with_both_shapes(state, file):
 
 def test_a_head_on_other_features_does_not_fit(state, file):
     save_file(state | {"head.weight": torch.zeros(4, 95)}, file)
-    assert "wrong shape: head.weight (4, 95) instead of (4, 96)" in refusal(file)
+    assert "wrong shape: head.weight (4, 95) instead of (4, 128)" in refusal(file)
 
 
 def test_a_head_at_odds_with_itself_does_not_fit(state, file):

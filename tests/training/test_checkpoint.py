@@ -147,17 +147,17 @@ def test_damaged_tensors_are_refused(tmp_path: Path, fault: str) -> None:
     else:
         file.write_bytes({"truncated": data[:-9], "empty": b"", "junk": b"junk" * 50}[fault])
     before = module.weight.detach().clone()
-    with pytest.raises(MotionveilError, match="epoch-0001.safetensors: cannot read the checkpoint"):
+    with pytest.raises(MotionveilError, match=r"epoch-0001\.safetensors: cannot read"):
         load_checkpoint(tmp_path, {"net": module})
     assert torch.equal(module.weight, before)
 
 
 def test_tensors_that_do_not_fit_are_refused_on_one_line(tmp_path: Path) -> None:
     save(tmp_path, net=nn.Linear(4, 4))
-    with pytest.raises(MotionveilError, match="does not fit net: .*size mismatch") as caught:
+    with pytest.raises(MotionveilError, match=r"does not fit net: .*size mismatch") as caught:
         load_checkpoint(tmp_path, {"net": nn.Linear(4, 5)})
     assert "\n" not in str(caught.value)
-    with pytest.raises(MotionveilError, match="does not fit other: .*Missing key"):
+    with pytest.raises(MotionveilError, match=r"does not fit other: .*Missing key"):
         load_checkpoint(tmp_path, {"other": nn.Linear(4, 4)})
 
 
@@ -279,7 +279,7 @@ def test_a_damaged_checkpoint_stops_a_resumed_training(
     file = tmp_path / "checkpoints" / "epoch-0002.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     trial = tiny_trial(toys, FOUR)
-    with pytest.raises(MotionveilError, match="epoch-0002.safetensors: cannot read"):
+    with pytest.raises(MotionveilError, match=r"epoch-0002\.safetensors: cannot read"):
         trial.train(trial.untrained(), tmp_path, resume=True)
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
-from motionveil.training.game import PATIENCE, refuse_collapse
+from motionveil.training.game import PATIENCE, Players, play, refuse_collapse
 from motionveil.training.trial import Trial
 from tiny import tiny_recipe
 
@@ -110,6 +111,18 @@ def test_absurd_numbers_stop_the_training(
     assert "in step" in message
     assert "lower the learning rate" in message
     assert f"alpha ({alpha:g})" in message
+
+
+@pytest.mark.parametrize("name", ["sigma", "boundaries"])
+def test_an_encoder_that_is_not_finite_stops_it(trial: Trial, tmp_path: Path, name: str) -> None:
+    """The losses of the step are finite still; the next clip could not even be veiled."""
+    watchers = trial.watchers("game")
+    players = Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
+    getattr(players.encoder, name).register_hook(lambda gradient: gradient * float("nan"))
+    data = trial.clips(training=True)
+    with pytest.raises(MotionveilError, match=f"{name} is nan in step 1 of epoch 1"):
+        play(trial.fabric, players, data, trial.recipe, run=tmp_path, seed=0)
+    assert not (tmp_path / "encoder.json").exists()
 
 
 def test_an_encoder_torn_from_its_data_collapses(trial: Trial, tmp_path: Path) -> None:

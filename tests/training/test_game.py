@@ -250,10 +250,12 @@ def test_each_epoch_leaves_curves_and_an_encoder(
     assert spec.provenance["alpha"] == three.recipe.alpha
     assert spec.provenance["split"] == "validation"
     lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 3
-    assert lines[1].startswith("alpha 2: epoch 2/3  sigma ")
-    assert "entropy" in lines[1]
-    assert "accuracy privacy" in lines[1]
+    assert len(lines) == 6, "a line for the figures and one for the boundaries"
+    assert lines[2].startswith("alpha 2: epoch 2/3  sigma ")
+    for figure in ("loss action", "loss privacy", "entropy", "accuracy action", "accuracy privacy"):
+        assert figure in lines[2]
+    shown = [float(number) for number in lines[5].removeprefix("  boundaries ").split()]
+    assert shown == pytest.approx(list(spec.boundaries or ()), abs=0.051)
 
 
 def test_the_encoder_is_written_each_epoch(trial: Trial, tmp_path: Path) -> None:

@@ -76,13 +76,13 @@ def test_seeds_differ_by_purpose_and_never_change() -> None:
 
 
 class TestLog:
-    def lines(self, monkeypatch: pytest.MonkeyPatch, first: int) -> list[str]:
+    def lines(self, monkeypatch: pytest.MonkeyPatch, first: int, **more: float) -> list[str]:
         clock = iter(range(0, 1000, 10))
         monkeypatch.setattr("motionveil.training.log.time.monotonic", lambda: float(next(clock)))
         monkeypatch.setattr(sys, "stderr", io.StringIO())
         log = Log("alpha 2", epochs=6)
         for epoch in range(first, 7):
-            log.epoch({"epoch": epoch, "sigma": 1.25, "loss_action": math.pi, "b1": 0.5})
+            log.epoch({"epoch": epoch, "sigma": 1.25, "loss_action": math.pi, "x": 0.5} | more)
         return sys.stderr.getvalue().splitlines()  # type: ignore[attr-defined]
 
     def test_a_line_an_epoch(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +90,10 @@ class TestLog:
         assert len(lines) == 6
         assert lines[1] == "alpha 2: epoch 2/6  sigma 1.250  loss action 3.142  (40 s left)"
         assert lines[-1].endswith("(0 s left)")
+
+    def test_boundaries_have_a_line_of_their_own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = self.lines(monkeypatch, first=5, b1=0.54, b2=1.5)
+        assert lines[1::2] == ["  boundaries 0.5 1.5"] * 2
 
     def test_a_resumed_run_counts_its_own_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "epoch 4/6" in self.lines(monkeypatch, first=4)[0]

@@ -99,7 +99,7 @@ def describe(spec: EncoderSpec) -> str:
 
 
 def _is_short(value: object) -> bool:
-    return isinstance(value, str | int | float) and len(str(value)) <= 80
+    return isinstance(value, str | int | float) and len(str(value)) <= 40
 
 
 def _rate(text: str) -> Fraction:

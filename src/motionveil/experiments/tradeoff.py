@@ -157,8 +157,9 @@ def _stored(trial: Trial, folder: Path, measure: Callable[[], Row]) -> Row:
         try:
             stored = json.loads(file.read_text(encoding="utf-8"))
             if stored["key"] == key:
+                row = Row.model_validate(stored["row"])
                 print(f"{folder}: measured already", file=sys.stderr)
-                return Row.model_validate(stored["row"])
+                return row
         except (OSError, ValueError, KeyError, TypeError, ValidationError):
             print(f"{file}: cannot be read, measured again", file=sys.stderr)
     row = measure()

@@ -1,4 +1,4 @@
-"""What a training says while it runs: a line an epoch."""
+"""What a training says while it runs: a line an epoch, and one more for the boundaries."""
 
 from __future__ import annotations
 
@@ -6,9 +6,21 @@ import sys
 import time
 from collections.abc import Mapping
 
+from motionveil.spec import LEVELS
+
+FIGURES = (
+    "sigma",
+    "loss_action",
+    "loss_privacy",
+    "entropy",
+    "accuracy_action",
+    "accuracy_privacy",
+)
+"""What is printed of an epoch's row, where it has it."""
+
 
 class Log:
-    """Prints a line an epoch to the standard error, with the time that is left.
+    """Prints each epoch's figures to the standard error, with the time that is left.
 
     Args:
         title: What is trained.
@@ -26,12 +38,12 @@ class Log:
         spent = time.monotonic() - self._began
         left = spent / (epoch - self._first + 1) * (self._epochs - epoch)
         figures = "  ".join(
-            f"{name.replace('_', ' ')} {row[name]:.3f}"
-            for name in ("sigma", "loss_action", "entropy", "accuracy_action", "accuracy_privacy")
-            if name in row
+            f"{name.replace('_', ' ')} {row[name]:.3f}" for name in FIGURES if name in row
         )
+        boundaries = " ".join(f"{row[f'b{n}']:.1f}" for n in range(1, LEVELS + 1) if f"b{n}" in row)
         print(
-            f"{self._title}: epoch {epoch}/{self._epochs}  {figures}  ({left:.0f} s left)",
+            f"{self._title}: epoch {epoch}/{self._epochs}  {figures}  ({left:.0f} s left)"
+            + (f"\n  boundaries {boundaries}" if boundaries else ""),
             file=sys.stderr,
             flush=True,
         )

@@ -123,6 +123,8 @@ class Trial:
             "manifest": manifest.hash,
             "split": self.split,
             "privacy_label": self.privacy_label,
+            "size": self.recipe.size,
+            "frame_step": self.recipe.frame_step,
             "seed": self.seed,
             "motionveil": __version__,
         }

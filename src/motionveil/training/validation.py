@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim import Optimizer
 
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders.functional import for_networks
@@ -95,56 +96,52 @@ def _fit(
     title: str,
 ) -> None:
     """Train both networks on the same veiled batches."""
-    T, optimize_action = fabric.setup(
-        watchers.action, make_optimizer(watchers.action.parameters(), schedule)
-    )
-    P, optimize_privacy = fabric.setup(
-        watchers.privacy, make_optimizer(watchers.privacy.parameters(), schedule)
-    )
+    T, optimize_action = _set_up(fabric, watchers.action, schedule)
+    P, optimize_privacy = _set_up(fabric, watchers.privacy, schedule)
     log = Log(title, schedule.epochs)
-    steps = math.ceil(len(data) / schedule.batch)
+    steps = schedule.epochs * math.ceil(len(data) / schedule.batch)
+    step = 0
     for epoch in range(schedule.epochs):
         T.train()
         P.train()
-        right_actions = right_frames = frames_seen = 0
-        loss_sum = 0.0
-        for step, batch in enumerate(_batches(fabric, data, schedule.batch, epoch, seed)):
-            factor = rate_factor(
-                (epoch * steps + step) / (schedule.epochs * steps),
-                schedule.warmup / schedule.epochs,
-            )
+        sums = dict.fromkeys(
+            ("loss_action", "loss_privacy", "accuracy_action", "accuracy_privacy"), 0.0
+        )
+        for batch in _batches(fabric, data, schedule.batch, epoch, seed):
+            for optimizer in (optimize_action, optimize_privacy):
+                set_rate(optimizer, rate_factor(step / steps, schedule.warmup / schedule.epochs))
             veiled = veil(encoder, batch.clips)  # (B, 3, T', H, W)
-            actions = T(veiled)  # (B, actions)
-            loss_action = cross_entropy(actions, batch.actions)
-            frames = draw_frames(veiled, schedule.privacy_frames)
+            frames = draw_frames(veiled, schedule.privacy_frames)  # (B * frames, 3, H, W)
             labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
-            guesses = P(frames)  # (B * frames, identities)
-            loss_privacy = cross_entropy(guesses, labels)
-            for loss, optimizer in (
-                (loss_action, optimize_action),
-                (loss_privacy, optimize_privacy),
-            ):
-                set_rate(optimizer.optimizer, factor)
-                optimizer.zero_grad()
-                fabric.backward(loss)
-                optimizer.step()
-            if not math.isfinite(loss_action.item() + loss_privacy.item()):
+            loss_action, right_actions = _step(fabric, T, optimize_action, veiled, batch.actions)
+            loss_privacy, right_frames = _step(fabric, P, optimize_privacy, frames, labels)
+            if not math.isfinite(loss_action + loss_privacy):
                 raise MotionveilError(
                     f"{title}: the loss is not finite in epoch {epoch + 1}:"
                     f" lower the learning rate ({schedule.lr:g})"
                 )
-            loss_sum += loss_action.item() * len(batch.clips)
-            right_actions += int((actions.argmax(1) == batch.actions).sum())
-            right_frames += int((guesses.argmax(1) == labels).sum())
-            frames_seen += len(labels)
-        log.epoch(
-            {
-                "epoch": epoch + 1,
-                "loss_action": loss_sum / len(data),
-                "accuracy_action": right_actions / len(data),
-                "accuracy_privacy": right_frames / frames_seen,
-            }
-        )
+            measured = (loss_action, loss_privacy, right_actions, right_frames)
+            for name, value in zip(sums, measured, strict=True):
+                sums[name] += value * len(batch.clips)
+            step += 1
+        log.epoch({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
+
+
+def _set_up(fabric: Fabric, network: nn.Module, schedule: Schedule) -> tuple[nn.Module, Optimizer]:
+    """Return the network and its optimiser as Fabric wraps them."""
+    return fabric.setup(network, make_optimizer(network.parameters(), schedule))
+
+
+def _step(
+    fabric: Fabric, network: nn.Module, optimizer: Optimizer, seen: Tensor, labels: Tensor
+) -> tuple[float, float]:
+    """Take one step of an optimiser and return the loss and the share of right answers."""
+    answers = network(seen)
+    loss = cross_entropy(answers, labels)
+    optimizer.zero_grad()
+    fabric.backward(loss)
+    optimizer.step()
+    return loss.item(), float((answers.argmax(1) == labels).float().mean())
 
 
 @torch.no_grad()

@@ -1,0 +1,1 @@
+"""Training: the adversarial game, and validation with fresh networks."""

@@ -1,0 +1,138 @@
+"""The command line as a whole: help, errors, exit statuses."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from importlib import import_module
+from types import ModuleType
+
+import pytest
+
+from motionveil import __version__
+from motionveil.cli import COMMANDS, main
+from motionveil.errors import MotionveilError
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--help"])
+    said = capsys.readouterr().out
+    for name, line in COMMANDS.items():
+        assert name in said
+        assert line.split()[0] in said
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_s_help_has_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([name, "--help"])
+    said = capsys.readouterr().out
+    assert "example" in said
+    assert f"motionveil {name} " in said.partition("example")[2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_example_is_a_command_line_that_parses(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    lines = capsys.readouterr().out.partition("example")[2].splitlines()
+    # A comment may stand beside an example, two spaces away.
+    examples = [
+        re.split(r"\s{2,}", line.strip())[0].split()[1:]
+        for line in lines
+        if line.strip().startswith("motionveil ")
+    ]
+    assert examples
+    module: ModuleType = import_module(f"motionveil.cli.{name}")
+    monkeypatch.setattr(module, "run", lambda arguments: 0)
+    for words in examples:
+        assert main(words) == 0, words
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out.strip() == f"motionveil {__version__}"
+
+
+def test_no_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "COMMAND" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["nonesuch"], ["quickstrat", "--out", "x"], ["--nonesuch"]])
+def test_an_unknown_command_is_wrong_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert words[0] in capsys.readouterr().err
+
+
+def test_faults_are_one_line_and_exit_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(arguments: object) -> int:
+        raise MotionveilError("a.mp4: 12 frames, the recipe needs 16")
+
+    monkeypatch.setattr("motionveil.cli.check.run", fail)
+    assert main(["check", "m.csv"]) == 1
+    said = capsys.readouterr()
+    assert said.err == "motionveil: error: a.mp4: 12 frames, the recipe needs 16\n"
+    assert said.out == ""
+
+
+def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stop(arguments: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("motionveil.cli.check.run", stop)
+    assert main(["check", "m.csv"]) == 130
+    assert capsys.readouterr().err == "motionveil: stopped\n"
+
+
+def test_our_own_missing_module_is_a_bug_and_no_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(arguments: object) -> int:
+        raise ModuleNotFoundError("no", name="motionveil.nonesuch")
+
+    monkeypatch.setattr("motionveil.cli.check.run", fail)
+    with pytest.raises(ModuleNotFoundError):
+        main(["check", "m.csv"])
+
+
+NO_TORCH = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Blocker())
+from motionveil.cli import main
+for words in (["train", "m.csv"], ["validate", "raw", "m.csv"], ["tradeoff", "m.csv"],
+              ["quickstart", "--out", "nowhere"]):
+    print(words[0], main(words))
+try:
+    main(["train", "--help"])
+except SystemExit as end:
+    print("help", end.code)
+"""
+
+
+def test_without_the_extra_it_says_what_to_install(tmp_path: object) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NO_TORCH], capture_output=True, text=True, cwd=str(tmp_path)
+    )
+    assert done.returncode == 0, done.stderr
+    for name in ("train", "validate", "tradeoff", "quickstart"):
+        assert f"{name} 1\n" in done.stdout
+        hint = (
+            f"motionveil: error: `{name}` needs the package 'torch':"
+            " pip install 'motionveil[train]'"
+        )
+        assert hint in done.stderr.splitlines()
+    assert "Traceback" not in done.stderr
+    assert done.stdout.endswith("help 0\n"), "help needs no torch"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motionveil.cli import main
+from motionveil.results import Result
+from tiny import tiny_values, write_toys
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_toys(tmp_path_factory.mktemp("toys")).file)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(tiny_values(epochs=1)))
+    return str(file)
+
+
+def test_every_seed_and_alpha_is_a_row(
+    manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    words = ["tradeoff", manifest, "--recipe", recipe, "--out", str(out), "--device", "cpu"]
+    words += ["--alphas", "0", "4", "--seeds", "0", "1", "--label", "hand"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    result = Result.read(out)
+    found = [(row.seed, row.method, row.alpha) for row in result.rows]
+    methods = [("raw", None), ("bdq-untrained", None), ("bdq", 0.0), ("bdq", 4.0)]
+    assert found == [(seed, *method) for seed in (0, 1) for method in methods]
+    assert result.dataset.privacy_label == "hand"
+    assert result.seed == 0
+    table = [line for line in said.splitlines() if line.startswith(("raw", "bdq"))]
+    assert len(table) == 8
+    assert "seed" in said
+    assert f"wrote {out / 'report.html'}" in said
+    assert json.loads((out / "results.json").read_text())["command"].startswith("motionveil")
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--alphas", "0", "-2"], "alpha -2: the weight must be 0 or more"),
+        (["--alphas", "nan"], "alpha nan"),
+        (["--split", "fold3"], "--split fold3: it has validation"),
+    ],
+)
+def test_faults_are_one_line(
+    manifest: str,
+    recipe: str,
+    tmp_path: Path,
+    words: list[str],
+    named: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fixed = ["tradeoff", manifest, "--recipe", recipe, "--out", str(tmp_path / "out")]
+    assert main([*fixed, *words]) == 1
+    error = capsys.readouterr().err
+    assert named in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_seeds_are_whole_numbers(manifest: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["tradeoff", manifest, "--seeds", "-1"])

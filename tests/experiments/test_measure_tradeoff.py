@@ -1,0 +1,230 @@
+"""The trade-off end to end on toys: what it leaves, what it uses again, what it measures again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionveil.data.manifest import Manifest
+from motionveil.errors import MotionveilError
+from motionveil.experiments import tradeoff
+from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.results import Result, Row
+from motionveil.spec import load_spec
+from motionveil.training.game import play
+from motionveil.training.recipe import Recipe
+from motionveil.training.trial import make_fabric
+from tiny import tiny_recipe, write_toys
+
+Measure = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_toys(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The folders of the trainings that are played, `resumed` or anew, in their order."""
+    found: list[str] = []
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        found.append(("resumed " if options["resume"] else "") + options["run"].name)
+        return play(*arguments, **options)
+
+    monkeypatch.setattr("motionveil.training.trial.play", watched)
+    return found
+
+
+def plan_of(manifest: Manifest, recipe: Recipe | None = None, **changes: Any) -> Plan:
+    values: dict[str, Any] = {
+        "manifest": manifest,
+        "recipe": recipe or tiny_recipe(),
+        "alphas": (0.0, 2.0),
+        "splits": manifest.splits(),
+        "seeds": (0,),
+        "privacy_label": "person",
+    }
+    return Plan(**(values | changes))
+
+
+def measure(plan: Plan, out: Path) -> Result:
+    fabric = make_fabric("cpu")
+    return measure_tradeoff(plan, out, fabric, kind="tradeoff", command="test", workers=1)
+
+
+@pytest.fixture(scope="module")
+def once(toys: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
+    out = tmp_path_factory.mktemp("once")
+    return measure(plan_of(toys), out), out
+
+
+def test_rows_are_raw_untrained_and_each_alpha(once: tuple[Result, Path], toys: Manifest) -> None:
+    result, _ = once
+    rows = [(row.method, row.alpha, row.seed, row.split) for row in result.rows]
+    assert rows == [
+        ("raw", None, 0, "validation"),
+        ("bdq-untrained", None, 0, "validation"),
+        ("bdq", 0.0, 0, "validation"),
+        ("bdq", 2.0, 0, "validation"),
+    ]
+    assert result.rows[0].encoder.method == "raw"
+    assert result.rows[1].encoder.sigma == 1.0
+    for row in result.rows:
+        assert row.action.n == row.privacy.clip.n == len(row.predictions) == 8
+        assert len(row.curves) == (2 if row.method == "bdq" else 0)
+        assert row.seconds > 0
+    assert result.dataset.hash == toys.hash
+    assert result.dataset.parts == {"validation": (12, 8)}
+    assert result.dataset.privacy_names == ["p0", "p1"]
+    assert result.recipe == tiny_recipe().model_dump(mode="json")
+    assert result.seconds >= sum(row.seconds for row in result.rows)
+
+
+def test_what_is_left_can_be_read(once: tuple[Result, Path]) -> None:
+    result, out = once
+    assert Result.read(out) == result
+    values = json.loads((out / "results.json").read_text())
+    assert isinstance(values["seconds"], float)
+    for row in values["rows"]:
+        for accuracy in (row["action"], row["privacy"]["frame"], row["privacy"]["clip"]):
+            assert {"accuracy", "interval", "floor", "n"} <= set(accuracy)
+        assert {"method", "alpha"} <= set(row)
+    for alpha in (0, 2):
+        run = out / "seed0-validation" / f"bdq-alpha{alpha}"
+        spec = load_spec(run)
+        assert spec.provenance["alpha"] == alpha
+        assert spec in [row.encoder for row in result.rows]
+        assert (run / "curves.csv").exists()
+
+
+def test_done_again_nothing_is_trained(
+    once: tuple[Result, Path], toys: Manifest, trained: list[str], capsys: Any
+) -> None:
+    result, out = once
+    again = measure(plan_of(toys), out)
+    assert trained == []
+    assert again.rows == result.rows
+    assert again.seconds == pytest.approx(sum(row.seconds for row in result.rows), rel=0.2)
+    assert capsys.readouterr().err.count("measured already") == 4
+
+
+def test_a_new_alpha_trains_only_itself(
+    once: tuple[Result, Path], toys: Manifest, trained: list[str], tmp_path: Path
+) -> None:
+    result, out = once
+    copy_of_out = Path(shutil.copytree(out, tmp_path / "out"))
+    more = measure(plan_of(toys, alphas=(0.0, 1.0, 2.0)), copy_of_out)
+    assert trained == ["resumed bdq-alpha1"]
+    assert [row.alpha for row in more.rows] == [None, None, 0.0, 1.0, 2.0]
+    assert [more.rows[n] for n in (0, 1, 2, 4)] == result.rows
+
+
+class TestMeasuredAgain:
+    @pytest.fixture
+    def out(self, once: tuple[Result, Path], tmp_path: Path) -> Path:
+        """A folder of its own in which alpha 2 has been measured, as the last row."""
+        return Path(shutil.copytree(once[1], tmp_path / "out"))
+
+    def rows(self, out: Path) -> list[Row]:
+        return Result.read(out).rows
+
+    def test_another_game_is_trained_anew(
+        self, toys: Manifest, out: Path, trained: list[str], capsys: Any
+    ) -> None:
+        """The encoder in the folder belongs to another recipe; its row must not be made of it."""
+        recipe = tiny_recipe(game={"lr": 0.02})
+        before = self.rows(out)[-1]
+        after = measure(plan_of(toys, recipe, alphas=(2.0,)), out).rows[-1]
+        assert trained == ["resumed bdq-alpha2", "bdq-alpha2"]
+        assert "recipe.game.lr was 0.003, is 0.02" in capsys.readouterr().err
+        assert after.encoder.boundaries != before.encoder.boundaries
+        fresh = measure(plan_of(toys, recipe, alphas=(2.0,)), out / "fresh").rows[-1]
+        assert after.encoder == fresh.encoder
+        assert after.predictions == fresh.predictions
+
+    def test_another_validation_keeps_the_encoder(
+        self, toys: Manifest, out: Path, trained: list[str], capsys: Any
+    ) -> None:
+        before = self.rows(out)[-1]
+        recipe = tiny_recipe(validation={"lr": 0.02})
+        capsys.readouterr()
+        after = measure(plan_of(toys, recipe, alphas=(2.0,)), out).rows[-1]
+        assert "alpha 2: epoch" not in capsys.readouterr().err.replace("validate bdq, alpha 2", "")
+        assert after.encoder == before.encoder
+        assert after.curves == before.curves
+        assert after.predictions != before.predictions
+
+    def test_another_seed_stands_beside(
+        self, toys: Manifest, out: Path, trained: list[str]
+    ) -> None:
+        rows = measure(plan_of(toys, alphas=(2.0,), seeds=(0, 1)), out).rows
+        assert trained == ["resumed bdq-alpha2"]
+        assert [row.seed for row in rows] == [0, 0, 0, 1, 1, 1]
+        assert rows[2].encoder.boundaries != rows[5].encoder.boundaries
+
+    @pytest.mark.parametrize(
+        "damage", ["null", "[1]", '{"row": {}}', "truncated", "unknown field", b"\xff"]
+    )
+    def test_a_damaged_row(
+        self, toys: Manifest, out: Path, damage: str | bytes, capsys: Any
+    ) -> None:
+        before = [row for row in self.rows(out) if row.alpha in (None, 2.0)]
+        file = out / "seed0-validation" / "raw" / "row.json"
+        text = file.read_text()
+        if damage == "truncated":
+            file.write_text(text[: len(text) // 2])
+        elif damage == "unknown field":
+            values = json.loads(text)
+            values["row"]["privacy_accuracy"] = 1
+            file.write_text(json.dumps(values))
+        else:
+            file.write_bytes(damage if isinstance(damage, bytes) else damage.encode())
+        capsys.readouterr()
+        after = measure(plan_of(toys, alphas=(2.0,)), out).rows
+        said = capsys.readouterr().err
+        assert f"{file}: cannot be read, measured again" in said
+        assert said.count("measured already") == 2
+        assert after[0].predictions == before[0].predictions, "the same seed, the same answers"
+        assert after[1:] == before[1:]
+        assert json.loads(file.read_text())["row"]["seconds"] == after[0].seconds
+
+    def test_a_stopped_experiment_goes_on(
+        self, toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[str]
+    ) -> None:
+        stored = tradeoff._stored
+
+        def stop(trial: Any, folder: Path, measure: Any) -> Row:
+            if folder.name == "bdq-alpha2":
+                raise KeyboardInterrupt
+            return stored(trial, folder, measure)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(tradeoff, "_stored", stop)
+            with pytest.raises(KeyboardInterrupt):
+                measure(plan_of(toys), tmp_path)
+        assert len(self.rows(tmp_path)) == 3, "results.json is written after every row"
+        assert len(measure(plan_of(toys), tmp_path).rows) == 4
+        assert trained == ["resumed bdq-alpha0", "resumed bdq-alpha2"]
+
+
+@pytest.mark.parametrize("alpha", [-1.0, float("nan"), float("inf")])
+def test_an_alpha_that_cannot_be(toys: Manifest, alpha: float) -> None:
+    with pytest.raises(MotionveilError, match=f"alpha {alpha:g}: the weight must be 0 or more"):
+        plan_of(toys, alphas=(0.0, alpha))
+
+
+def test_the_plan_s_recipe_is_left_alone(toys: Manifest, tmp_path: Path) -> None:
+    plan = plan_of(toys, tiny_recipe(alpha=7.0), alphas=(0.0,))
+    before = copy.deepcopy(plan.recipe)
+    result = measure(plan, tmp_path)
+    assert plan.recipe == before
+    assert result.rows[-1].alpha == 0.0
+    assert result.recipe["alpha"] == 7.0
