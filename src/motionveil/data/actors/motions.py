@@ -102,7 +102,9 @@ def pose(performance: Performance, build: Build, manner: Manner, phase: float, s
     """
     left_arm, right_arm, left_leg, right_leg = _angles(performance, manner, phase)
     tilt = manner.sway * np.sin(sway)
-    up = np.array([np.sin(tilt), np.cos(tilt) * np.cos(manner.lean), np.sin(manner.lean)])
+    # Who walks leans ahead, which shows which way they face.
+    lean = manner.lean + (0.15 if performance.action.startswith("walk") else 0.0)
+    up = np.array([np.sin(tilt), np.cos(tilt) * np.cos(lean), np.sin(lean)])
     pelvis = np.zeros(3)
     neck = pelvis + build.torso * up
     joints: Pose = {"pelvis": pelvis, "neck": neck, "head": neck + (build.head + 0.035) * up}
