@@ -195,7 +195,7 @@ class TestPages:
 
     @pytest.mark.parametrize("page", PAGES, ids=[p.relative_to(ROOT).as_posix() for p in PAGES])
     def test_commands_and_options_exist(self, page: Path, capsys: pytest.CaptureFixture[str]):
-        text = "\n".join(blocks(page, "", "sh", "console"))
+        text = "\n".join(blocks(page, "", "sh", "console")).replace("\\\n", " ")
         for line in re.findall(r"^(?:\$ )?(motionveil .*)$", text, re.M):
             _, command, *rest = shlex.split(line, comments=True)
             with pytest.raises(SystemExit, match="0"):
