@@ -213,8 +213,10 @@ class _Game:
         veiled = for_networks(self.players.encoder(batch.clips))  # (B, 3, T - 1, H, W)
         actions = self.T(veiled)  # (B, actions)
         recognised = cross_entropy(actions, batch.actions)
+        frames = draw_frames(veiled, frames_drawn)  # (B * frames, 3, H, W)
         with held_fixed(self.players.privacy) as fixed, self.fabric.autocast():
-            guesses = fixed(draw_frames(veiled, frames_drawn))  # (B * frames, identities)
+            # With alpha 0 the entropy is only logged: no gradient is computed to be thrown away.
+            guesses = fixed(frames if self.recipe.alpha else frames.detach())
         uncertainty = entropy(guesses)
         loss = recognised - self.recipe.alpha * uncertainty
         self.optimize_encoder.zero_grad()

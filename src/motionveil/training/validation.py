@@ -168,11 +168,12 @@ def score(
     """
     watchers.action.eval()
     watchers.privacy.eval()
-    answers = [
-        (watchers.action(veil(encoder, batch.clips)).softmax(1).cpu(), batch)
-        for batch in _batches(fabric, data, batch_size, 0, 0)
-    ]
-    actions = torch.cat([probabilities for probabilities, _ in answers])
+    actions = torch.cat(
+        [
+            watchers.action(veil(encoder, batch.clips)).softmax(1).cpu()
+            for batch in _batches(fabric, data, batch_size, 0, 0)
+        ]
+    )  # (clips, actions)
     guesses = {"eval": _guess(fabric, encoder, watchers.privacy, data, batch_size)}
     if any(isinstance(module, _BatchNorm) for module in watchers.privacy.modules()):
         _reestimate(fabric, encoder, watchers.privacy, data, batch_size)
