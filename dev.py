@@ -1,4 +1,4 @@
-"""Set up and run motionveil from a checkout; needs Python 3.10 or later and nothing else.
+"""Set up and run motionveil from a checkout; needs Python 3.11 or later and nothing else.
 
     python3 dev.py quickstart [ARGUMENTS]   the main job on the built-in data
     python3 dev.py test [ARGUMENTS]         the quick tests; all of them with -m ""
@@ -46,8 +46,8 @@ def main() -> int:
 
 def refuse_unfit_python() -> None:
     """Stop when this Python cannot make the environment."""
-    if sys.version_info < (3, 10):  # noqa: UP036, this file meets any Python there is
-        sys.exit(f"dev.py: this is Python {sys.version.split()[0]}; it must be 3.10 or later")
+    if sys.version_info < (3, 11):  # noqa: UP036, this file meets any Python there is
+        sys.exit(f"dev.py: this is Python {sys.version.split()[0]}; it must be 3.11 or later")
     if importlib.util.find_spec("ensurepip") is None:
         sys.exit(
             "dev.py: this Python cannot make virtual environments: its module ensurepip is missing."

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from motionveil.capture import StreamEncoder, veil_video
+from motionveil.capture import StreamEncoder, VeilOptions, veil_video
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.video import probe, read_clip, read_frames
@@ -37,7 +37,7 @@ def test_output_is_the_stream_encoders(tmp_path: Path) -> None:
         read_clip(tmp_path / "b.mkv"), np.stack([encoder(frame) for frame in clip])
     )
     assert (summary.frames_in, summary.frames_out) == (10, 10)
-    assert summary.dest == tmp_path / "b.mkv"
+    assert summary.dest == str(tmp_path / "b.mkv")
 
 
 @pytest.mark.parametrize("first", ["neutral", "drop"])
@@ -56,7 +56,7 @@ def test_frames_and_timestamps_stay(
         tmp_path / "a.mp4", moving_square(9), rate=rate, time_base=time_base, pts=pts
     )
     before = times(source)
-    summary = veil_video(source, tmp_path / "b.mp4", SPEC, first=first)  # type: ignore[arg-type]
+    summary = veil_video(source, tmp_path / "b.mp4", SPEC, VeilOptions(first=first))  # type: ignore[arg-type]
     dropped = 1 if first == "drop" else 0
     assert times(tmp_path / "b.mp4") == before[dropped:]
     assert summary.frames_out == 9 - dropped
@@ -153,7 +153,7 @@ class TestFaults:
     def test_nothing_left_when_the_only_frame_is_dropped(self, tmp_path: Path) -> None:
         source = write_video(tmp_path / "a.mkv", moving_square(1))
         with pytest.raises(MotionveilError, match="1 frame only"):
-            veil_video(source, tmp_path / "b.mp4", SPEC, first="drop")
+            veil_video(source, tmp_path / "b.mp4", SPEC, VeilOptions(first="drop"))
         assert list(tmp_path.iterdir()) == [source]
 
     def test_raw_encoder_writes_nothing(self, tmp_path: Path) -> None:

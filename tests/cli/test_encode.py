@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,9 @@ def test_writes_beside_the_source_and_says_so(
     said = capsys.readouterr()
     assert f"encoder {encoder}: bdq, data no data, seed 3" in said.out
     assert str(dest) in said.out
-    assert "7 frames in, 7 out, 64x48, 29.97 (30000/1001) frames/s" in said.out
+    assert "7 frames in, 7 out, 0 dropped, 1 guarded (first 1)\n" in said.out
+    assert "64x48, 29.97 (30000/1001) frames/s" in said.out
+    assert re.search(r"latency p50 [\d.e+]+ ms, p95 [\d.e+]+ ms", said.out)
     assert said.err == "", "no progress bar where no terminal is"
 
 

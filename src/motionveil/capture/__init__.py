@@ -1,6 +1,15 @@
 """What runs where the camera is: frames in, veiled frames out; needs no torch and no GPU."""
 
-from motionveil.capture.stream_encoder import StreamEncoder
-from motionveil.capture.veil_video import VeilSummary, veil_video
+from motionveil.capture.guard import Guard
+from motionveil.capture.stream_encoder import StreamEncoder, prepare
+from motionveil.capture.veil_video import VeilOptions, VeilSummary, veil_source, veil_video
 
-__all__ = ["StreamEncoder", "VeilSummary", "veil_video"]
+__all__ = [
+    "Guard",
+    "StreamEncoder",
+    "VeilOptions",
+    "VeilSummary",
+    "prepare",
+    "veil_source",
+    "veil_video",
+]

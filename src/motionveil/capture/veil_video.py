@@ -1,91 +1,202 @@
-"""Veil a whole video: a file or a folder of frames in, a file out."""
+"""Veil a whole video: a source in, a file, folder or pipe out."""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from threading import Event
 
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.capture.guard import Guard, Reason
+from motionveil.capture.pipeline import First, Pipeline
+from motionveil.capture.status import Status
 from motionveil.capture.stream_encoder import StreamEncoder
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
-from motionveil.video import VideoInfo, VideoSink, probe, read_frames
+from motionveil.video import FileSource, Sink, Source, VideoInfo, check_dest, open_sink
 from motionveil.video.reader import FOLDER_RATE
 
-First = Literal["neutral", "drop"]
+
+@dataclass(frozen=True)
+class VeilOptions:
+    """How a video is veiled and written.
+
+    Attributes:
+        hard: Quantise in steps instead of sigmoids.
+        guard: Write the neutral frame where two frames have no honest difference; see `Guard`.
+        first: The first frame has no difference: write the `"neutral"` frame, or `"drop"` it.
+        codec: `"h264"`, `"ffv1"` or `"vp9"`, where the file's format leaves a choice.
+        threads: Threads that share the rows of a frame.
+        limit: Stop after so many frames; None for all.
+    """
+
+    hard: bool = False
+    guard: bool = True
+    first: First = "neutral"
+    codec: str | None = None
+    threads: int = 1
+    limit: int | None = None
 
 
 @dataclass(frozen=True)
 class VeilSummary:
-    """What `veil_video` did.
+    """What was veiled.
 
     Attributes:
         source: What was read.
-        dest: The file written.
+        dest: What was written; None if it was only shown.
         info: The source's size, rate and clock.
         frames_in: Frames read.
         frames_out: Frames written.
-        seconds: Time taken.
+        dropped: Frames of a live source for which there was no time.
+        guarded: Neutral frames by reason; see `motionveil.capture.guard.Reason`.
+        latency_p50: Seconds from a frame's arrival to the end of its writing, median.
+        latency_p95: Likewise, what 95 % of the frames do not exceed.
+        seconds: Time since the first frame.
     """
 
-    source: Path
-    dest: Path
+    source: str
+    dest: str | None
     info: VideoInfo
     frames_in: int
     frames_out: int
-    seconds: float
+    dropped: int = 0
+    guarded: dict[Reason, int] = field(default_factory=dict)
+    latency_p50: float | None = None
+    latency_p95: float | None = None
+    seconds: float = 0.0
+
+
+def veil_source(
+    source: Source,
+    dest: str | None,
+    spec: EncoderSpec,
+    options: VeilOptions | None = None,
+    *,
+    stop: Event | None = None,
+    watch: Callable[[Status, NDArray[np.uint8]], None] = lambda status, image: None,
+) -> VeilSummary:
+    """Veil a source: as many frames out as in, with the same timestamps, and nothing else.
+
+    Sound and metadata (title, place, time, device) stay behind; no raw frame is written to disk.
+    Of a file, the whole of `dest` appears, or nothing does. What came from elsewhere will not come
+    again: its recording is kept as far as it goes, whatever ends it; see `VideoSink`.
+
+    Args:
+        source: See `motionveil.video.open_source`.
+        dest: See `motionveil.video.open_sink`; None to write nothing (but to `watch`).
+        spec: The encoder.
+        options: How; `VeilOptions()` if None.
+        stop: Set it to end the source; what was read is still written.
+        watch: Called with each veiled frame and the counts so far, in the thread of the caller;
+            the array is used again afterwards.
+
+    Raises:
+        MotionveilError: The source cannot be read whole, the encoder cannot stream, or `dest` is
+            the source or cannot be written.
+    """
+    options = options or VeilOptions()
+    if dest is not None:
+        check_dest(dest, codec=options.codec)
+        _refuse_overwriting(source.name, dest)
+    encoder = StreamEncoder(
+        spec,
+        hard=options.hard,
+        guard=Guard() if options.guard else None,
+        threads=options.threads,
+    )
+
+    def open_output(info: VideoInfo, time_base: Fraction) -> Sink:
+        if dest is None:
+            return NoSink()
+        # What comes from a camera, a network or a pipe will not come again.
+        once = not isinstance(source, FileSource)
+        return open_sink(dest, rate=info.rate, time_base=time_base, codec=options.codec, live=once)
+
+    pipeline = Pipeline(
+        source,
+        encoder,
+        open_output,
+        first=options.first,
+        limit=options.limit,
+        stop=stop,
+        watch=lambda image: watch(pipeline.status, image),
+    )
+    status = pipeline.run()
+    if status.frames_in == 0 or source.info is None:
+        raise MotionveilError(f"{source.name}: gave no frame")
+    return VeilSummary(
+        source=source.name,
+        dest=dest,
+        info=source.info,
+        frames_in=status.frames_in,
+        frames_out=status.frames_out,
+        dropped=status.dropped,
+        guarded=dict(status.guarded),
+        latency_p50=status.latency.percentile(50),
+        latency_p95=status.latency.percentile(95),
+        seconds=status.seconds,
+    )
 
 
 def veil_video(
     source: str | os.PathLike[str],
     dest: str | os.PathLike[str],
     spec: EncoderSpec,
+    options: VeilOptions | None = None,
     *,
-    hard: bool = False,
-    first: First = "neutral",
     rate: Fraction | int = FOLDER_RATE,
     progress: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> VeilSummary:
-    """Veil a video: as many frames out as in, with the same timestamps, and nothing else.
-
-    A source whose clock starts below zero, which no player shows, is moved to start at zero.
-    Sound and metadata (title, place, time, device) stay behind. The whole file appears under
-    `dest`, or nothing does; no raw frame is written to disk.
+    """Veil a file or a folder of frames; see `veil_source`.
 
     Args:
         source: A video file, or a folder of frames.
-        dest: `.mp4` (H.264) or `.mkv` (lossless); see `VideoSink` for how exact its clock is.
+        dest: `.mp4`, `.mkv`, `.webm`, or a folder of frames with a slash at its end.
         spec: The encoder.
-        hard: Quantise in steps instead of sigmoids.
-        first: The first frame has no difference: write the `"neutral"` frame, or `"drop"` it.
+        options: How; `VeilOptions()` if None.
         rate: Frames a second of a folder of frames.
-        progress: Called after each frame with the frames read and the number declared.
+        progress: Called after each frame with the frames written and the number declared.
 
     Raises:
-        MotionveilError: The source cannot be read whole, the encoder cannot stream, or `dest` is
-            the source or cannot be written.
+        MotionveilError: As `veil_source`.
     """
-    source, dest = Path(source), Path(dest)
-    if source.exists() and dest.exists() and source.samefile(dest):
+    opened = FileSource(source, rate=rate)
+    total = opened.info.frames if opened.info else None
+    return veil_source(
+        opened,
+        os.fspath(dest),
+        spec,
+        options,
+        watch=lambda status, image: progress(status.frames_out, total),
+    )
+
+
+def _refuse_overwriting(source: str, dest: str) -> None:
+    here, there = Path(source), Path(dest)
+    if here.exists() and there.exists() and here.samefile(there):
         raise MotionveilError(f"{dest}: this is the source itself; give another name")
-    started = time.monotonic()
-    encoder = StreamEncoder(spec, hard=hard)
-    info = probe(source, rate=rate)
-    frames_in = shift = 0
-    with VideoSink(dest, rate=info.rate, time_base=info.time_base) as sink:
-        for frame in read_frames(source, rate=rate):
-            veiled = encoder(frame.image)
-            if frames_in == 0:
-                shift = max(0, -frame.pts)
-            if frames_in > 0 or first == "neutral":
-                sink.write(veiled, frame.pts + shift)
-            frames_in += 1
-            progress(frames_in, info.frames)
-        if sink.frames == 0:
-            raise MotionveilError(f"{source}: 1 frame only, and the first is dropped")
-    seconds = time.monotonic() - started
-    return VeilSummary(source, dest, info, frames_in, sink.frames, seconds)
+
+
+class NoSink:
+    """Takes frames and writes nothing: for a stream that is only shown."""
+
+    name = "nowhere"
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def __enter__(self) -> NoSink:
+        return self
+
+    def write(self, image: NDArray[np.uint8], pts: int | None = None) -> None:
+        """Count a frame."""
+        self.frames += 1
+
+    def __exit__(self, *error: object) -> None:
+        return None

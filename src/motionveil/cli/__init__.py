@@ -16,6 +16,7 @@ from motionveil.errors import MotionveilError
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data, write a report",
     "encode": "veil a video",
+    "export": "turn an encoder into ONNX or C for another machine",
     "index": "turn a data set into a manifest",
     "check": "find unreadable, short or missing clips of a manifest",
     "train": "train an encoder against its adversary",
@@ -41,11 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"motionveil: error: {error}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == "motionveil":
+        package = (error.name or "").partition(".")[0]
+        if package == "motionveil":
             raise
+        extra = "export" if package == "onnx" else "train"
         print(
             f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
-            " pip install 'motionveil[train]'",
+            f" pip install 'motionveil[{extra}]'",
             file=sys.stderr,
         )
         return 1

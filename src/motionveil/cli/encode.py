@@ -1,40 +1,74 @@
-"""`motionveil encode`: veil a video."""
+"""`motionveil encode`: veil a video, a folder of videos, a camera or a stream."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
+from typing import TextIO
 
-from motionveil.capture import veil_video
+from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
+from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
+from motionveil.capture.process import forbid_core_dumps, stopping
+from motionveil.capture.status import Status
+from motionveil.capture.stream_encoder import StreamEncoder
+from motionveil.cli.options import count_from
+from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.video import FileSource, Source, check_dest, open_source
 from motionveil.video.reader import FOLDER_RATE
 
 EXAMPLES = """\
+sources:
+  in.mp4                      a file
+  frames/                     a folder of pictures
+  camera, camera:1            a camera of this machine
+  rtsp://user:pw@host/live    a network stream, also http, https; reconnects
+  -                           standard input: y4m, mpegts, Matroska
+  test:640x480@30             a made-up camera
+destinations:
+  out.mp4 out.mkv out.webm    H.264; lossless FFV1, or H.264 with --codec h264; VP9
+  frames/                     PNG pictures, with a slash at the end
+  -                           standard output, y4m
+  /dev/video9                 a virtual camera (v4l2loopback)
+
 examples:
   motionveil encode in.mp4                        writes in.veiled.mp4
   motionveil encode in.mp4 out.mkv                lossless
   motionveil encode frames/ out.mp4 --rate 30000/1001
   motionveil encode in.mp4 --encoder runs/1 --hard
+  motionveil encode videos/ --out veiled/ --name '{stem}.veiled.mkv' --jobs 2
+  motionveil encode camera:0 --preview 127.0.0.1:8080
+  motionveil encode rtsp://127.0.0.1:8554/live live.mkv --codec h264
+  ffmpeg -i in.mp4 -f yuv4mpegpipe - | motionveil encode - - | ffplay -
 
-Sound and metadata are left out. Veiled video hides who is seen only as far as the encoder was
-trained and audited to; an untrained encoder hides nothing.
+Sound and metadata are left out. Where two frames have no honest difference (a scene cut, a jump of
+exposure, a lost stretch) the neutral frame is written. Veiled video hides who is seen only as far
+as the encoder was trained and audited to; an untrained encoder hides nothing.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("source", metavar="SOURCE", help="a video file or a folder of frames")
+    parser.add_argument("source", metavar="SOURCE", help="what to veil; see below")
     parser.add_argument(
         "dest",
         metavar="DEST",
         nargs="?",
-        help=".mp4 (H.264) or .mkv (lossless FFV1); without it SOURCE's name + .veiled.mp4",
+        help="where to write; see below. Of a file: SOURCE's name + .veiled.mp4",
     )
+    _add_encoder_arguments(parser)
+    _add_video_arguments(parser)
+    _add_folder_arguments(parser)
+    _add_live_arguments(parser)
+
+
+def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         default="bdq",
@@ -43,6 +77,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hard", action="store_true", help="quantise in steps, 4 bits a value, not in sigmoids"
     )
+    parser.add_argument(
+        "--no-guard",
+        action="store_true",
+        help="compare every two frames, also across cuts: that shows the scene",
+    )
+    parser.add_argument(
+        "--threads",
+        type=count_from(1),
+        default=1,
+        metavar="N",
+        help="threads that share a frame's rows, for large frames (default: %(default)s)",
+    )
+
+
+def _add_video_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--first",
         choices=["neutral", "drop"],
@@ -55,33 +104,143 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=FOLDER_RATE,
         help="frames a second of a folder of frames, such as 30000/1001 (default: %(default)s)",
     )
+    parser.add_argument("--codec", choices=["h264", "ffv1", "vp9"], help="of a .mkv: h264 or ffv1")
+    parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")
+
+
+def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out", metavar="DIR", help="veil every video below the folder SOURCE into DIR; resumes"
+    )
+    parser.add_argument(
+        "--name",
+        default=DEFAULT_NAME,
+        help="names their outputs, of {stem}, {name}, {suffix} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--jobs", type=count_from(1), default=1, metavar="N", help="videos at once (default: 1)"
+    )
+
+
+def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preview", metavar="HOST:PORT", help="show the veiled stream in a browser"
+    )
+    parser.add_argument(
+        "--preview-token", metavar="WORD", help="what viewers must know; needed beyond 127.0.0.1"
+    )
+    parser.add_argument(
+        "--give-up",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="end when a camera or stream has sent nothing for so long (default: %(default)g)",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
-    source = Path(arguments.source)
-    dest = Path(arguments.dest) if arguments.dest else default_dest(source)
+    forbid_core_dumps()
     spec = load_spec(arguments.encoder)
-    print(f"encoder {arguments.encoder}: {describe(spec)}", flush=True)
-    with _progress(str(source)) as progress:
-        summary = veil_video(
-            source,
-            dest,
+    StreamEncoder(spec)  # refuses what cannot stream, before anything is opened
+    output = sys.stderr if arguments.dest == "-" else sys.stdout
+    print(f"encoder {arguments.encoder}: {describe(spec)}", file=output, flush=True)
+    options = VeilOptions(
+        hard=arguments.hard,
+        guard=not arguments.no_guard,
+        first=arguments.first,
+        codec=arguments.codec,
+        threads=arguments.threads,
+        limit=arguments.frames,
+    )
+    if arguments.out is not None:
+        return _run_folder(arguments, spec, options)
+    return _run_source(arguments, spec, options, output)
+
+
+def _run_source(
+    arguments: argparse.Namespace, spec: EncoderSpec, options: VeilOptions, output: TextIO
+) -> int:
+    if arguments.dest is not None:
+        check_dest(arguments.dest, codec=options.codec)
+    source = open_source(
+        arguments.source, rate=arguments.rate, give_up=arguments.give_up, notice=_notice
+    )
+    is_file = isinstance(source, FileSource)
+    dest = arguments.dest
+    if dest is None and is_file:
+        dest = str(default_dest(Path(arguments.source)))
+    if dest is None and arguments.preview is None:
+        raise MotionveilError(f"{source.name}: give a DEST to write to, or --preview to look at it")
+    print(f"ready in {prepare():.1f} s", file=output, flush=True)
+    stop = Event()
+    with (
+        stopping(stop, at_once=is_file),
+        _preview(arguments, source, output) as show,
+        _progress(source) as progress,
+    ):
+
+        def watch(status: Status, image: object) -> None:
+            show(status, image)
+            progress(status)
+
+        summary = veil_source(source, dest, spec, options, stop=stop, watch=watch)
+    for line in describe_summary(summary):
+        print(line, file=output)
+    return 0
+
+
+def _run_folder(arguments: argparse.Namespace, spec: EncoderSpec, options: VeilOptions) -> int:
+    if arguments.dest is not None or arguments.preview is not None:
+        raise MotionveilError("--out veils a folder of videos: it goes with no DEST or --preview")
+    print(f"ready in {prepare():.1f} s", flush=True)
+    with stopping(Event(), at_once=True), _bar(arguments.source) as progress:
+        summary = veil_folder(
+            arguments.source,
+            arguments.out,
             spec,
-            hard=arguments.hard,
-            first=arguments.first,
-            rate=arguments.rate,
+            options,
+            name=arguments.name,
+            jobs=arguments.jobs,
             progress=progress,
         )
-    rate = summary.info.rate
-    print(f"wrote {summary.dest}")
-    print(
-        f"{summary.frames_in} frames in, {summary.frames_out} out,"
-        f" {summary.info.width}x{summary.info.height},"
+    for line in describe_folder(summary):
+        print(line)
+    for reason in summary.failed.values():
+        print(f"motionveil: error: {reason}", file=sys.stderr)
+    return 1 if summary.failed else 0
+
+
+def describe_summary(summary: VeilSummary) -> list[str]:
+    """Say what was written, in lines for a person."""
+    info, rate = summary.info, summary.info.rate
+    reasons = ", ".join(f"{reason} {number}" for reason, number in summary.guarded.items())
+    lines = [] if summary.dest in (None, "-") else [f"wrote {summary.dest}"]
+    lines.append(
+        f"{summary.frames_in} frames in, {summary.frames_out} out, {summary.dropped} dropped,"
+        f" {sum(summary.guarded.values())} guarded{f' ({reasons})' if reasons else ''}"
+    )
+    lines.append(
+        f"{info.width}x{info.height},"
         f" {f'{float(rate):.6g} ({rate})' if rate else 'unknown'} frames/s,"
         f" {summary.seconds:.1f} s"
     )
-    return 0
+    if summary.latency_p50 is not None and summary.latency_p95 is not None:
+        p50, p95 = summary.latency_p50 * 1e3, summary.latency_p95 * 1e3
+        lines.append(f"latency p50 {p50:.3g} ms, p95 {p95:.3g} ms, from arrival to written")
+    return lines
+
+
+def describe_folder(summary: FolderSummary) -> list[str]:
+    """Say what became of a folder's videos, in lines for a person."""
+    lines = [f"wrote {veiled.dest}" for veiled in summary.veiled.values()]
+    frames = sum(veiled.frames_out for veiled in summary.veiled.values())
+    guarded = sum(sum(veiled.guarded.values()) for veiled in summary.veiled.values())
+    lines.append(
+        f"{len(summary.veiled)} videos veiled ({frames} frames, {guarded} guarded),"
+        f" {len(summary.skipped)} there already, {len(summary.failed)} failed"
+    )
+    return lines
 
 
 def default_dest(source: Path) -> Path:
@@ -112,8 +271,47 @@ def _rate(text: str) -> Fraction:
     return rate
 
 
+def _notice(line: str) -> None:
+    print(f"motionveil: {line}", file=sys.stderr, flush=True)
+
+
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int | None], None]]:
+def _preview(
+    arguments: argparse.Namespace, source: Source, output: TextIO
+) -> Iterator[Callable[[Status, object], None]]:
+    """Serve the preview if it is wanted, and yield what shows a frame there."""
+    if arguments.preview is None:
+        with nullcontext():
+            yield lambda status, image: None
+        return
+    from motionveil.capture.preview import Preview
+
+    newest: list[Status] = []
+
+    def stats() -> dict[str, float | int | str | None]:
+        counts = newest[-1].snapshot() if newest else {}
+        return {"source": source.name, "encoder": arguments.encoder, **counts}
+
+    with Preview(arguments.preview, token=arguments.preview_token, stats=stats) as preview:
+        print(f"preview at {preview.url}", file=output, flush=True)
+
+        def show(status: Status, image: object) -> None:
+            newest[:] = [status]
+            preview.show(image)  # type: ignore[arg-type]
+
+        yield show
+
+
+@contextmanager
+def _progress(source: Source) -> Iterator[Callable[[Status], None]]:
+    """Yield a callback that draws a bar of frames; silent unless a person looks at it."""
+    total = source.info.frames if source.info else None
+    with _bar(source.name) as advance:
+        yield lambda status: advance(status.frames_out, total)
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     """Yield a callback that draws a bar; silent unless a person looks at the terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None

@@ -292,7 +292,7 @@ def _gather_gradients(
                 inside = np.float32(1) if position == free else np.float32(0)
                 in_row += inside * gradient[x] * steepness * (change[x] + change2[x])
                 motion[x] = position
-            total += in_row
+            total += float(in_row)
             for x in range(width):
                 entry = np.int32(motion[x])
                 part = motion[x] - np.float32(entry)

@@ -1,4 +1,4 @@
-"""Video in and out with exact timestamps: files and folders of frames; needs PyAV, no torch.
+"""Video in and out with exact timestamps: files, folders, cameras, streams; no torch.
 
 Example:
     >>> from motionveil.video import VideoSink, probe, read_frames
@@ -10,13 +10,23 @@ Example:
 
 from motionveil.video.reader import count_frames, probe, read_clip, read_frames
 from motionveil.video.sink import VideoSink
-from motionveil.video.types import Frame, VideoInfo
+from motionveil.video.sinks import check_dest, open_sink
+from motionveil.video.source import FileSource, open_source
+from motionveil.video.synthetic import SyntheticSource
+from motionveil.video.types import Frame, Sink, Source, VideoInfo
 
 __all__ = [
+    "FileSource",
     "Frame",
+    "Sink",
+    "Source",
+    "SyntheticSource",
     "VideoInfo",
     "VideoSink",
+    "check_dest",
     "count_frames",
+    "open_sink",
+    "open_source",
     "probe",
     "read_clip",
     "read_frames",

@@ -46,7 +46,7 @@ def decode_folder(
     for number, path in list(enumerate(list_pictures(folder)))[start:end]:
         # Opened by us, since the library would read a "%d" in the name as a sequence.
         try:
-            with path.open("rb") as file, av.open(file) as container:
+            with path.open("rb") as file, av.open(file, "r") as container:
                 frame = next(container.decode(video=0))
         except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
             reason = getattr(error, "strerror", None) or "it holds no picture"

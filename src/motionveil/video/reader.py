@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
+from motionveil.video.colour import RgbConverter
 from motionveil.video.file import decode_file, opened
 from motionveil.video.folder import decode_folder, list_pictures
-from motionveil.video.orientation import orientation, upright
 from motionveil.video.types import Decoded, Frame, VideoInfo
 
 Source = str | os.PathLike[str]
@@ -116,7 +114,6 @@ def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterato
 
 
 def _rgb(frames: Iterator[Decoded]) -> Iterator[Frame]:
-    converter = VideoReformatter()
+    converter = RgbConverter()
     for picture, pts, time_base in frames:
-        image: Any = converter.reformat(picture, format="rgb24").to_ndarray()
-        yield Frame(upright(image, orientation(picture)), pts, time_base)
+        yield Frame(converter(picture), pts, time_base)

@@ -1,4 +1,4 @@
-"""Writing video: frames in, a whole file out or none."""
+"""Writing a video file: frames in; a whole file out or none, or a recording that survives."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path
+from motionveil.video.codecs import settings_for
 
 DEFAULT_RATE = Fraction(25)
 _BT709 = 1  # its number as matrix, primaries and transfer (ITU-T H.273)
@@ -29,20 +30,28 @@ class VideoSink:
 
     - `.mp4`: H.264, which every player shows. Lossy. Even sizes are 4:2:0; odd sizes cannot be,
       so they are 4:4:4, which keeps the size but which some browsers do not play.
-    - `.mkv`: FFV1, lossless: the RGB read back is the RGB written. Matroska's clock counts
-      milliseconds, so timestamps are rounded to 1 ms there; they are exact in mp4.
+    - `.mkv`: FFV1, lossless: the RGB read back is the RGB written; or H.264, if asked for.
+    - `.webm`: VP9. Lossy.
+
+    Matroska and WebM count milliseconds, so timestamps are rounded to 1 ms there; they are exact
+    in mp4. No metadata is written.
 
     The file appears under its name when the block ends well; a failure leaves nothing behind,
-    and an earlier file as it was. No metadata is written.
+    and an earlier file as it was. With `live`, what came before a failure is worth keeping:
+    the file is written in pieces of a second, gets its name at the end in any case, and whoever
+    kills the process finds it under its temporary name (`.NAME.xxxxxxxx.part.SUFFIX`), playable
+    to the last second.
 
     Args:
         path: Where to write.
         rate: Frames a second; 25 if None. With `pts` given to `write`, a hint only.
         time_base: Seconds that one unit of `pts` lasts; one frame (1 / rate) if None.
+        codec: `"h264"`, `"ffv1"` or `"vp9"`; None for the usual one of the suffix.
+        live: A recording that nobody can make again.
 
     Raises:
-        MotionveilError: The suffix is neither of the two (at once), or nothing can be written
-            there, no frame was written, or frames do not fit together.
+        MotionveilError: The suffix is none of these or does not take the codec (at once), or
+            nothing can be written there, no frame was written, or frames do not fit together.
 
     Example:
         >>> frames = np.zeros((3, 48, 64, 3), np.uint8)
@@ -57,15 +66,15 @@ class VideoSink:
         *,
         rate: Fraction | int | None = None,
         time_base: Fraction | None = None,
+        codec: str | None = None,
+        live: bool = False,
     ) -> None:
         self.path = Path(path)
-        if self.path.suffix.lower() not in (".mp4", ".mkv"):
-            raise MotionveilError(
-                f"{self.path}: cannot write {self.path.suffix or 'a file without suffix'!r};"
-                " the name must end in .mp4 (H.264) or .mkv (lossless FFV1)"
-            )
+        self.name = str(path)
+        self.live = live
         self.rate = Fraction(rate or DEFAULT_RATE)
         self.time_base = time_base or 1 / self.rate
+        self._settings = settings_for(self.path, codec=codec, live=live, time_base=self.time_base)
         self.frames = 0
         self._files = ExitStack()
         self._container: Any = None
@@ -120,46 +129,48 @@ class VideoSink:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None:
+        keep = self.live and self.frames > 0
+        fault = error
+        if error is None or keep:
+            try:
+                self._finish()
+            except MotionveilError as failure:
+                fault = error or failure
+        else:
             self._abandon()
-            self._files.__exit__(kind, error, trace)  # atomic_path removes the file
-            return
-        with self._files:  # atomic_path renames the file, or removes it if this fails
-            self._finish()
+        if fault is None or keep:
+            self._files.close()  # atomic_path renames the file
+        else:
+            self._files.__exit__(type(fault), fault, trace)  # atomic_path removes the file
+        if fault is not None and error is None:
+            raise fault
 
     def _open(self, image: NDArray[np.uint8]) -> None:
         height, width = image.shape[:2]
-        mp4 = self.path.suffix.lower() == ".mp4"
+        settings = self._settings
         self._container = av.open(
-            str(self._part), "w", format="mp4" if mp4 else "matroska", options=self._muxing(mp4)
+            str(self._part), "w", format=settings.container, options=settings.muxing
         )
-        # "bitexact" keeps the names and versions of the libraries out of the file.
         stream = self._container.add_stream(
-            "libx264" if mp4 else "ffv1", rate=self.rate, options=_encoding(mp4)
+            settings.library, rate=self.rate, options=settings.encoding
         )
         stream.width, stream.height = width, height
-        stream.pix_fmt = _pixel_format(mp4, width, height)
-        stream.codec_context.time_base = stream.time_base = self.time_base
-        if mp4:
-            context = stream.codec_context
+        stream.pix_fmt = settings.pixel_format(width, height)
+        context = stream.codec_context
+        context.time_base = stream.time_base = self.time_base
+        if self.live:
+            context.gop_size = max(1, round(self.rate))
+        if not settings.lossless:
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED
         self._stream = stream
 
-    def _muxing(self, mp4: bool) -> dict[str, str]:
-        if not mp4:
-            return {"fflags": "+bitexact"}
-        # The movie's clock dates the first frame; by default it counts milliseconds only.
-        clock = str(self.time_base.denominator)
-        return {"fflags": "+bitexact", "movflags": "faststart", "movie_timescale": clock}
-
     def _frame(self, image: NDArray[np.uint8], pts: int) -> Any:
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-        mp4 = self.path.suffix.lower() == ".mp4"
         frame = self._converter.reformat(
             frame,
             format=self._stream.pix_fmt,
-            dst_colorspace=Colorspace.ITU709 if mp4 else None,
+            dst_colorspace=None if self._settings.lossless else Colorspace.ITU709,
         )
         frame.pts, frame.time_base = pts, self.time_base
         return frame
@@ -176,18 +187,6 @@ class VideoSink:
 
     def _abandon(self) -> None:
         if self._container is not None:
-            # The file is thrown away, and the first error is the one to tell.
+            # The first error is the one to tell.
             with suppress(av.FFmpegError, OSError):
                 self._container.close()
-
-
-def _pixel_format(mp4: bool, width: int, height: int) -> str:
-    if not mp4:
-        return "bgr0"
-    return "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
-
-
-def _encoding(mp4: bool) -> dict[str, str]:
-    if mp4:
-        return {"preset": "veryfast", "crf": "18"}
-    return {"level": "3"}

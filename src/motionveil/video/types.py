@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, NamedTuple
+from threading import Event
+from types import TracebackType
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,16 +43,78 @@ class Frame(NamedTuple):
         image: uint8 (H, W, 3), RGB, upright.
         pts: Presentation timestamp in units of `time_base`; strictly ascending in a video.
         time_base: Seconds that one unit of `pts` lasts.
+        fresh: What came before is not known: the first frame of a connection, or the first after
+            damaged or missing data. It must not be compared with the frame before.
+        arrived: `time.monotonic()` at which its data reached this process; None where nothing
+            waits for it (a file).
     """
 
     image: Image
     pts: int
     time_base: Fraction
+    fresh: bool = False
+    arrived: float | None = None
 
     @property
     def time(self) -> float:
         """The timestamp in seconds."""
         return float(self.pts * self.time_base)
+
+
+class Source(Protocol):
+    """Something that gives frames, once; see `motionveil.video.open_source`.
+
+    Attributes:
+        name: How it was written, for messages; without a password.
+        live: Frames come at their own time, whether or not anybody is ready for them, until
+            somebody stops the source. A file is not live, nor is a pipe: it waits.
+        info: What it is; known at the latest when the first frame has been yielded.
+    """
+
+    name: str
+    live: bool
+    info: VideoInfo | None
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        """Yield frames of one size and one time base, timestamps strictly ascending.
+
+        Args:
+            stop: When set, the iterator ends soon: at once between frames and while it waits to
+                connect again, and after at most its time-out within a read.
+
+        Raises:
+            MotionveilError: The source cannot be read, or no more.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Something that takes frames; a context manager. See `motionveil.video.open_sink`.
+
+    Attributes:
+        name: Where the frames go, for messages.
+        frames: Frames written so far.
+    """
+
+    name: str
+    frames: int
+
+    def __enter__(self) -> Sink:
+        """Make ready to write."""
+        ...
+
+    def write(self, image: Image, pts: int | None = None) -> None:
+        """Append a frame, uint8 (H, W, 3), RGB; `pts` in units of the sink's time base."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish, or clear away what was begun."""
+        ...
 
 
 class Decoded(NamedTuple):

@@ -1,0 +1,157 @@
+"""The veiled stream in a browser: a page with the picture and its numbers, for setting up a camera.
+
+Standard library and PyAV only. The module is given veiled frames and never sees another.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.capture.preview_screen import Screen
+from motionveil.capture.preview_server import Server, Stats, is_loopback
+from motionveil.errors import MotionveilError
+
+
+class Preview:
+    """Shows a veiled stream in a browser; a context manager.
+
+    `/` is the page, `/stream` the pictures (MJPEG), `/stats` the numbers (JSON). Pictures are
+    encoded only while somebody watches, once for all, and every viewer gets the newest: who is
+    slow misses some. Neither a browser nor the network can hold up or break whoever calls `show`.
+
+    Without a token it binds to this machine's loopback only, and refuses requests that name
+    another host (DNS rebinding). With one, every request needs it, as `?token=` or as
+    `Authorization: Bearer`. The connection is plain HTTP: on a network that others share, they can
+    read the token and the veiled pictures; use an SSH tunnel or a TLS proxy there.
+
+    Args:
+        address: `HOST:PORT`, or `:PORT` or `PORT` on 127.0.0.1; port 0 takes any free one.
+        token: What a viewer must know; needed for a host that is not loopback.
+        stats: Called once a second for each page, from other threads, for the numbers in `STATS`:
+            `source`, `encoder` and `guard` (why the newest frame is neutral) are words, latencies
+            are in ms, `seconds` is the time since the start, `ended` is a truth value; others
+            are counts. Each may be missing or None.
+        rate: Pictures a second at most. They are also kept to a third of one core.
+
+    Attributes:
+        url: What to open on this machine, with the real port and the token; from another
+            machine, put this one's name in the place of 127.0.0.1.
+
+    Raises:
+        MotionveilError: The address is none, is taken or is not this machine's, or others could
+            reach it and there is no token.
+        ValueError: The rate is not above 0.
+
+    Example:
+        >>> frame = np.full((48, 64, 3), 119, np.uint8)
+        >>> with Preview("127.0.0.1:0", stats=lambda: {"source": "camera:0"}) as preview:
+        ...     preview.show(frame)
+        ...     preview.url.startswith("http://127.0.0.1:")
+        True
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        stats: Callable[[], Stats] = dict,
+        rate: float = 15.0,
+    ) -> None:
+        if not rate > 0:
+            raise ValueError(f"the rate is above 0, not {rate}")
+        if token is not None and not token.strip():
+            raise MotionveilError("--preview-token is empty: give some characters hard to guess")
+        host, port = _host_and_port(address)
+        if token is None and not is_loopback(host):
+            raise MotionveilError(
+                f"--preview {address} can be seen by others: give --preview-token, or keep to this"
+                f" machine with 127.0.0.1:{port}"
+            )
+        self._screen = Screen(rate)
+        self._server = _listen(address, host, port)
+        self._server.serve(self._screen, stats, token, loopback=is_loopback(host))
+        port = self._server.server_address[1]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        if token is not None:
+            self.url += f"?token={quote(token, safe='')}"
+        self._running = False
+
+    def __enter__(self) -> Preview:
+        self._running = True
+        for work, name in ((self._screen.encode, "encode"), (self._server.serve_forever, "serve")):
+            threading.Thread(target=work, name=f"preview-{name}", daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def show(self, image: NDArray[np.uint8]) -> None:
+        """Take the newest frame. Costs about a microsecond, and a copy while somebody watches.
+
+        Args:
+            image: The veiled frame, uint8 (H, W, 3), RGB; may be overwritten afterwards.
+
+        Raises:
+            ValueError: The array is no RGB image.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"a frame is uint8 (H, W, 3), not {image.dtype} {image.shape}")
+        if self._screen.viewers:
+            self._screen.put(image)
+
+    def close(self) -> None:
+        """Tell the pages that the stream has ended, end all connections and free the port."""
+        with suppress(OSError):
+            self._server.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
+        if self._running:
+            self._server.shutdown()
+            self._running = False
+        self._server.server_close()
+        self._screen.close()
+        self._server.hang_up()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.strip().rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    valid = port.isascii() and port.isdecimal() and int(port) <= 65535
+    if not valid or (":" in host) != bracketed or any(c in host for c in "/@[] "):
+        raise MotionveilError(
+            f"--preview {address}: no address; write HOST:PORT, such as 127.0.0.1:8080 or"
+            " [::1]:8080, or PORT alone, from 0 (any free one) to 65535"
+        )
+    # "localhost" by name could be found at ::1, where browsers do not look first.
+    return (host if host not in ("", "localhost") else "127.0.0.1"), int(port)
+
+
+def _listen(address: str, host: str, port: int) -> Server:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return Server((host, port), family)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a name too long to look up
+        number = error.errno if isinstance(error, OSError) else None
+        if number == errno.EADDRINUSE:
+            reason = f"port {port} is in use by another program; choose another, or 0 for any"
+        elif number == errno.EACCES:
+            reason = f"port {port} is for the administrator only; choose one above 1023"
+        else:
+            reason = f"{host} is no address of this machine; 127.0.0.1:{port} would be"
+        raise MotionveilError(f"--preview {address}: {reason}") from error

@@ -1,0 +1,91 @@
+"""`motionveil export`: the encoder out of Python."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motionveil.errors import MotionveilError
+from motionveil.spec import EncoderSpec, load_spec
+
+EXAMPLES = """\
+examples:
+  motionveil export bdq --format c              writes bdq.c
+  motionveil export bdq -o bdq.onnx             needs: pip install 'motionveil[export]'
+  motionveil export runs/1 -o veil.c --hard
+
+Neither file notices scene cuts, reconnects or jumps of exposure: there whoever runs it must start
+again, or the output is a picture of the scene. See docs/export.md.
+"""
+
+FORMATS = ("onnx", "c")
+
+SIZES = ((224, 224), (640, 480))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "encoder", metavar="ENCODER", help="a shipped name, an encoder.json or a run folder"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        help="an ONNX model, or one C99 file in whole numbers (default: by the suffix of FILE)",
+    )
+    parser.add_argument(
+        "-o",
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="where to write (default: here, ENCODER's name + .onnx or .c)",
+    )
+    parser.add_argument(
+        "--hard", action="store_true", help="quantise in steps, 4 bits a value, not in sigmoids"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the file, and say where it is and how to start it."""
+    kind = arguments.format or _format_of(arguments.out)
+    spec = load_spec(arguments.encoder)
+    path = arguments.out or Path(f"{_name(Path(arguments.encoder))}.{kind}")
+    if kind == "onnx":
+        _write_onnx(spec, path, arguments.hard)
+    else:
+        _write_c(spec, path, arguments.hard)
+    return 0
+
+
+def _write_onnx(spec: EncoderSpec, path: Path, hard: bool) -> None:
+    from motionveil.export.onnx import OPSET, write_onnx
+
+    write_onnx(spec, path, hard=hard)
+    print(f"wrote {path}")
+    print(f"opset {OPSET}; frame, previous -> veiled, blurred; feed blurred back as previous")
+    print("start, and after every cut start again, with previous filled with NaN, never with zeros")
+
+
+def _write_c(spec: EncoderSpec, path: Path, hard: bool) -> None:
+    from motionveil.export.c import state_size, write_c
+
+    numbers = write_c(spec, path, hard=hard)
+    sizes = ", ".join(f"{state_size(*size):,} for {size[0]} x {size[1]}" for size in SIZES)
+    print(f"wrote {path}")
+    print(f"bytes of state: {sizes}; of constant table: {len(numbers.table):,}")
+    print(f"off by {numbers.error:.4f} of a level in [0, 15] at most")
+    print("start, and after every cut start again, with motionveil_start(state)")
+
+
+def _format_of(path: Path | None) -> str:
+    suffix = path.suffix.lower().removeprefix(".") if path else ""
+    if suffix not in FORMATS:
+        where = path if path else "export"
+        raise MotionveilError(f"{where}: in which format? Give --format, or -o FILE.onnx or FILE.c")
+    return suffix
+
+
+def _name(encoder: Path) -> str:
+    """Return what the file is called when nothing is said: `bdq`, or as the file or folder is."""
+    return encoder.resolve().name if encoder.is_dir() else encoder.stem

@@ -1,0 +1,195 @@
+"""The encoder in whole numbers: what the C file computes, in numpy, to the bit.
+
+    d       frame minus the frame before, in grey levels of 255            [-255, 255]
+    h       5 taps along x over d, rounded to 2^9 / S of a grey level      [-32640, 32640], int16
+    v       5 taps along y over h, in units of 2^9 / S^2 of a grey level   below 2^31, int32
+    entry   v rounded to 2^shift, clamped to the table                     int32
+    out     table[entry]                                                   uint8
+
+The taps are whole weights with the sum S, at most 2^16. S is free, since the table takes the scale,
+and is the one whose error is least.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.export.table import fixed_range, veiled_table
+from motionveil.spec import KERNEL_SIZE, LEVELS, EncoderSpec
+
+ROW_SHIFT = 9
+"""Bits that the sums along x lose to fit 16 bits."""
+
+LARGEST_SUM = 1 << 16
+"""Largest sum S of the weights: h, up to 255 S / 2^9, still fits int16, and S h int32."""
+
+LARGEST_TABLE = 8192
+"""Most entries of the table, each a byte. It has more than half of that, unless r is tiny."""
+
+
+@dataclass(frozen=True)
+class IntegerNumbers:
+    """The whole numbers of an encoder.
+
+    Attributes:
+        weights: Centre, first and second neighbour of the 5 taps, each in [0, 2^16].
+        shift: Bits between a sum along y and an entry of the table, >= 1.
+        table: uint8 (2 N + 1,): the veiled value of each entry, zero motion in the middle.
+        step: Grey levels (of 255) of blurred difference from one entry to the next.
+        error: The most, in levels of [0, 15], by which the position x at which the table is read
+            can be off from the exact one, for any two frames; rounded up to 1/10000.
+    """
+
+    weights: tuple[int, int, int]
+    shift: int
+    table: NDArray[np.uint8]
+    step: float
+    error: float
+
+    @property
+    def sum(self) -> int:
+        """S, the sum of the five weights, even."""
+        centre, near, far = self.weights
+        return centre + 2 * (near + far)
+
+    @property
+    def zero(self) -> int:
+        """The entry of zero motion, N."""
+        return len(self.table) // 2
+
+    @property
+    def neutral(self) -> int:
+        """The grey value of the neutral frame, in [0, 255]."""
+        return int(self.table[self.zero])
+
+    def entries(self, difference: NDArray[np.integer]) -> NDArray[np.int32]:
+        """Blur a difference of frames and return which entry of the table each value is.
+
+        Args:
+            difference: Frame minus frame before, whole numbers in [-255, 255], (H, W, 3).
+
+        Returns:
+            int32 (H, W, 3), in [0, 2 N].
+        """
+        rows = _blur(difference.astype(np.int32), self.weights, axis=1)
+        rows = (rows + (1 << ROW_SHIFT >> 1)) >> ROW_SHIFT
+        sums = _blur(rows, self.weights, axis=0)
+        entries = ((sums + (1 << self.shift >> 1)) >> self.shift) + self.zero
+        return np.clip(entries, 0, 2 * self.zero)
+
+
+def integer_numbers(spec: EncoderSpec, *, hard: bool = False) -> IntegerNumbers:
+    """Bring an encoder to whole numbers.
+
+    Args:
+        spec: A `"bdq"` encoder in fixed range.
+        hard: Quantise in steps (4-bit output) instead of sigmoids.
+
+    Raises:
+        MotionveilError: The encoder passes its input through (`"raw"`), or its range depends on
+            frames still to come (`"clip"`, `"batch"`).
+    """
+    reach = 255 * fixed_range(spec)  # grey levels
+    weights, blur_error = _whole_weights(spec.gaussian())
+    total = weights[0] + 2 * (weights[1] + weights[2])
+    unit = (1 << ROW_SHIFT) / total**2
+    shift = 1
+    while 2 * np.ceil(reach / (unit * 2**shift)) + 1 > LARGEST_TABLE:
+        shift += 1
+    step = unit * 2**shift
+    zero = int(np.ceil(reach / step))
+    error = (blur_error + step / 2) * LEVELS / (2 * reach)
+    differences = np.arange(-zero, zero + 1) * (step / 255)
+    return IntegerNumbers(
+        weights=weights,
+        shift=shift,
+        table=veiled_table(spec, differences, hard=hard),
+        step=step,
+        error=float(np.ceil(error * 10_000) / 10_000),
+    )
+
+
+class IntegerEncoder:
+    """Veils a stream of frames in whole numbers; the exported C file does the same to the bit.
+
+    It is `motionveil.capture.StreamEncoder` to one 8-bit level wherever the quantiser is no steeper
+    than that (`numbers.error` times its slope); with `hard`, a value within `numbers.error` of a
+    boundary may fall on its other side. The first frame, and one after `reset` or a change of size,
+    has no frame before it and gives the neutral frame, never a picture of the scene.
+
+    Args:
+        spec: A `"bdq"` encoder in fixed range.
+        hard: Quantise in steps (4-bit output) instead of sigmoids.
+
+    Raises:
+        MotionveilError: The encoder passes its input through (`"raw"`), or its range depends on
+            frames still to come (`"clip"`, `"batch"`).
+
+    Example:
+        >>> encoder = IntegerEncoder(EncoderSpec.untrained(range=0.25))
+        >>> frame = np.zeros((4, 6, 3), np.uint8)
+        >>> int(np.ptp(encoder(frame))), encoder(frame).dtype
+        (0, dtype('uint8'))
+    """
+
+    def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
+        self.numbers = integer_numbers(spec, hard=hard)
+        self._previous: NDArray[np.uint8] | None = None
+
+    def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Veil the next frame.
+
+        Args:
+            frame: uint8 (H, W, 3), RGB.
+
+        Returns:
+            The veiled frame, a new uint8 array (H, W, 3); 17 grey levels to a level of 0 to 15.
+
+        Raises:
+            ValueError: The array is of another type or shape.
+        """
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+            raise ValueError(f"a frame is uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
+        previous, self._previous = self._previous, frame.copy()
+        if previous is None or previous.shape != frame.shape:
+            return np.full_like(frame, self.numbers.neutral, order="C")
+        difference = frame.astype(np.int16) - previous
+        return self.numbers.table[self.numbers.entries(difference)]
+
+    def reset(self) -> None:
+        """Forget the frame before: the next output is the neutral frame."""
+        self._previous = None
+
+
+def _whole_weights(gaussian: NDArray[np.float64]) -> tuple[tuple[int, int, int], float]:
+    """Return centre, first and second neighbour, and how far the blur can be off in grey levels.
+
+    Each candidate S gives the neighbours rounded and the centre the rest. With the weights' errors
+    e_k, either pass is off by at most 255 sum |e_k|, and h is rounded by 2^8 / S at most. S is even
+    so that the C file can keep h larger by S / 2, never negative.
+    """
+    sums = np.arange(LARGEST_SUM // 2, LARGEST_SUM + 1, 2)
+    _, _, centre, near, far = gaussian
+    nears, fars = np.rint(near * sums), np.rint(far * sums)
+    centres = sums - 2 * (nears + fars)
+    off = abs(centres / sums - centre) + 2 * (abs(nears / sums - near) + abs(fars / sums - far))
+    errors = 2 * 255 * off + (1 << ROW_SHIFT >> 1) / sums
+    best = int(np.argmin(errors))
+    return (int(centres[best]), int(nears[best]), int(fars[best])), float(errors[best])
+
+
+def _blur(
+    values: NDArray[np.int32], weights: tuple[int, int, int], *, axis: int
+) -> NDArray[np.int32]:
+    """Return the sums of the 5 taps along an axis of (H, W, 3), the border replicated."""
+    margin = KERNEL_SIZE // 2
+    size = values.shape[axis]
+    padding = [(margin, margin) if k == axis else (0, 0) for k in range(3)]
+    padded = np.pad(values, padding, mode="edge")
+    total = np.zeros_like(values)
+    for k in range(KERNEL_SIZE):
+        total += weights[abs(k - margin)] * padded.take(range(k, k + size), axis=axis)
+    return total

@@ -1,0 +1,218 @@
+"""The encoder as an ONNX model; needs the package `onnx` and no torch."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from motionveil._version import __version__
+from motionveil.export.table import fixed_range, veiled_table
+from motionveil.files import atomic_path
+from motionveil.spec import KERNEL_SIZE, EncoderSpec
+
+OPSET = 13
+"""Version of the standard operators."""
+
+IR_VERSION = 7
+"""Version of the file format that came with that opset; onnxruntime reads both since 1.6 (2020)."""
+
+HALF = 4096
+"""Table entries on each side of zero motion, as in `StreamEncoder`: 1/546 of a level each."""
+
+START = (
+    "Start with `previous` filled with NaN (not a number), NEVER WITH ZEROS: the difference to"
+    " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame."
+    " Feed `blurred` back as the next `previous`. Fill it with NaN again after every scene cut,"
+    " reconnect and jump of exposure: there too the difference is a picture of the scene, and this"
+    " model does not notice. `blurred` is a picture of the scene itself: keep it in memory, and"
+    " let nobody have it."
+)
+"""What whoever runs the model has to know; it is written into the model."""
+
+
+def write_onnx(
+    spec: EncoderSpec, path: str | os.PathLike[str], *, hard: bool = False
+) -> onnx.ModelProto:
+    """Write an encoder as an ONNX model, whole or not at all, and return the model.
+
+    **Start with `previous` filled with NaN, never with zeros.** A difference to zeros is a picture
+    of the scene. See `build_model` for the inputs and outputs.
+
+    Args:
+        spec: A `"bdq"` encoder in fixed range.
+        path: Where to write.
+        hard: Quantise in steps (4-bit output) instead of sigmoids.
+
+    Raises:
+        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
+            frames still to come (`"clip"`, `"batch"`), or the file cannot be written.
+    """
+    model = build_model(spec, hard=hard)
+    with atomic_path(path) as part:
+        part.write_bytes(model.SerializeToString())
+    return model
+
+
+def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
+    """Return an encoder as an ONNX model of standard operators, opset 13.
+
+    It computes what `motionveil.capture.StreamEncoder` does, from the same table, with the
+    difference after the blur as in the paper.
+
+    | name | | |
+    | --- | --- | --- |
+    | `frame` | in | uint8 (H, W, 3), H and W free |
+    | `previous` | in | float32 (H, W, 3), the `blurred` of the frame before |
+    | `veiled` | out | uint8 (H, W, 3), 17 grey levels to a level of 0 to 15 |
+    | `blurred` | out | float32 (H, W, 3), the blurred frame in [0, 255] |
+
+    **Start with `previous` filled with NaN, never with zeros**: the difference to zeros is a
+    picture of the scene. Where `previous` is NaN there is no frame before, and the output is that
+    of no motion, the neutral frame. A `previous` of another size gives the neutral frame or an
+    error of the runtime, never a picture.
+
+    **`blurred` is a picture of the scene**: whoever runs the model feeds it back and keeps it.
+
+    Scene cuts, reconnects and jumps of exposure are not noticed: there too the difference is a
+    picture of the scene. Whoever calls must notice, and start again with NaN.
+
+    The metadata hold `encoder.json`, `motionveil` (the version), `quantisation` (`soft` or `hard`),
+    `neutral` (the grey value of no motion) and `start` (the above).
+
+    Args:
+        spec: A `"bdq"` encoder in fixed range.
+        hard: Quantise in steps (4-bit output) instead of sigmoids.
+
+    Raises:
+        MotionveilError: The encoder passes its input through (`"raw"`), or its range depends on
+            frames still to come (`"clip"`, `"batch"`).
+    """
+    reach = fixed_range(spec)
+    table = veiled_table(spec, np.arange(-HALF, HALF + 1) * (reach / HALF), hard=hard)
+    graph = _Graph()
+    _add_blur(graph, spec.gaussian()[KERNEL_SIZE // 2 :])
+    _add_difference(graph)
+    _add_quantiser(graph, table, HALF / (255 * reach))
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "bdq",
+            inputs=[_image("frame", TensorProto.UINT8), _image("previous", TensorProto.FLOAT)],
+            outputs=[_image("veiled", TensorProto.UINT8), _image("blurred", TensorProto.FLOAT)],
+            initializer=graph.constants,
+            doc_string=START,
+        ),
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="motionveil",
+        producer_version=__version__,
+        doc_string=START,
+    )
+    helper.set_model_props(
+        model,
+        {
+            "encoder.json": spec.model_dump_json(indent=2),
+            "motionveil": __version__,
+            "quantisation": "hard" if hard else "soft",
+            "neutral": str(table[HALF]),
+            "start": START,
+        },
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+class _Graph:
+    """Nodes and constants in the making."""
+
+    def __init__(self) -> None:
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
+        """Add a constant and return its name."""
+        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
+        return name
+
+    def add(self, operator: str, output: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node of one output and return that name."""
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), [output], name=output, **attributes)
+        )
+        return output
+
+
+def _image(name: str, kind: int) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, ["H", "W", 3])
+
+
+def _add_blur(graph: _Graph, weights: NDArray[Any]) -> None:
+    """Add `frame` -> `blurred`: 5 taps along each axis, the border replicated.
+
+    Sums of shifted copies and no `Conv`: on some GPUs runtimes round a convolution to 10 bits.
+    """
+    margin = KERNEL_SIZE // 2
+    for name, weight in zip(("centre", "near", "far"), weights, strict=True):
+        graph.constant(name, np.float32(weight))
+    pixels = graph.add("Cast", "pixels", "frame", to=TensorProto.FLOAT)
+    pads = graph.constant("margin", np.array([margin, margin, 0] * 2, np.int64))
+    padded = graph.add("Pad", "padded", pixels, pads, mode="edge")
+    for k in range(KERNEL_SIZE):
+        graph.constant(f"from{k}", np.array([k], np.int64))
+        end = k - KERNEL_SIZE + 1  # counted from the end; 0 would be the beginning
+        graph.constant(f"to{k}", np.array([end or np.iinfo(np.int64).max], np.int64))
+    rows = _add_taps(graph, padded, "x", axis=1, output="rows")
+    _add_taps(graph, rows, "y", axis=0, output="blurred")
+
+
+def _add_taps(graph: _Graph, padded: str, mark: str, *, axis: int, output: str) -> str:
+    along = graph.constant(f"{mark}_axis", np.array([axis], np.int64))
+    far0, near0, centre, near1, far1 = (
+        graph.add("Slice", f"{mark}{k}", padded, f"from{k}", f"to{k}", along)
+        for k in range(KERNEL_SIZE)
+    )
+    near = graph.add("Add", f"{mark}_near", near0, near1)
+    far = graph.add("Add", f"{mark}_far", far0, far1)
+    first = graph.add("Mul", f"{mark}_centre_part", centre, "centre")
+    second = graph.add("Mul", f"{mark}_near_part", near, "near")
+    third = graph.add("Mul", f"{mark}_far_part", far, "far")
+    inner = graph.add("Add", f"{mark}_inner", first, second)
+    return graph.add("Add", output, inner, third)
+
+
+def _add_difference(graph: _Graph) -> None:
+    """Add `blurred`, `previous` -> `difference` in grey levels; 0 where nothing was before.
+
+    Shapes are compared since a `previous` of 1 x 1 pixel would otherwise be spread over the frame
+    by the rules of broadcasting, and the difference be a picture of the scene.
+    """
+    unlike = graph.add("Sub", "unlike", "blurred", "previous")
+    sizes = graph.add("Shape", "size", "frame"), graph.add("Shape", "previous_size", "previous")
+    equal = graph.add("Equal", "sizes_equal", *sizes)
+    counted = graph.add("Cast", "sizes_equal_int", equal, to=TensorProto.INT32)
+    same = graph.add("ReduceMin", "same_int", counted, keepdims=0)
+    same = graph.add("Cast", "same", same, to=TensorProto.BOOL)
+    other = graph.add("Not", "other_size", same)
+    unset = graph.add("IsNaN", "unset", "previous")
+    nothing = graph.add("Or", "nothing_before", unset, other)
+    zero = graph.constant("zero", np.float32(0))
+    graph.add("Where", "difference", nothing, zero, unlike)
+
+
+def _add_quantiser(graph: _Graph, table: NDArray[Any], scale: float) -> None:
+    """Add `difference` -> `veiled`: which entry of the table, rounded, clamped, looked up."""
+    graph.constant("scale", np.float32(scale))
+    # Adding the half turns the truncation of the cast into rounding.
+    graph.constant("middle", np.float32(len(table) // 2 + 0.5))
+    graph.constant("last", np.float32(len(table) - 1))
+    graph.constant("table", table)
+    scaled = graph.add("Mul", "scaled", "difference", "scale")
+    place = graph.add("Add", "place", scaled, "middle")
+    clamped = graph.add("Clip", "clamped", place, "zero", "last")
+    entries = graph.add("Cast", "entries", clamped, to=TensorProto.INT32)
+    graph.add("Gather", "veiled", "table", entries, axis=0)

@@ -1,0 +1,114 @@
+"""Writing a folder of frames: a whole folder or none."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.errors import MotionveilError
+
+TIMES = "times.csv"
+"""What keeps the timestamps, in seconds, which pictures cannot."""
+
+
+class PictureSink:
+    """Writes each frame as `000000.png`, `000001.png`, ... into a folder; a context manager.
+
+    PNG is lossless. `times.csv` beside the pictures says when each is shown. The folder appears
+    under its name when the block ends well, or with `live` in any case; otherwise nothing is left.
+
+    Args:
+        path: The folder; it must not exist, or be empty.
+        time_base: Seconds that one unit of `pts` lasts.
+        live: A recording that nobody can make again: keep what came before a failure.
+
+    Raises:
+        MotionveilError: There is such a file, or such a folder with something in it; or it cannot
+            be written.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, time_base: Fraction, live: bool = False
+    ) -> None:
+        self.path = Path(path)
+        self.name = str(path)
+        self.time_base = time_base
+        self.live = live
+        self.frames = 0
+        self._encoder: Any = None
+
+    def __enter__(self) -> PictureSink:
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise MotionveilError(
+                f"{self.path}: there is something of this name already; give a new folder"
+            )
+        self._part = self.path.parent / f".{self.path.name}.{secrets.token_hex(4)}.part"
+        try:
+            self._part.mkdir(parents=True)
+            self._times = (self._part / TIMES).open("w", encoding="utf-8")
+            self._times.write("picture,seconds\n")
+        except OSError as error:
+            raise self._unwritable(error) from error
+        return self
+
+    def write(self, image: NDArray[np.uint8], pts: int | None = None) -> None:
+        """Append a frame, uint8 (H, W, 3), RGB; `pts` in units of the time base.
+
+        Raises:
+            MotionveilError: The disk is full, or the size has changed.
+        """
+        name = f"{self.frames:06d}.png"
+        moment = float((self.frames if pts is None else pts) * self.time_base)
+        try:
+            (self._part / name).write_bytes(self._png(image))
+            self._times.write(f"{name},{moment:.6f}\n")
+            self._times.flush()
+        except OSError as error:  # FFmpeg's errors are of this kind too
+            raise self._unwritable(error) from error
+        self.frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._times.close()
+            if error is None and self.frames == 0:
+                raise MotionveilError(f"{self.path}: no frames to write")
+            if error is None or (self.live and self.frames):
+                if self.path.is_dir():  # an empty one
+                    self.path.rmdir()
+                self._part.replace(self.path)
+        except OSError as failure:
+            raise self._unwritable(failure) from failure
+        finally:
+            shutil.rmtree(self._part, ignore_errors=True)
+
+    def _png(self, image: NDArray[np.uint8]) -> bytes:
+        height, width = image.shape[:2]
+        if self._encoder is None:
+            self._encoder = av.CodecContext.create("png", "w")
+            self._encoder.width, self._encoder.height = width, height
+            self._encoder.pix_fmt, self._encoder.time_base = "rgb24", Fraction(1, 25)
+        if (self._encoder.height, self._encoder.width) != (height, width):
+            raise MotionveilError(
+                f"{self.path}: frame {self.frames} is {width}x{height},"
+                " not of the size of those before it"
+            )
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame.pts = self.frames
+        return b"".join(bytes(packet) for packet in self._encoder.encode(frame))
+
+    def _unwritable(self, error: OSError) -> MotionveilError:
+        return MotionveilError(f"{self.path}: cannot write: {error.strerror}")

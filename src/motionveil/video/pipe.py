@@ -1,0 +1,172 @@
+"""Video out of a pipe: whatever FFmpeg can read from its beginning on."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from threading import Event
+from typing import Any, BinaryIO
+
+import av
+
+from motionveil.errors import MotionveilError
+from motionveil.video.colour import RgbConverter, upright_size
+from motionveil.video.intact import Intact, IntactDecoder
+from motionveil.video.types import Frame, VideoInfo
+
+_LOOK = 0.2  # seconds between looks at the stop flag while nothing comes
+_TS_PACKET = 188
+_JUMP = Fraction(1)  # seconds by which a timestamp goes back when a stream starts anew
+
+
+class PipeSource:
+    """Standard input. It waits, so it is not live: no frame of it need be lost.
+
+    Damaged data are left out and told of once, since a pipe often ends a radio link; the first
+    frame after them is `fresh`. A pipe that ends in the middle of a frame is an error: what
+    wrote into it has failed.
+
+    Args:
+        file: What to read; standard input if None.
+        notice: Told in one line of damaged data.
+
+    Attributes:
+        name: As in `Source`, like `live` and `info`.
+    """
+
+    live = False
+
+    def __init__(
+        self,
+        file: BinaryIO | None = None,
+        *,
+        notice: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.name = "standard input"
+        self.info: VideoInfo | None = None
+        self._file = file or sys.stdin.buffer
+        self._notice = notice
+        self._convert = RgbConverter()
+        self._frames = 0
+        self._last: int | None = None
+        self._shift = 0
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        """Yield the frames; see `Source.frames`. Timestamps are the stream's own.
+
+        Raises:
+            MotionveilError: There is no video in the pipe, it ends before the first frame or in
+                the middle of one, its frames change in size, or it is a terminal.
+        """
+        if self._file.isatty():
+            raise MotionveilError(f"{self.name}: a terminal, not a pipe; write video into it")
+        reader = _Reader(self._file, stop)
+        try:
+            with av.open(reader, metadata_errors="replace") as container:
+                yield from self._decoded(container, reader, stop)
+        except (av.FFmpegError, OSError) as error:
+            if stop.is_set():
+                return
+            if reader.total == 0:
+                raise MotionveilError(f"{self.name}: ended before the first byte") from error
+            if self._frames:
+                raise self._broken(str(error.strerror)) from error
+            raise MotionveilError(
+                f"{self.name}: cannot be read as video: {error.strerror}; a pipe must carry what"
+                " can be read from its beginning on: y4m, mpegts, matroska, not a plain mp4"
+            ) from error
+
+    def _decoded(self, container: Any, reader: _Reader, stop: Event) -> Iterator[Frame]:
+        if container.format.name == "tty" or not container.streams.video:
+            raise MotionveilError(f"{self.name}: no video in this pipe")
+        stream = container.streams.video[0]
+        decoder = IntactDecoder(stream)
+        end = before = 0
+        for packet in container.demux(stream):
+            arrived = time.monotonic()
+            if packet.size:
+                before = decoder.faults
+                end = max(end, (packet.pos or 0) + packet.size)
+            for intact in decoder.decode(packet, arrived):
+                if stop.is_set():
+                    return
+                yield self._frame(intact, stream)
+            if decoder.faults == 1 and before == 0 and packet.size:
+                self._notice(f"{self.name}: damaged data; left out up to the next whole picture")
+        if stop.is_set():
+            return
+        if decoder.faults > before or _is_cut(container.format.name, reader, end):
+            raise self._broken("ended in the middle of a frame")
+        if self._frames == 0:
+            raise MotionveilError(f"{self.name}: ended before the first frame")
+
+    def _frame(self, intact: Intact, stream: Any) -> Frame:
+        size = upright_size(intact.picture)
+        if self.info is None:
+            rate = stream.average_rate or stream.guessed_rate or None
+            self.info = VideoInfo(*size, rate, stream.time_base, None)
+        if size != (self.info.width, self.info.height):
+            raise MotionveilError(
+                f"{self.name}: frame {self._frames} is {size[0]}x{size[1]},"
+                " those before it are not; a video must keep its size"
+            )
+        pts, jumped = self._stamp(intact.picture, stream.time_base)
+        self._frames += 1
+        fresh = intact.fresh or jumped
+        return Frame(self._convert(intact.picture), pts, stream.time_base, fresh, intact.arrived)
+
+    def _stamp(self, picture: Any, time_base: Fraction) -> tuple[int, bool]:
+        """Return the stream's timestamp, moved on where that starts anew, and whether it does."""
+        if self._last is None:
+            self._last = int(picture.pts or 0)
+            return self._last, False
+        after = self._last + max(1, picture.duration or 1)
+        pts = after if picture.pts is None else picture.pts + self._shift
+        jumped = (self._last - pts) * time_base > _JUMP
+        if jumped:
+            self._shift += after - pts
+            pts = after
+        self._last = max(pts, self._last + 1)
+        return self._last, jumped
+
+    def _broken(self, reason: str) -> MotionveilError:
+        return MotionveilError(f"{self.name}: {reason}; {self._frames} frames could be read")
+
+
+class _Reader:
+    """Hands a pipe to FFmpeg as it comes, without waiting for a full buffer; looks at `stop`."""
+
+    def __init__(self, file: BinaryIO, stop: Event) -> None:
+        self._descriptor, self._stop = file.fileno(), stop
+        self.total = 0
+        self.head = b""
+
+    def read(self, size: int) -> bytes:
+        """Return up to `size` bytes; none at the end, or when stopped."""
+        if not self._wait():
+            return b""
+        data = os.read(self._descriptor, size)
+        self.total += len(data)
+        if len(self.head) <= _TS_PACKET:
+            self.head += data[: _TS_PACKET + 1]
+        return data
+
+    def _wait(self) -> bool:
+        """Wait until there is something to read, or the end; False when stopped."""
+        while not self._stop.is_set():
+            # Windows can wait for sockets only: there the read itself waits.
+            if os.name == "nt" or select.select([self._descriptor], [], [], _LOOK)[0]:
+                return True
+        return False
+
+
+def _is_cut(format_name: str, reader: _Reader, end: int) -> bool:
+    """Say whether a pipe ended in the middle of something, where FFmpeg says nothing."""
+    if format_name == "yuv4mpegpipe":
+        return reader.total != end
+    aligned = reader.head[:1] == b"G" and reader.head[_TS_PACKET:][:1] == b"G"
+    return format_name == "mpegts" and aligned and reader.total % _TS_PACKET != 0

@@ -1,0 +1,90 @@
+"""Opening a source of video by how it is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from threading import Event
+
+from motionveil.errors import MotionveilError
+from motionveil.video.camera import camera_input, is_camera
+from motionveil.video.live import GIVE_UP, LiveSource
+from motionveil.video.network import SCHEMES, is_address, network_input
+from motionveil.video.pipe import PipeSource
+from motionveil.video.reader import FOLDER_RATE, probe, read_frames
+from motionveil.video.synthetic import synthetic_source
+from motionveil.video.types import Frame, Source, VideoInfo
+
+_WAYS = (
+    "a source is a file, a folder of frames, camera, camera:1, camera:NAME, an address"
+    f" ({', '.join(f'{scheme}://' for scheme in SCHEMES)}), - (a pipe) or test:640x480@30"
+)
+
+
+class FileSource:
+    """A video file, or a folder of frames: every frame, or an error.
+
+    Args:
+        path: The file or folder.
+        rate: Frames a second of a folder.
+
+    Raises:
+        MotionveilError: There is no video; see `probe`.
+    """
+
+    live = False
+
+    def __init__(self, path: str | os.PathLike[str], *, rate: Fraction | int = FOLDER_RATE) -> None:
+        self.name = os.fspath(path)
+        self.info: VideoInfo | None = probe(path, rate=rate)
+        self._path, self._rate = Path(path), rate
+
+    def frames(self, stop: Event) -> Iterator[Frame]:
+        """Yield the frames; see `Source.frames` and `read_frames`, whose errors it raises."""
+        for frame in read_frames(self._path, rate=self._rate):
+            if stop.is_set():
+                return
+            yield frame
+
+
+def open_source(
+    written: str | os.PathLike[str],
+    *,
+    rate: Fraction | int = FOLDER_RATE,
+    give_up: float = GIVE_UP,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Source:
+    """Return the source that is meant.
+
+    - what exists: a video file, or a folder of frames;
+    - `camera`, `camera:1`, `camera:NAME`, `camera:/dev/video2`: a camera of this machine;
+    - `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `udp://`, `srt://`: a stream;
+    - `-`: standard input (Y4M, MPEG-TS, Matroska, ...);
+    - `test`, `test:640x480@30`: a made-up camera, in real time.
+
+    A network is not asked before `frames` is.
+
+    Args:
+        written: One of these.
+        rate: Frames a second of a folder of frames.
+        give_up: Seconds after which a camera or stream that sends no frame is an error.
+        notice: Told in one line when a connection is lost or found again, or data are damaged.
+
+    Raises:
+        MotionveilError: It is none of these, or the file or camera cannot be read.
+    """
+    text = os.fspath(written)
+    if text == "-":
+        return PipeSource(notice=notice)
+    if os.path.exists(text):
+        return FileSource(text, rate=rate)
+    if is_camera(text):
+        return LiveSource(camera_input(text), give_up=give_up, notice=notice)
+    if is_address(text):
+        return LiveSource(network_input(text), give_up=give_up, notice=notice)
+    synthetic = synthetic_source(text)
+    if synthetic is not None:
+        return synthetic
+    raise MotionveilError(f"{text}: no such file; {_WAYS}")

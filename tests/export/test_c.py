@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import ctypes
+import json
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from export_examples import SPECS, movers, noise
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from motionveil.errors import MotionveilError
+from motionveil.export import IntegerEncoder, write_c
+from motionveil.export.c import state_size
+from motionveil.spec import EncoderSpec
+
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
+COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
+CASES = [(name, hard) for name in SPECS for hard in (False, True)]
+
+pytestmark = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
+
+each = pytest.mark.parametrize(("name", "hard"), CASES)
+each_compiler = pytest.mark.parametrize("compiler", COMPILERS)
+
+
+class Built(NamedTuple):
+    """A compiled encoder behind ctypes."""
+
+    library: ctypes.CDLL
+
+    def veil(self, clip: NDArray[np.uint8], *, in_place: bool = False) -> NDArray[np.uint8]:
+        """Veil frames of any strides; guards around the state and the output must stay."""
+        height, width = clip.shape[1:3]
+        size = state_size(width, height)
+        state = np.full(size // 2 + 8, 0xA5A5, np.uint16)
+        out = np.full(clip[0].size + 16, 0x5A, np.uint8)
+        self.library.motionveil_start(pointer(state))
+        veiled = []
+        for frame in np.ascontiguousarray(clip):
+            source = frame.copy()
+            if in_place:
+                out[: frame.size] = frame.ravel()
+                source = out
+            self.library.motionveil_veil(
+                pointer(state), pointer(source), pointer(out), width, height
+            )
+            veiled.append(out[: frame.size].reshape(frame.shape).copy())
+            if not in_place:
+                np.testing.assert_array_equal(source, frame)
+        assert (state[size // 2 :] == 0xA5A5).all(), "it wrote beyond its state"
+        assert (out[clip[0].size :] == 0x5A).all(), "it wrote beyond the frame"
+        return np.stack(veiled)
+
+
+def pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
+    return ctypes.c_void_p(array.ctypes.data)
+
+
+def compile_(compiler: str, *words: str | Path) -> None:
+    done = subprocess.run(
+        [compiler, *STRICT, *map(str, words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Built]:
+    """Compiles each encoder once."""
+    folder = tmp_path_factory.mktemp("built")
+
+    @cache
+    def build(name: str, hard: bool) -> Built:
+        source = folder / f"{name}{hard}.c"
+        write_c(SPECS[name], source, hard=hard)
+        compile_(COMPILERS[0], "-shared", "-fPIC", "-o", source.with_suffix(".so"), source)
+        library = ctypes.CDLL(str(source.with_suffix(".so")))
+        sizes = [ctypes.c_uint16] * 2
+        library.motionveil_veil.argtypes = [ctypes.c_void_p] * 3 + sizes
+        library.motionveil_veil.restype = library.motionveil_start.restype = None
+        library.motionveil_start.argtypes = [ctypes.c_void_p]
+        return Built(library)
+
+    return build
+
+
+def expected(name: str, hard: bool, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    encoder = IntegerEncoder(SPECS[name], hard=hard)
+    return np.stack([encoder(frame) for frame in clip])
+
+
+class TestEqualToTheIntegerEncoder:
+    @each
+    @pytest.mark.parametrize("in_place", [False, True])
+    def test_on_real_video(
+        self,
+        name: str,
+        hard: bool,
+        in_place: bool,
+        built: Callable[[str, bool], Built],
+        real_clip: NDArray[np.uint8],
+    ) -> None:
+        veiled = built(name, hard).veil(real_clip[:4], in_place=in_place)
+        np.testing.assert_array_equal(veiled, expected(name, hard, real_clip[:4]))
+
+    @each
+    @pytest.mark.parametrize("in_place", [False, True])
+    def test_on_movers(
+        self, name: str, hard: bool, in_place: bool, built: Callable[[str, bool], Built]
+    ) -> None:
+        veiled = built(name, hard).veil(movers(), in_place=in_place)
+        np.testing.assert_array_equal(veiled, expected(name, hard, movers()))
+        assert np.ptp(veiled[1:].astype(int)) > 50, "the test needs motion"
+
+    @each
+    def test_on_the_greatest_differences(
+        self, name: str, hard: bool, built: Callable[[str, bool], Built]
+    ) -> None:
+        clip = np.zeros((4, 7, 9, 3), np.uint8)
+        clip[1:3] = 255
+        veiled = built(name, hard).veil(clip)
+        np.testing.assert_array_equal(veiled, expected(name, hard, clip))
+
+    @settings(max_examples=150, deadline=None)
+    @given(
+        case=st.sampled_from(CASES),
+        height=st.integers(1, 12),
+        width=st.integers(1, 12),
+        in_place=st.booleans(),
+        seed=st.integers(0, 1000),
+    )
+    def test_at_every_size(
+        self,
+        case: tuple[str, bool],
+        height: int,
+        width: int,
+        in_place: bool,
+        seed: int,
+        built: Callable[[str, bool], Built],
+    ) -> None:
+        clip = noise(3, height, width, seed)
+        veiled = built(*case).veil(clip, in_place=in_place)
+        np.testing.assert_array_equal(veiled, expected(*case, clip))
+
+
+class TestStart:
+    def test_after_start_and_after_a_change_of_size(
+        self, built: Callable[[str, bool], Built]
+    ) -> None:
+        library = built("shipped", False).library
+        clip, out = noise(2, 6, 8), np.empty(6 * 8 * 3, np.uint8)
+        state = np.zeros(state_size(8, 6), np.uint16)  # memory of zeros is a start too
+
+        def spread(frame: NDArray[np.uint8], width: int, height: int) -> int:
+            library.motionveil_veil(pointer(state), pointer(frame), pointer(out), width, height)
+            return int(np.ptp(out[: 3 * width * height]))
+
+        assert spread(clip[0], 8, 6) == 0
+        assert out[0] == IntegerEncoder(SPECS["shipped"]).numbers.neutral
+        assert spread(clip[1], 8, 6) > 0
+        library.motionveil_start(pointer(state))
+        assert spread(clip[0], 8, 6) == 0
+        assert spread(clip[1], 6, 8) == 0
+        assert spread(clip[0], 6, 8) > 0
+        assert spread(clip[1], 6, 4) == 0, "another height alone"
+        assert spread(clip[1], 3, 4) == 0, "another width alone"
+
+
+HARNESS = """
+#include <stdio.h>
+#include <stdlib.h>
+#define MOTIONVEIL_HEADER_ONLY
+#include "encoder.c"
+
+/* Frames come in on the standard input and go out veiled; every block is as large as it must be,
+ * so that the sanitizer sees a byte too far. */
+int main(int count, char **words)
+{
+    int place;
+    for (place = 1; place + 2 < count; place += 3) {
+        const uint16_t width = (uint16_t)atoi(words[place]);
+        const uint16_t height = (uint16_t)atoi(words[place + 1]);
+        const int in_place = atoi(words[place + 2]);
+        const size_t size = (size_t)3 * width * height;
+        uint16_t *state = malloc(MOTIONVEIL_STATE_SIZE(width, height));
+        uint8_t *frame = malloc(size);
+        uint8_t *out = in_place ? frame : malloc(size);
+        int k;
+        motionveil_start(state);
+        for (k = 0; k < 3; k++) {
+            if (fread(frame, 1, size, stdin) != size) return 1;
+            motionveil_veil(state, frame, out, width, height);
+            if (fwrite(out, 1, size, stdout) != size) return 1;
+        }
+        if (!in_place) free(out);
+        free(frame);
+        free(state);
+    }
+    return 0;
+}
+"""
+
+
+@each_compiler
+@pytest.mark.parametrize("name", SPECS)
+def test_under_sanitizers_with_the_file_as_its_own_header(
+    compiler: str, name: str, tmp_path: Path
+) -> None:
+    write_c(SPECS[name], tmp_path / "encoder.c")
+    (tmp_path / "main.c").write_text(HARNESS)
+    program = tmp_path / "program"
+    checks = ["-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-g"]
+    probe = subprocess.run(
+        [compiler, *checks, "-x", "c", "-", "-o", str(program)],
+        input="int main(void) { return 0; }",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if probe.returncode:
+        pytest.skip(f"{compiler} has no sanitizers here")
+    compile_(compiler, *checks, tmp_path / "encoder.c", tmp_path / "main.c", "-o", program)
+    sizes = [(w, h) for w in (1, 2, 3, 4, 5, 9) for h in (1, 2, 3, 5, 6, 11)] + [(64, 48)]
+    runs = [(w, h, k % 2) for k, (w, h) in enumerate(sizes)]
+    clips = [noise(3, h, w, seed) for seed, (w, h, _) in enumerate(runs)]
+    done = subprocess.run(
+        [str(program), *(str(word) for run in runs for word in run)],
+        input=b"".join(clip.tobytes() for clip in clips),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout == b"".join(expected(name, False, clip).tobytes() for clip in clips)
+
+
+class TestObject:
+    @each_compiler
+    def test_needs_nothing_but_memcpy_and_memset(self, compiler: str, tmp_path: Path) -> None:
+        if not shutil.which("nm"):
+            pytest.skip("needs nm")
+        write_c(SPECS["shipped"], tmp_path / "a.c")
+        compile_(compiler, "-c", "-o", tmp_path / "a.o", tmp_path / "a.c")
+        said = subprocess.run(
+            ["nm", str(tmp_path / "a.o")], capture_output=True, text=True, check=True
+        ).stdout
+        symbols: dict[str, set[str]] = {}
+        for line in said.splitlines():
+            kind, symbol = line.split()[-2:]
+            symbols.setdefault(kind, set()).add(symbol.lstrip("_"))
+        assert symbols.pop("U") <= {"memcpy", "memset"}
+        assert symbols.pop("T") == {"motionveil_start", "motionveil_veil"}
+        assert set(symbols) <= {"r", "s", "t"}, "constants and code only, no variable"
+
+    @each_compiler
+    def test_has_no_floating_point(self, compiler: str, tmp_path: Path) -> None:
+        if platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64"):
+            pytest.skip("needs a processor whose floating point the compiler can switch off")
+        write_c(SPECS["shipped"], tmp_path / "a.c")
+        words = ["-mgeneral-regs-only", "-c", "-o", str(tmp_path / "a.o")]
+        compile_(compiler, *words, tmp_path / "a.c")
+        (tmp_path / "b.c").write_text("double b(double x); double b(double x) { return x * 3; }")
+        done = subprocess.run(
+            [compiler, *words, str(tmp_path / "b.c")], capture_output=True, check=False
+        )
+        assert done.returncode, "the flag refuses nothing here, so this test cannot fail"
+
+    @each_compiler
+    def test_is_cpp_too(self, compiler: str, tmp_path: Path) -> None:
+        write_c(SPECS["shipped"], tmp_path / "a.c")
+        words = ["-x", "c++", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "a.c"]
+        done = subprocess.run(
+            [compiler, *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        if "cc1plus" in done.stderr:
+            pytest.skip(f"{compiler} has no C++ here")
+        assert done.returncode == 0, done.stderr
+
+
+class TestMemory:
+    @settings(max_examples=50)
+    @given(width=st.integers(1, 65535), height=st.integers(1, 65535))
+    def test_the_formula_in_python(self, width: int, height: int) -> None:
+        exact = 3 * width * height + 30 * width + 4
+        assert state_size(width, height) in (exact, exact + 1)
+        assert state_size(width, height) % 2 == 0
+
+    def test_the_macro_is_that_formula_and_a_constant(self, tmp_path: Path) -> None:
+        sizes = [(1, 1), (1, 2), (3, 5), (224, 224), (640, 480), (65535, 3)]
+        lines = [
+            f"typedef char fits{k}[MOTIONVEIL_STATE_SIZE({w}, {h}) == {state_size(w, h)} ? 1 : -1];"
+            for k, (w, h) in enumerate(sizes)
+        ]
+        write_c(SPECS["shipped"], tmp_path / "encoder.c")
+        head = '#define MOTIONVEIL_HEADER_ONLY\n#include "encoder.c"\n'
+        (tmp_path / "a.c").write_text(head + "\n".join(lines) + "\n")
+        compile_(COMPILERS[0], "-fsyntax-only", tmp_path / "a.c")
+
+    def test_the_comment_gives_the_figures(self, tmp_path: Path) -> None:
+        write_c(SPECS["shipped"], tmp_path / "a.c")
+        text = (tmp_path / "a.c").read_text()
+        assert "157252 bytes for 224 x 224, 940804 for 640 x 480" in text
+        assert (state_size(224, 224), state_size(640, 480)) == (157252, 940804)
+
+
+class TestComment:
+    NASTY = "*/ int x; /* ??/ \\ \N{RIGHT-TO-LEFT OVERRIDE} é \n#error"
+
+    @each_compiler
+    def test_holds_the_encoder_and_nothing_in_it_gets_out(
+        self, compiler: str, tmp_path: Path
+    ) -> None:
+        spec = SPECS["shipped"].model_copy(update={"provenance": {"note": self.NASTY}})
+        source = tmp_path / "é ?? .c"
+        write_c(spec, source, hard=True)
+        compile_(compiler, "-c", "-o", tmp_path / "a.o", source)
+        text = source.read_bytes().decode("ascii")
+        lines = re.search(r"^ \* \{\n.*?^ \* \}\n", text, re.M | re.S)
+        assert lines
+        record = json.loads("\n".join(line[3:] for line in lines[0].splitlines()))
+        assert EncoderSpec.model_validate_json(json.dumps(record)) == spec
+        assert "in steps (hard)" in text
+        assert "motionveil_start" in text[: lines.start()]
+
+    def test_lines_are_at_most_100_wide(self, tmp_path: Path) -> None:
+        write_c(SPECS["untrained"], tmp_path / "a.c")
+        assert max(len(line) for line in (tmp_path / "a.c").read_text().splitlines()) <= 100
+
+
+def test_encoders_that_cannot_stream_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MotionveilError, match="'raw' passes video through"):
+        write_c(EncoderSpec(method="raw"), tmp_path / "a.c")
+    assert not list(tmp_path.iterdir())

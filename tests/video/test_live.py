@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import http.server
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import islice
+from threading import Event, Timer
+from typing import Any
+
+import numpy as np
+import pytest
+
+from motionveil.errors import MotionveilError
+from motionveil.video import Frame, open_source
+from motionveil.video.clock import LiveClock
+from rtsp_server import Camera
+from streams import transport_stream
+from videos import frame_numbers, moving_square, write_pictures, write_video
+
+STEP = 3600  # of 1/90000 s: 25 frames a second
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    camera = Camera()
+    yield camera
+    camera.kill()
+
+
+def number(frame: Frame) -> int:
+    return frame_numbers(frame.image[None])[0]
+
+
+def numbers(frames: list[Frame]) -> list[int]:
+    return [number(frame) for frame in frames]
+
+
+class TestRtsp:
+    def test_frames_and_their_times(self, camera: Camera) -> None:
+        camera.start()
+        notices: list[str] = []
+        source = open_source(camera.url, notice=notices.append)
+        start = time.monotonic()
+        frames = list(islice(source.frames(Event()), 45))
+        assert numbers(frames) == [n % 20 for n in range(45)]
+        assert [frame.pts for frame in frames] == [STEP * n for n in range(45)]
+        assert {frame.time_base for frame in frames} == {Fraction(1, 90000)}
+        assert [frame.fresh for frame in frames] == [True, *[False] * 44]
+        arrived = [frame.arrived or 0 for frame in frames]
+        assert start < arrived[0]
+        assert arrived == sorted(arrived)
+        assert arrived[-1] - start < 45 / 25 + 1.5
+        assert source.live
+        assert source.info is not None
+        assert (source.info.width, source.info.height, source.info.rate) == (64, 48, 25)
+        assert source.info.time_base == Fraction(1, 90000)
+        assert notices == []
+
+    def test_nothing_before_the_first_keyframe(self, camera: Camera) -> None:
+        camera.start("--join", "5")
+        frames = list(islice(open_source(camera.url).frames(Event()), 5))
+        assert numbers(frames) == [10, 11, 12, 13, 14]
+        assert frames[0].fresh
+
+    def test_a_picture_left_out(self, camera: Camera) -> None:
+        camera.start("--drop", "13")
+        notices: list[str] = []
+        frames = list(islice(open_source(camera.url, notice=notices.append).frames(Event()), 16))
+        assert numbers(frames) == [*range(13), 0, 1, 2]
+        assert [n for n, frame in enumerate(frames) if frame.fresh] == [0, 13]
+        assert frames[13].pts - frames[12].pts == 8 * STEP
+        assert len(notices) == 1
+        assert "damaged or missing data" in notices[0]
+
+    def test_a_clock_that_leaps(self, camera: Camera) -> None:
+        camera.start("--jump", "3600")
+        frames = list(islice(open_source(camera.url).frames(Event()), 30))
+        assert numbers(frames) == [*range(20), *range(10)]
+        assert [n for n, frame in enumerate(frames) if frame.fresh] == [0, 20]
+        assert frames[-1].time < 5
+        assert (np.diff([frame.pts for frame in frames]) > 0).all()
+
+    def test_killed_and_restarted_in_another_size(self, camera: Camera) -> None:
+        camera.start()
+        notices: list[str] = []
+        source = open_source(camera.url, notice=notices.append)
+        stream, frames = source.frames(Event()), []
+        frames += islice(stream, 20)
+        camera.kill()
+        # What had arrived by then is still to come.
+        back = Timer(0.5, camera.start, ["--size", "96x72"])
+        back.start()
+        for frame in stream:
+            frames.append(frame)
+            if frame.fresh:
+                break
+        frames += islice(stream, 20)
+        back.join()
+        again = max(n for n, frame in enumerate(frames) if frame.fresh)
+        assert again >= 20
+        assert [frame.fresh for frame in frames[1:again]] == [False] * (again - 1)
+        assert numbers(frames[again:]) == [n % 20 for n in range(21)]
+        assert {frame.image.shape for frame in frames} == {(48, 64, 3)}
+        pts = [frame.pts for frame in frames]
+        assert (np.diff(pts) > 0).all()
+        gap = (pts[again] - pts[again - 1]) / 90000
+        passed = (frames[again].arrived or 0) - (frames[again - 1].arrived or 0)
+        assert gap == pytest.approx(passed, abs=1e-4)
+        assert gap > 1
+        assert [pts[n] - pts[again] for n in range(again, again + 10)] == list(
+            range(0, 36000, STEP)
+        )
+        name = camera.url
+        assert notices[0].startswith(f"{name}: connection lost: ")
+        assert notices[0].endswith("connecting again in 0.5 s")
+        assert notices[1] == f"{name}: connection lost: Connection refused; connecting again in 1 s"
+        assert notices[-1].startswith(f"{name}: connected again after ")
+
+    def test_a_camera_that_falls_silent(self, camera: Camera) -> None:
+        camera.start("--frames", "12")
+        notices: list[str] = []
+        source = open_source(camera.url, give_up=1.5, notice=notices.append)
+        stream = source.frames(Event())
+        frames = list(islice(stream, 11))  # the decoder has the last one's end only with the next
+        assert numbers(frames) == list(range(11))
+        start = time.monotonic()
+        with pytest.raises(MotionveilError, match=r"no frame for 1\.5 s: (nothing came|no answer)"):
+            list(stream)
+        assert time.monotonic() - start < 6
+
+    def test_sends_nothing(self, camera: Camera) -> None:
+        camera.start("--frames", "0")
+        start = time.monotonic()
+        with pytest.raises(MotionveilError, match=f"^{camera.url}: no frame for 1 s: "):
+            next(open_source(camera.url, give_up=1).frames(Event()))
+        assert time.monotonic() - start < 3
+
+    def test_never_answers(self, camera: Camera) -> None:
+        camera.start("--mute")
+        start = time.monotonic()
+        with pytest.raises(MotionveilError, match="no frame for 1 s: no answer in time"):
+            next(open_source(camera.url, give_up=1).frames(Event()))
+        assert time.monotonic() - start < 3
+
+    def test_nobody_there(self, camera: Camera) -> None:
+        notices: list[str] = []
+        source = open_source(camera.url, give_up=1, notice=notices.append)
+        start = time.monotonic()
+        with pytest.raises(MotionveilError, match="no frame for 1 s: Connection refused"):
+            next(source.frames(Event()))
+        assert 0.9 < time.monotonic() - start < 2
+        assert notices == [
+            f"{camera.url}: cannot connect: Connection refused; connecting again in {wait} s"
+            for wait in ("0.5", "0.5")
+        ]
+
+
+class TestPasswords:
+    def test_is_used(self, camera: Camera) -> None:
+        camera.start("--password", "admin:hunter2")
+        source = open_source(camera.url.replace("//", "//admin:hunter2@"))
+        assert number(next(source.frames(Event()))) == 0
+        assert source.name == camera.url
+
+    def test_a_wrong_one_is_tried_once(self, camera: Camera) -> None:
+        camera.start("--password", "admin:hunter2")
+        source = open_source(camera.url.replace("//", "//admin:hunter3@"))
+        with pytest.raises(MotionveilError, match=f"^{camera.url}: .*401") as error:
+            next(source.frames(Event()))
+        assert "hunter" not in "".join(traceback.format_exception(error.value))
+
+    def test_is_never_shown(self, camera: Camera) -> None:
+        # Not even by the library, which has its own way to the terminal.
+        code = (
+            "import sys; from threading import Event; from motionveil.video import open_source\n"
+            "next(open_source(sys.argv[1], give_up=0.7, notice=print).frames(Event()))"
+        )
+        url = camera.url.replace("//", "//admin:hunter2@") + "?token=hunter2"
+        done = subprocess.run(
+            [sys.executable, "-c", code, url], capture_output=True, text=True, check=False
+        )
+        assert "Connection refused" in done.stdout
+        assert "MotionveilError: rtsp://127.0.0.1" in done.stderr
+        assert "hunter" not in done.stdout + done.stderr
+
+
+class TestStop:
+    def test_between_frames(self, camera: Camera) -> None:
+        camera.start()
+        stop = Event()
+        frames = open_source(camera.url).frames(stop)
+        next(frames)
+        Timer(0.3, stop.set).start()
+        start = time.monotonic()
+        list(frames)
+        assert time.monotonic() - start < 1
+
+    def test_while_waiting_to_connect_again(self, camera: Camera) -> None:
+        stop = Event()
+        Timer(0.7, stop.set).start()
+        start = time.monotonic()
+        assert list(open_source(camera.url).frames(stop)) == []
+        assert time.monotonic() - start < 1.2
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """A film of known length, the same broken off, and a camera's endless JPEGs."""
+
+    film: bytes
+    pictures: list[bytes]
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        if self.path == "/live.mjpg":
+            self._jpegs()
+        elif self.path == "/page":
+            self._send("text/html", b"<html>Please log in</html>" * 50)
+        else:
+            whole = self.film
+            self._send("video/mp4", whole[: len(whole) // 2] if "half" in self.path else whole)
+
+    def _send(self, kind: str, data: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header(
+            "Content-Length", str(len(self.film) if kind == "video/mp4" else len(data))
+        )
+        self.end_headers()
+        self.wfile.write(data)
+
+    def _jpegs(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        for picture in self.pictures:
+            head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            self.wfile.write(head.encode() + picture + b"\r\n")
+            time.sleep(0.04)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("site")
+    noise = np.random.default_rng(0).integers(0, 20, (20, 96, 128, 3), dtype=np.uint8)
+    noise[:, -24:, -24:] = 0
+    film = write_video(
+        folder / "a.mp4",
+        np.minimum(moving_square(20, 96, 128), 238) + noise,
+        rate=5,
+        options={"movflags": "faststart"},
+        codec_options={"g": "5"},
+    )
+    write_pictures(folder / "frames", moving_square(15), "{}.jpg")
+    Pages.film = film.read_bytes()
+    Pages.pictures = [(folder / "frames" / f"{n}.jpg").read_bytes() for n in range(15)]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+class TestHttp:
+    def test_a_film_ends(self, site: str) -> None:
+        notices: list[str] = []
+        source = open_source(f"{site}/a.mp4?key=secret", notice=notices.append)
+        start = time.monotonic()
+        frames = list(source.frames(Event()))
+        assert numbers(frames) == list(range(20))
+        assert [frame.time for frame in frames] == [n / 5 for n in range(20)]
+        assert time.monotonic() - start < 3, "a film of four seconds is not waited for"
+        assert not source.live
+        assert source.info is not None
+        assert (source.info.rate, source.info.frames) == (5, 20)
+        assert source.name == f"{site}/a.mp4?..."
+        assert notices == []
+
+    def test_a_film_broken_off_is_an_error(self, site: str) -> None:
+        source = open_source(f"{site}/half.mp4", give_up=1)
+        frames = []
+        with pytest.raises(MotionveilError, match=r"half\.mp4: (cannot be read|cut short)"):
+            frames.extend(source.frames(Event()))
+        assert source.info is not None
+
+    def test_a_camera_that_sends_jpegs(self, site: str) -> None:
+        notices: list[str] = []
+        source = open_source(f"{site}/live.mjpg", notice=notices.append)
+        stream = source.frames(Event())
+        frames = list(islice(stream, 25))
+        assert source.live
+        again = next(n for n, frame in enumerate(frames) if n and frame.fresh)
+        assert again in (14, 15)  # a JPEG is known to have ended when the next begins
+        assert numbers(frames) == [*range(again), *range(25 - again)]
+        assert [n for n, frame in enumerate(frames) if frame.fresh] == [0, again]
+        times = [frame.time for frame in frames]
+        assert times == sorted(set(times))
+        assert times[again] - times[again - 1] >= 0.5
+        assert re.search(r"connection lost: .*; connecting again in 0\.5 s$", notices[0])
+
+    def test_a_page(self, site: str) -> None:
+        with pytest.raises(MotionveilError, match="/page: no frame for 1 s: "):
+            next(open_source(f"{site}/page", give_up=1).frames(Event()))
+
+    def test_a_page_that_is_not_there(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as mute:
+            url = f"http://127.0.0.1:{mute.getsockname()[1]}/a.mp4"
+            with pytest.raises(MotionveilError, match="no frame for 1 s: no answer in time"):
+                next(open_source(url, give_up=1).frames(Event()))
+
+
+def test_lost_datagrams() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.bind(("127.0.0.1", 0))
+        port = sender.getsockname()[1]
+    data = transport_stream(np.concatenate([moving_square(20, 96, 128)] * 3))
+    datagrams = [data[at : at + 1316] for at in range(0, len(data), 1316)]
+
+    def send() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            time.sleep(0.3)
+            for number, datagram in enumerate(datagrams):
+                if number != len(datagrams) // 2:
+                    sender.sendto(datagram, ("127.0.0.1", port))
+                time.sleep(1 / len(datagrams))
+
+    notices: list[str] = []
+    threading.Thread(target=send, daemon=True).start()
+    source = open_source(f"udp://127.0.0.1:{port}", notice=notices.append)
+    frames: list[Frame] = []
+    for frame in source.frames(Event()):
+        frames.append(frame)
+        fresh = [n for n, frame in enumerate(frames) if frame.fresh]
+        if len(fresh) == 2:
+            break
+    assert numbers(frames[: fresh[1]]) == [n % 20 for n in range(fresh[1])]
+    assert number(frames[fresh[1]]) in (0, 10), "a keyframe"
+    assert "damaged or missing data" in notices[0]
+
+
+@contextmanager
+def stamps(clock: LiveClock) -> Iterator[Any]:
+    clock.connect(None)
+    yield lambda pts, arrived: clock.stamp(
+        None if pts is None else Fraction(pts), arrived, paced=True
+    )
+
+
+class TestClock:
+    def test_jitter_of_the_network_does_not_matter(self) -> None:
+        with stamps(LiveClock()) as stamp:
+            assert [stamp(n + 7, 100 + n + n % 3) for n in range(5)] == [
+                (90000 * n, False) for n in range(5)
+            ]
+
+    def test_back_and_ahead(self) -> None:
+        with stamps(LiveClock()) as stamp:
+            assert stamp(50, 0.0) == (0, False)
+            assert stamp(51, 1.0) == (90000, False)
+            assert stamp(Fraction("50.9"), 2.0) == (90001, False)  # a little back: moved on
+            assert stamp(53, 3.0) == (270000, False)
+            assert stamp(2, 4.0) == (360000, True)
+            assert stamp(3, 5.0) == (450000, False)
+            assert stamp(500, 6.0) == (540000, True)
+            assert stamp(509, 7.0) == (540000 + 9 * 90000, False)
+
+    def test_without_timestamps_and_after_a_gap(self) -> None:
+        clock = LiveClock()
+        with stamps(clock) as stamp:
+            assert [stamp(None, t)[0] for t in (5.0, 5.5, 5.5, 6.0)] == [0, 45000, 45001, 90001]
+        with stamps(clock) as stamp:
+            assert stamp(1000, 16.0) == (990001, False)
+            assert stamp(1001, 16.1) == (1080001, False)
