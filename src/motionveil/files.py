@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
     part = final.parent / f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}"
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
+        if final.is_dir():  # the rename would say so too, but when the work is done
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         # Not by `tempfile`: its files are the owner's only, and the usual permissions can be had
         # without a look at the umask, which no thread can read without changing it for all.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))

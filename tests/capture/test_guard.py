@@ -206,7 +206,8 @@ class TestBlocks:
         rng = np.random.default_rng(0)
         frame, before = rng.integers(0, 256, (2, *shape, 3), dtype=np.uint8)
         out = np.empty((12, 16))
-        block_differences(frame.reshape(shape[0], -1), before.reshape(shape[0], -1), out)
+        rows, rows_before = frame.reshape(shape[0], -1), before.reshape(shape[0], -1)
+        block_differences(rows, rows_before, np.empty(rows.shape[1], np.int16), out)
         difference = frame.astype(float) - before
         for i, j in ((0, 0), (5, 9), (11, 15)):
             top, left = i * shape[0] // 12, j * shape[1] // 16

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from motionveil.capture import StreamEncoder
+from motionveil.capture import Guard, StreamEncoder
+from motionveil.capture.stream_encoder import make_quantiser, prepare
+from motionveil.capture.vector import evaluate_segments, is_supported
 from motionveil.errors import MotionveilError
-from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.spec import EncoderSpec, load_spec, untrained_boundaries
 from motionveil.video import read_clip
 
 TRAINED = EncoderSpec(
@@ -22,11 +25,24 @@ TRAINED = EncoderSpec(
     range=0.2,
 )
 UNTRAINED = EncoderSpec.untrained(range=0.25)
+VECTORS = pytest.mark.parametrize(
+    "vectors",
+    [
+        False,
+        pytest.param(
+            True,
+            marks=pytest.mark.skipif(not is_supported(), reason="needs AVX-512 VBMI"),
+        ),
+    ],
+    ids=["table", "vectors"],
+)
 SPECS = pytest.mark.parametrize("spec", [UNTRAINED, TRAINED], ids=["untrained", "trained"])
 
 
-def stream(spec: EncoderSpec, clip: NDArray[np.uint8], *, hard: bool = False) -> NDArray[np.uint8]:
-    encoder = StreamEncoder(spec, hard=hard)
+def stream(
+    spec: EncoderSpec, clip: NDArray[np.uint8], *, hard: bool = False, vectors: bool | None = None
+) -> NDArray[np.uint8]:
+    encoder = StreamEncoder(spec, hard=hard, vectors=vectors)
     return np.stack([encoder(frame) for frame in clip])
 
 
@@ -77,6 +93,37 @@ class TestAgreement:
         rng = np.random.default_rng(seed)
         clip = rng.integers(0, contrast + 1, (4, height, width, 3), dtype=np.uint8)
         difference = stream(spec, clip)[1:] - np.rint(definition(spec, clip))
+        assert np.abs(difference).max() <= 1
+
+    @VECTORS
+    @pytest.mark.parametrize("spec", [load_spec("bdq"), UNTRAINED], ids=["bdq", "untrained"])
+    @settings(max_examples=40, deadline=None)
+    @given(
+        height=st.integers(1, 9),
+        width=st.integers(1, 260),
+        moving=st.integers(0, 6),
+        noise=st.integers(0, 12),
+        seed=st.integers(0, 1000),
+    )
+    def test_where_little_moves(
+        self,
+        spec: EncoderSpec,
+        vectors: bool,
+        height: int,
+        width: int,
+        moving: int,
+        noise: int,
+        seed: int,
+    ) -> None:
+        # What is within the quantiser's step around zero is not blurred: no motion may be missed.
+        rng = np.random.default_rng(seed)
+        still = rng.integers(20, 230, (height, width, 3))
+        clip = still + rng.integers(-noise, noise + 1, (4, height, width, 3))
+        for _ in range(moving):
+            place = (rng.integers(4), rng.integers(height), rng.integers(width))
+            clip[place] = rng.integers(0, 256, 3)
+        clip = clip.astype(np.uint8)
+        difference = stream(spec, clip, vectors=vectors)[1:] - np.rint(definition(spec, clip))
         assert np.abs(difference).max() <= 1
 
     def test_hard_but_for_values_on_a_boundary(self, real_clip: NDArray[np.uint8]) -> None:
@@ -166,3 +213,77 @@ class TestInput:
     def test_raw_is_refused(self) -> None:
         with pytest.raises(MotionveilError, match="'raw' passes video through"):
             StreamEncoder(EncoderSpec(method="raw"))
+
+
+class TestQuantiser:
+    @VECTORS
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            load_spec("bdq"),
+            UNTRAINED,
+            TRAINED,
+            TRAINED.model_copy(update={"boundaries": (7.5,) * 15}),
+        ],
+        ids=["bdq", "untrained", "trained", "one step"],
+    )
+    def test_is_as_exact_as_it_says(self, spec: EncoderSpec, vectors: bool) -> None:
+        quantiser = make_quantiser(spec, vectors=vectors)
+        steepest = spec.boundaries == (7.5,) * 15
+        assert quantiser.error <= (0.005 if steepest else 0.003)
+        assert (quantiser.factor >= 0) == (vectors and not steepest)
+        values = quantiser.table
+        if quantiser.factor >= 0:
+            values = evaluate_segments(quantiser.table, quantiser.factor)
+        entries = np.arange(len(values)) - (quantiser.last + 1) // 2
+        for part in (-0.5, 0, 0.5):  # the differences that are rounded to the entry
+            differences = (entries + part) * spec.range / ((quantiser.last + 1) // 2)
+            exact = spec.veil_difference(np.clip(differences, -spec.range, spec.range))
+            assert np.abs(values / 17 - exact).max() <= quantiser.error + 0.5 / 17 + 1e-6
+        assert (np.diff(values.astype(int)) >= (-1 if quantiser.factor >= 0 else 0)).all()
+
+    def test_vectors_that_are_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("motionveil.capture.stream_encoder.is_supported", lambda: False)
+        assert make_quantiser(UNTRAINED).factor == -1
+        with pytest.raises(MotionveilError, match="AVX-512 VBMI"):
+            make_quantiser(UNTRAINED, vectors=True)
+
+
+class TestSpeed:
+    @pytest.mark.parametrize("threads", [2, 3, 7])
+    def test_threads_change_nothing(self, threads: int) -> None:
+        rng = np.random.default_rng(0)
+        for height in (1, 2, 6, 50):
+            clip = rng.integers(0, 256, (4, height, 31, 3), dtype=np.uint8)
+            encoder = StreamEncoder(TRAINED, threads=threads)
+            np.testing.assert_array_equal([encoder(frame) for frame in clip], stream(TRAINED, clip))
+
+    def test_nothing_is_allocated_for_a_frame(self) -> None:
+        clip = np.random.default_rng(0).integers(0, 256, (4, 240, 320, 3), dtype=np.uint8)
+        encoder, out = StreamEncoder(TRAINED, guard=Guard()), np.empty_like(clip[0])
+        for frame in clip:
+            encoder(frame, out=out)
+        tracemalloc.start()
+        for frame in clip:
+            assert encoder(frame, out=out) is out
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 10_000, "a frame is 230,400 bytes"
+
+    def test_the_wait_for_compiled_code_is_told(self) -> None:
+        assert prepare() > 0
+
+    def test_where_to_write(self) -> None:
+        frame = np.zeros((6, 5, 3), np.uint8)
+        encoder = StreamEncoder(UNTRAINED)
+        for out in (
+            np.zeros((6, 5, 3)),
+            np.zeros((5, 5, 3), np.uint8),
+            np.zeros((6, 10, 3), np.uint8)[:, ::2],
+        ):
+            with pytest.raises(ValueError, match="out must be contiguous uint8"):
+                encoder(frame, out=out)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="out must not be the frame itself"):
+            encoder(frame, out=frame)
+        with pytest.raises(ValueError, match="threads must be 1 or more, not 0"):
+            StreamEncoder(UNTRAINED, threads=0)

@@ -1,16 +1,29 @@
 from __future__ import annotations
 
+import io
+import json
 import re
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from motionveil.cli import main
 from motionveil.spec import EncoderSpec
-from motionveil.video import count_frames, probe
-from videos import NTSC, cut_short, moving_square, write_pictures, write_sound, write_video
+from motionveil.video import count_frames, probe, read_clip
+from videos import (
+    NTSC,
+    cut_short,
+    moving_square,
+    write_pictures,
+    write_sound,
+    write_video,
+)
 
 
 @pytest.fixture
@@ -34,6 +47,12 @@ def test_writes_beside_the_source_and_says_so(
     assert "64x48, 29.97 (30000/1001) frames/s" in said.out
     assert re.search(r"latency p50 [\d.e+]+ ms, p95 [\d.e+]+ ms", said.out)
     assert said.err == "", "no progress bar where no terminal is"
+
+
+def test_writes_a_folder_of_frames(tmp_path: Path, encoder: str) -> None:
+    source = write_video(tmp_path / "a.mkv", moving_square(6))
+    assert main(["encode", str(source), f"{tmp_path}/frames/", "--encoder", encoder]) == 0
+    assert count_frames(tmp_path / "frames") == 6
 
 
 def test_options(tmp_path: Path, encoder: str) -> None:
@@ -102,3 +121,102 @@ def test_never_imports_torch(tmp_path: Path, encoder: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "a.veiled.mp4").exists()
+
+
+COMMAND = [sys.executable, "-m", "motionveil", "encode"]
+
+
+class TestFolder:
+    def test_lists_what_failed_at_the_end(
+        self, tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        videos = tmp_path / "videos"
+        videos.mkdir()
+        for name in ("a.mp4", "b.mkv", "c.mp4"):
+            write_video(videos / name, moving_square(5))
+        cut_short(videos / "b.mkv", 0.6)
+        words = ["encode", str(videos), "--out", str(tmp_path / "out"), "--encoder", encoder]
+        assert main([*words, "--name", "{stem}.veiled.mkv"]) == 1
+        said = capsys.readouterr()
+        assert said.out.endswith(
+            "2 videos veiled (10 frames, 2 guarded), 0 there already, 1 failed\n"
+        )
+        (line,) = said.err.splitlines()
+        assert line.startswith(f"motionveil: error: {videos / 'b.mkv'}: cut short")
+        write_video(videos / "b.mkv", moving_square(5))
+        assert main([*words, "--name", "{stem}.veiled.mkv", "--jobs", "2"]) == 0
+        assert "1 videos veiled (5 frames, 1 guarded), 2 there already" in capsys.readouterr().out
+
+    def test_goes_with_no_dest(
+        self, tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["encode", str(tmp_path), "x.mp4", "--out", str(tmp_path), "--encoder", encoder]
+        assert main(words) == 1
+        assert "--out veils a folder of videos: it goes with no DEST" in capsys.readouterr().err
+
+
+class TestLive:
+    def test_needs_somewhere_to_go(self, encoder: str, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["encode", "test:64x48@30", "--encoder", encoder]) == 1
+        assert "test:64x48@30: give a DEST to write to, or --preview" in capsys.readouterr().err
+
+    def test_records_so_many_frames(
+        self, tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        dest = tmp_path / "live.mkv"
+        words = ["encode", "test:64x48@50", str(dest), "--frames", "20", "--codec", "h264"]
+        assert main([*words, "--encoder", encoder]) == 0
+        assert "20 frames in, 20 out, 0 dropped, 1 guarded (first 1)" in capsys.readouterr().out
+        assert count_frames(dest) == 20
+
+    def test_shows_itself_in_a_browser(self, encoder: str) -> None:
+        words = [*COMMAND, "test:64x48@30", "--preview", "127.0.0.1:0", "--encoder", encoder]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines = iter(process.stdout.readline, "")
+            url = next(line for line in lines if line.startswith("preview at ")).split()[-1]
+            try:
+                deadline = time.monotonic() + 20
+                stats: dict[str, object] = {}
+                while not stats.get("fps") and time.monotonic() < deadline:
+                    with urllib.request.urlopen(url + "stats", timeout=10) as answer:
+                        stats = json.load(answer)
+                    time.sleep(0.1)
+                assert stats["source"] == "test:64x48@30"
+                assert (stats["width"], stats["height"]) == (64, 48)
+                with urllib.request.urlopen(url, timeout=10) as answer:
+                    assert b"motionveil preview" in answer.read()
+            finally:
+                process.terminate()
+            assert process.wait(20) == 0, "SIGTERM is how a live source is stopped"
+
+
+class TestPipes:
+    def test_in_and_out(self, tmp_path: Path, encoder: str) -> None:
+        clip = moving_square(8)
+        source = write_video(tmp_path / "a.mkv", clip, rate=NTSC)
+        words = [*COMMAND, "-", "-", "--encoder", encoder]
+        with source.open("rb") as file:
+            done = subprocess.run(words, stdin=file, capture_output=True, check=True)
+        assert done.stdout.startswith(b"YUV4MPEG2 W64 H48 F30000:1001 ")
+        assert b"8 frames in, 8 out" in done.stderr, "what is said goes beside the video"
+        with av.open(io.BytesIO(done.stdout), format="yuv4mpegpipe") as container:
+            veiled = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
+        assert main(["encode", str(source), str(tmp_path / "b.mkv"), "--encoder", encoder]) == 0
+        difference = np.stack(veiled).astype(int) - read_clip(tmp_path / "b.mkv")
+        assert np.abs(difference).max() <= 4, "8-bit YUV, 4:4:4"
+
+
+class TestGuard:
+    @pytest.mark.parametrize("guarded", [True, False])
+    def test_a_cut_is_told_and_hidden(
+        self, tmp_path: Path, encoder: str, guarded: bool, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        clip = moving_square(16)
+        clip[8:] = 255 - clip[8:, ::-1]
+        source, dest = write_video(tmp_path / "a.mkv", clip), tmp_path / "b.mkv"
+        words = ["encode", str(source), str(dest), "--encoder", encoder]
+        assert main(words if guarded else [*words, "--no-guard"]) == 0
+        reasons = "2 guarded (first 1, cut 1)" if guarded else "1 guarded (first 1)"
+        assert reasons in capsys.readouterr().out
+        assert (np.ptp(read_clip(dest)[8]) == 0) == guarded

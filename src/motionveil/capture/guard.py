@@ -77,6 +77,7 @@ class Guard:
 
     def __init__(self) -> None:
         self._blocks = np.empty(GRID, np.float64)
+        self._sums = np.empty(0, np.int16)
         self.reset()
 
     def reset(self) -> None:
@@ -109,7 +110,9 @@ class Guard:
         """
         gap = self._is_gap(time)
         self._time = time
-        block_differences(rows, previous, self._blocks)
+        if self._sums.shape != rows.shape[1:]:
+            self._sums = np.empty(rows.shape[1:], np.int16)
+        block_differences(rows, previous, self._sums, self._blocks)
         middle, change, share, against = summarise(self._blocks, CHANGED)
         reason: Reason | None = None
         if gap:
@@ -153,9 +156,12 @@ class Guard:
         return frames > 1 and time - since > FROZEN
 
 
-@numba.njit(cache=True, nogil=True, fastmath={"reassoc"})
+@numba.njit(cache=True, nogil=True)
 def block_differences(
-    rows: NDArray[np.uint8], previous: NDArray[np.uint8], out: NDArray[np.float64]
+    rows: NDArray[np.uint8],
+    previous: NDArray[np.uint8],
+    sums: NDArray[np.int16],
+    out: NDArray[np.float64],
 ) -> None:
     """Compute the mean of `rows - previous` in each block of a grid, all channels together.
 
@@ -165,6 +171,8 @@ def block_differences(
     Args:
         rows: uint8 (H, 3 W), channels interleaved.
         previous: Likewise.
+        sums: Scratch, (3 W,). A column of up to 2 `_SAMPLES` differences fits 16 bits, and is
+            summed many columns at a time.
         out: float64 (down, across), in grey levels.
     """
     height, length = rows.shape
@@ -174,21 +182,21 @@ def block_differences(
         top = i * height // down
         bottom = max((i + 1) * height // down, top + 1)
         step = max(1, (bottom - top) // _SAMPLES)
-        for j in range(across):
-            out[i, j] = 0
+        for x in range(length):
+            sums[x] = 0
         samples = 0
         for y in range(top, bottom, step):
             samples += 1
-            for j in range(across):
-                left = j * width // across
-                right = max((j + 1) * width // across, left + 1)
-                row, row_before = rows[y, 3 * left : 3 * right], previous[y, 3 * left : 3 * right]
-                total = np.float32(0)
-                for x in range(row.shape[0]):
-                    total += np.float32(np.int16(np.int16(row[x]) - np.int16(row_before[x])))
-                out[i, j] += total / row.shape[0]
+            row, row_before = rows[y], previous[y]
+            for x in range(length):
+                sums[x] += np.int16(np.int16(row[x]) - np.int16(row_before[x]))
         for j in range(across):
-            out[i, j] /= samples
+            left = j * width // across
+            block = sums[3 * left : 3 * max((j + 1) * width // across, left + 1)]
+            total = np.float32(0)
+            for x in range(block.shape[0]):
+                total += np.float32(block[x])
+            out[i, j] = total / (samples * block.shape[0])
 
 
 @numba.njit(cache=True, nogil=True)

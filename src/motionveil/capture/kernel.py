@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from motionveil.capture.vector import LANES, is_supported, veil_blocks
 
 MARGIN = 2
 """Pixels that the 5-tap window reaches to each side."""
@@ -13,78 +17,124 @@ RING = 2 * MARGIN + 1
 """Rows that the window covers."""
 
 CHUNK = 256
-"""Values that are looked up together, or not at all where they all lie on one flat step."""
+"""Values of a row that are veiled together, or not at all where nothing moves."""
 
+OVERLAP = 64
+"""Values behind a chunk that count as within its reach: 12 would do, but are no whole vector."""
+
+# Unsigned, since numba looks at every signed index whether it counts from the end, and then the
+# compiler makes no vector code. Whole arrays and numbers go to the inner functions, no slices: a
+# slice costs two atomic operations, as many as some twenty values do.
+_U: Any = np.uint64
+_CHUNK, _RING, _CHANNELS = _U(CHUNK), _U(RING), _U(3)
+_REACH = _U(CHUNK + OVERLAP)
+_EDGE = _U(3 * MARGIN)  # values, channels interleaved, that the window reaches to each side
 # What may change a value in its last bits, and no more; no value is infinite or not a number.
 _FAST = {"contract", "reassoc", "nsz", "nnan", "ninf"}
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
-def _blur_row(
+@numba.njit(cache=True, nogil=True)
+def _subtract_row(
     frame: NDArray[np.uint8],
     previous: NDArray[np.uint8],
     kept: NDArray[np.uint8],
-    weights: NDArray[np.float32],
-    padded: NDArray[np.int16],
-    out: NDArray[np.float32],
+    y: np.uint64,
+    differences: NDArray[np.int16],
+    peaks: NDArray[np.int16],
+    slot: np.uint64,
 ) -> None:
-    """Blur one row of the difference along x, and keep the frame's row.
+    """Subtract one row of two frames, keep it, and note how large the differences are.
 
     Args:
-        frame: Row of the frame, uint8 (3 W,), channels interleaved.
-        previous: The same row of the frame before.
-        kept: Where the row is copied.
-        weights: Centre, first and second neighbour of the 5 taps.
-        padded: Scratch, (3 (W + 4),). Sums of two differences fit 16 bits too, and numba would
-            compute them in 64.
-        out: The blurred row, (3 W,).
+        frame: uint8 (H, 3 W), channels interleaved.
+        previous: The frame before, likewise.
+        kept: Where the row is copied, likewise.
+        y: The row.
+        differences: (5, 256 n + 64): rows of differences with their border repeated. Sums of two
+            fit 16 bits too, and numba would compute them in 64.
+        peaks: (5, n): the largest difference within reach of each chunk of a row.
+        slot: Where the row goes in the two.
     """
-    length = frame.shape[0]
-    edge = 3 * MARGIN
+    length = _U(frame.shape[1])
     for i in range(length):
-        padded[i + edge] = np.int16(np.int16(frame[i]) - np.int16(previous[i]))
-        kept[i] = frame[i]
-    for i in range(edge):  # replicate the border
-        padded[i] = padded[edge + i % 3]
-        padded[edge + length + i] = padded[edge + length - 3 + i % 3]
+        newest = frame[y, i]
+        differences[slot, i + _EDGE] = np.int16(np.int16(newest) - np.int16(previous[y, i]))
+        kept[y, i] = newest
+    for i in range(_EDGE):
+        differences[slot, i] = differences[slot, _EDGE + i % _CHANNELS]
+        differences[slot, _EDGE + length + i] = differences[
+            slot, length + _CHANNELS + i % _CHANNELS
+        ]
+    for chunk in range(_U(peaks.shape[1])):
+        start = chunk * _CHUNK
+        low, high = np.int16(0), np.int16(0)
+        for i in range(_REACH):
+            low = min(low, differences[slot, start + i])
+            high = max(high, differences[slot, start + i])
+        peaks[slot, chunk] = max(high, -low)
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+def _blur_along(
+    differences: NDArray[np.int16],
+    slot: np.uint64,
+    start: np.uint64,
+    count: np.uint64,
+    weights: NDArray[np.float32],
+    blurred: NDArray[np.float32],
+) -> None:
+    """Blur a stretch of a row along x.
+
+    Args:
+        differences: Of `_subtract_row`.
+        slot: The row in it.
+        start: First value of the stretch.
+        count: Length of the stretch.
+        weights: Centre, first and second neighbour of the 5 taps.
+        blurred: float32 (5, 3 W) or wider.
+    """
     centre, near, far = weights[0], weights[1], weights[2]
-    for i in range(length):
-        out[i] = (
-            centre * np.float32(padded[i + 6])
-            + near * np.float32(np.int16(padded[i + 3] + padded[i + 9]))
-            + far * np.float32(np.int16(padded[i] + padded[i + 12]))
+    for i in range(count):
+        x = start + i
+        blurred[slot, x] = (
+            centre * np.float32(differences[slot, x + _U(6)])
+            + near
+            * np.float32(np.int16(differences[slot, x + _U(3)] + differences[slot, x + _U(9)]))
+            + far * np.float32(np.int16(differences[slot, x] + differences[slot, x + _U(12)]))
         )
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST)
-def _blur_column(
-    above2: NDArray[np.float32],
-    above: NDArray[np.float32],
-    here: NDArray[np.float32],
-    below: NDArray[np.float32],
-    below2: NDArray[np.float32],
+def _blur_across(
+    blurred: NDArray[np.float32],
+    slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
+    start: np.uint64,
+    count: np.uint64,
     taps: NDArray[np.float32],
-    middle: np.float32,
     last: np.float32,
     entries: NDArray[np.uint16],
 ) -> None:
-    """Blur five rows along y, and number the table's entry of each value.
+    """Blur a stretch of five rows along y, and number the quantiser's entry of each value.
 
     Args:
-        above2: Row blurred along x, (3 W,); so are the next four.
-        above: The row above.
-        here: The row itself.
-        below: The row below.
-        below2: The row below that.
-        taps: Centre, first and second neighbour of the 5 taps, in entries a grey level.
-        middle: The entry of zero motion, and a half: it turns the truncation into rounding.
+        blurred: Rows blurred along x, float32 (5, 3 W) or wider.
+        slots: Which of them is two above, above, here, below and two below.
+        start: First value of the stretch.
+        count: Length of the stretch.
+        taps: Centre, first and second neighbour of the 5 taps, in entries a grey level; the entry
+            of zero motion and a half, which turns the truncation into rounding.
         last: The last entry.
-        entries: uint16 (3 W,), or longer.
+        entries: uint16 (n,), n at least the length.
     """
-    centre, near, far = taps[0], taps[1], taps[2]
-    for i in range(here.shape[0]):
+    centre, near, far, middle = taps[0], taps[1], taps[2], taps[3]
+    above2, above, here, below, below2 = slots
+    for i in range(count):
+        x = start + i
         entry = (
-            centre * here[i] + near * (above[i] + below[i]) + far * (above2[i] + below2[i]) + middle
+            centre * blurred[here, x]
+            + near * (blurred[above, x] + blurred[below, x])
+            + far * (blurred[above2, x] + blurred[below2, x])
+            + middle
         )
         entries[i] = np.uint16(np.int32(min(max(entry, np.float32(0)), last)))
 
@@ -96,36 +146,38 @@ def _look_up(
     table: NDArray[np.uint8],
     values: NDArray[np.uint8],
     value_words: NDArray[np.uint64],
+    chunks: np.uint64,
 ) -> None:
     """Write `table[entries]`, chunk by chunk.
 
     The table ascends, so where the smallest and the largest entry of a chunk have one value all
-    have: a still scene behind a trained encoder is filled, not looked up.
+    have: they are filled, not looked up.
 
     Args:
-        entries: uint16, a multiple of `CHUNK` of them.
+        entries: uint16 (256 n,).
         entry_words: The same memory as words of four entries.
         table: uint8, ascending.
-        values: uint8, as many as entries.
+        values: uint8 (256 n,).
         value_words: The same memory as words of eight values.
+        chunks: How many, at most n.
     """
-    for start in range(0, entries.shape[0], CHUNK):
-        # Slices of their own, since the compiler makes vector code of a loop from 0 only.
-        chunk = entries[start : start + CHUNK]
+    for number in range(chunks):
+        start = number * _CHUNK
         low, high = np.uint16(65535), np.uint16(0)
-        for i in range(chunk.shape[0]):
-            low = min(low, chunk[i])
-            high = max(high, chunk[i])
+        for i in range(_CHUNK):
+            low = min(low, entries[start + i])
+            high = max(high, entries[start + i])
         value = table[low]
         if value == table[high]:
-            flat = values[start : start + CHUNK]
-            for i in range(flat.shape[0]):
-                flat[i] = value
+            for i in range(_CHUNK):
+                values[start + i] = value
         else:
             # Eight values are written as one word: a store a value would be slower.
-            for k in range(start // 8, (start + CHUNK) // 8):
-                first, second = entry_words[2 * k], entry_words[2 * k + 1]
-                value_words[k] = _four(first, table) | (_four(second, table) << np.uint64(32))
+            word = start // _U(8)
+            for k in range(_CHUNK // _U(8)):
+                first = _four(entry_words[_U(2) * (word + k)], table)
+                second = _four(entry_words[_U(2) * (word + k) + _U(1)], table)
+                value_words[word + k] = first | (second << _U(32))
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -141,7 +193,95 @@ def _four(entries: np.uint64, table: NDArray[np.uint8]) -> np.uint64:
     return one | (two << np.uint64(8)) | (three << np.uint64(16)) | (four << np.uint64(24))
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@numba.njit(cache=True, nogil=True)
+def _finish_by_table(
+    blurred: NDArray[np.float32],
+    slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
+    start: np.uint64,
+    count: np.uint64,
+    taps: NDArray[np.float32],
+    last: int,
+    table: NDArray[np.uint8],
+    entries: NDArray[np.uint16],
+    entry_words: NDArray[np.uint64],
+    values: NDArray[np.uint8],
+    value_words: NDArray[np.uint64],
+) -> None:
+    """Blur a stretch of a row along y and quantise it into `values`; see `veil_rows`."""
+    _blur_across(blurred, slots, start, count, taps, np.float32(last), entries)
+    chunks = (count + _CHUNK - _U(1)) // _CHUNK
+    _look_up(entries, entry_words, table, values, value_words, chunks)
+
+
+if is_supported():
+
+    @numba.njit(cache=True, nogil=True)
+    def _finish(
+        blurred: NDArray[np.float32],
+        slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
+        start: np.uint64,
+        count: np.uint64,
+        taps: NDArray[np.float32],
+        last: int,
+        table: NDArray[np.uint8],
+        factor: int,
+        entries: NDArray[np.uint16],
+        entry_words: NDArray[np.uint64],
+        values: NDArray[np.uint8],
+        value_words: NDArray[np.uint64],
+    ) -> None:
+        if factor >= 0:
+            veil_blocks(
+                blurred, slots, start, count // _U(LANES), taps, table, factor, values, _U(0)
+            )
+        else:
+            _finish_by_table(
+                blurred,
+                slots,
+                start,
+                count,
+                taps,
+                last,
+                table,
+                entries,
+                entry_words,
+                values,
+                value_words,
+            )
+
+else:
+
+    @numba.njit(cache=True, nogil=True)
+    def _finish(
+        blurred: NDArray[np.float32],
+        slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
+        start: np.uint64,
+        count: np.uint64,
+        taps: NDArray[np.float32],
+        last: int,
+        table: NDArray[np.uint8],
+        factor: int,
+        entries: NDArray[np.uint16],
+        entry_words: NDArray[np.uint64],
+        values: NDArray[np.uint8],
+        value_words: NDArray[np.uint64],
+    ) -> None:
+        _finish_by_table(
+            blurred,
+            slots,
+            start,
+            count,
+            taps,
+            last,
+            table,
+            entries,
+            entry_words,
+            values,
+            value_words,
+        )
+
+
+@numba.njit(cache=True, nogil=True)
 def veil_rows(
     frame: NDArray[np.uint8],
     previous: NDArray[np.uint8],
@@ -149,20 +289,28 @@ def veil_rows(
     first: int,
     end: int,
     weights: NDArray[np.float32],
-    scale: np.float32,
+    taps: NDArray[np.float32],
+    last: int,
     table: NDArray[np.uint8],
-    ring: NDArray[np.float32],
-    padded: NDArray[np.int16],
+    factor: int,
+    neutral: int,
+    quiet: int,
+    differences: NDArray[np.int16],
+    blurred: NDArray[np.float32],
+    peaks: NDArray[np.int16],
+    is_blurred: NDArray[np.uint8],
     entries: NDArray[np.uint16],
     entry_words: NDArray[np.uint64],
     values: NDArray[np.uint8],
     value_words: NDArray[np.uint64],
     out: NDArray[np.uint8],
 ) -> None:
-    """Veil the rows `first` to `end` of a frame: difference, separable blur, look-up.
+    """Veil the rows `first` to `end` of a frame: difference, separable blur, quantiser.
 
-    Blur and difference commute, so the frames are subtracted first: one blur instead of two.
-    Beyond the frame its border repeats.
+    Blur and difference commute, so the frames are subtracted first: one blur instead of two. A
+    blurred difference is no larger than the largest one that goes into it, so where all are
+    within the quantiser's step around zero the output is known without blurring. Beyond the frame
+    its border repeats.
 
     Args:
         frame: uint8 (H, 3 W), channels interleaved.
@@ -172,33 +320,121 @@ def veil_rows(
         first: First row.
         end: Row before which to stop.
         weights: Centre, first and second neighbour of the 5 taps.
-        scale: Table entries that one grey level of difference spans.
-        table: Veiled value of each blurred difference, ascending, zero motion in the middle; odd
-            length below 65536.
-        ring: Scratch, (5, 3 W): the rows that the window covers.
-        padded: Scratch, (3 (W + 4),).
-        entries: Scratch, (n,), n the multiple of `CHUNK` next above 3 W; all zero at first.
-        entry_words: The same memory, (n / 4,).
-        values: Scratch, (n,).
-        value_words: The same memory, (n / 8,).
+        taps: The same in entries a grey level; and the entry of zero motion and a half, (4,).
+        last: The last entry, below 65536; zero motion is in the middle.
+        table: Veiled value of each entry, ascending; or the segments of `vector.fit_segments`.
+        factor: That of the segments; -1 for a table.
+        neutral: Veiled value of zero motion.
+        quiet: Grey levels up to which a blurred difference has that value.
+        differences: Scratch, (5, 256 n + 64), zero at first: the rows that the window covers.
+        blurred: Scratch, (5, 256 n): the same, blurred along x.
+        peaks: Scratch, (5, n), n the number of chunks of a row.
+        is_blurred: Scratch, likewise.
+        entries: Scratch, (256 n,).
+        entry_words: The same memory, (64 n,).
+        values: Scratch, (256 n,).
+        value_words: The same memory, (32 n,).
         out: uint8 (H, 3 W).
     """
-    height, length = frame.shape
-    last = np.float32(table.shape[0] - 1)
-    # Adding the half turns the truncation below into rounding.
-    middle = np.float32(table.shape[0] // 2) + np.float32(0.5)
-    taps = weights * scale
-    ready = max(first - MARGIN, 0)
-    for y in range(first, end):
-        while ready < min(height, y + MARGIN + 1):
-            row_ring = ring[ready % RING]
-            _blur_row(frame[ready], previous[ready], kept[ready], weights, padded, row_ring)
-            ready += 1
-        above2, above = ring[max(y - 2, 0) % RING], ring[max(y - 1, 0) % RING]
-        here = ring[y % RING]
-        below, below2 = ring[min(y + 1, height - 1) % RING], ring[min(y + 2, height - 1) % RING]
-        _blur_column(above2, above, here, below, below2, taps, middle, last, entries)
-        _look_up(entries, entry_words, table, values, value_words)
-        row = out[y]
-        for i in range(length):
-            row[i] = values[i]
+    height, length = _U(frame.shape[0]), _U(frame.shape[1])
+    missing = np.zeros(RING, np.int64)  # chunks of each row that are not blurred
+    whole = (length + _U(LANES - 1)) // _U(LANES) * _U(LANES)
+    bottom, chunks = height - _U(1), _U(peaks.shape[1])
+    ready = _U(max(first - MARGIN, 0))
+    for y in range(_U(first), _U(end)):
+        while ready < min(height, y + _U(MARGIN + 1)):
+            slot = ready % _RING
+            _subtract_row(frame, previous, kept, ready, differences, peaks, slot)
+            for chunk in range(chunks):
+                is_blurred[slot, chunk] = 0
+            missing[slot] = peaks.shape[1]
+            ready += _U(1)
+        slots = (
+            (max(y, _U(2)) - _U(2)) % _RING,
+            (max(y, _U(1)) - _U(1)) % _RING,
+            y % _RING,
+            min(y + _U(1), bottom) % _RING,
+            min(y + _U(2), bottom) % _RING,
+        )
+        chunk = _U(0)
+        while chunk < chunks:
+            # The longest stretch of chunks in which all are quiet, or none is.
+            begin, moves = chunk, _peak(peaks, slots, chunk) > quiet
+            while chunk < chunks and (_peak(peaks, slots, chunk) > quiet) == moves:
+                chunk += _U(1)
+            start = begin * _CHUNK
+            count = min(chunk * _CHUNK, length) - start  # of the last chunk a part may be no pixels
+            if not moves:
+                for i in range(count):
+                    out[y, start + i] = neutral
+                continue
+            for slot in slots:
+                if missing[slot] > 0:
+                    missing[slot] -= _blur_missing(
+                        differences, is_blurred, slot, begin, chunk, whole, weights, blurred
+                    )
+            _finish(
+                blurred,
+                slots,
+                start,
+                min(chunk * _CHUNK, whole) - start,
+                taps,
+                last,
+                table,
+                factor,
+                entries,
+                entry_words,
+                values,
+                value_words,
+            )
+            for i in range(count):
+                out[y, start + i] = values[i]
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
+def _peak(
+    peaks: NDArray[np.int16],
+    slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
+    chunk: np.uint64,
+) -> np.int16:
+    """Return the largest difference that the window sees in a chunk."""
+    two_rows = max(peaks[slots[0], chunk], peaks[slots[1], chunk])
+    return max(two_rows, peaks[slots[2], chunk], peaks[slots[3], chunk], peaks[slots[4], chunk])
+
+
+@numba.njit(cache=True, nogil=True)
+def _blur_missing(
+    differences: NDArray[np.int16],
+    is_blurred: NDArray[np.uint8],
+    slot: np.uint64,
+    begin: np.uint64,
+    end: np.uint64,
+    length: np.uint64,
+    weights: NDArray[np.float32],
+    blurred: NDArray[np.float32],
+) -> int:
+    """Blur the chunks `begin` to `end` of a row along x, but for those that are; count the new.
+
+    Args:
+        differences: Of `_subtract_row`.
+        is_blurred: (5, n), of each chunk; updated.
+        slot: The row in them.
+        begin: First chunk.
+        end: Chunk before which to stop.
+        length: Values of a row, rounded up to whole vectors.
+        weights: Centre, first and second neighbour of the 5 taps.
+        blurred: float32 (5, 256 n).
+    """
+    chunk, done = begin, 0
+    while chunk < end:
+        first = chunk
+        while chunk < end and not is_blurred[slot, chunk]:
+            is_blurred[slot, chunk] = 1
+            chunk += _U(1)
+            done += 1
+        if chunk > first:
+            count = min(chunk * _CHUNK, length) - first * _CHUNK
+            _blur_along(differences, slot, first * _CHUNK, count, weights, blurred)
+        else:
+            chunk += _U(1)
+    return done

@@ -6,23 +6,34 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.capture.guard import Guard, Reason
-from motionveil.capture.kernel import CHUNK, MARGIN, RING, veil_rows
+from motionveil.capture.kernel import CHUNK, OVERLAP, RING, veil_rows
+from motionveil.capture.vector import (
+    SEGMENTS,
+    WIDTH,
+    evaluate_segments,
+    fit_segments,
+    is_supported,
+)
 from motionveil.errors import MotionveilError
 from motionveil.spec import KERNEL_SIZE, LEVELS, EncoderSpec
 
 GREY = 255 // LEVELS
 """Grey levels that one level of the veiled clip spans on disk: 17."""
 
-LARGEST_ERROR = 0.0025
-"""By how many levels of 15 a value of the table may be off, before it is rounded to 8 bits."""
+LARGEST_ERROR = 0.003
+"""By how many levels of 15 a value may be off, before it is rounded to 8 bits."""
 
 _LEAST_HALF, _MOST_HALF = 4096, 32767
 """Table entries on each side of zero motion: at least, and at most (16 bits number them)."""
+
+
+_LINE = 64  # bytes of a line of the cache
 
 
 class StreamEncoder:
@@ -46,6 +57,7 @@ class StreamEncoder:
         hard: Quantise in steps (4-bit output) instead of sigmoids.
         guard: Looks for frames that have no honest difference; None to compare all.
         threads: Share the rows of a frame among so many threads.
+        vectors: Whether to quantise 64 values at once; None where the processor can.
 
     Attributes:
         neutral: The grey value of the neutral frame, 0 to 255.
@@ -73,6 +85,7 @@ class StreamEncoder:
         hard: bool = False,
         guard: Guard | None = None,
         threads: int = 1,
+        vectors: bool | None = None,
     ) -> None:
         if spec.method == "raw":
             raise MotionveilError(
@@ -85,12 +98,14 @@ class StreamEncoder:
         self.hard = hard
         self.guard = guard
         self.guarded: Reason | None = None
-        self._table = quantiser_table(spec, hard=hard)
-        assert spec.range is not None  # a bdq encoder that made a table has a fixed range
-        half = len(self._table) // 2
-        self.neutral = int(self._table[half])
-        self._scale = np.float32(half / (255 * spec.range))
+        self._quantiser = make_quantiser(spec, hard=hard, vectors=vectors)
+        assert spec.range is not None  # a bdq encoder that has a quantiser has a fixed range
+        self.neutral = round(GREY * float(spec.veil_difference(np.zeros(1), hard=hard)[0]))
+        entries_a_side = (self._quantiser.last + 1) // 2
+        scale = entries_a_side / (255 * spec.range)  # entries a grey level of difference
         self._weights = spec.gaussian()[KERNEL_SIZE // 2 :].astype(np.float32)
+        self._taps = np.array([*(self._weights * scale), entries_a_side + 0.5], np.float32)
+        self._quiet = self._quantiser.quiet(self.neutral, scale)
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
         self._started = False
@@ -182,6 +197,7 @@ class StreamEncoder:
     def _veil_stripe(
         self, stripe: _Stripe, rows: NDArray[np.uint8], out: NDArray[np.uint8]
     ) -> None:
+        quantiser = self._quantiser
         veil_rows(
             rows,
             self._previous,
@@ -189,10 +205,16 @@ class StreamEncoder:
             stripe.first,
             stripe.end,
             self._weights,
-            self._scale,
-            self._table,
-            stripe.ring,
-            stripe.padded,
+            self._taps,
+            quantiser.last,
+            quantiser.table,
+            quantiser.factor,
+            self.neutral,
+            self._quiet,
+            stripe.differences,
+            stripe.blurred,
+            stripe.peaks,
+            stripe.is_blurred,
             stripe.entries,
             stripe.entries.view(np.uint64),
             stripe.values,
@@ -202,21 +224,10 @@ class StreamEncoder:
 
     def _make_room(self, rows: NDArray[np.uint8]) -> None:
         height, length = rows.shape
-        whole_chunks = -(-length // CHUNK) * CHUNK
         self._shape = rows.shape
         self._previous, self._kept = np.empty_like(rows), np.empty_like(rows)
         bounds = np.linspace(0, height, min(self._threads, height) + 1).astype(int).tolist()
-        self._stripes = [
-            _Stripe(
-                first,
-                end,
-                ring=np.empty((RING, length), np.float32),
-                padded=np.empty(length + 6 * MARGIN, np.int16),
-                entries=np.zeros(whole_chunks, np.uint16),
-                values=np.zeros(whole_chunks, np.uint8),
-            )
-            for first, end in pairwise(bounds)
-        ]
+        self._stripes = [_Stripe.of(first, end, length) for first, end in pairwise(bounds)]
 
 
 @dataclass(frozen=True)
@@ -225,10 +236,35 @@ class _Stripe:
 
     first: int
     end: int
-    ring: NDArray[np.float32]
-    padded: NDArray[np.int16]
+    differences: NDArray[np.int16]
+    blurred: NDArray[np.float32]
+    peaks: NDArray[np.int16]
+    is_blurred: NDArray[np.uint8]
     entries: NDArray[np.uint16]
     values: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, first: int, end: int, length: int) -> _Stripe:
+        """Make room for the rows `first` to `end`, of `length` values each."""
+        chunks = -(-length // CHUNK)
+        return cls(
+            first,
+            end,
+            differences=_aligned((RING, chunks * CHUNK + OVERLAP), np.int16),
+            blurred=_aligned((RING, chunks * CHUNK), np.float32),
+            peaks=_aligned((RING, chunks), np.int16),
+            is_blurred=_aligned((RING, chunks), np.uint8),
+            entries=_aligned((chunks * CHUNK,), np.uint16),
+            values=_aligned((chunks * CHUNK,), np.uint8),
+        )
+
+
+def _aligned(shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+    """Return zeros that start where a line of the cache does: no vector then lies in two lines."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    memory = np.zeros(size + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
+    return memory[start : start + size].view(kind).reshape(shape)
 
 
 def prepare() -> float:
@@ -245,27 +281,83 @@ def prepare() -> float:
     return perf_counter() - started
 
 
-def quantiser_table(spec: EncoderSpec, *, hard: bool = False) -> NDArray[np.uint8]:
-    """Return the 8-bit veiled value of blurred differences from -r to r, zero in the middle.
+@dataclass(frozen=True)
+class Quantiser:
+    """The quantiser as the kernel computes it.
 
-    It has as many entries as keep the error of the soft quantiser within `LARGEST_ERROR`.
+    Attributes:
+        last: The last of the entries, among which the differences from -r to r are shared out;
+            zero motion is entry `(last + 1) // 2`.
+        table: uint8, the 8-bit value of each entry; or the segments of `vector.fit_segments`.
+        factor: That of the segments; -1 for a table.
+        error: By how many levels of 15 the soft quantiser is off at most, before rounding to 8
+            bits; infinite for the hard one, whose steps have no slope.
+    """
+
+    last: int
+    table: NDArray[np.uint8]
+    factor: int
+    error: float
+
+    def quiet(self, neutral: int, scale: float) -> int:
+        """Return up to which blurred difference, in grey levels, the value is surely `neutral`.
+
+        Args:
+            neutral: Value of no motion.
+            scale: Entries that a grey level of difference spans.
+        """
+        values = self.table if self.factor < 0 else evaluate_segments(self.table, self.factor)
+        middle = (self.last + 1) // 2
+        moved = np.flatnonzero(values != neutral)
+        if not moved.size:
+            return 255
+        # Two entries less: for the rounding of the entry and of the weights' sum.
+        return max(0, int((np.abs(moved - middle).min() - 2) / scale))
+
+
+def make_quantiser(
+    spec: EncoderSpec, *, hard: bool = False, vectors: bool | None = None
+) -> Quantiser:
+    """Choose how to compute an encoder's quantiser, by its steps and the processor.
+
+    The soft one is cut into segments where the processor can and they are exact enough. Otherwise
+    it is a table with as many entries as keep the error within `LARGEST_ERROR`.
 
     Args:
         spec: A `"bdq"` encoder in fixed range.
-        hard: Of the quantiser in steps.
-
-    Returns:
-        uint8 (2 n + 1,), ascending; entry n + k belongs to the difference k r / n.
+        hard: Quantise in steps.
+        vectors: Whether segments may be used; None where the processor can.
 
     Raises:
-        MotionveilError: The encoder cannot stream.
+        MotionveilError: The encoder cannot stream, or the processor has no such vectors.
     """
+    if vectors and not is_supported():
+        raise MotionveilError("this processor cannot permute bytes (AVX-512 VBMI)")
     if spec.range is None:
-        return spec.veil_difference(np.zeros(1)).astype(np.uint8)  # raises: it cannot stream
-    samples = spec.veil_difference(np.linspace(-spec.range, spec.range, 15 * 256 + 1))
-    steepest = np.diff(samples).max() * 256  # levels out per level in
-    # The nearest entry is at most half a step of 15 / 2n levels away.
+        spec.veil_difference(np.zeros(1))  # raises: it cannot stream
+    assert spec.range is not None
+    samples = spec.veil_difference(np.linspace(-spec.range, spec.range, LEVELS * 256 + 1))
+    steepest = float(np.diff(samples).max()) * 256  # levels out per level in
+    if not hard and (is_supported() if vectors is None else vectors):
+        entries = SEGMENTS * WIDTH
+        tables, factor, error = fit_segments(GREY * _values(spec, entries, hard))
+        error = error / GREY + _halved_step(steepest, entries)
+        if error <= LARGEST_ERROR:
+            return Quantiser(entries - 1, tables, factor, error)
     half = int(np.ceil(LEVELS * steepest / (4 * LARGEST_ERROR)))
-    half = min(max(half, _LEAST_HALF), _MOST_HALF)
-    differences = np.arange(-half, half + 1) * (spec.range / half)
-    return np.rint(GREY * spec.veil_difference(differences, hard=hard)).astype(np.uint8)
+    entries = 2 * min(max(half, _LEAST_HALF), _MOST_HALF)
+    table = np.rint(GREY * _values(spec, entries + 1, hard)).astype(np.uint8)
+    return Quantiser(entries, table, -1, np.inf if hard else _halved_step(steepest, entries))
+
+
+def _values(spec: EncoderSpec, entries: int, hard: bool) -> NDArray[np.float64]:
+    """Return the value of each entry, in levels; entry `entries // 2` is zero motion."""
+    assert spec.range is not None
+    half = entries // 2
+    differences = (np.arange(entries) - half) * (spec.range / half)
+    return spec.veil_difference(differences, hard=hard)
+
+
+def _halved_step(steepest: float, entries: int) -> float:
+    """Return the error of taking the nearest entry, in levels."""
+    return steepest * LEVELS / entries / 2

@@ -172,19 +172,16 @@ def _run_source(
         dest = str(default_dest(Path(arguments.source)))
     if dest is None and arguments.preview is None:
         raise MotionveilError(f"{source.name}: give a DEST to write to, or --preview to look at it")
-    print(f"ready in {prepare():.1f} s", file=output, flush=True)
     stop = Event()
-    with (
-        stopping(stop, at_once=is_file),
-        _preview(arguments, source, output) as show,
-        _progress(source) as progress,
-    ):
+    with stopping(stop, at_once=is_file):
+        print(f"ready in {prepare():.1f} s", file=output, flush=True)
+        with _preview(arguments, source, output) as show, _progress(source) as progress:
 
-        def watch(status: Status, image: object) -> None:
-            show(status, image)
-            progress(status)
+            def watch(status: Status, image: object) -> None:
+                show(status, image)
+                progress(status)
 
-        summary = veil_source(source, dest, spec, options, stop=stop, watch=watch)
+            summary = veil_source(source, dest, spec, options, stop=stop, watch=watch)
     for line in describe_summary(summary):
         print(line, file=output)
     return 0

@@ -11,7 +11,7 @@ import av
 from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
-from motionveil.video.integrity import missing_bytes
+from motionveil.video.integrity import broken_at, missing_bytes
 from motionveil.video.types import Decoded
 
 
@@ -65,7 +65,9 @@ def decode_file(path: Path) -> Iterator[Decoded]:
         for picture in _pictures(path, container, stream):
             yield Decoded(picture, clock.stamp(picture), stream.time_base)
             frames += 1
-    reason = _cut_short(path)
+    reason, broken = _cut_short(path), broken_at(path)
+    if broken is not None:
+        reason = reason or f"damaged at byte {broken}"
     if reason:
         raise MotionveilError(f"{path}: {reason}; {frames} frames could be read")
     if frames == 0:
@@ -87,8 +89,12 @@ def _pictures(path: Path, container: Any, stream: Any) -> Iterator[Any]:
         if pictures is None:
             reason = _cut_short(path) or "damaged: data are missing"
             raise MotionveilError(f"{path}: {reason}; {frames} frames could be read")
-        yield from pictures
-        frames += len(pictures)
+        for picture in pictures:
+            # What the decoder made up for lack of data is no frame of the video.
+            if picture.is_corrupt:
+                raise MotionveilError(f"{path}: damaged: {frames} frames could be read")
+            yield picture
+            frames += 1
 
 
 def _cut_short(path: Path) -> str | None:

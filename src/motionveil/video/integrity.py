@@ -1,22 +1,50 @@
-"""Does a file hold as many bytes as its container declares?
+"""Does a file hold as many bytes as its container declares, and are they where it says?
 
-A decoder often reads a file that was cut short without a word and gives fewer frames. The three
+A decoder often reads a file that was cut short without a word and gives fewer frames. The
 common families of containers declare their length, so a cut is found by arithmetic. A recording
-that was written as a stream declares nothing, and then nothing is claimed.
+that was written as a stream declares nothing, and then nothing is claimed. In Matroska a damaged
+header makes a decoder pass over all up to the next cluster, without a word too.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+_TS_PACKET = 188
+
+# Identifiers of Matroska's elements (RFC 9559, 5.1).
+_CLUSTER = b"\x1f\x43\xb6\x75"
+_ANYWHERE = frozenset({b"\xec", b"\xbf"})  # Void, CRC-32
+_IN_SEGMENT = _ANYWHERE | {
+    _CLUSTER,
+    b"\x11\x4d\x9b\x74",  # SeekHead
+    b"\x15\x49\xa9\x66",  # Info
+    b"\x16\x54\xae\x6b",  # Tracks
+    b"\x1c\x53\xbb\x6b",  # Cues
+    b"\x19\x41\xa4\x69",  # Attachments
+    b"\x10\x43\xa7\x70",  # Chapters
+    b"\x12\x54\xc3\x67",  # Tags
+}
+_IN_CLUSTER = _ANYWHERE | {
+    b"\xe7",  # Timestamp
+    b"\x58\x54",  # SilentTracks
+    b"\xa7",  # Position
+    b"\xab",  # PrevSize
+    b"\xa3",  # SimpleBlock
+    b"\xa0",  # BlockGroup
+    b"\xaf",  # EncryptedBlock
+}
 
 
 def missing_bytes(path: Path) -> int:
     """Return how many of the bytes that the container declares are not there; 0 if none.
 
-    Reads the outermost headers of AVI, MP4/MOV and Matroska/WebM; 0 for every other format.
+    Reads the outermost headers of AVI, MP4/MOV and Matroska/WebM, and counts the packets of an
+    MPEG transport stream; 0 for every other format.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -27,9 +55,50 @@ def missing_bytes(path: Path) -> int:
             end = _matroska_end(file)
         elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
             end = _mp4_end(file, size)
+        elif head[:1] == b"G" and file.seek(_TS_PACKET) and file.read(1) == b"G":
+            end = size + -size % _TS_PACKET
         else:
             return 0
     return max(0, end - size)
+
+
+def broken_at(path: Path) -> int | None:
+    """Return the byte of a Matroska or WebM file at which an element should begin and does not.
+
+    Follows the elements of the segment and of its clusters. None if all are there, if the file
+    does not declare its length, and for every other format.
+    """
+    with path.open("rb") as file:
+        if file.read(4) != b"\x1a\x45\xdf\xa3":
+            return None
+        end = _matroska_end(file)
+        if end == 0:
+            return None
+        for start, kind, follows in _elements(file, file.tell(), end):
+            if kind == _CLUSTER and follows is None:  # of unknown length, as in a stream
+                return None
+            if kind not in _IN_SEGMENT or follows is None or follows > end:
+                return start
+            if kind != _CLUSTER:
+                continue
+            for inner, block, after in _elements(file, file.tell(), follows):
+                if block not in _IN_CLUSTER or after is None or after > follows:
+                    return inner
+    return None
+
+
+def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes, int | None]]:
+    """Yield where each element between two bytes begins, its identifier, and what follows it."""
+    while start < end:
+        file.seek(start)
+        first = file.read(1)
+        kind = first + file.read(max(0, 8 - first[0].bit_length()) if first else 0)
+        length = _vint(file)
+        follows = None if length is None else file.tell() + length
+        yield start, kind, follows
+        if follows is None:
+            return
+        start = follows
 
 
 def _riff_end(file: BinaryIO, size: int) -> int:

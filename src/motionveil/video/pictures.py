@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -54,9 +55,9 @@ class PictureSink:
         self._part = self.path.parent / f".{self.path.name}.{secrets.token_hex(4)}.part"
         try:
             self._part.mkdir(parents=True)
-            self._times = (self._part / TIMES).open("w", encoding="utf-8")
-            self._times.write("picture,seconds\n")
+            self._append("picture,seconds\n")
         except OSError as error:
+            shutil.rmtree(self._part, ignore_errors=True)
             raise self._unwritable(error) from error
         return self
 
@@ -70,10 +71,12 @@ class PictureSink:
         moment = float((self.frames if pts is None else pts) * self.time_base)
         try:
             (self._part / name).write_bytes(self._png(image))
-            self._times.write(f"{name},{moment:.6f}\n")
-            self._times.flush()
-        except OSError as error:  # FFmpeg's errors are of this kind too
-            raise self._unwritable(error) from error
+            self._append(f"{name},{moment:.6f}\n")
+        except BaseException as error:
+            (self._part / name).unlink(missing_ok=True)  # live, the others are kept
+            if isinstance(error, OSError):  # FFmpeg's errors are of this kind too
+                raise self._unwritable(error) from error
+            raise
         self.frames += 1
 
     def __exit__(
@@ -83,7 +86,6 @@ class PictureSink:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._times.close()
             if error is None and self.frames == 0:
                 raise MotionveilError(f"{self.path}: no frames to write")
             if error is None or (self.live and self.frames):
@@ -94,6 +96,14 @@ class PictureSink:
             raise self._unwritable(failure) from failure
         finally:
             shutil.rmtree(self._part, ignore_errors=True)
+
+    def _append(self, line: str) -> None:
+        """Add a line to the list of times, whole or not at all."""
+        with (self._part / TIMES).open("ab", buffering=0) as file:
+            before = file.tell()
+            if file.write(line.encode("ascii")) != len(line):
+                file.truncate(before)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _png(self, image: NDArray[np.uint8]) -> bytes:
         height, width = image.shape[:2]

@@ -134,7 +134,8 @@ class VideoSink:
         if error is None or keep:
             try:
                 self._finish()
-            except MotionveilError as failure:
+            except BaseException as failure:  # the second Ctrl-C may come just here
+                self._abandon()
                 fault = error or failure
         else:
             self._abandon()
@@ -182,7 +183,6 @@ class VideoSink:
             self._container.mux(self._stream.encode(None))
             self._container.close()
         except (av.FFmpegError, OSError) as error:
-            self._abandon()
             raise MotionveilError(f"{self.path}: cannot write: {error.strerror}") from error
 
     def _abandon(self) -> None:

@@ -1,0 +1,149 @@
+"""`kill -9` at any moment, of the whole program: no warning, no clearing away."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionveil.video import count_frames
+from motionveil.video.pictures import TIMES
+from programs import Programs, kept, parts, play, size_of_part, until
+
+RECORDINGS = {
+    "mp4": ("live.mp4",),
+    "mkv": ("live.mkv", "--codec", "h264"),
+    "webm": ("live.webm",),
+}
+LIVE = "test:320x240@30"
+
+
+@pytest.mark.parametrize("name", ["veiled.mp4", "veiled.mkv", "veiled.webm", "veiled/"])
+@pytest.mark.slow
+def test_of_a_file_leaves_all_or_nothing(
+    tmp_path: Path, film: Path, programs: Programs, name: str
+) -> None:
+    whole = film_veiled(tmp_path / "whole", film, programs, name)
+    dest, moment = tmp_path / "here" / name, random.Random(f"0 {name}")
+    begun = complete = 0
+    for _ in range(6):
+        program = programs("encode", film, f"{dest.parent}/{name}")
+        until(lambda: size_of_part(dest) or dest.exists(), program)
+        time.sleep(moment.uniform(0, 1.2 * whole.seconds))
+        program.kill()
+        begun += bool(parts(dest))
+        if dest.exists():
+            complete += 1
+            assert_same(dest, whole.path)
+            remove(dest)
+        for part in parts(dest):
+            remove(part)
+    assert begun > 0, "some are killed at work"
+    assert begun + complete == 6
+
+
+def test_of_a_file_and_then_again(tmp_path: Path, film: Path, programs: Programs) -> None:
+    dest = tmp_path / "veiled.mp4"
+    program = programs("encode", film, dest)
+    until(lambda: size_of_part(dest), program)
+    program.kill()
+    assert not dest.exists()
+    assert len(parts(dest)) == 1
+    assert programs("encode", film, dest).ends() == 0
+    assert count_frames(dest) == 600
+
+
+@pytest.mark.slow
+def test_of_a_folder_of_videos_and_then_again(
+    tmp_path: Path, film: Path, programs: Programs
+) -> None:
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    videos.mkdir()
+    for name in "abc":
+        (videos / f"{name}.mp4").symlink_to(film)
+    words = ("encode", videos, "--out", out, "--frames", 200)
+    program = programs(*words)
+    until(lambda: size_of_part(out / "b.veiled.mp4"), program)
+    program.kill()
+    assert (out / "a.veiled.mp4").exists()
+    assert not (out / "c.veiled.mp4").exists()
+    again = programs(*words)
+    assert again.ends() == 0, again.complaint
+    assert "2 videos veiled (400 frames, 2 guarded), 1 there already" in again.said
+    for name in "abc":
+        assert count_frames(out / f"{name}.veiled.mp4") == 200
+
+
+def test_of_a_recording_leaves_it_playable_to_the_last_second(
+    tmp_path: Path, programs: Programs
+) -> None:
+    running = {}
+    for kind, words in RECORDINGS.items():
+        dest = tmp_path / kind / words[0]
+        running[kind] = dest, programs("encode", LIVE, dest, *words[1:])
+    began = {}
+    for kind, (dest, program) in running.items():
+        until(lambda dest=dest: size_of_part(dest), program)
+        began[kind] = time.monotonic()
+    time.sleep(2.3)
+    for kind, (dest, program) in running.items():
+        recorded = time.monotonic() - began[kind]  # or longer: some frames came before
+        program.kill()
+        assert not dest.exists()
+        (part,) = parts(dest)
+        assert part.name.startswith(f".{dest.stem}."), "hidden"
+        assert part.name.endswith(f".part{dest.suffix}")
+        times, images = play(part)
+        assert times[-1] > recorded - 1.3, kind
+        assert times == sorted(times)
+        assert images[:, 20:-20].std() > 1, "it shows the motion"
+
+
+def test_of_a_folder_of_frames_leaves_nothing_under_its_name(
+    tmp_path: Path, programs: Programs
+) -> None:
+    dest = tmp_path / "frames"
+    program = programs("encode", LIVE, f"{dest}/")
+    until(lambda: size_of_part(dest) > 100_000, program)
+    program.kill()
+    assert not dest.exists()
+    (part,) = parts(dest)
+    assert len(list(part.glob("*.png"))) - 2 <= len((part / TIMES).read_text().splitlines())
+
+
+class Whole:
+    """What an uninterrupted run wrote, and how long it took after its first bytes."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
+
+
+def film_veiled(folder: Path, film: Path, programs: Programs, name: str) -> Whole:
+    program = programs("encode", film, f"{folder}/{name}")
+    until(lambda: size_of_part(folder / name), program)
+    began = time.monotonic()
+    assert program.ends() == 0
+    return Whole(folder / name, time.monotonic() - began)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    if other.is_dir():
+        assert kept(one) == kept(other)
+        assert all((one / name).read_bytes() == (other / name).read_bytes() for name in kept(one))
+    else:
+        times, images = play(one)
+        expected_times, expected = play(other)
+        assert times == expected_times
+        np.testing.assert_array_equal(images, expected)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    else:
+        path.unlink()
