@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from torch.nn.functional import conv2d
 
 from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.stream_encoder import make_quantiser
+from motionveil.capture.quantiser import make_quantiser
 from motionveil.files import write_text_atomically
 from motionveil.spec import EncoderSpec, load_spec, untrained_boundaries
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import importlib.util
 import json
+import os
 import re
 import shlex
 import shutil
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 PAGES = sorted(set(PAGES))
-QUICK = {"encode", "index", "check"}
+QUICK = {"encode", "export", "index", "check"}
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
@@ -46,16 +47,27 @@ def examples() -> list[tuple[list[str], list[str]]]:
     return shown
 
 
+def as_typed(words: list[str]) -> str:
+    """Return the command line for a shell; a pipe is one."""
+    return " ".join("|" if word == "|" else shlex.quote(word) for word in words)
+
+
 def needs_ut_interaction(words: list[str]) -> bool:
     return any(word.startswith("ut") for word in words)
 
 
 def type_in(folder: Path, words: list[str], said: list[str]) -> None:
     """Run a command as a reader would, and hold what it prints it wrote against what is said."""
-    program = shutil.which(words[0], path=str(Path(sys.executable).parent))
-    assert program is not None, words[0]
+    programs = str(Path(sys.executable).parent)
+    assert shutil.which(words[0], path=programs) is not None, words[0]
     done = subprocess.run(
-        [program, *words[1:]], cwd=folder, capture_output=True, text=True, check=False
+        as_typed(words),
+        shell=True,
+        cwd=folder,
+        env={**os.environ, "PATH": os.pathsep.join([programs, os.environ["PATH"]])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
@@ -117,7 +129,7 @@ class TestSetUp:
 
     def test_refuses_an_old_python(self, dev: ModuleType, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setattr(sys, "version_info", (3, 9, 18))
-        with pytest.raises(SystemExit, match=r"3\.10 or later"):
+        with pytest.raises(SystemExit, match=r"3\.11 or later"):
             dev.refuse_unfit_python()
 
     def test_says_how_to_get_venv(self, dev: ModuleType, monkeypatch: pytest.MonkeyPatch):

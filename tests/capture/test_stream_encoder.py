@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.stream_encoder import make_quantiser, prepare
+from motionveil.capture.quantiser import make_quantiser
+from motionveil.capture.stream_encoder import prepare
 from motionveil.capture.vector import evaluate_segments, is_supported
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec, untrained_boundaries
@@ -78,6 +79,16 @@ class TestAgreement:
         assert offline.shape == real_clip[1:].shape
         assert np.abs(stream(spec, real_clip)[1:] - offline).max() <= 1
         assert np.ptp(offline) > 50, "the test needs motion"
+
+    @VECTORS
+    @pytest.mark.parametrize("reach", [1e-9, 1e-4, 0.01, 1.0])
+    def test_in_any_range(self, reach: float, vectors: bool) -> None:
+        clip = np.random.default_rng(0).integers(0, 256, (4, 20, 70, 3), dtype=np.uint8)
+        clip[3] = 255 - clip[2] // 128 * 255
+        spec = EncoderSpec.untrained(range=reach)
+        difference = stream(spec, clip, vectors=vectors)[1:] - np.rint(definition(spec, clip))
+        # In so narrow a range single precision shows: a value beside a boundary of almost no width.
+        assert (np.abs(difference) > 1).mean() < (1e-2 if reach < 1e-3 else 1e-9)
 
     @SPECS
     @settings(max_examples=30, deadline=None)
@@ -243,7 +254,7 @@ class TestQuantiser:
         assert (np.diff(values.astype(int)) >= (-1 if quantiser.factor >= 0 else 0)).all()
 
     def test_vectors_that_are_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("motionveil.capture.stream_encoder.is_supported", lambda: False)
+        monkeypatch.setattr("motionveil.capture.quantiser.is_supported", lambda: False)
         assert make_quantiser(UNTRAINED).factor == -1
         with pytest.raises(MotionveilError, match="AVX-512 VBMI"):
             make_quantiser(UNTRAINED, vectors=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture import table, vector
+from motionveil.capture.table import CHUNK, FAST, finish_by_table
 from motionveil.capture.vector import LANES, is_supported, veil_blocks
 
 MARGIN = 2
@@ -15,9 +19,6 @@ MARGIN = 2
 
 RING = 2 * MARGIN + 1
 """Rows that the window covers."""
-
-CHUNK = 256
-"""Values of a row that are veiled together, or not at all where nothing moves."""
 
 OVERLAP = 64
 """Values behind a chunk that count as within its reach: 12 would do, but are no whole vector."""
@@ -29,8 +30,6 @@ _U: Any = np.uint64
 _CHUNK, _RING, _CHANNELS = _U(CHUNK), _U(RING), _U(3)
 _REACH = _U(CHUNK + OVERLAP)
 _EDGE = _U(3 * MARGIN)  # values, channels interleaved, that the window reaches to each side
-# What may change a value in its last bits, and no more; no value is infinite or not a number.
-_FAST = {"contract", "reassoc", "nsz", "nnan", "ninf"}
 
 
 @numba.njit(cache=True, nogil=True)
@@ -74,7 +73,7 @@ def _subtract_row(
         peaks[slot, chunk] = max(high, -low)
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@numba.njit(cache=True, nogil=True, fastmath=FAST)
 def _blur_along(
     differences: NDArray[np.int16],
     slot: np.uint64,
@@ -104,291 +103,36 @@ def _blur_along(
         )
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
-def _blur_across(
-    blurred: NDArray[np.float32],
-    slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
-    start: np.uint64,
-    count: np.uint64,
-    taps: NDArray[np.float32],
-    last: np.float32,
-    entries: NDArray[np.uint16],
-) -> None:
-    """Blur a stretch of five rows along y, and number the quantiser's entry of each value.
-
-    Args:
-        blurred: Rows blurred along x, float32 (5, 3 W) or wider.
-        slots: Which of them is two above, above, here, below and two below.
-        start: First value of the stretch.
-        count: Length of the stretch.
-        taps: Centre, first and second neighbour of the 5 taps, in entries a grey level; the entry
-            of zero motion and a half, which turns the truncation into rounding.
-        last: The last entry.
-        entries: uint16 (n,), n at least the length.
-    """
-    centre, near, far, middle = taps[0], taps[1], taps[2], taps[3]
-    above2, above, here, below, below2 = slots
-    for i in range(count):
-        x = start + i
-        entry = (
-            centre * blurred[here, x]
-            + near * (blurred[above, x] + blurred[below, x])
-            + far * (blurred[above2, x] + blurred[below2, x])
-            + middle
-        )
-        entries[i] = np.uint16(np.int32(min(max(entry, np.float32(0)), last)))
-
-
-@numba.njit(cache=True, nogil=True)
-def _look_up(
-    entries: NDArray[np.uint16],
-    entry_words: NDArray[np.uint64],
-    table: NDArray[np.uint8],
-    values: NDArray[np.uint8],
-    value_words: NDArray[np.uint64],
-    chunks: np.uint64,
-) -> None:
-    """Write `table[entries]`, chunk by chunk.
-
-    The table ascends, so where the smallest and the largest entry of a chunk have one value all
-    have: they are filled, not looked up.
-
-    Args:
-        entries: uint16 (256 n,).
-        entry_words: The same memory as words of four entries.
-        table: uint8, ascending.
-        values: uint8 (256 n,).
-        value_words: The same memory as words of eight values.
-        chunks: How many, at most n.
-    """
-    for number in range(chunks):
-        start = number * _CHUNK
-        low, high = np.uint16(65535), np.uint16(0)
-        for i in range(_CHUNK):
-            low = min(low, entries[start + i])
-            high = max(high, entries[start + i])
-        value = table[low]
-        if value == table[high]:
-            for i in range(_CHUNK):
-                values[start + i] = value
-        else:
-            # Eight values are written as one word: a store a value would be slower.
-            word = start // _U(8)
-            for k in range(_CHUNK // _U(8)):
-                first = _four(entry_words[_U(2) * (word + k)], table)
-                second = _four(entry_words[_U(2) * (word + k) + _U(1)], table)
-                value_words[word + k] = first | (second << _U(32))
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _four(entries: np.uint64, table: NDArray[np.uint8]) -> np.uint64:
-    """Look up the four entries of a word, the first in its lowest bits.
-
-    That is how every processor for which numba compiles lays them out.
-    """
-    one = np.uint64(table[entries & np.uint64(0xFFFF)])
-    two = np.uint64(table[(entries >> np.uint64(16)) & np.uint64(0xFFFF)])
-    three = np.uint64(table[(entries >> np.uint64(32)) & np.uint64(0xFFFF)])
-    four = np.uint64(table[entries >> np.uint64(48)])
-    return one | (two << np.uint64(8)) | (three << np.uint64(16)) | (four << np.uint64(24))
-
-
-@numba.njit(cache=True, nogil=True)
-def _finish_by_table(
-    blurred: NDArray[np.float32],
-    slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
-    start: np.uint64,
-    count: np.uint64,
-    taps: NDArray[np.float32],
-    last: int,
-    table: NDArray[np.uint8],
-    entries: NDArray[np.uint16],
-    entry_words: NDArray[np.uint64],
-    values: NDArray[np.uint8],
-    value_words: NDArray[np.uint64],
-) -> None:
-    """Blur a stretch of a row along y and quantise it into `values`; see `veil_rows`."""
-    _blur_across(blurred, slots, start, count, taps, np.float32(last), entries)
-    chunks = (count + _CHUNK - _U(1)) // _CHUNK
-    _look_up(entries, entry_words, table, values, value_words, chunks)
-
-
 if is_supported():
 
     @numba.njit(cache=True, nogil=True)
-    def _finish(
+    def _finish_by_vectors(
         blurred: NDArray[np.float32],
         slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
         start: np.uint64,
         count: np.uint64,
         taps: NDArray[np.float32],
-        last: int,
         table: NDArray[np.uint8],
         factor: int,
-        entries: NDArray[np.uint16],
-        entry_words: NDArray[np.uint64],
         values: NDArray[np.uint8],
-        value_words: NDArray[np.uint64],
     ) -> None:
-        if factor >= 0:
-            veil_blocks(
-                blurred, slots, start, count // _U(LANES), taps, table, factor, values, _U(0)
-            )
-        else:
-            _finish_by_table(
-                blurred,
-                slots,
-                start,
-                count,
-                taps,
-                last,
-                table,
-                entries,
-                entry_words,
-                values,
-                value_words,
-            )
+        blocks = count // _U(LANES)
+        veil_blocks(blurred, slots, start, blocks, taps, table, factor, values, _U(0))
 
-else:
+else:  # the processor's instruction must not even be compiled
 
     @numba.njit(cache=True, nogil=True)
-    def _finish(
+    def _finish_by_vectors(
         blurred: NDArray[np.float32],
         slots: tuple[np.uint64, np.uint64, np.uint64, np.uint64, np.uint64],
         start: np.uint64,
         count: np.uint64,
         taps: NDArray[np.float32],
-        last: int,
         table: NDArray[np.uint8],
         factor: int,
-        entries: NDArray[np.uint16],
-        entry_words: NDArray[np.uint64],
         values: NDArray[np.uint8],
-        value_words: NDArray[np.uint64],
     ) -> None:
-        _finish_by_table(
-            blurred,
-            slots,
-            start,
-            count,
-            taps,
-            last,
-            table,
-            entries,
-            entry_words,
-            values,
-            value_words,
-        )
-
-
-@numba.njit(cache=True, nogil=True)
-def veil_rows(
-    frame: NDArray[np.uint8],
-    previous: NDArray[np.uint8],
-    kept: NDArray[np.uint8],
-    first: int,
-    end: int,
-    weights: NDArray[np.float32],
-    taps: NDArray[np.float32],
-    last: int,
-    table: NDArray[np.uint8],
-    factor: int,
-    neutral: int,
-    quiet: int,
-    differences: NDArray[np.int16],
-    blurred: NDArray[np.float32],
-    peaks: NDArray[np.int16],
-    is_blurred: NDArray[np.uint8],
-    entries: NDArray[np.uint16],
-    entry_words: NDArray[np.uint64],
-    values: NDArray[np.uint8],
-    value_words: NDArray[np.uint64],
-    out: NDArray[np.uint8],
-) -> None:
-    """Veil the rows `first` to `end` of a frame: difference, separable blur, quantiser.
-
-    Blur and difference commute, so the frames are subtracted first: one blur instead of two. A
-    blurred difference is no larger than the largest one that goes into it, so where all are
-    within the quantiser's step around zero the output is known without blurring. Beyond the frame
-    its border repeats.
-
-    Args:
-        frame: uint8 (H, 3 W), channels interleaved.
-        previous: The frame before, likewise.
-        kept: Where the rows of `frame` are copied, to be `previous` next time. (Whoever veils the
-            neighbouring rows at the same time writes the same into those at the seam.)
-        first: First row.
-        end: Row before which to stop.
-        weights: Centre, first and second neighbour of the 5 taps.
-        taps: The same in entries a grey level; and the entry of zero motion and a half, (4,).
-        last: The last entry, below 65536; zero motion is in the middle.
-        table: Veiled value of each entry, ascending; or the segments of `vector.fit_segments`.
-        factor: That of the segments; -1 for a table.
-        neutral: Veiled value of zero motion.
-        quiet: Grey levels up to which a blurred difference has that value.
-        differences: Scratch, (5, 256 n + 64), zero at first: the rows that the window covers.
-        blurred: Scratch, (5, 256 n): the same, blurred along x.
-        peaks: Scratch, (5, n), n the number of chunks of a row.
-        is_blurred: Scratch, likewise.
-        entries: Scratch, (256 n,).
-        entry_words: The same memory, (64 n,).
-        values: Scratch, (256 n,).
-        value_words: The same memory, (32 n,).
-        out: uint8 (H, 3 W).
-    """
-    height, length = _U(frame.shape[0]), _U(frame.shape[1])
-    missing = np.zeros(RING, np.int64)  # chunks of each row that are not blurred
-    whole = (length + _U(LANES - 1)) // _U(LANES) * _U(LANES)
-    bottom, chunks = height - _U(1), _U(peaks.shape[1])
-    ready = _U(max(first - MARGIN, 0))
-    for y in range(_U(first), _U(end)):
-        while ready < min(height, y + _U(MARGIN + 1)):
-            slot = ready % _RING
-            _subtract_row(frame, previous, kept, ready, differences, peaks, slot)
-            for chunk in range(chunks):
-                is_blurred[slot, chunk] = 0
-            missing[slot] = peaks.shape[1]
-            ready += _U(1)
-        slots = (
-            (max(y, _U(2)) - _U(2)) % _RING,
-            (max(y, _U(1)) - _U(1)) % _RING,
-            y % _RING,
-            min(y + _U(1), bottom) % _RING,
-            min(y + _U(2), bottom) % _RING,
-        )
-        chunk = _U(0)
-        while chunk < chunks:
-            # The longest stretch of chunks in which all are quiet, or none is.
-            begin, moves = chunk, _peak(peaks, slots, chunk) > quiet
-            while chunk < chunks and (_peak(peaks, slots, chunk) > quiet) == moves:
-                chunk += _U(1)
-            start = begin * _CHUNK
-            count = min(chunk * _CHUNK, length) - start  # of the last chunk a part may be no pixels
-            if not moves:
-                for i in range(count):
-                    out[y, start + i] = neutral
-                continue
-            for slot in slots:
-                if missing[slot] > 0:
-                    missing[slot] -= _blur_missing(
-                        differences, is_blurred, slot, begin, chunk, whole, weights, blurred
-                    )
-            _finish(
-                blurred,
-                slots,
-                start,
-                min(chunk * _CHUNK, whole) - start,
-                taps,
-                last,
-                table,
-                factor,
-                entries,
-                entry_words,
-                values,
-                value_words,
-            )
-            for i in range(count):
-                out[y, start + i] = values[i]
+        raise RuntimeError("no vectors on this processor")
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
@@ -438,3 +182,131 @@ def _blur_missing(
         else:
             chunk += _U(1)
     return done
+
+
+def _compile(sources: int) -> Any:
+    """Return `veil_rows`. numba's cache sees a change of this file only, and of `sources`."""
+
+    @numba.njit(cache=True, nogil=True)
+    def veil_rows(
+        frame: NDArray[np.uint8],
+        previous: NDArray[np.uint8],
+        kept: NDArray[np.uint8],
+        first: int,
+        end: int,
+        weights: NDArray[np.float32],
+        taps: NDArray[np.float32],
+        last: int,
+        table: NDArray[np.uint8],
+        factor: int,
+        neutral: int,
+        quiet: int,
+        differences: NDArray[np.int16],
+        blurred: NDArray[np.float32],
+        peaks: NDArray[np.int16],
+        is_blurred: NDArray[np.uint8],
+        entries: NDArray[np.uint16],
+        entry_words: NDArray[np.uint64],
+        values: NDArray[np.uint8],
+        value_words: NDArray[np.uint64],
+        out: NDArray[np.uint8],
+    ) -> None:
+        """Veil the rows `first` to `end` of a frame: difference, separable blur, quantiser.
+
+        Blur and difference commute, so the frames are subtracted first: one blur instead of two.
+        A blurred difference is no larger than the largest one that goes into it, so where all are
+        within the quantiser's step around zero the output is known without blurring. Beyond the
+        frame its border repeats.
+
+        Args:
+            frame: uint8 (H, 3 W), channels interleaved.
+            previous: The frame before, likewise.
+            kept: Where the rows of `frame` are copied, to be `previous` next time. (Whoever veils
+                the neighbouring rows at the same time writes the same into those at the seam.)
+            first: First row.
+            end: Row before which to stop.
+            weights: Centre, first and second neighbour of the 5 taps.
+            taps: The same in entries a grey level; and the entry of zero motion and a half, (4,).
+            last: The last entry, below 65536; zero motion is in the middle.
+            table: Veiled value of each entry, ascending; or the segments of `vector.fit_segments`.
+            factor: That of the segments; -1 for a table.
+            neutral: Veiled value of zero motion.
+            quiet: Grey levels up to which a blurred difference has that value.
+            differences: Scratch, (5, 256 n + 64), zero at first: the rows that the window covers.
+            blurred: Scratch, (5, 256 n): the same, blurred along x.
+            peaks: Scratch, (5, n), n the number of chunks of a row.
+            is_blurred: Scratch, likewise.
+            entries: Scratch, (256 n,).
+            entry_words: The same memory, (64 n,).
+            values: Scratch, (256 n,).
+            value_words: The same memory, (32 n,).
+            out: uint8 (H, 3 W).
+        """
+        if sources < 0:  # never; the number is part of what the cache goes by
+            return
+        height, length = _U(frame.shape[0]), _U(frame.shape[1])
+        missing = np.zeros(RING, np.int64)  # chunks of each row that are not blurred
+        whole = (length + _U(LANES - 1)) // _U(LANES) * _U(LANES)
+        bottom, chunks = height - _U(1), _U(peaks.shape[1])
+        ready = _U(max(first - MARGIN, 0))
+        for y in range(_U(first), _U(end)):
+            while ready < min(height, y + _U(MARGIN + 1)):
+                slot = ready % _RING
+                _subtract_row(frame, previous, kept, ready, differences, peaks, slot)
+                for chunk in range(chunks):
+                    is_blurred[slot, chunk] = 0
+                missing[slot] = peaks.shape[1]
+                ready += _U(1)
+            slots = (
+                (max(y, _U(2)) - _U(2)) % _RING,
+                (max(y, _U(1)) - _U(1)) % _RING,
+                y % _RING,
+                min(y + _U(1), bottom) % _RING,
+                min(y + _U(2), bottom) % _RING,
+            )
+            chunk = _U(0)
+            while chunk < chunks:
+                # The longest stretch of chunks in which all are quiet, or none is.
+                begin, moves = chunk, _peak(peaks, slots, chunk) > quiet
+                while chunk < chunks and (_peak(peaks, slots, chunk) > quiet) == moves:
+                    chunk += _U(1)
+                start = begin * _CHUNK
+                count = (
+                    min(chunk * _CHUNK, length) - start
+                )  # of the last chunk a part may be no pixels
+                if not moves:
+                    for i in range(count):
+                        out[y, start + i] = neutral
+                    continue
+                for slot in slots:
+                    if missing[slot] > 0:
+                        missing[slot] -= _blur_missing(
+                            differences, is_blurred, slot, begin, chunk, whole, weights, blurred
+                        )
+                stop = min(chunk * _CHUNK, whole)
+                if factor >= 0:
+                    _finish_by_vectors(
+                        blurred, slots, start, stop - start, taps, table, factor, values
+                    )
+                else:
+                    finish_by_table(
+                        blurred,
+                        slots,
+                        start,
+                        stop - start,
+                        taps,
+                        last,
+                        table,
+                        entries,
+                        entry_words,
+                        values,
+                        value_words,
+                    )
+                for i in range(count):
+                    out[y, start + i] = values[i]
+
+    return veil_rows
+
+
+_SOURCES = b"".join(Path(str(module.__file__)).read_bytes() for module in (table, vector))
+veil_rows = _compile(zlib.crc32(_SOURCES))

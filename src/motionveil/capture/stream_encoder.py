@@ -12,26 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.capture.guard import Guard, Reason
-from motionveil.capture.kernel import CHUNK, OVERLAP, RING, veil_rows
-from motionveil.capture.vector import (
-    SEGMENTS,
-    WIDTH,
-    evaluate_segments,
-    fit_segments,
-    is_supported,
-)
+from motionveil.capture.kernel import OVERLAP, RING, veil_rows
+from motionveil.capture.quantiser import GREY, make_quantiser
+from motionveil.capture.table import CHUNK
 from motionveil.errors import MotionveilError
-from motionveil.spec import KERNEL_SIZE, LEVELS, EncoderSpec
-
-GREY = 255 // LEVELS
-"""Grey levels that one level of the veiled clip spans on disk: 17."""
-
-LARGEST_ERROR = 0.003
-"""By how many levels of 15 a value may be off, before it is rounded to 8 bits."""
-
-_LEAST_HALF, _MOST_HALF = 4096, 32767
-"""Table entries on each side of zero motion: at least, and at most (16 bits number them)."""
-
+from motionveil.spec import KERNEL_SIZE, EncoderSpec
 
 _LINE = 64  # bytes of a line of the cache
 
@@ -279,85 +264,3 @@ def prepare() -> float:
         encoder(np.full((8, 8, 3), level, np.uint8), time=float(level))
     assert encoder.guarded is None, "the second frame goes through the kernel"
     return perf_counter() - started
-
-
-@dataclass(frozen=True)
-class Quantiser:
-    """The quantiser as the kernel computes it.
-
-    Attributes:
-        last: The last of the entries, among which the differences from -r to r are shared out;
-            zero motion is entry `(last + 1) // 2`.
-        table: uint8, the 8-bit value of each entry; or the segments of `vector.fit_segments`.
-        factor: That of the segments; -1 for a table.
-        error: By how many levels of 15 the soft quantiser is off at most, before rounding to 8
-            bits; infinite for the hard one, whose steps have no slope.
-    """
-
-    last: int
-    table: NDArray[np.uint8]
-    factor: int
-    error: float
-
-    def quiet(self, neutral: int, scale: float) -> int:
-        """Return up to which blurred difference, in grey levels, the value is surely `neutral`.
-
-        Args:
-            neutral: Value of no motion.
-            scale: Entries that a grey level of difference spans.
-        """
-        values = self.table if self.factor < 0 else evaluate_segments(self.table, self.factor)
-        middle = (self.last + 1) // 2
-        moved = np.flatnonzero(values != neutral)
-        if not moved.size:
-            return 255
-        # Two entries less: for the rounding of the entry and of the weights' sum.
-        return max(0, int((np.abs(moved - middle).min() - 2) / scale))
-
-
-def make_quantiser(
-    spec: EncoderSpec, *, hard: bool = False, vectors: bool | None = None
-) -> Quantiser:
-    """Choose how to compute an encoder's quantiser, by its steps and the processor.
-
-    The soft one is cut into segments where the processor can and they are exact enough. Otherwise
-    it is a table with as many entries as keep the error within `LARGEST_ERROR`.
-
-    Args:
-        spec: A `"bdq"` encoder in fixed range.
-        hard: Quantise in steps.
-        vectors: Whether segments may be used; None where the processor can.
-
-    Raises:
-        MotionveilError: The encoder cannot stream, or the processor has no such vectors.
-    """
-    if vectors and not is_supported():
-        raise MotionveilError("this processor cannot permute bytes (AVX-512 VBMI)")
-    if spec.range is None:
-        spec.veil_difference(np.zeros(1))  # raises: it cannot stream
-    assert spec.range is not None
-    samples = spec.veil_difference(np.linspace(-spec.range, spec.range, LEVELS * 256 + 1))
-    steepest = float(np.diff(samples).max()) * 256  # levels out per level in
-    if not hard and (is_supported() if vectors is None else vectors):
-        entries = SEGMENTS * WIDTH
-        tables, factor, error = fit_segments(GREY * _values(spec, entries, hard))
-        error = error / GREY + _halved_step(steepest, entries)
-        if error <= LARGEST_ERROR:
-            return Quantiser(entries - 1, tables, factor, error)
-    half = int(np.ceil(LEVELS * steepest / (4 * LARGEST_ERROR)))
-    entries = 2 * min(max(half, _LEAST_HALF), _MOST_HALF)
-    table = np.rint(GREY * _values(spec, entries + 1, hard)).astype(np.uint8)
-    return Quantiser(entries, table, -1, np.inf if hard else _halved_step(steepest, entries))
-
-
-def _values(spec: EncoderSpec, entries: int, hard: bool) -> NDArray[np.float64]:
-    """Return the value of each entry, in levels; entry `entries // 2` is zero motion."""
-    assert spec.range is not None
-    half = entries // 2
-    differences = (np.arange(entries) - half) * (spec.range / half)
-    return spec.veil_difference(differences, hard=hard)
-
-
-def _halved_step(steepest: float, entries: int) -> float:
-    """Return the error of taking the nearest entry, in levels."""
-    return steepest * LEVELS / entries / 2

@@ -143,12 +143,11 @@ def _positions(builder: Any, rows: list[Any], start: Any, taps: list[Any]) -> An
     position = builder.call(fused, [taps[0], here, taps[3]])
     position = builder.call(fused, [taps[1], builder.fadd(above, below), position])
     position = builder.call(fused, [taps[2], builder.fadd(above2, below2), position])
-    # As whole numbers of 32 bits, in which every difference fits, clamped to 16.
-    whole = builder.fptosi(position, _LONGS)
-    lowest, highest = _constant(_LONGS, 0), _constant(_LONGS, 65535)
-    whole = builder.select(builder.icmp_signed(">", whole, lowest), whole, lowest)
-    whole = builder.select(builder.icmp_signed("<", whole, highest), whole, highest)
-    return builder.trunc(whole, _WORDS)
+    # Clamped first, since a narrow range takes positions beyond any whole number.
+    lowest, highest = (ir.Constant(_FLOATS, [end] * LANES) for end in (0.0, 65535.0))
+    position = builder.select(builder.fcmp_ordered(">", position, lowest), position, lowest)
+    position = builder.select(builder.fcmp_ordered("<", position, highest), position, highest)
+    return builder.trunc(builder.fptosi(position, _LONGS), _WORDS)
 
 
 def _values(builder: Any, entries: Any, registers: list[Any], factor: Any) -> Any:
