@@ -33,7 +33,7 @@ _CALLS = (
     "openat,open,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,mkdirat,"
     "memfd_create,mknod,mknodat,swapon,openat2"
 )
-_CALL = re.compile(r"^(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)", re.MULTILINE)
+_CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+)", re.MULTILINE)
 _NOT_FILES = ("/dev/null", "/dev/shm/sem.", "pipe:", "/proc/self/")
 
 
@@ -42,7 +42,7 @@ def tracer(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The tracer's words, before those of a program; compiled code is cached after this."""
     if shutil.which("strace") is None:
         pytest.skip("needs the program strace, which shows every file that a process opens")
-    words = ("strace", "-f", "-qq", "-s", "4096", "-e", f"trace={_CALLS}")
+    words = ("strace", "-ff", "-qq", "-s", "4096", "-e", f"trace={_CALLS}")
     tried = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"needs permission to trace a process: {tried.stderr.strip()}")
@@ -54,7 +54,10 @@ def tracer(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 def written(log: Path) -> set[str]:
     """Return what a traced program opened for writing, made or renamed, and what it became."""
     names = set()
-    for call, arguments, result in _CALL.findall(log.read_text()):
+    # Every thread has a log of its own: in a common one, calls of two tear each other's lines.
+    logs = list(log.parent.glob(f"{log.name}.*"))
+    assert logs, "nothing was traced"
+    for call, arguments, result in _CALL.findall("".join(log.read_text() for log in logs)):
         if int(result) < 0:
             continue
         if call.startswith("open") and not re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", arguments):

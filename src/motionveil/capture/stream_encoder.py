@@ -201,9 +201,9 @@ class StreamEncoder:
             stripe.peaks,
             stripe.is_blurred,
             stripe.entries,
-            stripe.entries.view(np.uint64),
+            stripe.entry_words,
             stripe.values,
-            stripe.values.view(np.uint64),
+            stripe.value_words,
             out,
         )
 
@@ -226,12 +226,16 @@ class _Stripe:
     peaks: NDArray[np.int16]
     is_blurred: NDArray[np.uint8]
     entries: NDArray[np.uint16]
+    entry_words: NDArray[np.uint64]
     values: NDArray[np.uint8]
+    value_words: NDArray[np.uint64]
 
     @classmethod
     def of(cls, first: int, end: int, length: int) -> _Stripe:
         """Make room for the rows `first` to `end`, of `length` values each."""
         chunks = -(-length // CHUNK)
+        entries = _aligned((chunks * CHUNK,), np.uint16)
+        values = _aligned((chunks * CHUNK,), np.uint8)
         return cls(
             first,
             end,
@@ -239,8 +243,10 @@ class _Stripe:
             blurred=_aligned((RING, chunks * CHUNK), np.float32),
             peaks=_aligned((RING, chunks), np.int16),
             is_blurred=_aligned((RING, chunks), np.uint8),
-            entries=_aligned((chunks * CHUNK,), np.uint16),
-            values=_aligned((chunks * CHUNK,), np.uint8),
+            entries=entries,
+            entry_words=entries.view(np.uint64),
+            values=values,
+            value_words=values.view(np.uint64),
         )
 
 
