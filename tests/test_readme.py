@@ -77,7 +77,7 @@ def type_in(folder: Path, words: list[str], said: list[str]) -> None:
             assert (folder / line.split()[1]).exists()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as it is after the quickstart, but small: two people, an untrained encoder."""
     folder = tmp_path_factory.mktemp("reader")

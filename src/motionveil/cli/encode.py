@@ -51,6 +51,9 @@ exposure, a lost stretch) the neutral frame is written. Veiled video hides who i
 as the encoder was trained and audited to; an untrained encoder hides nothing.
 """
 
+_TOLD = ("data", "privacy_label", "alpha", "size", "frame_step")
+"""What of an encoder's provenance is printed."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -249,8 +252,9 @@ def default_dest(source: Path) -> Path:
 
 
 def describe(spec: EncoderSpec) -> str:
-    """Return an encoder's method and provenance in one line."""
-    facts = [f"{name} {value}" for name, value in spec.provenance.items() if _is_short(value)]
+    """Return an encoder's method and what of its provenance tells where it fits, in one line."""
+    known = spec.provenance
+    facts = [f"{name} {known[name]}" for name in _TOLD if _is_short(known.get(name))]
     return f"{spec.method}, {', '.join(facts) or 'of unknown provenance'}"
 
 
