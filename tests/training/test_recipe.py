@@ -8,7 +8,7 @@ import yaml
 
 from motionveil.errors import MotionveilError
 from motionveil.networks import action_networks, privacy_networks
-from motionveil.training.recipe import Recipe, load_recipe, recipe_names
+from motionveil.training.recipe import Recipe, load_recipe, read_setting, recipe_names
 from tiny import tiny_values
 
 
@@ -73,24 +73,21 @@ def test_changes_win(write: Any) -> None:
 @pytest.mark.parametrize(
     ("text", "named", "nearest"),
     [
-        ("alhpa: 1", "alhpa", "alpha"),
-        ("game: {learning_rate: 1}", "game.learning_rate", "lr"),
-        ("game: {epoch: 1}", "game.epoch", "epochs"),
-        ("validation: {encoder_lr: 1}", "validation.encoder_lr", None),
-        ("action: {nane: small3d}", "action.nane", "name"),
-        ("privacy: {weight: x, name: small2d}", "privacy.weight", "weights"),
+        ("alhpa: 1", "alhpa", "alpha'"),
+        ("game: {learning_rate: 1}", "game.learning_rate", "game."),
+        ("game: {epoch: 1}", "game.epoch", "game.epochs'"),
+        ("validation: {encoder_lr: 1}", "validation.encoder_lr", "game.encoder_lr'"),
+        ("action: {nane: small3d}", "action.nane", "action.name'"),
+        ("privacy: {weight: x, name: small2d}", "privacy.weight", "privacy.weights'"),
     ],
 )
 def test_an_unknown_field_is_named_with_the_nearest(
-    write: Any, text: str, named: str, nearest: str | None
+    write: Any, text: str, named: str, nearest: str
 ) -> None:
     message = fault(write(text))
     assert "mine.yaml" in message
     assert f"no field '{named}'" in message
-    if nearest == "lr":
-        assert "; the nearest is '" in message
-    elif nearest:
-        assert f"; the nearest is '{nearest}'" in message
+    assert f"; the nearest is '{nearest}" in message
 
 
 @pytest.mark.parametrize(
@@ -162,3 +159,42 @@ def test_no_such_recipe(name: str) -> None:
 def test_a_recipe_cannot_be_changed_by_accident() -> None:
     with pytest.raises(Exception, match="frozen"):
         Recipe().alpha = 3.0  # type: ignore[misc]
+
+
+class TestSettings:
+    def test_are_read_as_yaml(self) -> None:
+        assert read_setting("game.lr=0.003") == ("game.lr", 0.003)
+        assert read_setting("scales=[1.0, 0.84]") == ("scales", [1.0, 0.84])
+        assert read_setting("action.weights=a=b.safetensors")[1] == "a=b.safetensors"
+        assert read_setting("game.encoder_lr=null")[1] is None
+
+    def test_change_what_they_name_and_nothing_else(self) -> None:
+        plain = load_recipe("actors")
+        changed = load_recipe("actors", {"game.lr": 0.01, "action.name": "i3d", "size": 32})
+        assert changed.game == plain.game.model_copy(update={"lr": 0.01})
+        assert (changed.action.name, changed.size) == ("i3d", 32)
+        assert changed.validation == plain.validation
+
+    def test_reach_what_the_file_does_not_name(self, write: Any) -> None:
+        assert load_recipe(write(""), {"validation.epochs": 3}).validation.epochs == 3
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("optimizer.lr=1", "no field 'optimizer.lr'; the nearest is 'game.lr' or 'valid"),
+            ("aplha=1", "no field 'aplha'; the nearest is 'alpha'"),
+            ("game.lr", "write FIELD=VALUE"),
+            ("scales=[1", "the value is no YAML"),
+        ],
+    )
+    def test_say_what_is_wrong(self, text: str, said: str) -> None:
+        with pytest.raises(MotionveilError) as caught:
+            read_setting(text)
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_wrong_values_are_named(self, write: Any) -> None:
+        with pytest.raises(MotionveilError, match=r"game\.batch: .*found 'many'"):
+            load_recipe(write(""), {"game.batch": "many"})
+        with pytest.raises(MotionveilError, match="game: "):
+            load_recipe(write("game: 7"), {"game.batch": 4})

@@ -19,6 +19,14 @@ def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe", default="actors", help="a shipped name or a YAML file (default: actors)"
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="FIELD=VALUE",
+        help="set a field of the recipe, such as game.lr=0.003; can be given several times",
+    )
     parser.add_argument("--label", help="privacy label (default: the manifest's first)")
     parser.add_argument("--split", help="part held out (default: the manifest's first)")
     parser.add_argument("--action-weights", metavar="FILE", help="weights of the action network")
@@ -33,18 +41,18 @@ def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def recipe_of(arguments: argparse.Namespace, alpha: float | None = None) -> Recipe:
-    """Return the recipe named, with the weights and the alpha given."""
-    from motionveil.training.recipe import load_recipe
+    """Return the recipe named, with what `--set`, the weights and the alpha given change in it."""
+    from motionveil.training.recipe import load_recipe, read_setting
 
-    recipe = load_recipe(arguments.recipe, alpha=alpha)
-    changes = {}
-    for network, weights in (
-        ("action", arguments.action_weights),
-        ("privacy", arguments.privacy_weights),
+    settings = dict(map(read_setting, arguments.settings))
+    for name, value in (
+        ("alpha", alpha),
+        ("action.weights", arguments.action_weights),
+        ("privacy.weights", arguments.privacy_weights),
     ):
-        if weights is not None:
-            changes[network] = getattr(recipe, network).model_copy(update={"weights": weights})
-    return recipe.model_copy(update=changes)
+        if value is not None:
+            settings[name] = value
+    return load_recipe(arguments.recipe, settings)
 
 
 def privacy_label_of(arguments: argparse.Namespace, manifest: Manifest) -> str:

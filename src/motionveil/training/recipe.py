@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -111,16 +112,19 @@ def recipe_names() -> list[str]:
     return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
 
 
-def load_recipe(recipe: str | os.PathLike[str], **changes: Any) -> Recipe:
+def load_recipe(
+    recipe: str | os.PathLike[str], settings: Mapping[str, Any] | None = None, **changes: Any
+) -> Recipe:
     """Load a recipe by name or from a YAML file.
 
     Args:
         recipe: A shipped name (`"actors"`), or a file.
+        settings: Fields to set, with dots where they are nested, such as `{"game.lr": 0.003}`.
         changes: Top-level fields to set, such as `alpha=0.0`; None leaves the recipe's value.
 
     Raises:
         MotionveilError: There is no such recipe, or a field is wrong; names the file, the field
-            and the fault, and for an unknown field the nearest known one.
+            and the fault, and for an unknown field the nearest known ones.
     """
     path = Path(recipe)
     if not path.is_file():
@@ -137,18 +141,71 @@ def load_recipe(recipe: str | os.PathLike[str], **changes: Any) -> Recipe:
     if not isinstance(values, dict):
         raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
     values.update({name: value for name, value in changes.items() if value is not None})
+    for name, value in (settings or {}).items():
+        _set(values, name, value)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise MotionveilError(f"{path}: " + "; ".join(map(_fault, error.errors()))) from error
 
 
+def read_setting(text: str) -> tuple[str, Any]:
+    """Read `FIELD=VALUE`, the value as in YAML: `game.lr=0.003`, `scales=[1.0, 0.84]`.
+
+    Raises:
+        MotionveilError: It has no `=`, the field is unknown (names the nearest), or the value is
+            no YAML.
+    """
+    name, equals, written = text.partition("=")
+    name = name.strip()
+    if not equals:
+        raise MotionveilError(f"{text!r} sets nothing; write FIELD=VALUE, such as game.lr=0.003")
+    if name not in field_names():
+        raise MotionveilError(_unknown(name))
+    try:
+        return name, yaml.safe_load(written)
+    except yaml.YAMLError as error:
+        fault = " ".join(str(error).split())
+        raise MotionveilError(f"{text!r}: the value is no YAML: {fault}") from error
+
+
+def field_names() -> list[str]:
+    """Return the recipe's fields, with dots where they are nested: `alpha`, `game.lr`, ..."""
+    return list(_field_names(Recipe, ""))
+
+
+def _field_names(part: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in part.model_fields.items():
+        yield prefix + name
+        if isinstance(field.annotation, type) and issubclass(field.annotation, _Part):
+            yield from _field_names(field.annotation, f"{prefix}{name}.")
+
+
+def _set(values: dict[str, Any], name: str, value: Any) -> None:
+    """Set a field by its name with dots."""
+    *parts, last = name.split(".")
+    for part in parts:
+        inner = values.setdefault(part, {})
+        if not isinstance(inner, dict):
+            return  # the recipe's own fault, which its validation names
+        values = inner
+    values[last] = value
+
+
+def _unknown(name: str) -> str:
+    """Return what to say of a field that does not exist: which it may have been."""
+    known = field_names()
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    if not near:  # the right name in the wrong place
+        last = name.rpartition(".")[2]
+        leaves = difflib.get_close_matches(last, {n.rpartition(".")[2] for n in known}, n=1)
+        near = [n for n in known if leaves and n.rpartition(".")[2] == leaves[0]]
+    near = near or difflib.get_close_matches(name, known, n=1, cutoff=0)
+    return f"no field {name!r}; the nearest is {' or '.join(map(repr, near))}"
+
+
 def _fault(item: Any) -> str:
-    place = [str(part) for part in item["loc"]]
-    if item["type"] != "extra_forbidden":
-        return f"{'.'.join(place)}: {item['msg']} (found {item['input']!r})"
-    part: Any = Recipe
-    for name in place[:-1]:
-        part = part.model_fields[name].annotation
-    near = difflib.get_close_matches(place[-1], part.model_fields, n=1, cutoff=0)
-    return f"no field {'.'.join(place)!r}; the nearest is {near[0]!r}"
+    name = ".".join(str(part) for part in item["loc"])
+    if item["type"] == "extra_forbidden":
+        return _unknown(name)
+    return f"{name}: {item['msg']} (found {item['input']!r})"
