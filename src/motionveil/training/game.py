@@ -108,7 +108,7 @@ def play(
             damaged.
     """
     origin = _origin(players.encoder, recipe, seed)
-    game = _Game(fabric, players, data, recipe, seed)
+    game = Game(fabric, players, data, recipe, seed)
     curves, first = Curves(), 0
     facts = read_facts(run / "checkpoints") if resume else None
     if facts is not None:
@@ -144,7 +144,7 @@ def _origin(encoder: BDQ, recipe: Recipe, seed: int) -> dict[str, Any]:
     }
 
 
-class _Game:
+class Game:
     """The loop over one epoch's steps, and the state that it changes."""
 
     def __init__(
