@@ -23,8 +23,9 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import Raw
 from motionveil.results import Accuracy
+from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import load_recipe
-from motionveil.training.trial import Trial, make_fabric
+from motionveil.training.trial import Trial
 from motionveil.training.validation import Scores, validate
 
 

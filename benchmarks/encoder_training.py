@@ -2,9 +2,8 @@
 
 Compares, for clips of 4 x 3 x 16 x 224 x 224 on one thread of the CPU:
 
-- `released`: the formulation of the authors' code with a learnable sigma, written here from its
-  description: a depthwise 5 x 5 convolution a frame, the difference by `roll`, minimum-maximum
-  normalisation over the whole batch, 15 sigmoids summed, scaled back to the data's range;
+- `released`: the formulation of the authors' code with a learnable sigma, see
+  `released.ReleasedEncoder`;
 - `plain`: `motionveil.encoders.functional`, what runs on every device;
 - `fused`: `motionveil.encoders.BDQ` on the CPU.
 
@@ -18,7 +17,6 @@ growth of the resident memory in a process of its own, the clip not included (Li
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -30,43 +28,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d
 
+from measuring import FAIR_MALLOC, with_fair_malloc, write_figures
 from motionveil.encoders import BDQ, functional
-from motionveil.files import write_text_atomically
-from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.spec import EncoderSpec
+from released import ReleasedEncoder
 
 SHAPE = (4, 3, 16, 224, 224)
 MIB = 1 << 20
-
-# By default glibc returns every large block to the system and faults it in again, page by page.
-# That alone makes the released formulation look far slower than it is.
-FAIR_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
-
-
-class Released(nn.Module):
-    """The formulation of the authors' code, with a learnable sigma."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sigma = nn.Parameter(torch.tensor(1.0))
-        self.boundaries = nn.Parameter(torch.tensor(untrained_boundaries()))
-
-    def forward(self, clip: Tensor) -> Tensor:
-        """Veil clips `(B, 3, T, H, W)`, giving T - 1 frames in the range of the differences."""
-        B, C, T, H, W = clip.shape
-        offsets = torch.arange(5) - 2.0
-        squares = offsets[:, None] ** 2 + offsets[None, :] ** 2
-        kernel = torch.exp(-squares / (2 * self.sigma**2))
-        kernel = (kernel / kernel.sum()).expand(C, 1, 5, 5)
-        frames = clip.transpose(1, 2).reshape(B * T, C, H, W)
-        blurred = conv2d(frames, kernel, padding=2, groups=C).reshape(B, T, C, H, W)
-        difference = (blurred - torch.roll(blurred, 1, dims=1))[:, 1:]
-        low, high = difference.min(), difference.max()
-        x = (difference - low) / (high - low) * 15
-        levels = sum(torch.sigmoid(5.0 * (x - boundary)) for boundary in self.boundaries)
-        veiled = levels / 15 * (high - low) + low
-        return veiled.transpose(1, 2)
 
 
 class Plain(BDQ):
@@ -85,7 +54,7 @@ class Plain(BDQ):
 
 
 METHODS: dict[str, Callable[[], nn.Module]] = {
-    "released": Released,
+    "released": ReleasedEncoder,
     "plain": lambda: Plain(EncoderSpec.untrained(range=0.25)),
     "fused": lambda: BDQ(EncoderSpec.untrained(range=0.25)),
 }
@@ -205,14 +174,11 @@ def main() -> None:
     if arguments.peak_of:
         print(own_peak_bytes(arguments.peak_of))
         return
-    if any(os.environ.get(name) != value for name, value in FAIR_MALLOC.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **FAIR_MALLOC})
+    with_fair_malloc()
     rows = measure(arguments.runs)
     print_table(rows)
-    if arguments.json:
-        record = {"shape": SHAPE, "threads": 1, "torch": torch.__version__, "rows": rows}
-        write_text_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
-        print(f"wrote {arguments.json}")
+    record = {"shape": SHAPE, "threads": 1, "torch": torch.__version__, "rows": rows}
+    write_figures(arguments.json, record)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ Needs `pip install '.[train,bench]'`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -41,17 +40,13 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import conv2d
 
+from measuring import with_fair_malloc, write_figures
 from motionveil.capture import Guard, StreamEncoder
 from motionveil.capture.quantiser import make_quantiser
-from motionveil.files import write_text_atomically
 from motionveil.spec import EncoderSpec, load_spec, untrained_boundaries
 
 SIZES = ((224, 224), (480, 640), (1080, 1920))
 FRAMES = 16
-
-# By default glibc returns every large block to the system and faults it in again, page by page.
-# That alone makes the released formulation look far slower than it is.
-FAIR_MALLOC = {"MALLOC_MMAP_THRESHOLD_": "4294967296", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 
 Frames = NDArray[np.uint8]
 
@@ -222,8 +217,7 @@ def main() -> None:
     parser.add_argument("--encoder", default="bdq", help="a name or an encoder.json")
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     arguments = parser.parse_args()
-    if any(os.environ.get(name) != value for name, value in FAIR_MALLOC.items()):
-        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **FAIR_MALLOC})
+    with_fair_malloc()
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
     cv2.setNumThreads(1)
@@ -243,10 +237,8 @@ def main() -> None:
     )
     waits = first_frame_seconds()
     print("first frame's wait, in seconds: ", ", ".join(f"{k} {v:.2f}" for k, v in waits.items()))
-    if arguments.json:
-        record = {"encoder": arguments.encoder, "rows": rows, "errors": errors, "waits": waits}
-        write_text_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
-        print(f"wrote {arguments.json}")
+    record = {"encoder": arguments.encoder, "rows": rows, "errors": errors, "waits": waits}
+    write_figures(arguments.json, record)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,12 @@ def kth() -> Path:
 
 
 @pytest.fixture(scope="session")
+def published_lists() -> Path:
+    """The folder of the published lists of SBU and IPN, without their videos."""
+    return _shared("data") / "splits"
+
+
+@pytest.fixture(scope="session")
 def pretrained() -> Path:
     """The folder of pretrained weights."""
     return _shared("weights")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from motionveil import results
 from motionveil.errors import MotionveilError
 from motionveil.results import Accuracy, Result, wilson_interval
+from report.report_examples import quickstart
 
 
 class TestWilsonInterval:
@@ -89,6 +91,13 @@ class TestAccuracy:
 
 
 class TestResultFile:
+    def test_one_from_before_there_were_split_rules(self, tmp_path: Path):
+        result = quickstart()
+        stored = json.loads(result.save(tmp_path / "results.json").read_text())
+        assert stored["dataset"].pop("split_rule") == ""
+        (tmp_path / "results.json").write_text(json.dumps(stored))
+        assert Result.read(tmp_path) == result
+
     @pytest.mark.parametrize("content", ["", "{}", "[]"])
     def test_a_wrong_file_is_named(self, tmp_path: Path, content: str):
         file = tmp_path / "results.json"

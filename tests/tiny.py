@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import ClipDataset
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import Trial, make_fabric
+from motionveil.training.trial import Trial
 from motionveil.video import VideoSink
 
 SIDE, FRAMES = 24, 8

@@ -177,6 +177,7 @@ class Dataset(_Stored):
         privacy_label: The privacy label's name.
         privacy_names: Its values, in the order of the classes.
         parts: For each split, the number of clips to train on and of those held out.
+        split_rule: How the split was made, as the manifest says; empty where it does not.
     """
 
     name: str
@@ -185,6 +186,7 @@ class Dataset(_Stored):
     privacy_label: str
     privacy_names: list[str]
     parts: dict[str, tuple[int, int]]
+    split_rule: str = ""
 
 
 class Result(_Stored):

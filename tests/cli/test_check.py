@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
+from motionveil.data.check import PUBLISHED, find_missing
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.data.published import Published
+from motionveil.data.ut_interaction import index
 from motionveil.video import VideoSink
 
 
@@ -70,6 +73,61 @@ def test_every_fault_is_listed(folder: Path, capsys: pytest.CaptureFixture[str])
     assert "missing" in lines[0]
     assert lines[4].endswith("20 frames, the clip is frames 20 to 40")
     assert "6 clips, 5 faults, 0 warnings" in printed.out
+
+
+def test_parts_that_share_too_much_or_too_little(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held_out = Clip("long.mkv", 10, 20, "wave", {"person": "bob"}, "long.mkv", "validation")
+    assert _check(folder, _clip("long.mkv", 0, 10), held_out, frames=10) == 0
+    printed = capsys.readouterr()
+    assert printed.err.splitlines() == [
+        "warning: recordings in both parts: 1 of 1 (validation)",
+        "warning: action in validation only: wave (validation)",
+        "warning: action in training only: run",
+        "warning: person in validation only: bob (validation)",
+        "warning: person in training only: ann",
+    ]
+    assert "2 clips, 0 faults, 5 warnings" in printed.out
+
+
+def test_what_is_missing_of_a_published_data_set(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That is no fault: what there is can be used."""
+    clips = tuple(
+        Clip("long.mkv", 4 * i, 4 * i + 4, "hug", {"pair": f"pair{i % 2}"}, "s", f"fold{i % 2}")
+        for i in range(4)
+    )
+    file = Manifest("ut-interaction", folder, clips, split_rule="folds: as they are").write(
+        folder / "manifest.csv"
+    )
+    assert main(["check", str(file), "--frames", "4"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[:2] == [
+        "warning: ut-interaction, of what is published at"
+        " https://cvrc.ece.utexas.edu/SDHA2010/Human_Interaction.html:"
+        " clips 4 of 60, videos 1 of 60, actions 1 of 6, pair 2 of 10",
+        "warning: ut-interaction, split folds: fold0 2 of 21, fold1 2 of 19, fold2 0 of 20",
+    ]
+    assert "4 clips, 0 faults, 4 warnings" in printed.out
+
+
+def test_nothing_is_missing(ut_interaction: Path) -> None:
+    assert find_missing(index(ut_interaction)) == []
+
+
+@pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
+def test_published_parts_add_up(published: Published) -> None:
+    assert published.page.startswith("https://")
+    assert published.splits
+    for parts in published.splits.values():
+        assert sum(parts.values()) == published.clips
+
+
+def test_my_own_data_set_may_bear_a_published_name(folder: Path) -> None:
+    mine = Manifest("kth", folder, (_clip("long.mkv", 0, 20),))
+    assert find_missing(mine) == []
 
 
 def test_manifest_at_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

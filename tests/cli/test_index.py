@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,78 @@ def test_ut_interaction(
     assert Manifest.read(out).name == "ut-interaction"
 
 
+def test_kth_says_what_is_missing_and_shared(
+    kth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "manifest.csv"
+    assert main(["index", "kth", str(kth), "-o", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "36 clips: 25 train, 11 validation" in printed.out
+    missing, whole, parts, *shared = printed.err.splitlines()
+    assert "590 of 599 videos are not there" in missing
+    assert whole == (
+        "warning: kth, of what is published at https://www.csc.kth.se/cvap/actions/:"
+        " clips 36 of 2391, videos 9 of 599, actions 3 of 6, person 9 of 25"
+    )
+    assert parts == "warning: kth, split paper: train 25 of 1434, validation 11 of 957"
+    assert shared == [
+        "warning: recordings in both parts: 7 of 7 (validation)",
+        "warning: person in training only: person16, person23",
+    ]
+
+
+def test_a_way_to_split(kth: Path, tmp_path: Path) -> None:
+    line = ["index", "kth", str(kth), "-o", str(tmp_path / "manifest.csv"), "--split"]
+    assert main([*line, "scenario"]) == 0
+    manifest = Manifest.read(tmp_path / "manifest.csv")
+    assert manifest.splits() == ("fold0", "fold1", "fold2", "fold3")
+    assert manifest.split_rule.startswith("scenario: ")
+
+
+def test_a_seed_for_a_data_set(kth: Path, tmp_path: Path) -> None:
+    made = []
+    for seed in ("0", "1"):
+        out = tmp_path / f"{seed}.csv"
+        assert main(["index", "kth", str(kth), "-o", str(out), "--seed", seed]) == 0
+        made.append(Manifest.read(out))
+        assert f"seed {seed};" in made[-1].split_rule
+    assert made[0].hash != made[1].hash
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("kth", "no split 'thirds'; there are paper, scenario, person"),
+        ("sbu", "no split 'thirds'; there are paper, pair-folds, set-folds"),
+        ("ipn", "no split 'thirds'; there are published"),
+        ("folder", "--split thirds: folder has one way only; --split is for sbu, kth, ipn"),
+        ("csv", "csv has one way only"),
+        ("ut-interaction", "ut-interaction has one way only"),
+    ],
+)
+def test_no_such_way_to_split(
+    tmp_path: Path, kind: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "manifest.csv")
+    assert main(["index", kind, str(tmp_path), "-o", out, "--split", "thirds"]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
+
+
+def test_how_it_was_split_is_kept(videos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "manifest.csv"
+    line = ["index", "folder", str(videos), "-o", str(out), "--share", "0.5", "--seed", "7"]
+    assert main(line) == 0
+    rule = "0.5 of the clips held out, stratified, recordings whole, seed 7"
+    assert Manifest.read(out).split_rule == rule
+
+
+def test_seed_is_a_whole_number() -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["index", "folder", "videos", "--seed", "-1"])
+
+
 def test_fault_is_one_line_and_nothing_is_left(
     videos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,9 +162,11 @@ def test_every_kind_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["index", "--help"])
     printed = capsys.readouterr().out
-    for kind, (line, _) in KINDS.items():
-        assert kind in printed
-        assert line in printed
+    for name, kind in KINDS.items():
+        assert name in printed
+        assert kind.line in printed
+        for way, line in kind.splits.items():
+            assert re.search(rf"--split {way} +{re.escape(line)}", printed)
 
 
 def test_needs_no_torch() -> None:

@@ -7,8 +7,10 @@ import pytest
 import yaml
 
 from motionveil.cli import main
+from motionveil.cli.dry_run import duration
 from motionveil.data.manifest import Manifest
 from motionveil.spec import load_spec
+from motionveil.training.recipe import load_recipe
 from tiny import tiny_values, write_toys
 
 
@@ -36,7 +38,7 @@ def test_writes_a_run_and_says_where(
     out = tmp_path / "run"
     assert train(manifest, recipe, out, "--workers", "1") == 0
     said = capsys.readouterr()
-    for name in ("encoder.json", "curves.csv", "checkpoints"):
+    for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints"):
         assert (out / name).exists()
         assert f"wrote {out / name}" in said.out
     spec = load_spec(out)
@@ -69,6 +71,58 @@ def test_the_next_command_it_names_works(
     said = capsys.readouterr()
     assert "hand by frame" in said.out
     assert "warning" not in said.err
+
+
+def test_the_resolved_recipe_is_kept_with_the_run(
+    manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was set on the command line is in it, and the next command takes it from there."""
+    out = tmp_path / "run"
+    assert train(manifest, recipe, out, "--alpha", "0.5", "--set", "validation.epochs=1") == 0
+    given = {"alpha": 0.5, "validation.epochs": 1}
+    assert load_recipe(out / "recipe.yaml") == load_recipe(recipe, given)
+    words = shlex.split(capsys.readouterr().out.partition("next: ")[2])
+    assert words[words.index("--recipe") + 1] == str(out / "recipe.yaml")
+    assert train(manifest, str(out / "recipe.yaml"), out, "--resume") == 0
+
+
+class TestDryRun:
+    def test_prints_shapes_memory_and_time(
+        self, manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert train(manifest, recipe, tmp_path / "run", "--dry-run", "--set", "game.batch=4") == 0
+        lines = capsys.readouterr().out.splitlines()
+        said = {line[:16].strip(): line[16:] for line in lines}
+        assert said["clip"] == "4 x 3 x 6 x 16 x 16 (B, 3, T, H, W)"
+        assert said["veiled clip"] == "4 x 3 x 5 x 16 x 16"
+        assert said["privacy frames"] == "8 x 3 x 16 x 16"
+        assert said["parameters"].startswith("E 16, T ")
+        assert said["memory"].endswith(("GiB at most by the whole process", "on this system"))
+        assert " s: computing on cpu " in said["step"]
+        assert said["epoch"].startswith("3 steps, ")
+        assert said["training"].startswith("2 epochs, ")
+        assert said["validation"].startswith("2 epochs, up to about ")
+        assert "weights" not in said
+
+    def test_leaves_nothing_behind(self, recipe: str, tmp_path: Path) -> None:
+        toys = write_toys(tmp_path / "toys", takes=2)
+        before = sorted(tmp_path.rglob("*"))
+        assert train(str(toys.file), recipe, tmp_path / "run", "--dry-run") == 0
+        assert sorted(tmp_path.rglob("*")) == before
+
+    def test_faults_are_one_line(
+        self, manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        words = ["--dry-run", "--split", "fold7"]
+        assert train(manifest, recipe, tmp_path / "run", *words) == 1
+        assert "--split fold7: it has validation" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("seconds", "said"),
+        [(0.0123, "0.0123 s"), (41.2, "41.2 s"), (494.4, "8 min 14 s"), (24744, "6 h 52 min")],
+    )
+    def test_durations_are_for_people(self, seconds: float, said: str) -> None:
+        assert duration(seconds) == said
 
 
 def test_a_run_that_is_there_is_not_overwritten(

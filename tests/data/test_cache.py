@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from motionveil.data.cache import ClipCache, Fit, fit_frame
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
+from videos import moving_square, write_pictures
 
 Frames = NDArray[np.uint8]
 SmallSet = tuple[Manifest, dict[str, Frames]]
@@ -109,6 +110,22 @@ def test_folder_of_frames(tmp_path: Path) -> None:
     clip = Clip("shots", 1, 4, "run", {"person": "p"}, "g", "train")
     cache = ClipCache.build(Manifest("m", tmp_path, (clip,)), size=8, folder=tmp_path / "cache")
     assert np.array_equal(cache.frames(clip), frames[1:])
+
+
+def test_some_pictures_of_a_folder(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "shots", moving_square(4), "rgb_{}.png")
+    write_pictures(tmp_path / "shots", moving_square(4), "depth_{}.png")
+    clip = Clip("shots/rgb_*.png", 1, 4, "run", {"person": "p"}, "g", "train")
+    manifest = Manifest("m", tmp_path, (clip,))
+    cache = ClipCache.build(manifest, size=48, fit="short-side", folder=tmp_path / "cache")
+    assert np.array_equal(cache.frames(clip), moving_square(4)[1:])
+    stored = list(cache.folder.iterdir())
+    write_pictures(tmp_path / "shots", moving_square(1) // 2, "depth_{}.png")  # none of its frames
+    again = ClipCache.build(manifest, size=48, fit="short-side", folder=tmp_path / "cache")
+    assert list(again.folder.iterdir()) == stored
+    write_pictures(tmp_path / "shots", moving_square(2) // 2, "rgb_{}.png")
+    again = ClipCache.build(manifest, size=48, fit="short-side", folder=tmp_path / "cache")
+    assert np.array_equal(again.frames(clip)[0], moving_square(2)[1] // 2)
 
 
 def _refuse_to_decode(*_: object) -> None:

@@ -32,9 +32,8 @@ def _dataset(cache: ClipCache, **changes: Any) -> ClipDataset:
 
 def _same(one: list[Batch], other: list[Batch]) -> bool:
     return len(one) == len(other) and all(
-        torch.equal(a, b)
+        x.whole == y.whole and all(torch.equal(a, b) for a, b in zip(x[:-1], y[:-1], strict=True))
         for x, y in zip(one, other, strict=True)
-        for a, b in zip(x, y, strict=True)
     )
 
 
@@ -44,7 +43,7 @@ def test_shapes_and_range(cache: ClipCache) -> None:
         assert batch.clips.shape == (size, 3, 6, 12, 12)
         assert batch.clips.dtype == torch.float32
         assert 0 <= batch.clips.min() <= batch.clips.max() <= 1
-        for labels in batch[1:]:
+        for labels in batch[1:-1]:
             assert labels.shape == (size,)
             assert labels.dtype == torch.long
 
@@ -58,7 +57,7 @@ def test_every_clip_once_with_its_labels(cache: ClipCache, training: bool) -> No
     assert (positions == sorted(positions)) == (not training)
     manifest = cache.manifest
     for batch in seen:
-        for _, action, privacy, position in zip(*batch, strict=True):
+        for action, privacy, position in zip(*batch[1:4], strict=True):
             clip = dataset.clips[position]
             assert manifest.actions[action] == clip.action
             assert manifest.names_of("person")[privacy] == clip.privacy["person"]
@@ -134,10 +133,56 @@ def test_draws_do_not_depend_on_batches(cache: ClipCache) -> None:
 
 def test_dataloader_gives_the_same(cache: ClipCache) -> None:
     dataset = _dataset(cache)
-    loaded = [Batch(*batch) for batch in DataLoader(dataset, batch_size=4)]
-    made = list(batches(dataset, 4, shuffle=False))
-    assert torch.equal(loaded[0].clips, made[0].clips)
-    assert torch.equal(loaded[0].privacy, made[0].privacy)
+    clips, actions, privacy, positions = next(iter(DataLoader(dataset, batch_size=4)))
+    made = next(batches(dataset, 4, shuffle=False))
+    assert torch.equal(clips, made.clips)
+    assert torch.equal(actions, made.actions)
+    assert torch.equal(privacy, made.privacy)
+    assert torch.equal(positions, made.positions)
+
+
+@pytest.mark.parametrize(("batch_size", "ranks"), [(4, 2), (5, 3), (7, 2), (100, 3)])
+def test_shares_are_together_the_batches_of_one(
+    cache: ClipCache, batch_size: int, ranks: int
+) -> None:
+    dataset = _dataset(cache)
+    shares = [list(batches(dataset, batch_size, rank=r, ranks=ranks)) for r in range(ranks)]
+    for parts in zip(*shares, strict=True):
+        rows = torch.cat([part.rows for part in parts])
+        assert sorted(rows.tolist()) == list(range(parts[0].whole))
+        assert min(len(part.rows) for part in parts) >= 1
+    whole = list(batches(dataset, batch_size, ranks=1))
+    if len(whole) == len(shares[0]):  # few left-over clips join the batch before them
+        for one, *parts in zip(whole, *shares, strict=True):
+            rows = torch.cat([part.rows for part in parts]).argsort()
+            assert torch.equal(torch.cat([part.clips for part in parts])[rows], one.clips)
+            assert torch.equal(torch.cat([part.positions for part in parts])[rows], one.positions)
+    seen = torch.cat([part.positions for share in shares for part in share])
+    assert sorted(seen.tolist()) == list(range(len(dataset)))
+
+
+def test_more_processes_than_clips_are_refused(cache: ClipCache) -> None:
+    dataset = _dataset(cache)
+    with pytest.raises(MotionveilError, match=r"3 processes for .* batches of 2: .* fewer"):
+        next(batches(dataset, 2, ranks=3))
+
+
+def test_begins_where_it_is_told(cache: ClipCache) -> None:
+    dataset = _dataset(cache)
+    assert _same(list(batches(dataset, 3, first=2)), list(batches(dataset, 3))[2:])
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_a_batch_in_parts(cache: ClipCache, parts: int) -> None:
+    whole = next(batches(_dataset(cache), 5))
+    split = whole.split(parts)
+    assert len(split) == parts
+    assert {part.whole for part in split} == {5}
+    for name in ("clips", "actions", "privacy", "positions", "rows"):
+        joined = torch.cat([getattr(part, name) for part in split])
+        assert torch.equal(joined, getattr(whole, name))
+    sizes = [len(part.clips) for part in split]
+    assert max(sizes) - min(sizes) <= 1
 
 
 @pytest.mark.parametrize(

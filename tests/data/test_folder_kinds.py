@@ -96,6 +96,7 @@ def test_csv_with_every_column(videos: Path) -> None:
     first, second = index_csv(table).clips
     assert (first.start, first.end, first.group, first.split) == (0, 2, "s1", "fold0")
     assert (second.start, second.end, second.group, second.split) == (2, 4, "s2", "fold1")
+    assert index_csv(table).split_rule == "as folds.csv has it"
 
 
 def test_csv_keeps_recordings_whole(videos: Path) -> None:

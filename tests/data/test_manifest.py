@@ -126,6 +126,7 @@ def test_hash_does_not_see_name_and_root(tmp_path: Path) -> None:
         ("s2,validation", "s2,fold1", 4, "one kind of split"),
         ("b.mp4", "a.mp4", 4, "a.mp4#0-30 is there twice"),
         ("b.mp4,0,30", "a.mp4,29,50", 4, "frames 29 to 30 of a.mp4"),
+        ("b.mp4,0,30", "./a.mp4,29,50", 4, "frames 29 to 30 of ./a.mp4"),
     ],
 )
 def test_each_fault_is_named(tmp_path: Path, old: str, new: str, line: int, told: str) -> None:
@@ -171,6 +172,17 @@ def test_changed_csv_is_told_from_its_sidecar(tmp_path: Path) -> None:
         Manifest.read(file)
     (tmp_path / "manifest.json").unlink()
     assert Manifest.read(file).actions == ("jump", "run")
+
+
+def test_how_it_was_split_is_kept_beside_it(tmp_path: Path) -> None:
+    told = Manifest("mine", tmp_path, CLIPS, split_rule="by hand")
+    assert told.hash == Manifest("mine", tmp_path, CLIPS).hash
+    file = told.write(tmp_path / "manifest.csv")
+    assert Manifest.read(file) == told
+    sidecar = json.loads((tmp_path / "manifest.json").read_text())
+    assert sidecar.pop("split_rule") == "by hand"
+    (tmp_path / "manifest.json").write_text(json.dumps(sidecar))  # as it was before there was one
+    assert Manifest.read(file).split_rule == ""
 
 
 def test_only_a_csv_is_written(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.results import Result, Row
 from motionveil.spec import load_spec
 from motionveil.training.game import play
+from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import make_fabric
 from tiny import tiny_recipe, write_toys
 
 Measure = Callable[..., Result]

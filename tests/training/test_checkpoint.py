@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from motionveil.data.dataset import Batch
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.training.checkpoint import (
@@ -27,9 +28,9 @@ from motionveil.training.checkpoint import (
     refuse_other_training,
     save_checkpoint,
 )
+from motionveil.training.game import Game
 from motionveil.training.recipe import Recipe, Schedule
 from motionveil.training.schedule import make_optimizer
-from motionveil.training.trial import Trial
 from tiny import tiny_recipe, tiny_trial, write_toys
 
 OPTIMIZERS = {
@@ -97,7 +98,7 @@ def test_only_the_latest_stays(tmp_path: Path) -> None:
     (tmp_path / ".epoch-0002.0badcafe.part.safetensors").write_bytes(b"left by a killed process")
     save(tmp_path, epoch=2, net=module)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["checkpoint.json", "epoch-0002.safetensors"]
+    assert names == ["checkpoint.json", "epoch-0002-step-00000.safetensors"]
     facts = read_facts(tmp_path)
     assert facts is not None
     assert facts["epoch"] == 2
@@ -106,10 +107,18 @@ def test_only_the_latest_stays(tmp_path: Path) -> None:
 
 def test_none_where_there_is_none(tmp_path: Path) -> None:
     assert read_facts(tmp_path) is None
-    (tmp_path / "epoch-0001.safetensors").write_bytes(b"tensors without the JSON, written last")
+    (tmp_path / "epoch-0001-step-00000.safetensors").write_bytes(
+        b"tensors without the JSON, written last"
+    )
     assert read_facts(tmp_path) is None
     with pytest.raises(MotionveilError, match="no checkpoint here"):
         load_checkpoint(tmp_path, {})
+
+
+def junk(**changes: Any) -> str:
+    """Return a checkpoint's JSON with something wrong in it."""
+    whole = {"epoch": 1, "step": 0, "clips": 0, "sums": {}, "tensors": "a", "curves": [{}]}
+    return json.dumps({**whole, "origin": {}, **changes})
 
 
 @pytest.mark.parametrize(
@@ -121,9 +130,11 @@ def test_none_where_there_is_none(tmp_path: Path) -> None:
         "[]",
         "{}",
         '{"epoch": 1}',
-        '{"epoch": "1", "tensors": "a", "curves": [], "origin": {}}',
-        '{"epoch": 1, "tensors": 7, "curves": [], "origin": {}}',
-        '{"epoch": 2, "tensors": "a", "curves": [{}], "origin": {}}',
+        junk(epoch="1"),
+        junk(tensors=7),
+        junk(epoch=2),
+        junk(step=None),
+        junk(sums=[]),
         b"\xff\xfe\x00",
     ],
 )
@@ -140,14 +151,14 @@ def test_junk_is_refused(tmp_path: Path, text: str | bytes) -> None:
 def test_damaged_tensors_are_refused(tmp_path: Path, fault: str) -> None:
     module = nn.Linear(4, 4)
     save(tmp_path, net=module)
-    file = tmp_path / "epoch-0001.safetensors"
+    file = tmp_path / "epoch-0001-step-00000.safetensors"
     data = file.read_bytes()
     if fault == "missing":
         file.unlink()
     else:
         file.write_bytes({"truncated": data[:-9], "empty": b"", "junk": b"junk" * 50}[fault])
     before = module.weight.detach().clone()
-    with pytest.raises(MotionveilError, match=r"epoch-0001\.safetensors: cannot read"):
+    with pytest.raises(MotionveilError, match=r"epoch-0001-step-00000\.safetensors: cannot read"):
         load_checkpoint(tmp_path, {"net": module})
     assert torch.equal(module.weight, before)
 
@@ -222,6 +233,38 @@ def test_a_resumed_training_equals_one_in_one_go(
         assert (tmp_path / "parts" / name).read_text() == (tmp_path / "whole" / name).read_text()
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_a_training_stopped_within_an_epoch_equals_one_in_one_go(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
+) -> None:
+    recipe = tiny_recipe(epochs=3, game={"optimizer": optimizer, "batch": 3})
+    whole = tiny_trial(toys, recipe)
+    spec, curves = whole.train(whole.untrained(), tmp_path / "whole")
+
+    steps = 0
+
+    def stop_in_step_7(self: Game, batch: Batch) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 7:
+            raise KeyboardInterrupt
+        return plain(self, batch)
+
+    plain = Game.step_privacy
+    parts = tiny_trial(toys, recipe)
+    with monkeypatch.context() as patch:
+        patch.setattr(Game, "step_privacy", stop_in_step_7)
+        with pytest.raises(KeyboardInterrupt):
+            parts.train(parts.untrained(), tmp_path / "parts", checkpoint_every=1)
+    facts = read_facts(tmp_path / "parts" / "checkpoints")
+    assert facts is not None
+    assert (facts["epoch"], facts["step"], facts["clips"]) == (1, 2, 6)
+    torch.manual_seed(99)
+    again = tiny_trial(toys, recipe)
+    resumed = again.train(again.untrained(), tmp_path / "parts", resume=True)
+    assert resumed == (spec, curves)
+
+
 def test_a_finished_training_resumes_to_itself(
     toys: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,10 +319,10 @@ def test_a_damaged_checkpoint_stops_a_resumed_training(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped_in_epoch_3(toys, tmp_path, monkeypatch)
-    file = tmp_path / "checkpoints" / "epoch-0002.safetensors"
+    file = tmp_path / "checkpoints" / "epoch-0002-step-00000.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
     trial = tiny_trial(toys, FOUR)
-    with pytest.raises(MotionveilError, match=r"epoch-0002\.safetensors: cannot read"):
+    with pytest.raises(MotionveilError, match=r"epoch-0002-step-00000\.safetensors: cannot read"):
         trial.train(trial.untrained(), tmp_path, resume=True)
 
 
@@ -288,43 +331,41 @@ import sys
 from pathlib import Path
 from motionveil.data.manifest import Manifest
 from tiny import tiny_recipe, tiny_trial
-trial = tiny_trial(Manifest.read(sys.argv[1]), tiny_recipe(epochs=200))
-trial.train(trial.untrained(), Path(sys.argv[2]), resume=True)
+trial = tiny_trial(Manifest.read(sys.argv[1]), tiny_recipe(epochs=60, game={"batch": 3}))
+trial.train(trial.untrained(), Path(sys.argv[2]), resume=True, checkpoint_every=1)
 """
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_goes_on(toys: Manifest, tmp_path: Path) -> None:
-    """SIGKILL, three times, at moments not chosen: the checkpoint is whole each time."""
+def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(toys: Manifest, tmp_path: Path) -> None:
+    """SIGKILL, three times, at moments not chosen, within epochs too; the encoder is the same."""
     assert toys.file is not None
     run = tmp_path / "run"
-    reached = 0
-    for _ in range(3):
-        words = [sys.executable, "-c", SCRIPT, str(toys.file), str(run)]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    words = [sys.executable, "-c", SCRIPT, str(toys.file), str(run)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    reached, within = 0, set()
+    for number in range(3):
         process = subprocess.Popen(words, stderr=subprocess.DEVNULL, env=environment)
-        while process.poll() is None and _epoch(run) < reached + 2:
-            time.sleep(0.01)
+        while process.poll() is None and _step(run) < reached + 7 + number:
+            time.sleep(0.005)
         assert process.poll() is None, "it ended before it was killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
         facts = read_facts(run / "checkpoints")
         assert facts is not None
-        assert facts["epoch"] > reached
-        reached = facts["epoch"]
-        assert [row["epoch"] for row in facts["curves"]] == list(range(1, reached + 1))
+        assert _step(run) > reached
+        reached = _step(run)
+        within.add(facts["step"])
+        assert [row["epoch"] for row in facts["curves"]] == list(range(1, facts["epoch"] + 1))
         assert (run / "checkpoints" / facts["tensors"]).exists()
-    killed = facts["curves"]
-    recipe = tiny_recipe(epochs=200)
-    whole: Trial = tiny_trial(toys, recipe)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "stderr", Interrupting(f"epoch {reached + 1}/200"))
-        with pytest.raises(KeyboardInterrupt):
-            whole.train(whole.untrained(), tmp_path / "whole")
-    stored = json.loads((tmp_path / "whole/checkpoints/checkpoint.json").read_text())
-    assert stored["curves"] == killed
+    assert within - {0}, "no kill fell within an epoch"
+    subprocess.run(words, stderr=subprocess.DEVNULL, env=environment, check=True)
+    whole = tiny_trial(toys, tiny_recipe(epochs=60, game={"batch": 3}))
+    whole.train(whole.untrained(), tmp_path / "whole")
+    for name in ("encoder.json", "curves.csv"):
+        assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def _epoch(run: Path) -> int:
+def _step(run: Path) -> int:
     facts = read_facts(run / "checkpoints")
-    return 0 if facts is None else int(facts["epoch"])
+    return 0 if facts is None else 4 * int(facts["epoch"]) + int(facts["step"])

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
-from motionveil.training.game import PATIENCE, Players, play, refuse_collapse
+from motionveil.training.game import Players, play
+from motionveil.training.standing import PATIENCE, refuse_collapse
 from motionveil.training.trial import Trial
 from tiny import tiny_recipe
 

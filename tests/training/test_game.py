@@ -19,7 +19,8 @@ from motionveil.encoders import BDQ, functional
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.game import Players, play
-from motionveil.training.trial import Trial, make_fabric
+from motionveil.training.processes import make_fabric
+from motionveil.training.trial import Trial
 from tiny import every_clip, tiny_recipe, tiny_trial
 
 State = dict[str, Tensor]

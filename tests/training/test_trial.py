@@ -9,7 +9,8 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.spec import untrained_boundaries
-from motionveil.training.trial import Trial, describe_environment, make_fabric
+from motionveil.training.processes import describe_environment, make_fabric
+from motionveil.training.trial import Trial
 from tiny import every_clip, tiny_recipe, tiny_trial
 
 

@@ -20,7 +20,8 @@ from motionveil.encoders import BDQ, Raw
 from motionveil.errors import MotionveilError
 from motionveil.results import Accuracy, Row
 from motionveil.spec import EncoderSpec
-from motionveil.training.trial import Trial, make_fabric
+from motionveil.training.processes import make_fabric
+from motionveil.training.trial import Trial
 from motionveil.training.validation import Scores, Watchers, score, validate
 from tiny import every_clip, tiny_recipe, tiny_trial, write_toys
 

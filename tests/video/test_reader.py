@@ -171,6 +171,26 @@ class TestFolder:
         folder = write_pictures(tmp_path / "frames", moving_square(3), "f%02d-{}.jpg")
         assert frame_numbers(read_clip(folder)) == [0, 1, 2]
 
+    def test_some_of_a_folders_pictures(self, tmp_path: Path) -> None:
+        folder = write_pictures(tmp_path, moving_square(12), "rgb_{}.png")
+        write_pictures(folder, np.zeros((12, 24, 32, 3), np.uint8), "depth_{}.png")
+        source = folder / "rgb_*.png"
+        np.testing.assert_array_equal(read_clip(source), moving_square(12))
+        assert count_frames(source) == 12
+        assert probe(source).frames == 12
+        with pytest.raises(
+            MotionveilError, match=r"rgb_\*\.png: 12 frames, asked for frames 8 to 13"
+        ):
+            read_clip(source, 8, 13)
+        for name in ("rgb_*.jpg", "none/rgb_*.png"):
+            with pytest.raises(MotionveilError, match=r"rgb_.*: no frames in this folder"):
+                read_clip(folder / name)
+
+    def test_a_star_can_be_part_of_a_name(self, tmp_path: Path) -> None:
+        folder = write_pictures(tmp_path / "clip*", moving_square(2))
+        write_pictures(tmp_path / "clip2", moving_square(3))
+        assert count_frames(folder) == 2
+
     def test_pictures_of_two_sizes(self, tmp_path: Path) -> None:
         folder = write_pictures(tmp_path / "frames", moving_square(2))
         write_pictures(folder, moving_square(1, 24, 32), "9.png")

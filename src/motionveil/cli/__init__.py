@@ -23,6 +23,7 @@ COMMANDS = {
     "validate": "score a frozen encoder with fresh networks",
     "tradeoff": "compare raw video, untrained BDQ and BDQ for several alphas",
     "report": "draw figures and HTML out of stored results",
+    "verify": "compare a stored result with the published figures",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""
 

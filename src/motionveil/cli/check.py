@@ -1,12 +1,14 @@
-"""`motionveil check`: decode and count every clip of a manifest."""
+"""`motionveil check`: decode and count every clip of a manifest, and say what is missing."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from motionveil.data.check import find_faulty_clips
+from motionveil.data.check import find_faulty_clips, find_missing
+from motionveil.data.leakage import report_leakage
 from motionveil.data.manifest import Manifest
+from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
 
 
@@ -22,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "A missing or unreadable clip is a fault, and the exit status 1. A clip with fewer than"
-        "\nT frames is a warning: training holds its last frame."
+        "\nT frames is a warning: training holds its last frame. So is what a published"
+        "\ndata set lacks here, and what the two parts of a split share or do not."
         "\n\nexample:\n  motionveil check manifest.csv --frames 32"
     )
 
@@ -33,11 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise MotionveilError(f"--frames is {arguments.frames}, it must be 1 or more")
     manifest = Manifest.read(arguments.manifest)
     faults = find_faulty_clips(manifest, arguments.frames)
-    for fault in faults:
-        print(f"warning: {fault.message}" if fault.usable else fault.message, file=sys.stderr)
-    unusable = sum(not fault.usable for fault in faults)
+    unusable = [fault.message for fault in faults if not fault.usable]
+    warnings = [fault.message for fault in faults if fault.usable]
+    warnings += [*find_missing(manifest), *report_leakage(manifest)]
+    for message in unusable:
+        print(message, file=sys.stderr)
+    for message in warnings:
+        remark(message)
     print(
-        f"{arguments.manifest}: {len(manifest.clips)} clips, {unusable} faults,"
-        f" {len(faults) - unusable} warnings"
+        f"{arguments.manifest}: {len(manifest.clips)} clips, {len(unusable)} faults,"
+        f" {len(warnings)} warnings"
     )
     return 1 if unusable else 0

@@ -4,29 +4,76 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
 
 from rich.console import Console
 from rich.table import Table
 
-from motionveil.data import folder, ut_interaction
+from motionveil.cli.options import count_from
+from motionveil.data import folder, ipn, kth, sbu, ut_interaction
+from motionveil.data.check import find_missing
+from motionveil.data.leakage import report_leakage
 from motionveil.data.manifest import Manifest
+from motionveil.data.remarks import remark
+from motionveil.errors import MotionveilError
 
-KINDS: dict[str, tuple[str, Callable[[argparse.Namespace], Manifest]]] = {
-    "ut-interaction": (
+
+class Kind(NamedTuple):
+    """A kind of data set.
+
+    Attributes:
+        line: A line of help.
+        make: Makes its manifest.
+        splits: The ways to split it and a line of help for each, the default first; none where
+            there is no choice.
+    """
+
+    line: str
+    make: Callable[[argparse.Namespace], Manifest]
+    splits: Mapping[str, str] = {}
+
+
+class _Index(Protocol):
+    """The function `index` of a data set that can be split in several ways."""
+
+    def __call__(self, root: str, *, split: str, seed: int) -> Manifest: ...
+
+
+def _published(index: _Index, splits: Mapping[str, str], line: str) -> Kind:
+    """Return the kind of a data set that can be split in several ways."""
+
+    def make(given: argparse.Namespace) -> Manifest:
+        split = given.split or next(iter(splits))
+        return index(given.root, split=split, seed=given.seed)
+
+    return Kind(line, make, splits)
+
+
+KINDS: dict[str, Kind] = {
+    "sbu": _published(
+        sbu.index, sbu.SPLITS, "SBU Kinect Interaction; ROOT holds the sets, s01s02/01/001"
+    ),
+    "kth": _published(
+        kth.index, kth.SPLITS, f"KTH; ROOT holds {kth.LIST} and a folder for each action"
+    ),
+    "ipn": _published(
+        ipn.index, ipn.SPLITS, "IPN Hand; ROOT holds annotations and frames or videos"
+    ),
+    "ut-interaction": Kind(
         "UT-Interaction, segmented set 1; ROOT holds segmented_set1; three folds",
         lambda given: ut_interaction.index(given.root),
     ),
-    "folder": (
+    "folder": Kind(
         "your own videos, ROOT/<action>/<person>/*.mp4",
         lambda given: folder.index(given.root, share=given.share, seed=given.seed),
     ),
-    "csv": (
+    "csv": Kind(
         "ROOT is a CSV with the columns path, action and one or more privacy labels",
         lambda given: folder.index_csv(given.root, share=given.share, seed=given.seed),
     ),
 }
-"""Every kind of data set: a line of help, and what makes its manifest."""
+"""Every kind of data set."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,33 +88,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the manifest goes, its .json beside it (default: manifest.csv)",
     )
     parser.add_argument(
+        "--split", metavar="WAY", help="which way to split, see below (default: the first)"
+    )
+    parser.add_argument(
         "--share",
         type=float,
         default=folder.DEFAULT_SHARE,
         help=f"folder, csv: share of clips for validation (default: {folder.DEFAULT_SHARE})",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="folder, csv: seed of the split (default: 0)"
+        "--seed", type=count_from(0), default=0, help="of a split that is drawn (default: 0)"
     )
-    kinds = "\n".join(f"  {name:<16}{line}" for name, (line, _) in KINDS.items())
     parser.epilog = (
-        f"kinds:\n{kinds}\n\nexample:\n  motionveil index folder videos/ -o videos/manifest.csv"
+        f"kinds, and the ways to split them:\n{_help()}\n\n"
+        "examples:\n  motionveil index folder videos/ -o videos/manifest.csv\n"
+        "  motionveil index kth kth/ --split scenario -o kth/manifest.csv"
     )
+
+
+def _help() -> str:
+    lines = []
+    for name, kind in KINDS.items():
+        lines.append(f"  {name:<16}{kind.line}")
+        lines += [f"    --split {way:<12}{line}" for way, line in kind.splits.items()]
+    return "\n".join(lines)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the manifest, and print how many clips there are of what."""
-    _, make = KINDS[arguments.kind]
-    manifest = make(arguments)
+    """Write the manifest, and print how many clips there are of what, and what to beware of."""
+    kind = KINDS[arguments.kind]
+    if arguments.split and not kind.splits:
+        raise MotionveilError(
+            f"--split {arguments.split}: {arguments.kind} has one way only; --split is for"
+            f" {', '.join(name for name, other in KINDS.items() if other.splits)}"
+        )
+    manifest = kind.make(arguments)
     written = manifest.write(arguments.out)
     console = Console()
     for label in manifest.privacy_labels:
         console.print(_table(manifest, label))
     splits = Counter(clip.split for clip in manifest.clips)
-    print(
-        f"{len(manifest.clips)} clips: "
-        + ", ".join(f"{count} {split}" for split, count in sorted(splits.items()))
-    )
+    in_order = sorted(splits.items(), key=lambda item: (len(item[0]), item[0]))  # fold2, fold10
+    print(f"{len(manifest.clips)} clips: {', '.join(f'{n} {split}' for split, n in in_order)}")
+    for line in (*find_missing(manifest), *report_leakage(manifest)):
+        remark(line)
     print(f"wrote {written} and {written.with_suffix('.json').name}")
     return 0
 

@@ -30,10 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run every split and seed, print the rows, write the result and its report."""
+    from motionveil.data.leakage import refuse_unlearnable
     from motionveil.data.manifest import Manifest
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
     from motionveil.report import write_report
-    from motionveil.training.trial import make_fabric
+    from motionveil.training.processes import make_fabric
 
     recipe = recipe_of(arguments)
     manifest = Manifest.read(arguments.manifest)
@@ -48,6 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
         seeds=arguments.seeds or [arguments.seed],
         privacy_label=privacy_label_of(arguments, manifest),
     )
+    for split in plan.splits:
+        refuse_unlearnable(manifest, split, plan.privacy_label)
     fabric = make_fabric(arguments.device, arguments.precision)
     result = measure_tradeoff(
         plan,
@@ -57,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         command=command_line(),
         workers=arguments.workers,
     )
+    if not fabric.is_global_zero:
+        return 0
     print_rows(result.rows)
     print(f"wrote {arguments.out / 'results.json'}")
     print(f"wrote {write_report(result, arguments.out)}")

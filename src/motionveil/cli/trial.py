@@ -60,17 +60,28 @@ def privacy_label_of(arguments: argparse.Namespace, manifest: Manifest) -> str:
     return choose(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)
 
 
-def trial_of(arguments: argparse.Namespace, recipe: Recipe) -> Trial:
-    """Return the trial that the arguments describe, its clips decoded."""
-    from motionveil.data.cache import ClipCache
+def data_of(arguments: argparse.Namespace) -> tuple[Manifest, str, str]:
+    """Return the manifest, the split and the privacy label that the arguments name.
+
+    Raises:
+        MotionveilError: There is no such thing, or nothing can be recognised under the split.
+    """
+    from motionveil.data.leakage import refuse_unlearnable
     from motionveil.data.manifest import Manifest
-    from motionveil.training.trial import Trial, make_fabric
 
     manifest = Manifest.read(arguments.manifest)
     label = privacy_label_of(arguments, manifest)
     split = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
+    refuse_unlearnable(manifest, split, label)
+    return manifest, split, label
+
+
+def trial_of(arguments: argparse.Namespace, recipe: Recipe) -> Trial:
+    """Return the trial that the arguments describe, its clips decoded."""
+    from motionveil.training.processes import make_fabric
+    from motionveil.training.trial import Trial, decode_clips
+
+    manifest, split, label = data_of(arguments)
     fabric = make_fabric(arguments.device, arguments.precision)
-    cache = ClipCache.build(
-        manifest, size=recipe.cache_size, fit=recipe.fit, workers=arguments.workers
-    )
+    cache = decode_clips(manifest, recipe, fabric, arguments.workers)
     return Trial(cache, recipe, split, label, arguments.seed, fabric)

@@ -38,6 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
     trial = trial_of(arguments, recipe_of(arguments))
     _warn_of_leak(spec, trial)
     result = validate_encoder(trial, spec, command=command_line())
+    if not trial.fabric.is_global_zero:
+        return 0
     print_rows(result.rows)
     print(f"wrote {result.save(arguments.out / 'results.json')}")
     print(f"wrote {write_report(result, arguments.out)}")

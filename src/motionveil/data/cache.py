@@ -26,6 +26,7 @@ from motionveil.data.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path
 from motionveil.video import read_frames
+from motionveil.video.folder import is_pictures, list_pictures
 
 Fit = Literal["short-side", "letterbox", "squeeze"]
 """How a frame is brought to the stored size: `"short-side"`: its short side becomes `size`, the
@@ -166,7 +167,7 @@ def _files(manifest: Manifest, home: Path) -> dict[str, Path]:
 def _stamp(source: Path) -> str:
     """Return the size and time of change of a video or of a folder of frames."""
     try:
-        files = sorted(source.iterdir()) if source.is_dir() else [source]
+        files = list_pictures(source) if is_pictures(source) else [source]
         stats = [file.stat() for file in files]
     except OSError as error:
         raise MotionveilError(f"{source}: cannot read the video: {error.strerror}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from motionveil.data.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.video import count_frames
+from motionveil.video.folder import is_pictures
 
 
 def count_all(root: Path, paths: Sequence[str]) -> dict[str, int | MotionveilError]:
@@ -37,7 +38,7 @@ def count_or_raise(root: Path, paths: Sequence[str]) -> dict[str, int]:
 
 
 def _count(video: Path) -> int | MotionveilError:
-    if not video.exists():
+    if not video.exists() and not is_pictures(video):
         return MotionveilError(f"{video}: missing, there must be a video")
     try:
         return count_frames(video)

@@ -23,6 +23,7 @@ from motionveil.data.sampling import (
     random_crop,
     random_start,
 )
+from motionveil.errors import MotionveilError
 
 Item = TypeVar("Item")
 
@@ -35,12 +36,25 @@ class Batch(NamedTuple):
         actions: int64 (B,), the actions' places in the manifest's `actions`.
         privacy: int64 (B,), the privacy labels' places in the manifest's `names_of(label)`.
         positions: int64 (B,), the clips' places in the data set.
+        rows: int64 (B,), the clips' places in the whole batch, of which this may be a share.
+        whole: Number of clips in the whole batch.
     """
 
     clips: torch.Tensor
     actions: torch.Tensor
     privacy: torch.Tensor
     positions: torch.Tensor
+    rows: torch.Tensor
+    whole: int
+
+    def split(self, parts: int) -> list[Batch]:
+        """Return the batch in `parts` parts whose numbers of clips differ by one at most."""
+        tensors = (self.clips, self.actions, self.privacy, self.positions, self.rows)
+        cut = zip(*(tensor.tensor_split(parts) for tensor in tensors), strict=True)
+        return [
+            Batch(clips, actions, privacy, positions, rows, self.whole)
+            for clips, actions, privacy, positions, rows in cut
+        ]
 
 
 class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
@@ -125,7 +139,8 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
             for row, clip in zip(rows, planar.swapaxes(1, 2), strict=True):
                 np.divide(clip, np.float32(255), out=clips[row].numpy(), dtype=np.float32)
         picked = torch.tensor(positions)
-        return Batch(clips, self.actions[picked], self.privacy[picked], picked)
+        labels = self.actions[picked], self.privacy[picked]
+        return Batch(clips, *labels, picked, torch.arange(len(picked)), len(picked))
 
     def _cut(self, position: int, seed: int, epoch: int) -> NDArray[np.uint8]:
         """Return the frames and the square of one clip: uint8 (T, side, side, 3)."""
@@ -149,12 +164,16 @@ def batches(
     epoch: int = 0,
     seed: int | None = None,
     shuffle: bool | None = None,
+    rank: int = 0,
+    ranks: int = 1,
+    first: int = 0,
 ) -> Iterator[Batch]:
     """Yield every clip of a data set once, in batches.
 
-    Order and draws depend on (seed, epoch) only, so a run resumed at an epoch sees what an
-    uninterrupted one would have. The last batch may be shorter. A single clip left over joins
-    the batch before it, since BatchNorm cannot train on one.
+    Order and draws depend on (seed, epoch) only, so a resumed run sees what an uninterrupted one
+    would have, and the shares of several processes are together the batches of one. The last batch
+    may be shorter. Clips left over at the end that are too few for BatchNorm to train on (a single
+    one), or for each process to have one, join the batch before.
 
     Args:
         dataset: The clips.
@@ -162,21 +181,32 @@ def batches(
         epoch: Number of the epoch.
         seed: Seed; the data set's by default.
         shuffle: Draw the order; by default when the data set is for training.
+        rank, ranks: Number of this process, from 0, and of all: it gets every `ranks`-th clip of
+            each batch from `rank` on.
+        first: The batch to begin with.
 
     Raises:
         ValueError: `batch_size` is below 1.
+        MotionveilError: There are too few clips for each process to have one of each batch.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, it must be 1 or more")
+    if min(batch_size, len(dataset)) < ranks:
+        raise MotionveilError(
+            f"{ranks} processes for {len(dataset)} clips in batches of {batch_size}: each process"
+            " needs a clip of every batch; start fewer processes"
+        )
     seed = dataset.seed if seed is None else seed
     order = np.arange(len(dataset))
     if dataset.training if shuffle is None else shuffle:
         np.random.default_rng((seed, epoch, 0)).shuffle(order)
     ends = list(range(batch_size, len(order), batch_size))
-    if ends and batch_size > 1 and len(order) - ends[-1] == 1:
+    if ends and batch_size > 1 and len(order) - ends[-1] < max(2, ranks):
         ends.pop()
-    for picked in np.split(order, ends):
-        yield dataset.load(picked.tolist(), seed=seed, epoch=epoch)
+    for picked in np.split(order, ends)[first:]:
+        rows = np.arange(rank, len(picked), ranks)
+        share = dataset.load(picked[rows].tolist(), seed=seed, epoch=epoch)
+        yield share._replace(rows=torch.from_numpy(rows), whole=len(picked))
 
 
 def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:

@@ -61,9 +61,8 @@ def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: i
     for path in paths:
         action, person, _ = path.split("/")
         clips.append(Clip(path, 0, counts[path], action, {"person": person}, path, ""))
-    return Manifest(
-        folder.resolve().name, folder, tuple(stratified_split(clips, share=share, seed=seed))
-    )
+    split = tuple(stratified_split(clips, share=share, seed=seed))
+    return Manifest(folder.resolve().name, folder, split, split_rule=_rule(share, seed))
 
 
 def index_csv(
@@ -98,9 +97,14 @@ def index_csv(
     ]
     for position, fault in find_faults(clips):
         raise MotionveilError(f"{table if position is None else list(rows)[position]}: {fault}")
+    rule = f"as {table.name} has it"
     if "split" not in columns:
-        clips = stratified_split(clips, share=share, seed=seed)
-    return Manifest(table.stem, table.parent, tuple(clips))
+        clips, rule = stratified_split(clips, share=share, seed=seed), _rule(share, seed)
+    return Manifest(table.stem, table.parent, tuple(clips), split_rule=rule)
+
+
+def _rule(share: float, seed: int) -> str:
+    return f"{share:g} of the clips held out, stratified, recordings whole, seed {seed}"
 
 
 Rows = Mapping[str, Mapping[str, str]]

@@ -70,6 +70,8 @@ class Manifest:
         root: The folder that the clips' paths are relative to.
         clips: The clips, in the manifest's order.
         file: The CSV it was read from; None for one that was made in memory.
+        split_rule: How the split was made, in a sentence; the name of the way and a colon first
+            where a data set can be split in several. Kept in the sidecar, not in the hash.
 
     Raises:
         MotionveilError: A clip is at fault, two clips are the same, the splits are neither
@@ -80,6 +82,7 @@ class Manifest:
     root: Path
     clips: tuple[Clip, ...]
     file: Path | None = field(default=None, compare=False)
+    split_rule: str = ""
 
     def __post_init__(self) -> None:
         for position, fault in find_faults(self.clips):
@@ -173,6 +176,7 @@ class Manifest:
             actions=list(self.actions),
             privacy={label: list(self.names_of(label)) for label in self.privacy_labels},
             splits=sorted({clip.split for clip in self.clips}),
+            split_rule=self.split_rule,
             hash=self.hash,
         )
         write_text_atomically(file.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n")
@@ -191,7 +195,8 @@ class Manifest:
     def read(cls, path: str | os.PathLike[str]) -> Manifest:
         """Read and check a manifest.
 
-        Where the sidecar is missing the data set is named after the file.
+        Where the sidecar is missing the data set is named after the file, and the rule of its
+        split is not known.
 
         Raises:
             MotionveilError: The file is missing or a row is at fault; names the file, the line,
@@ -205,7 +210,8 @@ class Manifest:
             where = f"{file}:{line_numbers[position]}" if position is not None else f"{file}"
             raise MotionveilError(f"{where}: {fault}")
         sidecar = _Sidecar.read(file.with_suffix(".json"))
-        manifest = cls(sidecar.name if sidecar else file.stem, root, clips, file)
+        name, rule = (sidecar.name, sidecar.split_rule) if sidecar else (file.stem, "")
+        manifest = cls(name, root, clips, file, rule)
         if sidecar and sidecar.hash != manifest.hash:
             raise MotionveilError(
                 f"{file}: its hash is {manifest.hash[:12]}, {file.with_suffix('.json').name} has"
@@ -226,6 +232,7 @@ class _Sidecar(BaseModel):
     actions: list[str]
     privacy: dict[str, list[str]]
     splits: list[str]
+    split_rule: str = ""
     hash: str
 
     @classmethod
@@ -343,9 +350,9 @@ def _clip_faults(clip: Clip, labels: tuple[str, ...]) -> Iterator[str]:
 
 def _leaks(clips: Iterable[Clip]) -> Iterator[tuple[int, str]]:
     """Find frames that are in two splits: what is validated on must not have been trained on."""
-    reached: dict[str, dict[str, int]] = {}  # path -> split -> the furthest end so far
+    reached: dict[PurePosixPath, dict[str, int]] = {}  # path -> split -> the furthest end so far
     for position, clip in sorted(enumerate(clips), key=lambda item: item[1].start):
-        ends = reached.setdefault(clip.path, {})
+        ends = reached.setdefault(PurePosixPath(clip.path), {})  # ./a.mp4 is a.mp4
         for split, end in ends.items():
             if split != clip.split and clip.start < end:
                 yield (

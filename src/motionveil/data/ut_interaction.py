@@ -12,6 +12,7 @@ from pathlib import Path
 
 from motionveil.data.counting import count_or_raise
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.data.published import Published
 from motionveil.errors import MotionveilError
 
 ACTIONS = ("handshake", "hug", "kick", "point", "punch", "push")
@@ -19,6 +20,16 @@ ACTIONS = ("handshake", "hug", "kick", "point", "punch", "push")
 
 CLIPS, SEQUENCES, FOLDS = 60, 10, 3
 SET = "segmented_set1"
+
+PUBLISHED = Published(
+    name="ut-interaction",
+    page="https://cvrc.ece.utexas.edu/SDHA2010/Human_Interaction.html",
+    clips=CLIPS,
+    videos=CLIPS,
+    actions=len(ACTIONS),
+    labels={"pair": SEQUENCES},
+    splits={"folds": {"fold0": 21, "fold1": 19, "fold2": 20}},
+)
 
 _NAME = re.compile(r"(\d+)_(\d+)_(\d+)\.avi")
 
@@ -47,7 +58,8 @@ def index(root: str | os.PathLike[str]) -> Manifest:
     labels = [_labels(folder / prefix / name) for name in names]
     if len(names) != CLIPS:
         raise MotionveilError(
-            f"{folder / prefix}: {len(names)} clips, the published set has {CLIPS}"
+            f"{folder / prefix}: {len(names)} clips, the published set has {CLIPS}; it is to be had"
+            f" at {PUBLISHED.page}"
         )
     counts = count_or_raise(folder, [prefix + name for name in names])
     clips = (
@@ -62,7 +74,8 @@ def index(root: str | os.PathLike[str]) -> Manifest:
         )
         for name, (sequence, action) in zip(names, labels, strict=True)
     )
-    return Manifest("ut-interaction", folder, tuple(clips))
+    rule = f"folds: (sequence + class) mod {FOLDS}, the same pairs and actions in every fold"
+    return Manifest("ut-interaction", folder, tuple(clips), split_rule=rule)
 
 
 def _numbers(name: str) -> tuple[int, ...]:

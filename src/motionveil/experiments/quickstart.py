@@ -15,8 +15,8 @@ from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
+from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import make_fabric
 from motionveil.video import read_clip
 
 
@@ -54,6 +54,8 @@ def run_quickstart(
         )
     began = time.monotonic()
     fabric = make_fabric(device)
+    if fabric.world_size > 1:
+        raise MotionveilError(f"quickstart runs in one process, not in {fabric.world_size}")
     say("filming the built-in data set")
     manifest = make_actors(out / "actors", seed=seed, workers=workers)
     plan = Plan(

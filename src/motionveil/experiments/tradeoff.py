@@ -19,15 +19,15 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from pydantic import ValidationError
 
-from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.results import Dataset, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.checkpoint import OtherTrainingError
+from motionveil.training.processes import agreed, describe_environment
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import Trial, describe_environment
+from motionveil.training.trial import Trial, decode_clips
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,7 @@ def measure_tradeoff(
         MotionveilError: Data cannot be read, a training collapsed, `out` cannot be written.
     """
     began = time.monotonic()
-    cache = ClipCache.build(
-        plan.manifest, size=plan.recipe.cache_size, fit=plan.recipe.fit, workers=workers
-    )
+    cache = decode_clips(plan.manifest, plan.recipe, fabric, workers)
     result = Result(
         kind=kind,
         command=command,
@@ -102,7 +100,8 @@ def measure_tradeoff(
                 result.rows.append(row)
                 # Rows read back count too: what it took, not what this call took.
                 result.seconds = max(time.monotonic() - began, sum(r.seconds for r in result.rows))
-                result.save(out / "results.json")
+                if fabric.is_global_zero:
+                    result.save(out / "results.json")
     return result
 
 
@@ -153,19 +152,30 @@ def _stored(trial: Trial, folder: Path, measure: Callable[[], Row]) -> Row:
         "method": folder.name,
     }
     key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
-    if file.exists():
-        try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
-            if stored["key"] == key:
-                row = Row.model_validate(stored["row"])
-                print(f"{folder}: measured already", file=sys.stderr)
-                return row
-        except (OSError, ValueError, KeyError, TypeError, ValidationError):
-            print(f"{file}: cannot be read, measured again", file=sys.stderr)
+    row = _read_row(file, key)
+    # A process that looked later might see a row that another has just stored.
+    if agreed(trial.fabric, row is not None):
+        if row is None:
+            raise MotionveilError(f"{file}: all processes must see the same folder")
+        print(f"{folder}: measured already", file=sys.stderr)
+        return row
     row = measure()
-    text = json.dumps({"key": key, "question": question, "row": row.model_dump(mode="json")})
-    write_text_atomically(file, text + "\n")
+    if trial.fabric.is_global_zero:
+        stored = {"key": key, "question": question, "row": row.model_dump(mode="json")}
+        write_text_atomically(file, json.dumps(stored) + "\n")
     return row
+
+
+def _read_row(file: Path, key: str) -> Row | None:
+    """Return the row that is stored under a key; None where there is another one, or none."""
+    if not file.exists():
+        return None
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        return Row.model_validate(stored["row"]) if stored["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        print(f"{file}: cannot be read, measured again", file=sys.stderr)
+        return None
 
 
 def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: str) -> Dataset:
@@ -183,4 +193,5 @@ def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: s
             )
             for split in splits
         },
+        split_rule=manifest.split_rule,
     )

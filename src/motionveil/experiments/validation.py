@@ -5,7 +5,8 @@ from __future__ import annotations
 from motionveil.experiments.tradeoff import describe_dataset
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
-from motionveil.training.trial import Trial, describe_environment
+from motionveil.training.processes import describe_environment
+from motionveil.training.trial import Trial
 
 
 def validate_encoder(trial: Trial, spec: EncoderSpec, *, command: str) -> Result:

@@ -30,6 +30,12 @@ def resnet50(classes: int, weights: Weights = None) -> nn.Module:
 
 
 @register_privacy_network
+def resnet18(classes: int, weights: Weights = None) -> nn.Module:
+    """ResNet-18 (He et al., CVPR 2016); torchvision's weights."""
+    return _timm("resnet18", "tv_in1k", "fc", IMAGENET_MEAN, IMAGENET_STD, classes, weights)
+
+
+@register_privacy_network
 def efficientnet_lite0(classes: int, weights: Weights = None) -> nn.Module:
     """EfficientNet-Lite0 (Tan and Le, ICML 2019, without squeeze-and-excitation)."""
     name = "tf_efficientnet_lite0"

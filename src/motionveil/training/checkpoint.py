@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -27,7 +28,24 @@ class OtherTrainingError(MotionveilError):
     """A checkpoint belongs to another training than the one that is to go on."""
 
 
-State = Mapping[str, nn.Module | Optimizer]
+class RandomState:
+    """The state of torch's random generators, as something that a checkpoint holds."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the states of the CPU's generator and, where there is one, the current GPU's."""
+        states = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            states["cuda"] = torch.cuda.get_rng_state()
+        return states
+
+    def load_state_dict(self, states: Mapping[str, Tensor]) -> None:
+        """Set the states; that of a GPU is left out where there is none."""
+        torch.set_rng_state(states["cpu"])
+        if "cuda" in states and torch.cuda.is_available():
+            torch.cuda.set_rng_state(states["cuda"])
+
+
+State = Mapping[str, nn.Module | Optimizer | RandomState]
 """What a checkpoint holds, by name."""
 
 
@@ -38,18 +56,24 @@ def save_checkpoint(
     epoch: int,
     curves: list[dict[str, float]],
     origin: dict[str, Any],
+    step: int = 0,
+    clips: int = 0,
+    sums: dict[str, float] | None = None,
 ) -> None:
     """Write a checkpoint and remove the one before it.
 
     Args:
         folder: Where checkpoints lie.
-        state: Modules and optimisers by name.
+        state: Modules, optimisers and the like by name.
         epoch: Epochs done.
         curves: What was logged of each of them.
+        step, clips, sums: Steps done of the next epoch, the clips seen in them, and what was
+            measured, summed over them.
         origin: What decides the training (recipe, seed, data), for `refuse_other_training`; must be
             JSON.
     """
-    file = folder / f"epoch-{epoch:04d}.safetensors"
+    # Each checkpoint has a name of its own: the JSON never names tensors of another one.
+    file = folder / f"epoch-{epoch:04d}-step-{step:05d}.safetensors"
     tensors = {
         f"{name}/{key}": value.detach().cpu().contiguous().clone()
         for name, item in state.items()
@@ -57,7 +81,15 @@ def save_checkpoint(
     }
     with atomic_path(file) as part:
         save_file(tensors, part)
-    description = {"epoch": epoch, "tensors": file.name, "curves": curves, "origin": origin}
+    description = {
+        "epoch": epoch,
+        "step": step,
+        "clips": clips,
+        "sums": sums or {},
+        "tensors": file.name,
+        "curves": curves,
+        "origin": origin,
+    }
     write_text_atomically(folder / "checkpoint.json", json.dumps(description, indent=1) + "\n")
     # What a killed process left of a temporary file goes too.
     for old in folder.glob("*.safetensors"):
@@ -66,10 +98,10 @@ def save_checkpoint(
 
 
 def read_facts(folder: Path) -> dict[str, Any] | None:
-    """Return a checkpoint's `epoch`, `tensors` (a file's name), `curves` and `origin`.
+    """Return a checkpoint's JSON: what `save_checkpoint` was given, and `tensors`, a file's name.
 
     Returns:
-        The facts that `save_checkpoint` was given, or None where there is no checkpoint.
+        The facts, or None where there is no checkpoint.
 
     Raises:
         MotionveilError: The file is damaged.
@@ -81,7 +113,15 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
         facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MotionveilError(_unreadable(file, error)) from error
-    kinds = {"epoch": int, "tensors": str, "curves": list, "origin": dict}
+    kinds = {
+        "epoch": int,
+        "step": int,
+        "clips": int,
+        "sums": dict,
+        "tensors": str,
+        "curves": list,
+        "origin": dict,
+    }
     for name, kind in kinds.items():
         if not isinstance(facts, dict) or not isinstance(facts.get(name), kind):
             raise MotionveilError(_unreadable(file, f"it has no {name!r}"))
@@ -153,8 +193,8 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _tensors(item: nn.Module | Optimizer) -> dict[str, Tensor]:
-    if isinstance(item, nn.Module):
+def _tensors(item: nn.Module | Optimizer | RandomState) -> dict[str, Tensor]:
+    if not isinstance(item, Optimizer):
         return dict(item.state_dict())
     return {
         f"{parameter}.{key}": value
@@ -164,8 +204,8 @@ def _tensors(item: nn.Module | Optimizer) -> dict[str, Tensor]:
     }
 
 
-def _restore(item: nn.Module | Optimizer, tensors: dict[str, Tensor]) -> None:
-    if isinstance(item, nn.Module):
+def _restore(item: nn.Module | Optimizer | RandomState, tensors: dict[str, Tensor]) -> None:
+    if not isinstance(item, Optimizer):
         item.load_state_dict(tensors)
         return
     state: dict[int, dict[str, Tensor]] = {}

@@ -25,14 +25,17 @@ class Log:
     Args:
         title: What is trained.
         epochs: How many epochs there will be.
+        quiet: Print nothing, since another process does.
     """
 
-    def __init__(self, title: str, epochs: int) -> None:
-        self._title, self._epochs = title, epochs
+    def __init__(self, title: str, epochs: int, *, quiet: bool = False) -> None:
+        self._title, self._epochs, self._quiet = title, epochs, quiet
         self._began, self._first = time.monotonic(), 0
 
     def epoch(self, row: Mapping[str, float]) -> None:
         """Print one epoch's figures; `row["epoch"]` is its number, from 1."""
+        if self._quiet:
+            return
         epoch = int(row["epoch"])
         self._first = self._first or epoch
         spent = time.monotonic() - self._began

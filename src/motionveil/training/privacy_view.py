@@ -10,20 +10,38 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-def draw_frames(veiled: Tensor, count: int) -> Tensor:
+def pick_frames(clips: int, frames: int, count: int) -> Tensor:
     """Draw frames of each clip without replacement, from torch's global generator.
 
     Args:
-        veiled: Shape `(B, 3, T, H, W)`.
-        count: Frames of each clip; at most T are drawn.
+        clips: Number of clips.
+        frames: Frames that each clip has.
+        count: Frames to draw of each.
 
     Returns:
-        Shape `(B * min(count, T), 3, H, W)`, the frames of a clip next to each other.
+        int64 of shape `(clips, min(count, frames))`, indices in [0, frames).
     """
-    B, _, T, _, _ = veiled.shape
-    picked = torch.rand(B, T).argsort(1)[:, :count].to(veiled.device)  # (B, count)
-    frames = veiled.transpose(1, 2)[torch.arange(B, device=veiled.device)[:, None], picked]
-    return frames.flatten(0, 1)  # (B * count, 3, H, W)
+    return torch.rand(clips, frames).argsort(1)[:, :count]
+
+
+def take_frames(veiled: Tensor, picked: Tensor) -> Tensor:
+    """Return the frames picked of each clip, the frames of a clip next to each other.
+
+    Args:
+        veiled: Shape `(B, 3, T, H, W)`.
+        picked: int64 of shape `(B, count)`, indices in [0, T).
+
+    Returns:
+        Shape `(B * count, 3, H, W)`.
+    """
+    clips = torch.arange(len(veiled), device=veiled.device)[:, None]
+    frames = veiled.transpose(1, 2)[clips, picked.to(veiled.device)]  # (B, count, 3, H, W)
+    return frames.flatten(0, 1)
+
+
+def draw_frames(veiled: Tensor, count: int) -> Tensor:
+    """Pick frames of each clip of `(B, 3, T, H, W)` and take them; see `pick_frames`."""
+    return take_frames(veiled, pick_frames(len(veiled), veiled.shape[2], count))
 
 
 def all_frames(veiled: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
 from motionveil.errors import MotionveilError
+from motionveil.files import write_text_atomically
 from motionveil.spec import RangeMode
 
 
@@ -46,6 +47,8 @@ class Schedule(_Part):
         momentum: Momentum of SGD, first beta of AdamW.
         weight_decay: Weight decay of the networks.
         privacy_frames: Frames that the privacy network sees of each clip in a step.
+        accumulate: Parts that a batch is computed in, one after the other, to need less memory.
+            Gradients add up to the batch's; BatchNorm sees one part at a time.
     """
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
@@ -56,6 +59,7 @@ class Schedule(_Part):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0)
     privacy_frames: int = Field(default=1, ge=1)
+    accumulate: int = Field(default=1, ge=1)
 
 
 class GameSchedule(Schedule):
@@ -86,6 +90,8 @@ class Recipe(_Part):
         range_quantile: Share of the absolute differences inside the fixed range, which is
             calibrated on the training clips.
         action, privacy: The networks.
+        activation_checkpointing: Forget what networks compute inside their blocks, and compute it
+            again for the gradients: less memory, a third more time, the same result.
         game: Schedule of the adversarial training.
         validation: Schedule of the fresh networks.
     """
@@ -102,8 +108,15 @@ class Recipe(_Part):
     range_quantile: float = Field(default=0.995, gt=0, le=1)
     action: NetworkRecipe = NetworkRecipe(name="resnet50_3d", weights="pretrained")
     privacy: NetworkRecipe = NetworkRecipe(name="resnet50", weights="pretrained")
+    activation_checkpointing: bool = False
     game: GameSchedule = GameSchedule()
     validation: Schedule = Schedule()
+
+    def write(self, path: str | os.PathLike[str]) -> Path:
+        """Write every field as YAML, whole or not at all; `load_recipe` reads the same recipe."""
+        values = self.model_dump(mode="json")
+        text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        return write_text_atomically(path, text)
 
 
 def recipe_names() -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from motionveil.data.dataset import Batch
 from motionveil.training.recipe import Schedule
 
 
@@ -42,3 +43,17 @@ def set_rate(optimizer: Optimizer, factor: float) -> None:
     for group in optimizer.param_groups:
         group.setdefault("initial_lr", group["lr"])
         group["lr"] = factor * group["initial_lr"]
+
+
+def parts_of(batch: Batch, accumulate: int, processes: int) -> Iterator[tuple[Batch, bool]]:
+    """Yield a batch in parts whose gradients are added up, and whether each is the last.
+
+    Args:
+        batch: This process's share.
+        accumulate: Parts wanted. There are fewer where some process has fewer clips, since all
+            processes must make the same number.
+        processes: Number of processes.
+    """
+    parts = batch.split(min(accumulate, batch.whole // processes))
+    for number, part in enumerate(parts, 1):
+        yield part, number == len(parts)

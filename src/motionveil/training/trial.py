@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -14,55 +12,35 @@ from lightning_fabric import Fabric
 from motionveil._version import __version__
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import ClipDataset, batches
+from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ, build_encoder, calibrate_range
-from motionveil.errors import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.results import Row
 from motionveil.spec import EncoderSpec, untrained_boundaries
 from motionveil.training.game import Players, play
+from motionveil.training.processes import first_process_first
 from motionveil.training.recipe import Recipe
+from motionveil.training.recompute import recompute_activations
 from motionveil.training.seeds import seed_for
 from motionveil.training.validation import Watchers, validate
 
 
-def make_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
-    """Return Lightning Fabric on one device.
+def decode_clips(
+    manifest: Manifest, recipe: Recipe, fabric: Fabric, workers: int | None = None
+) -> ClipCache:
+    """Return a manifest's clips as a recipe wants them, decoded once on each machine.
 
     Args:
-        device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"`, or one of several such as `"cuda:1"`.
-        precision: Fabric's name of a precision, such as `"bf16-mixed"`.
+        manifest: The data set.
+        recipe: Its `cache_size` and `fit` are used.
+        fabric: The processes.
+        workers: Videos decoded at once; None for one a core.
 
     Raises:
-        MotionveilError: There is no such device here.
+        MotionveilError: A video cannot be read, or the cache cannot be written.
     """
-    kind, _, number = device.partition(":")
-    try:
-        devices: list[int] | int = [int(number)] if number else 1
-        fabric = Fabric(accelerator=kind, devices=devices, precision=precision)  # type: ignore[arg-type]
-        fabric.launch()
-    except Exception as error:
-        # Fabric raises errors of many kinds, some its own, for a device that is not there.
-        raise MotionveilError(f"--device {device}: cannot be used here: {error}") from error
-    return fabric
-
-
-def describe_environment(fabric: Fabric) -> dict[str, str]:
-    """Return versions, processor and device, for a result."""
-    packages = ("torch", "numpy", "timm", "monai", "lightning-fabric", "av", "numba")
-    versions = {}
-    for package in packages:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "motionveil": __version__,
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "device": str(fabric.device),
-        "threads": str(torch.get_num_threads()),
-        **versions,
-    }
+    with first_process_first(fabric):
+        return ClipCache.build(manifest, size=recipe.cache_size, fit=recipe.fit, workers=workers)
 
 
 @dataclass(frozen=True)
@@ -75,7 +53,7 @@ class Trial:
         split: The part held out, one of the manifest's `splits()`.
         privacy_label: The label that the adversary tries to learn.
         seed: Decides everything that is drawn.
-        fabric: Device and precision.
+        fabric: Device, precision and processes.
     """
 
     cache: ClipCache
@@ -130,9 +108,14 @@ class Trial:
         }
 
     def train(
-        self, start: EncoderSpec, run: Path, *, resume: bool = False
+        self,
+        start: EncoderSpec,
+        run: Path,
+        *,
+        resume: bool = False,
+        checkpoint_every: int | None = None,
     ) -> tuple[EncoderSpec, list[dict[str, float]]]:
-        """Train an encoder against its adversary and return it with its curves.
+        """Train an encoder against its adversary and return it with its curves; see `play`.
 
         Raises:
             MotionveilError: The training collapsed, or `run` holds another training.
@@ -149,7 +132,14 @@ class Trial:
         players = Players(encoder, networks.action, networks.privacy)
         data = self.clips(training=True)
         curves = play(
-            self.fabric, players, data, self.recipe, run=run, seed=self.seed, resume=resume
+            self.fabric,
+            players,
+            data,
+            self.recipe,
+            run=run,
+            seed=self.seed,
+            resume=resume,
+            checkpoint_every=checkpoint_every,
         )
         return encoder.spec, curves
 
@@ -199,6 +189,9 @@ class Trial:
         P = create_privacy_network(
             privacy.name, len(manifest.names_of(self.privacy_label)), weights=privacy.weights
         )
+        if self.recipe.activation_checkpointing:
+            recompute_activations(T)
+            recompute_activations(P)
         # Channels last is the faster layout for convolutions, on CPUs and GPUs.
         T.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         P.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -22,9 +22,10 @@ from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore
 from motionveil.training.log import Log
-from motionveil.training.privacy_view import all_frames, draw_frames
+from motionveil.training.privacy_view import all_frames, pick_frames, take_frames
+from motionveil.training.processes import added_up, prepare, summed, unsynchronised
 from motionveil.training.recipe import Schedule
-from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
 from motionveil.training.seeds import seed_for
 
 
@@ -98,50 +99,65 @@ def _fit(
     """Train both networks on the same veiled batches."""
     T, optimize_action = _set_up(fabric, watchers.action, schedule)
     P, optimize_privacy = _set_up(fabric, watchers.privacy, schedule)
-    log = Log(title, schedule.epochs)
+    log = Log(title, schedule.epochs, quiet=not fabric.is_global_zero)
     steps = schedule.epochs * math.ceil(len(data) / schedule.batch)
     step = 0
     for epoch in range(schedule.epochs):
         T.train()
         P.train()
-        sums = dict.fromkeys(
-            ("loss_action", "loss_privacy", "accuracy_action", "accuracy_privacy"), 0.0
-        )
-        for batch in _batches(fabric, data, schedule.batch, epoch, seed):
+        sums: dict[str, float] = {}
+        for batch in _batches(fabric, data, schedule.batch, epoch, seed, share=True):
             for optimizer in (optimize_action, optimize_privacy):
                 set_rate(optimizer, rate_factor(step / steps, schedule.warmup / schedule.epochs))
-            veiled = veil(encoder, batch.clips)  # (B, 3, T', H, W)
-            frames = draw_frames(veiled, schedule.privacy_frames)  # (B * frames, 3, H, W)
-            labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
-            loss_action, right_actions = _step(fabric, T, optimize_action, veiled, batch.actions)
-            loss_privacy, right_frames = _step(fabric, P, optimize_privacy, frames, labels)
-            if not math.isfinite(loss_action + loss_privacy):
+                optimizer.zero_grad()
+            shares = _gradients(fabric, encoder, Watchers(T, P), batch, schedule)
+            for optimizer in (optimize_action, optimize_privacy):
+                optimizer.step()
+            measured = added_up(fabric, shares)
+            if not math.isfinite(measured["loss_action"] + measured["loss_privacy"]):
                 raise MotionveilError(
                     f"{title}: the loss is not finite in epoch {epoch + 1}:"
                     f" lower the learning rate ({schedule.lr:g})"
                 )
-            measured = (loss_action, loss_privacy, right_actions, right_frames)
-            for name, value in zip(sums, measured, strict=True):
-                sums[name] += value * len(batch.clips)
+            for name, value in measured.items():
+                sums[name] = sums.get(name, 0.0) + value * batch.whole
             step += 1
         log.epoch({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
 
 
 def _set_up(fabric: Fabric, network: nn.Module, schedule: Schedule) -> tuple[nn.Module, Optimizer]:
     """Return the network and its optimiser as Fabric wraps them."""
+    prepare(fabric, network)
     return fabric.setup(network, make_optimizer(network.parameters(), schedule))
 
 
-def _step(
-    fabric: Fabric, network: nn.Module, optimizer: Optimizer, seen: Tensor, labels: Tensor
-) -> tuple[float, float]:
-    """Take one step of an optimiser and return the loss and the share of right answers."""
-    answers = network(seen)
-    loss = cross_entropy(answers, labels)
-    optimizer.zero_grad()
-    fabric.backward(loss)
-    optimizer.step()
-    return loss.item(), float((answers.argmax(1) == labels).float().mean())
+def _gradients(
+    fabric: Fabric, encoder: nn.Module, watchers: Watchers, batch: Batch, schedule: Schedule
+) -> dict[str, Tensor]:
+    """Give both networks their gradients for a batch, and return this process's share of means."""
+    shares: list[dict[str, Tensor]] = []
+    picked: Tensor | None = None
+    for part, last in parts_of(batch, schedule.accumulate, fabric.world_size):
+        veiled = veil(encoder, part.clips)  # (B, 3, T', H, W)
+        if picked is None:  # for the whole batch, whatever process or part draws
+            picked = pick_frames(batch.whole, veiled.shape[2], schedule.privacy_frames)
+        frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)
+        labels = part.privacy.repeat_interleave(picked.shape[1])
+        share = len(part.clips) / batch.whole
+        measured: dict[str, Tensor] = {}
+        for player, network, seen, right in (
+            ("action", watchers.action, veiled, part.actions),
+            ("privacy", watchers.privacy, frames, labels),
+        ):
+            with unsynchronised(fabric, network, not last):
+                answers = network(seen)
+                loss = cross_entropy(answers, right)
+                # Gradients are averaged over the processes; the loss is a sum of their shares.
+                fabric.backward(loss * (share * fabric.world_size))
+            measured[f"loss_{player}"] = loss
+            measured[f"accuracy_{player}"] = (answers.argmax(1) == right).float().mean()
+        shares.append({name: value.detach() * share for name, value in measured.items()})
+    return summed(shares)
 
 
 @torch.no_grad()
@@ -261,7 +277,10 @@ def _batches(
     seed: int,
     *,
     shuffle: bool | None = None,
+    share: bool = False,
 ) -> Iterator[Batch]:
-    """Yield batches on the device."""
-    for batch in prefetched(batches(data, size, epoch=epoch, seed=seed, shuffle=shuffle)):
+    """Yield batches on the device: whole ones, or this process's share of each."""
+    rank, ranks = (fabric.global_rank, fabric.world_size) if share else (0, 1)
+    drawn = batches(data, size, epoch=epoch, seed=seed, shuffle=shuffle, rank=rank, ranks=ranks)
+    for batch in prefetched(drawn):
         yield Batch(*fabric.to_device(tuple(batch)))

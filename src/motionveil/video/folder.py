@@ -15,19 +15,33 @@ from motionveil.video.types import Decoded
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def is_pictures(source: Path) -> bool:
+    """Whether a source is a folder of pictures, or some of its pictures: `folder/rgb_*.png`."""
+    return source.is_dir() or _is_pattern(source)
+
+
+def list_pictures(source: Path) -> list[Path]:
     """Return the pictures of a folder in natural order: `2.png` before `10.png`.
+
+    Args:
+        source: A folder, or the pictures in it whose names fit a pattern, such as
+            `folder/rgb_*.png`, since the folder may hold others (depth, masks) beside the frames.
 
     Raises:
         MotionveilError: There are none.
     """
-    pictures = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
+    files = source.parent.glob(source.name) if _is_pattern(source) else source.iterdir()
+    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
     if not pictures:
         raise MotionveilError(
-            f"{folder}: no frames in this folder; their names must end in"
+            f"{source}: no frames in this folder; their names must end in"
             f" {', '.join(sorted(SUFFIXES))}"
         )
     return sorted(pictures, key=_natural)
+
+
+def _is_pattern(source: Path) -> bool:
+    return "*" in source.name and not source.exists()
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
@@ -36,14 +50,14 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def decode_folder(
-    folder: Path, rate: Fraction, start: int = 0, end: int | None = None
+    source: Path, rate: Fraction, start: int = 0, end: int | None = None
 ) -> Iterator[Decoded]:
-    """Decode the pictures of a folder, numbered from 0, `end` exclusive.
+    """Decode the pictures of a folder (see `list_pictures`), numbered from 0, `end` exclusive.
 
     Raises:
         MotionveilError: There are none, or one cannot be decoded.
     """
-    for number, path in list(enumerate(list_pictures(folder)))[start:end]:
+    for number, path in list(enumerate(list_pictures(source)))[start:end]:
         # Opened by us, since the library would read a "%d" in the name as a sequence.
         try:
             with path.open("rb") as file, av.open(file, "r") as container:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import RgbConverter
 from motionveil.video.file import decode_file, opened
-from motionveil.video.folder import decode_folder, list_pictures
+from motionveil.video.folder import decode_folder, is_pictures, list_pictures
 from motionveil.video.types import Decoded, Frame, VideoInfo
 
 Source = str | os.PathLike[str]
@@ -27,7 +27,7 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
     """Say what a video is; decodes its first frame to know that there is one, and its size.
 
     Args:
-        source: A video file, or a folder of frames.
+        source: A video file, or a folder of frames; see `read_frames`.
         rate: Frames a second of a folder; a file has its own.
 
     Raises:
@@ -35,7 +35,7 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
     """
     path = Path(source)
     height, width = next(read_frames(path, rate=rate)).image.shape[:2]
-    if path.is_dir():
+    if is_pictures(path):
         constant = Fraction(rate)
         return VideoInfo(width, height, constant, 1 / constant, len(list_pictures(path)))
     with opened(path) as (_, stream):
@@ -52,7 +52,7 @@ def count_frames(source: Source) -> int:
         MotionveilError: The video cannot be read whole.
     """
     path = Path(source)
-    if path.is_dir():
+    if is_pictures(path):
         return len(list_pictures(path))
     return sum(1 for _ in decode_file(path))
 
@@ -67,7 +67,8 @@ def read_frames(
     not exact in every format.
 
     Args:
-        source: A video file, or a folder of frames (PNG, JPEG, ...; in natural order).
+        source: A video file, or a folder of frames (PNG, JPEG, ...; in natural order), or those of
+            its frames whose names fit a pattern: `folder/rgb_*.png`.
         start: First frame, counted from 0.
         end: Frame before which to stop; None for all.
         rate: Frames a second of a folder; a file has its own timestamps.
@@ -108,7 +109,7 @@ def read_clip(source: Source, start: int = 0, end: int | None = None) -> NDArray
 
 
 def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterator[Decoded]:
-    if path.is_dir():
+    if is_pictures(path):
         return decode_folder(path, rate, start, end)
     return islice(decode_file(path), start, end)
 

@@ -93,7 +93,8 @@ def make_actors(
         for number, visit in visits
         for clip in _clips(number, visit, "train" if visit < train_sessions else VALIDATION)
     )
-    manifest = Manifest("actors", folder, clips)
+    rule = f"the last {validation_sessions} sessions of each person are held out"
+    manifest = Manifest("actors", folder, clips, split_rule=rule)
     return Manifest.read(manifest.write(folder / "manifest.csv"))
 
 

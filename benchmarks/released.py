@@ -1,0 +1,103 @@
+"""The released code's work, written anew from its description: what the benchmarks compare with.
+
+Nothing here is copied: the released code has no licence.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, cross_entropy
+from torch.optim import SGD
+
+from motionveil.data.dataset import Batch
+from motionveil.encoders.functional import for_networks
+from motionveil.spec import untrained_boundaries
+from motionveil.training.game import Players
+from motionveil.training.privacy_view import draw_frames, entropy
+from motionveil.training.recipe import Recipe
+from motionveil.training.schedule import make_optimizer
+
+
+class ReleasedEncoder(nn.Module):
+    """The formulation of the authors' code, with a learnable sigma.
+
+    A depthwise 5 x 5 convolution a frame, the difference by `roll`, minimum and maximum of the
+    whole batch, 15 sigmoids summed, scaled back to the range of the differences.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sigma = nn.Parameter(torch.tensor(1.0))
+        self.boundaries = nn.Parameter(torch.tensor(untrained_boundaries()))
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Veil clips `(B, 3, T, H, W)`, giving T - 1 frames in the range of the differences."""
+        B, C, T, H, W = clip.shape
+        offsets = torch.arange(5) - 2.0
+        squares = offsets[:, None] ** 2 + offsets[None, :] ** 2
+        kernel = torch.exp(-squares / (2 * self.sigma**2))
+        kernel = (kernel / kernel.sum()).expand(C, 1, 5, 5)
+        frames = clip.transpose(1, 2).reshape(B * T, C, H, W)
+        blurred = conv2d(frames, kernel, padding=2, groups=C).reshape(B, T, C, H, W)
+        difference = (blurred - torch.roll(blurred, 1, dims=1))[:, 1:]
+        low, high = difference.min(), difference.max()
+        x = (difference - low) / (high - low) * 15
+        levels = sum(torch.sigmoid(5.0 * (x - boundary)) for boundary in self.boundaries)
+        veiled = levels / 15 * (high - low) + low
+        return veiled.transpose(1, 2)
+
+    def constrain(self) -> None:
+        """Do nothing: the released code does not keep its parameters where they belong."""
+
+
+class ReferenceStep:
+    """One step of the adversarial training, by the mathematics of `Game` and with no work saved.
+
+    In step 1 the gradients of P's weights are computed and thrown away. Step 2 runs T again and
+    goes back through E, as the released code does; neither changes anything but BatchNorm's
+    running statistics.
+
+    Args:
+        players: E, T and P, in training mode.
+        recipe: `alpha` and `game` are used.
+    """
+
+    def __init__(self, players: Players, recipe: Recipe) -> None:
+        schedule = recipe.game
+        self.players, self.recipe = players, recipe
+        self.optimize_encoder = SGD(
+            players.encoder.parameters(),
+            schedule.encoder_lr or schedule.lr,
+            momentum=schedule.momentum,
+        )
+        self.optimize_action = make_optimizer(players.action.parameters(), schedule)
+        self.optimize_privacy = make_optimizer(players.privacy.parameters(), schedule)
+
+    def step_encoder(self, batch: Batch) -> None:
+        """Step 1, equation 1: train E and T."""
+        E, T, P = self.players.encoder, self.players.action, self.players.privacy
+        self._forget_gradients()
+        veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
+        recognised = cross_entropy(T(veiled), batch.actions)
+        frames = draw_frames(veiled, self.recipe.game.privacy_frames)  # (B * frames, 3, H, W)
+        loss = recognised - self.recipe.alpha * entropy(P(frames))
+        loss.backward()
+        self.optimize_encoder.step()
+        self.optimize_action.step()
+        E.constrain()
+
+    def step_privacy(self, batch: Batch) -> None:
+        """Step 2, equation 2: train P."""
+        E, T, P = self.players.encoder, self.players.action, self.players.privacy
+        self._forget_gradients()
+        veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
+        T(veiled)  # for nothing
+        frames = draw_frames(veiled, self.recipe.game.privacy_frames)  # (B * frames, 3, H, W)
+        labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
+        cross_entropy(P(frames), labels).backward()  # through E too, for nothing
+        self.optimize_privacy.step()
+
+    def _forget_gradients(self) -> None:
+        for player in (self.players.encoder, self.players.action, self.players.privacy):
+            player.zero_grad()

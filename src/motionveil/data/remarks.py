@@ -1,0 +1,17 @@
+"""What a loader has to say about a data set that it could read all the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def remark(text: str) -> None:
+    """Tell the user what was odd and what was done about it, on standard error."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first of some names, and how many more there are: `a, b, c and 9 more`."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

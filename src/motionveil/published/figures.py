@@ -1,0 +1,220 @@
+"""Published figures: JSON files that come with the package, `published/*.json`."""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from motionveil.errors import MotionveilError
+from motionveil.results import wilson_interval
+
+Axis = Literal["action", "privacy"]
+
+
+class _Published(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Figure(_Published):
+    """An accuracy as it was printed.
+
+    Attributes:
+        percent: In [0, 100].
+        source: A key of the publication's `sources`.
+    """
+
+    percent: float = Field(ge=0, le=100)
+    source: str
+
+    @property
+    def accuracy(self) -> float:
+        """The same in [0, 1]."""
+        return self.percent / 100
+
+    def interval(self, n: int) -> tuple[float, float]:
+        """Return Wilson's 95 % interval for n clips, in [0, 1]."""
+        return wilson_interval(self.accuracy, n)
+
+
+class PublishedRow(_Published):
+    """The figures of one method.
+
+    Attributes:
+        method: As in a result's rows.
+        alpha: Adversarial weight that BDQ was trained with; None where none is known.
+        action: Accuracy of the action network.
+        privacy: Accuracy of the privacy network, read as the publication's `reading` says.
+    """
+
+    method: str
+    alpha: float | None = None
+    action: Figure
+    privacy: Figure
+
+
+class PublishedDataset(_Published):
+    """What was measured on one data set, and how.
+
+    Attributes:
+        name: The data set's name in a manifest.
+        privacy_label: What the adversary was to find.
+        actions, privacy_names: Number of classes.
+        split: Name of the way to split it, of `motionveil index`.
+        training, validation: Clips in the two parts of that split.
+        n: Clips behind the figures.
+        frames: t, frames of a clip.
+        remark: What has to be known to read the figures.
+        rows: The figures, a row a method.
+    """
+
+    name: str
+    privacy_label: str
+    actions: int
+    privacy_names: int
+    split: str
+    training: int
+    validation: int
+    n: int
+    frames: int
+    remark: str
+    rows: tuple[PublishedRow, ...]
+
+
+class Watcher(_Published):
+    """The accuracy of one more network on BDQ's output.
+
+    Attributes:
+        dataset: The data set's name.
+        axis: What the network is asked for.
+        network: Its name as printed.
+        percent, source: As in `Figure`.
+    """
+
+    dataset: str
+    axis: Axis
+    network: str
+    percent: float = Field(ge=0, le=100)
+    source: str
+
+
+class Complexity(_Published):
+    """What an encoder costs.
+
+    Attributes:
+        method: As in a result's rows.
+        parameters: Number of parameters.
+        size: Size of its file, as printed.
+        flops: Floating point operations for a clip of 16 frames of 224 x 224.
+        source: As in `Figure`.
+    """
+
+    method: str
+    parameters: float
+    size: str
+    flops: float
+    source: str
+
+
+class Answers(_Published):
+    """Right answers of people, in percent, and what chance gives."""
+
+    percent: float
+    chance: float
+
+
+class Study(_Published):
+    """A user study: who are the two people in a veiled video?
+
+    Attributes:
+        dataset: The data set's name.
+        people, questions, choices: How many took part, were asked, and faces there were.
+        both, at_least_one: Answers that had both right, and at least one.
+        source: As in `Figure`.
+    """
+
+    dataset: str
+    people: int
+    questions: int
+    choices: int
+    both: Answers
+    at_least_one: Answers
+    source: str
+
+
+class Events(_Published):
+    """A comparison with event cameras.
+
+    Attributes:
+        dataset: The data set's name.
+        threshold: The event threshold that the finding is about.
+        finding: In words.
+        source: As in `Figure`.
+    """
+
+    dataset: str
+    threshold: float
+    finding: str
+    source: str
+
+
+class Publication(_Published):
+    """Everything that a publication printed and this package compares with.
+
+    Attributes:
+        name: What `motionveil verify --against` calls it.
+        title, page: Where it is to be found.
+        sources: What each source is, in words.
+        reading: What its privacy figures are: `"frame"` or `"clip"` accuracy.
+        reading_note: How that is known.
+        protocol: The recipe's fields (with dots) and their published values.
+        datasets: The figures of the trade-off.
+        watchers: Figures of further networks.
+        complexity, complexity_note: What encoders cost.
+        study, events: Further comparisons.
+    """
+
+    name: str
+    title: str
+    page: str
+    sources: dict[str, str]
+    reading: Literal["frame", "clip"]
+    reading_note: str
+    protocol: dict[str, Any]
+    datasets: tuple[PublishedDataset, ...]
+    watchers: tuple[Watcher, ...]
+    complexity: tuple[Complexity, ...]
+    complexity_note: str
+    study: Study
+    events: Events
+
+    @model_validator(mode="after")
+    def _every_source_is_explained(self) -> Publication:
+        rows = [row for dataset in self.datasets for row in dataset.rows]
+        used = {figure.source for row in rows for figure in (row.action, row.privacy)}
+        used |= {watcher.source for watcher in self.watchers}
+        used |= {cost.source for cost in self.complexity}
+        used |= {self.study.source, self.events.source}
+        if unexplained := used - set(self.sources):
+            raise ValueError(f"sources without an explanation: {sorted(unexplained)}")
+        return self
+
+
+def publications() -> list[str]:
+    """Return the names of the publications that come with the package."""
+    folder = resources.files("motionveil") / "published"
+    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".json"))
+
+
+def load_publication(name: str) -> Publication:
+    """Return the figures of a publication.
+
+    Raises:
+        MotionveilError: There is none of this name.
+    """
+    if name not in publications():
+        raise MotionveilError(f"{name}: no such publication; there is {', '.join(publications())}")
+    file = resources.files("motionveil") / "published" / f"{name}.json"
+    return Publication.model_validate(json.loads(file.read_text(encoding="utf-8")))

@@ -1,0 +1,241 @@
+"""A dry run: a few real steps of the game, which tell what a long training will need.
+
+Both moves are made with the recipe's networks and sizes on clips of the data set. Only the clips
+that these steps need are decoded, and of each no more frames than the recipe takes, into a
+temporary folder: nothing is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+from statistics import mean
+from tempfile import TemporaryDirectory
+
+import torch
+from lightning_fabric import Fabric
+
+from motionveil.data.cache import ClipCache
+from motionveil.data.dataset import Batch, ClipDataset, batches
+from motionveil.data.manifest import Manifest
+from motionveil.encoders import BDQ
+from motionveil.training.game import Game, Players
+from motionveil.training.privacy_view import draw_frames
+from motionveil.training.recipe import NetworkRecipe, Recipe
+from motionveil.training.trial import Trial
+
+WARM_UP = 1
+"""Steps that are not timed: kernels are compiled and memory is taken in them."""
+
+STEPS = 3
+"""Steps that are timed."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What the steps showed.
+
+    Attributes:
+        recipe: The recipe.
+        training_clips: Number of clips to train on, in the whole data set.
+        clip: Shape of a batch of clips, `(B, 3, T, H, W)`.
+        veiled: Shape of the veiled batch, `(B, 3, T - 1, H, W)`.
+        frames: Shape of what the privacy network is given, `(B * privacy_frames, 3, H, W)`.
+        parameters: Number of parameters of `"E"`, `"T"` and `"P"`.
+        device: Where it ran, such as `"cuda:0"`.
+        memory: Most bytes in use at once: on the device for CUDA, else of the whole process; None
+            where that cannot be told.
+        computing: Seconds that each timed step took to compute.
+        loading: Seconds that it took to draw, cut and resize each of their batches, which a
+            training does beside the computing.
+    """
+
+    recipe: Recipe
+    training_clips: int
+    clip: tuple[int, ...]
+    veiled: tuple[int, ...]
+    frames: tuple[int, ...]
+    parameters: dict[str, int]
+    device: str
+    memory: int | None
+    computing: tuple[float, ...]
+    loading: tuple[float, ...]
+
+    @property
+    def fresh(self) -> list[str]:
+        """Names of the networks that had fresh weights in place of pretrained ones."""
+        return [n.name for n in (self.recipe.action, self.recipe.privacy) if _is_download(n)]
+
+    @property
+    def steps(self) -> int:
+        """Steps an epoch."""
+        return math.ceil(self.training_clips / self.recipe.game.batch)
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds a step: the slower of computing it and loading the next batch."""
+        return max(mean(self.computing), mean(self.loading))
+
+    @property
+    def epoch_seconds(self) -> float:
+        """Seconds an epoch."""
+        return self.steps * self.step_seconds
+
+    @property
+    def training_seconds(self) -> float:
+        """Seconds of all epochs."""
+        return self.recipe.game.epochs * self.epoch_seconds
+
+    @property
+    def validation_seconds(self) -> float:
+        """Seconds to train the validation's networks, as if a clip cost what it costs in the game.
+
+        It costs less: no gradient reaches the encoder, and the privacy network runs once. Scoring
+        is not counted.
+        """
+        clips = self.recipe.validation.epochs * self.training_clips
+        return clips * self.step_seconds / self.recipe.game.batch
+
+
+def dry_run(
+    manifest: Manifest,
+    recipe: Recipe,
+    *,
+    split: str,
+    privacy_label: str,
+    seed: int,
+    fabric: Fabric,
+    workers: int | None = None,
+) -> DryRun:
+    """Make one step to warm up and three that are timed.
+
+    Weights that the recipe calls `pretrained` are not fetched: fresh ones have the same size and
+    take the same time. A file of weights is read, and must fit.
+
+    Args:
+        manifest: The data set.
+        recipe: The recipe.
+        split: The part held out, one of the manifest's `splits()`.
+        privacy_label: The label that the adversary tries to learn.
+        seed: Decides everything that is drawn.
+        fabric: Device, precision and processes.
+        workers: Videos decoded at once.
+
+    Raises:
+        MotionveilError: A clip cannot be read, nothing moves in the clips, or the networks cannot
+            be made.
+    """
+    few = _few_clips(manifest, recipe, split, privacy_label)
+    with TemporaryDirectory(prefix="motionveil-", ignore_cleanup_errors=True) as folder:
+        cache = ClipCache.build(
+            few, size=recipe.cache_size, fit=recipe.fit, folder=folder, workers=workers
+        )
+        trial = Trial(cache, _without_download(recipe), split, privacy_label, seed, fabric)
+        return _measure(trial, recipe, len(manifest.part(split, training=True)))
+
+
+def _is_download(network: NetworkRecipe) -> bool:
+    return network.weights == "pretrained"
+
+
+def _without_download(recipe: Recipe) -> Recipe:
+    fresh = {
+        role: NetworkRecipe(name=network.name)
+        for role, network in (("action", recipe.action), ("privacy", recipe.privacy))
+        if _is_download(network)
+    }
+    return recipe.model_copy(update=fresh)
+
+
+def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: str) -> Manifest:
+    """Return a manifest of the clips that the steps need, each cut to what a step takes of it.
+
+    It has every action and every name of the label, so that the networks get their real size, and
+    a clip that is held out, so that it has the split.
+    """
+    needed = (WARM_UP + STEPS) * recipe.game.batch
+    first = {clip.action: clip for clip in reversed(manifest.clips)}
+    named = {clip.privacy[privacy_label]: clip for clip in reversed(manifest.clips)}
+    chosen = [
+        *manifest.part(split, training=True)[:needed],
+        *manifest.part(split, training=False)[:1],
+        *first.values(),
+        *named.values(),
+    ]
+    length = recipe.frames * recipe.frame_step
+    cut = [replace(clip, end=min(clip.end, clip.start + length)) for clip in chosen]
+    unique = {clip.key: clip for clip in cut}
+    return Manifest(manifest.name, manifest.root, tuple(unique.values()))
+
+
+def _measure(trial: Trial, recipe: Recipe, training_clips: int) -> DryRun:
+    networks = trial.watchers("game")
+    players = Players(BDQ(trial.untrained()), networks.action, networks.privacy)
+    data = trial.clips(training=True)
+    game = Game(trial.fabric, players, data, trial.recipe, trial.seed)
+    computing, loading = [], []
+    drawn = _batches(trial, data)
+    for _ in range(WARM_UP + STEPS):
+        began = time.perf_counter()
+        loaded = next(drawn)
+        between = time.perf_counter()
+        batch = Batch(*trial.fabric.to_device(tuple(loaded)))
+        game.step_encoder(batch)
+        game.step_privacy(batch)
+        _wait_for(trial.fabric.device)
+        loading.append(between - began)
+        computing.append(time.perf_counter() - between)
+    memory = _peak_memory(trial.fabric.device)
+    with torch.no_grad():
+        veiled = players.encoder(batch.clips)
+    roles = {"E": players.encoder, "T": networks.action, "P": networks.privacy}
+    return DryRun(
+        recipe=recipe,
+        training_clips=training_clips,
+        clip=tuple(batch.clips.shape),
+        veiled=tuple(veiled.shape),
+        frames=tuple(draw_frames(veiled, recipe.game.privacy_frames).shape),
+        parameters={role: sum(p.numel() for p in net.parameters()) for role, net in roles.items()},
+        device=str(trial.fabric.device),
+        memory=memory,
+        computing=tuple(computing[WARM_UP:]),
+        loading=tuple(loading[WARM_UP:]),
+    )
+
+
+def _batches(trial: Trial, data: ClipDataset) -> Iterator[Batch]:
+    """Yield whole batches without end."""
+    size, fabric = trial.recipe.game.batch, trial.fabric
+    for epoch in count():
+        drawn = batches(
+            data,
+            size,
+            epoch=epoch,
+            seed=trial.seed,
+            rank=fabric.global_rank,
+            ranks=fabric.world_size,
+        )
+        # Without the last one, if it is short.
+        yield from islice(drawn, max(1, len(data) // size))
+
+
+def _wait_for(device: torch.device) -> None:
+    """Wait until the device has done what it was given; a CPU has."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _peak_memory(device: torch.device) -> int | None:
+    """Return the most bytes in use at once so far."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # kibibytes on Linux

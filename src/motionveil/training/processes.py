@@ -1,0 +1,154 @@
+"""One training on one device, or on several processes that share out each batch (torchrun).
+
+With several, the clips of a batch are dealt out, BatchNorm takes its statistics over all of them,
+and gradients are averaged, so that the encoder becomes what one process would make of the same
+batches, to rounding. Its 16 numbers are the same on every process after each step.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+from torch import Tensor, distributed, nn
+
+from motionveil._version import __version__
+from motionveil.errors import MotionveilError
+from motionveil.networks.synced_batchnorm import synchronise_batchnorm
+
+PATIENCE = timedelta(hours=24)
+"""How long a process waits for the others: one of them decodes videos for all."""
+
+
+def make_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
+    """Return Lightning Fabric on one device, or on this process's own where torchrun started it.
+
+    Args:
+        device: `"auto"`, `"cpu"`, `"cuda"`, `"mps"`, or one of several such as `"cuda:1"`.
+        precision: Fabric's name of a precision, such as `"bf16-mixed"`.
+
+    Raises:
+        MotionveilError: There is no such device here, or it names one where there are several
+            processes.
+    """
+    kind, _, number = device.partition(":")
+    options: dict[str, Any] = {"devices": 1}
+    if distributed.is_torchelastic_launched():
+        if number:
+            raise MotionveilError(
+                f"--device {device}: each of several processes takes a device of its own;"
+                f" give {kind}"
+            )
+        local = int(os.environ["LOCAL_WORLD_SIZE"])
+        options = {
+            "devices": local,
+            "num_nodes": int(os.environ["WORLD_SIZE"]) // local,
+            "strategy": DDPStrategy(timeout=PATIENCE),
+        }
+    try:
+        if number:
+            options["devices"] = [int(number)]
+        fabric = Fabric(accelerator=kind, precision=precision, **options)  # type: ignore[arg-type]
+        fabric.launch()
+    except Exception as error:
+        # Fabric raises errors of many kinds, some its own, for a device that is not there.
+        raise MotionveilError(f"--device {device}: cannot be used here: {error}") from error
+    return fabric
+
+
+def describe_environment(fabric: Fabric) -> dict[str, str]:
+    """Return versions, processor, device and number of processes, for a result."""
+    packages = ("torch", "numpy", "timm", "monai", "lightning-fabric", "av", "numba")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "motionveil": __version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": str(fabric.device),
+        "processes": str(fabric.world_size),
+        "threads": str(torch.get_num_threads()),
+        **versions,
+    }
+
+
+def prepare(fabric: Fabric, network: nn.Module) -> nn.Module:
+    """Make BatchNorm see the clips of all processes, in place, and return the network."""
+    return synchronise_batchnorm(network, fabric.device) if fabric.world_size > 1 else network
+
+
+def unsynchronised(fabric: Fabric, network: nn.Module, more: bool) -> AbstractContextManager[Any]:
+    """While there are more parts of a batch to come, keep gradients from being averaged yet."""
+    if fabric.world_size > 1 and more:
+        return fabric.no_backward_sync(network)  # type: ignore[arg-type]  # one that it wrapped
+    return nullcontext()
+
+
+def average_gradients(fabric: Fabric, network: nn.Module) -> None:
+    """Average a network's gradients over the processes; for one that Fabric does not wrap."""
+    if fabric.world_size > 1:
+        for parameter in network.parameters():
+            assert parameter.grad is not None
+            distributed.all_reduce(parameter.grad)
+            parameter.grad /= fabric.world_size
+
+
+def added_up(fabric: Fabric, measured: Mapping[str, Tensor]) -> dict[str, float]:
+    """Return 0-dimensional measurements, added up over the processes."""
+    values = torch.stack([value.detach().float() for value in measured.values()])
+    if fabric.world_size > 1:
+        distributed.all_reduce(values)
+    return dict(zip(measured, values.tolist(), strict=True))
+
+
+def summed(shares: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the sums of 0-dimensional measurements, name by name."""
+    return {name: torch.stack([share[name] for share in shares]).sum() for name in shares[0]}
+
+
+def agreed(fabric: Fabric, answer: bool) -> bool:
+    """Return the first process's answer on every process."""
+    if fabric.world_size == 1:
+        return answer
+    said = torch.tensor(float(answer), device=fabric.device)
+    distributed.broadcast(said, 0)
+    return bool(said)
+
+
+def refuse_parting(fabric: Fabric, network: nn.Module) -> None:
+    """Raise an error when a network's parameters are not the same on all processes.
+
+    Raises:
+        MotionveilError: They differ.
+    """
+    if fabric.world_size == 1:
+        return
+    mine = torch.cat([parameter.detach().reshape(-1) for parameter in network.parameters()])
+    first = mine.clone()
+    distributed.broadcast(first, 0)
+    differing = torch.tensor(float(not torch.equal(mine, first)), device=mine.device)
+    distributed.all_reduce(differing)
+    if differing:
+        raise MotionveilError(
+            f"the encoder differs on {int(differing)} of {fabric.world_size} processes: they are"
+            " not on the same version, seed or data"
+        )
+
+
+@contextmanager
+def first_process_first(fabric: Fabric) -> Iterator[None]:
+    """Let one process of each machine go through the block first; the others find it done."""
+    with fabric.rank_zero_first(local=True):
+        yield

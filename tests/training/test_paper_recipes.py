@@ -1,0 +1,119 @@
+"""The shipped recipes beside the paper's section 4.2: equal, or a comment says why not."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from motionveil.training.recipe import Recipe, field_names, load_recipe, recipe_names
+
+SCHEDULE = {
+    "optimizer": "sgd",
+    "epochs": 50,
+    "batch": 16,
+    "lr": 0.001,
+    "warmup": 0,
+    "weight_decay": 0,
+    "privacy_frames": 1,  # the released code's; the paper does not say
+    "accumulate": 1,
+}
+EVERY: dict[str, Any] = {
+    "frame_step": 1,
+    "size": 224,
+    "scales": (1, 2**-0.25, 2**-0.75, 1 / 2),
+    "hardness": 5,
+    "action.name": "resnet50_3d",
+    "action.weights": "pretrained",
+    "privacy.name": "resnet50",
+    "privacy.weights": "pretrained",
+    **{f"game.{name}": value for name, value in SCHEDULE.items()},
+    **{f"validation.{name}": value for name, value in SCHEDULE.items()},
+    "game.encoder_lr": None,  # one learning rate for all three networks
+}
+SBU = {**EVERY, "frames": 16, "alpha": 2}
+PAPER = {
+    "sbu": SBU,
+    "kth": {**EVERY, "frames": 32, "alpha": 1},
+    "ipn": {**EVERY, "frames": 32, "alpha": 8},
+}
+"""What the paper's text says of each data set, by the recipe's field."""
+
+
+def text_of(name: str) -> str:
+    return (resources.files("motionveil") / "recipes" / f"{name}.yaml").read_text("utf-8")
+
+
+def value_of(recipe: Recipe, field: str) -> Any:
+    value: Any = recipe
+    for part in field.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def lines_of(text: str) -> dict[str, str]:
+    """Return the line that each field is set on, by the field's name with dots."""
+    lines = text.splitlines()
+    found: dict[str, str] = {}
+
+    def visit(node: yaml.MappingNode, prefix: str) -> None:
+        for key, value in node.value:
+            found[prefix + key.value] = lines[key.start_mark.line]
+            if isinstance(value, yaml.MappingNode):
+                visit(value, f"{prefix}{key.value}.")
+
+    visit(yaml.compose(text, yaml.SafeLoader), "")
+    return found
+
+
+def departures(name: str) -> list[str]:
+    """Return the fields in which a recipe is not the paper's, for SBU where it is another's."""
+    recipe = load_recipe(name)
+    paper = PAPER.get(name, SBU)
+    return [field for field, value in paper.items() if value_of(recipe, field) != value]
+
+
+def test_the_five_of_the_handbook_are_there() -> None:
+    assert {"sbu", "kth", "ipn", "ut-interaction", "actors"} == set(recipe_names())
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_recipe_of_the_paper_is_the_paper_s(name: str) -> None:
+    assert departures(name) == []
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_a_recipe_of_the_paper_says_all_of_it(name: str) -> None:
+    written = set(lines_of(text_of(name)))
+    assert {field for field in PAPER[name] if not field.endswith("accumulate")} <= written
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_departure_has_a_comment(name: str) -> None:
+    lines = lines_of(text_of(name))
+    silent = [
+        field
+        for field in departures(name)
+        if "paper" not in lines.get(field, lines.get(field.partition(".")[0], "")).partition("#")[2]
+    ]
+    assert not silent
+
+
+def test_the_departures_are_found() -> None:
+    assert {"size", "game.optimizer", "action.name", "validation.lr"} <= set(departures("actors"))
+    assert lines_of("a: 1\ngame: {lr: 2}  # paper: 1\n")["game.lr"] == "game: {lr: 2}  # paper: 1"
+    assert set(EVERY) <= set(field_names())
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_recipe_written_is_read_back_the_same(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name, {"game.lr": 1e-05, "action.weights": "a b.safetensors"})
+    assert load_recipe(recipe.write(tmp_path / "run" / "recipe.yaml")) == recipe
+
+
+def test_every_field_is_written(tmp_path: Path) -> None:
+    text = Recipe().write(tmp_path / "recipe.yaml").read_text("utf-8")
+    assert set(lines_of(text)) == set(field_names())

@@ -1,0 +1,80 @@
+"""A step of ours against a plain one that wastes the work of the released code: the same result."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from benchmark_code import import_benchmark
+from motionveil.data.dataset import batches
+from motionveil.encoders import BDQ
+from motionveil.training.game import Game, Players
+from motionveil.training.trial import Trial
+from tiny import tiny_recipe
+
+ReferenceStep = import_benchmark("released").ReferenceStep
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def play_both(trial: Trial, steps: int, **changes: Any) -> tuple[Players, Players, Players]:
+    """Return the players as they start, after our steps, and after the plain ones."""
+    game = {"optimizer": "sgd", "batch": 4, "lr": 0.01, "encoder_lr": 0.1, "privacy_frames": 2}
+    trial = dataclasses.replace(trial, recipe=tiny_recipe(game=game, **changes))
+    watchers = trial.watchers("game")
+    start = Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
+    ours, plain = copy.deepcopy(start), copy.deepcopy(start)
+    for players in (ours, plain):
+        players.action.train()
+        players.privacy.train()
+    data = trial.clips(training=True)
+    drawn = [b for epoch in range(2) for b in batches(data, 4, epoch=epoch, seed=0)][:steps]
+    for player in (
+        Game(trial.fabric, ours, data, trial.recipe, 0),
+        ReferenceStep(plain, trial.recipe),
+    ):
+        for number, batch in enumerate(drawn):
+            torch.manual_seed(number)
+            player.step_encoder(batch)
+            player.step_privacy(batch)
+    return start, ours, plain
+
+
+def differing(one: nn.Module, other: nn.Module, *, parameters: bool) -> set[str]:
+    """Return the names of the parameters, or of the buffers, that are not equal to the bit."""
+    kind = "named_parameters" if parameters else "named_buffers"
+    its = dict(getattr(other, kind)())
+    return {name for name, value in getattr(one, kind)() if not torch.equal(value, its[name])}
+
+
+def refuse_any_difference(start: Players, ours: Players, plain: Players, steps: int) -> None:
+    for player in ("encoder", "action", "privacy"):
+        mine, its = getattr(ours, player), getattr(plain, player)
+        assert differing(mine, its, parameters=True) == set(), player
+        # Not all have moved: the last BatchNorm of a block may start at zero and stop gradients.
+        moved = differing(mine, getattr(start, player), parameters=True)
+        assert len(moved) > len(list(mine.parameters())) / 2, player
+    # The plain step runs T, in step 2, and P, in step 1, where ours does not or leaves them as
+    # they are: BatchNorm's running statistics are updated twice. Training does not use them.
+    for player in ("action", "privacy"):
+        mine, its = getattr(ours, player), getattr(plain, player)
+        counters = {name for name, _ in mine.named_buffers() if name.endswith("_tracked")}
+        assert counters <= differing(mine, its, parameters=False)
+        assert {int(mine.get_buffer(name)) for name in counters} == {steps}
+        assert {int(its.get_buffer(name)) for name in counters} == {2 * steps}
+
+
+def test_the_parameters_are_equal_to_the_bit(trial: Trial) -> None:
+    refuse_any_difference(*play_both(trial, 6), steps=6)
+
+
+@pytest.mark.slow
+def test_those_of_the_resnets_too(trial: Trial) -> None:
+    networks = {"action": {"name": "resnet18_3d"}, "privacy": {"name": "resnet18"}}
+    refuse_any_difference(*play_both(trial, 2, size=32, **networks), steps=2)

@@ -1,0 +1,80 @@
+"""The benchmarks of the training, on toys: what they measure is what they say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from benchmark_code import import_benchmark
+from motionveil.training.trial import Trial
+
+adversarial_step = import_benchmark("adversarial_step")
+gpu = import_benchmark("gpu")
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_the_adversarial_step_compares_the_same_mathematics(
+    trial: Trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = adversarial_step.measure(trial.clips(training=True), trial.recipe, runs=1)
+    assert figures["shape"] == [6, 3, 6, 16, 16]
+    seconds = {row["method"]: row["seconds"] for row in figures["rows"]}
+    assert min(seconds.values()) > 0
+    whole = figures["times_as_fast"]["than released"]
+    assert whole == pytest.approx(seconds["released"] / seconds["motionveil"])
+    assert figures["largest_difference"] == 0
+    assert 1.1 < figures["arithmetic"] < 1.5
+    assert set(figures["shares"]) == {"E", "T", "P"}
+    adversarial_step.print_figures(figures)
+    assert "differ by at most 0\n" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, which it would measure")
+def test_without_a_gpu_its_benchmark_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["gpu.py"])
+    gpu.main()
+    assert capsys.readouterr().out == "there is no CUDA GPU here: nothing was measured\n"
+
+
+def test_the_parts_of_the_gpu_benchmark_on_a_processor(
+    trial: Trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cpu = torch.device("cpu")
+    figures = {
+        "device": "cpu",
+        "torch": torch.__version__,
+        "encoder": gpu.measure_encoder(cpu, runs=1, shape=(1, 3, 3, 16, 16), copied=1 << 16),
+        "training": [
+            gpu.measure_training(
+                trial.clips(training=True), trial.recipe, "cpu", "32-true", steps=3
+            )
+        ],
+    }
+    encoder, (training,) = figures["encoder"], figures["training"]
+    assert [row["method"] for row in encoder["rows"]] == ["plain", "compiled"]
+    for row in encoder["rows"]:
+        # Of 2 or 4 frames of 3 x 16 x 16 that are read or written, at 4 bytes.
+        share = 4 * 5 * 768 / encoder["copy_bytes_a_second"] / row["forward_seconds"]
+        assert row["forward_of_roofline"] == pytest.approx(share)
+        assert row["seconds"] > row["forward_seconds"] > 0
+    assert 0 < training["busy"] < 1
+    assert training["steps_a_second"] > 0
+    gpu.print_figures(figures)
+    assert "32-true" in capsys.readouterr().out
+
+
+def test_waiting_for_the_loader_is_not_busy(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = trial.clips(training=True)
+    load = type(data).load
+
+    def slowly(*arguments, **options):
+        gpu.time.sleep(0.2)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(type(data), "load", slowly)
+    monkeypatch.setattr(gpu, "WARM_UP", 2)
+    measured = gpu.measure_training(data, trial.recipe, "cpu", "32-true", steps=3)
+    assert measured["busy"] < 0.8
