@@ -210,10 +210,10 @@ def measure(data: ClipDataset, recipe: Recipe, runs: int) -> dict[str, Any]:
             {"method": name, "seconds": seconds[name], "wall": taken[name].wall} for name in todo
         ],
         "times_as_fast": {
-            "than wasting": seconds["wasting"] / own,
-            "than wasting, both with the released encoder": seconds["released"]
+            "as wasting": seconds["wasting"] / own,
+            "as wasting, both with the released encoder": seconds["released"]
             / seconds["motionveil, its encoder"],
-            "than released": seconds["released"] / own,
+            "as released": seconds["released"] / own,
         },
         "largest_difference": max(
             largest_difference(steps[one].players, steps[other].players) for one, other in pairs

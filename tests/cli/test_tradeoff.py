@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from motionveil.cli import main
+from motionveil.data.manifest import Manifest
 from motionveil.results import Result
 from tiny import tiny_values, write_toys
 
@@ -42,6 +44,24 @@ def test_every_seed_and_alpha_is_a_row(
     assert "seed" in said
     assert f"wrote {out / 'report.html'}" in said
     assert json.loads((out / "results.json").read_text())["command"].startswith("motionveil")
+
+
+def test_folds_without_a_known_person_are_left_out(
+    manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of SBU's sets: a pair that is in one fold only is never trained on when that is held out."""
+    toys = Manifest.read(manifest)
+    clips = [
+        replace(c, split="fold2" if c.privacy["person"] == "p1" else f"fold{int(c.path[3]) % 2}")
+        for c in toys.clips
+    ]
+    file = Manifest("folds", toys.root, tuple(clips)).write(tmp_path / "folds.csv")
+    words = ["tradeoff", str(file), "--recipe", recipe, "--out", str(tmp_path / "out")]
+    assert main([*words, "--device", "cpu", "--alphas", "0"]) == 0
+    assert {row.split for row in Result.read(tmp_path / "out").rows} == {"fold0", "fold1"}
+    said = capsys.readouterr().err
+    assert "no person of fold2 occurs in training" in said
+    assert "it is left out" in said
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from motionveil.cli import main
 from motionveil.data import ipn
 from motionveil.data.cache import ClipCache
 from motionveil.data.check import find_faulty_clips
@@ -222,3 +223,18 @@ def test_other_faults(small: Path) -> None:
     (small / "annotations/Annot_TestList.txt").unlink()
     with pytest.raises(MotionveilError, match=r"no Annot_TestList\.txt, in this folder or in"):
         ipn.index(small)
+
+
+def test_from_the_command_line(small: Path, tmp_path: Path) -> None:
+    out = tmp_path / "manifest.csv"
+    words = ["index", "ipn", str(small), "-o", str(out)]
+    assert main(words) == 0
+    assert "Non_gesture" not in out.read_text()
+    gestures = len(Manifest.read(out).clips)
+    assert main([*words, "--with-non-gestures"]) == 0
+    assert len(Manifest.read(out).clips) == gestures + 2
+
+
+def test_non_gestures_are_ipn_s(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["index", "sbu", str(tmp_path), "--with-non-gestures"]) == 1
+    assert "--with-non-gestures is for ipn" in capsys.readouterr().err

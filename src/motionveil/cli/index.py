@@ -57,8 +57,15 @@ KINDS: dict[str, Kind] = {
     "kth": _published(
         kth.index, kth.SPLITS, f"KTH; ROOT holds {kth.LIST} and a folder for each action"
     ),
-    "ipn": _published(
-        ipn.index, ipn.SPLITS, "IPN Hand; ROOT holds annotations and frames or videos"
+    "ipn": Kind(
+        "IPN Hand; ROOT holds annotations and frames or videos",
+        lambda given: ipn.index(
+            given.root,
+            split=given.split or next(iter(ipn.SPLITS)),
+            seed=given.seed,
+            non_gestures=given.with_non_gestures,
+        ),
+        ipn.SPLITS,
     ),
     "ut-interaction": Kind(
         "UT-Interaction, segmented set 1; ROOT holds segmented_set1; three folds",
@@ -99,6 +106,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=count_from(0), default=0, help="of a split that is drawn (default: 0)"
     )
+    parser.add_argument(
+        "--with-non-gestures",
+        action="store_true",
+        help="ipn: keep the segments without a gesture, as an action of their own",
+    )
     parser.epilog = (
         f"kinds, and the ways to split them:\n{_help()}\n\n"
         "examples:\n  motionveil index folder videos/ -o videos/manifest.csv\n"
@@ -122,6 +134,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"--split {arguments.split}: {arguments.kind} has one way only; --split is for"
             f" {', '.join(name for name, other in KINDS.items() if other.splits)}"
         )
+    if arguments.with_non_gestures and arguments.kind != "ipn":
+        raise MotionveilError(f"--with-non-gestures is for ipn; {arguments.kind} has no such thing")
     manifest = kind.make(arguments)
     written = manifest.write(arguments.out)
     console = Console()

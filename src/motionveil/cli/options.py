@@ -50,6 +50,8 @@ def choose(value: str | None, choices: tuple[str, ...], option: str, where: Path
     Raises:
         MotionveilError: The manifest has no such thing.
     """
+    if not choices:
+        raise MotionveilError(f"{where}: {option}: it has none to choose from")
     if value is None:
         return choices[0]
     if value not in choices:

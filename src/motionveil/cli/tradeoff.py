@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from motionveil.cli.options import choose, command_line, count_from
 from motionveil.cli.table import print_rows
 from motionveil.cli.trial import add_trial_arguments, privacy_label_of, recipe_of
+from motionveil.data.remarks import remark
+from motionveil.errors import MotionveilError
+
+if TYPE_CHECKING:
+    from motionveil.data.manifest import Manifest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +36,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run every split and seed, print the rows, write the result and its report."""
-    from motionveil.data.leakage import refuse_unlearnable
     from motionveil.data.manifest import Manifest
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
     from motionveil.report import write_report
@@ -38,19 +43,15 @@ def run(arguments: argparse.Namespace) -> int:
 
     recipe = recipe_of(arguments)
     manifest = Manifest.read(arguments.manifest)
-    one = arguments.split
+    label = privacy_label_of(arguments, manifest)
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
         alphas=arguments.alphas or sorted({0.0, recipe.alpha}),
-        splits=[choose(one, manifest.splits(), "--split", arguments.manifest)]
-        if one
-        else manifest.splits(),
+        splits=_splits(arguments, manifest, label),
         seeds=arguments.seeds or [arguments.seed],
-        privacy_label=privacy_label_of(arguments, manifest),
+        privacy_label=label,
     )
-    for split in plan.splits:
-        refuse_unlearnable(manifest, split, plan.privacy_label)
     fabric = make_fabric(arguments.device, arguments.precision)
     result = measure_tradeoff(
         plan,
@@ -66,3 +67,26 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"wrote {arguments.out / 'results.json'}")
     print(f"wrote {write_report(result, arguments.out)}")
     return 0
+
+
+def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> list[str]:
+    """Return the split named, or all under which the label can be recognised.
+
+    Raises:
+        MotionveilError: There is no such split, or the label can be recognised under none.
+    """
+    from motionveil.data.leakage import refuse_unlearnable
+
+    one = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
+    kept, refused = [], []
+    for split in [one] if arguments.split else manifest.splits():
+        try:
+            refuse_unlearnable(manifest, split, label)
+            kept.append(split)
+        except MotionveilError as error:
+            refused.append(error)
+    if not kept:
+        raise refused[0]
+    for error in refused:
+        remark(f"{error}; it is left out")
+    return kept

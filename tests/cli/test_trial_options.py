@@ -51,13 +51,21 @@ def test_other_people_in_validation(
     assert told.count("\n") == 1
 
 
-def test_every_split_of_a_tradeoff(
+def test_no_split_of_a_tradeoff_will_do(
     tmp_path: Path, recipe: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    people = ("ann", "bob", "ann", "bob", "cid", "cid")
+    people = ("ann", "ann", "bob", "bob", "cid", "cid")
     clips = tuple(clip(n, person, f"fold{n // 2}") for n, person in enumerate(people))
     told = refusal(["tradeoff"], Manifest("mine", tmp_path, clips), recipe, capsys)
-    assert "no person of fold2 occurs in training" in told
+    assert "no person of fold0 occurs in training" in told
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
+def test_training_clips_only(
+    tmp_path: Path, recipe: str, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = Manifest("mine", tmp_path, tuple(clip(n, "ann", "train") for n in range(4)))
+    assert "--split: it has none to choose from" in refusal(command, manifest, recipe, capsys)
 
 
 def test_a_result_says_how_its_data_were_split(tmp_path: Path) -> None:
