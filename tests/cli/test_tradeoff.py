@@ -49,7 +49,7 @@ def test_every_seed_and_alpha_is_a_row(
 def test_folds_without_a_known_person_are_left_out(
     manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As of SBU's sets: a pair that is in one fold only is never trained on when that is held out."""
+    """As of SBU's sets: a pair of one fold only is never trained on when that is held out."""
     toys = Manifest.read(manifest)
     clips = [
         replace(c, split="fold2" if c.privacy["person"] == "p1" else f"fold{int(c.path[3]) % 2}")

@@ -87,6 +87,6 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
             refused.append(error)
     if not kept:
         raise refused[0]
-    for error in refused:
-        remark(f"{error}; it is left out")
+    for refusal in refused:
+        remark(f"{refusal}; it is left out")
     return kept
