@@ -154,7 +154,10 @@ def operations(step: Step, batch: Batch) -> int:
 
 
 def parts(players: Players, batch: Batch, recipe: Recipe) -> dict[str, Callable[[], None]]:
-    """Return, for each player, a function that does its part of one step and nothing else."""
+    """Return, for each player, a function that does its part of one step and nothing else.
+
+    And one that does T's forward pass, which is contained in its part.
+    """
     E, T, P = (copy.deepcopy(module) for module in modules(players))
     with torch.no_grad():
         veiled = for_networks(E(batch.clips))
@@ -184,7 +187,10 @@ def parts(players: Players, batch: Batch, recipe: Recipe) -> dict[str, Callable[
         cross_entropy(P(frames), labels).backward()
         optimize_privacy.step()
 
-    return {"E": encoder, "T": action, "P": privacy}
+    def action_forward() -> None:
+        T(needing_gradient(veiled))
+
+    return {"E": encoder, "T": action, "P": privacy, "T forward": action_forward}
 
 
 def needing_gradient(values: Tensor) -> Tensor:
@@ -219,7 +225,8 @@ def measure(data: ClipDataset, recipe: Recipe, runs: int) -> dict[str, Any]:
             largest_difference(steps[one].players, steps[other].players) for one, other in pairs
         ),
         "arithmetic": operations(steps["wasting"], batch) / operations(steps["motionveil"], batch),
-        "shares": {name: seconds[name] / own for name in pieces},
+        "shares": {name: seconds[name] / own for name in "ETP"},
+        "forward_of_action": seconds["T forward"] / seconds["T"],
     }
 
 
@@ -234,6 +241,7 @@ def print_figures(figures: dict[str, Any]) -> None:
     print(f"arithmetic: {figures['arithmetic']:.2f} times as many operations with the wasted work")
     print(f"parameters of the pairs differ by at most {figures['largest_difference']:g}")
     shares = figures["shares"]
+    print(f"T's forward pass takes {figures['forward_of_action']:.0%} of the time of its part")
     listed = [f"{name} {share:.1%}" for name, share in shares.items()]
     print("shares of our step:", ", ".join([*listed, f"the rest {1 - sum(shares.values()):.1%}"]))
 

@@ -74,8 +74,8 @@ def film_clips(height: int, width: int, clips: int = CLIPS) -> Iterator[Frames]:
 
 
 def read_clips(manifest: Manifest, clips: int = CLIPS) -> Iterator[Frames]:
-    """Yield the first clips of a manifest."""
-    for clip in manifest.clips[:clips]:
+    """Yield the first clips of a manifest that are long enough."""
+    for clip in [clip for clip in manifest.clips if clip.length >= T][:clips]:
         yield read_clip(manifest.root / clip.path, clip.start, clip.end)
 
 
@@ -111,8 +111,7 @@ class Sources:
         self.data = ClipDataset(
             cache, manifest.clips, t=T, size=SIZE, privacy_label="label", training=True, seed=SEED
         )
-        with Image.open(folder / manifest.clips[0].path / "00000.png") as first:
-            self.width, self.height = first.size
+        self.sizes = [size_of(folder / clip.path / "00000.png") for clip in manifest.clips]
 
     def draw(self, position: int, epoch: int) -> Draw:
         """Return what the data set draws for a clip in an epoch."""
@@ -120,7 +119,8 @@ class Sources:
         rng = np.random.default_rng((SEED, epoch, position + 1))
         start = random_start(length, T, rng)
         crop = random_crop(height, width, rng)
-        x, y = self.width / width, self.height / height
+        own_width, own_height = self.sizes[position]
+        x, y = own_width / width, own_height / height
         right, bottom = crop.left + crop.side, crop.top + crop.side
         return Draw(start, (crop.left * x, crop.top * y, right * x, bottom * y))
 
@@ -142,6 +142,12 @@ class Sources:
         return torch.stack(
             [load(self.folder / name, self.draw(n, epoch)) for n, name in enumerate(names)]
         )
+
+
+def size_of(picture: Path) -> tuple[int, int]:
+    """Return width and height in pixels."""
+    with Image.open(picture) as image:
+        return image.size
 
 
 def load_png(clip: Path, draw: Draw) -> Tensor:
@@ -187,9 +193,10 @@ def measure(sources: Sources, runs: int) -> dict[str, Any]:
     }
     times = least_seconds({name: counting(load) for name, load in loads.items()}, runs)
     clips = len(sources.data)
+    width, height = np.mean(sources.sizes, axis=0)
     return {
-        "width": sources.width,
-        "height": sources.height,
+        "width": round(width),
+        "height": round(height),
         "clips": clips,
         "rows": [row(name, taken, times["cache"], clips) for name, taken in times.items()],
     }

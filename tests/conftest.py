@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+# torch reads this when it is loaded. Toys are faster on one thread, by far where other programs run
+# too: its threads wait for each other by turning.
+GIVEN = dict(os.environ)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -50,6 +56,6 @@ def quickstart_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     out = tmp_path_factory.mktemp("quickstart") / "quickstart"
     command = [sys.executable, "-m", "motionveil", "quickstart", "--out", str(out)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run(command, env=GIVEN, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 0, done.stdout
     return out

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 from motionveil.data.manifest import Manifest
 from motionveil.training.trial import Trial
@@ -22,12 +19,3 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 def trial(toys: Manifest) -> Trial:
     """A trial with the tiny recipe; take others from `tiny.tiny_trial`."""
     return tiny_trial(toys)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Let torch compute on one thread, which on toys is faster, and exact to the bit."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)

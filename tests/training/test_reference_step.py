@@ -20,9 +20,6 @@ from tiny import tiny_recipe
 ReferenceStep = import_benchmark("released").ReferenceStep
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 def play_both(trial: Trial, steps: int, **changes: Any) -> tuple[Players, Players, Players]:
     """Return the players as they start, after our steps, and after the plain ones."""
     game = {"optimizer": "sgd", "batch": 4, "lr": 0.01, "encoder_lr": 0.1, "privacy_frames": 2}

@@ -11,8 +11,6 @@ from motionveil.training.trial import Trial
 adversarial_step = import_benchmark("adversarial_step")
 gpu = import_benchmark("gpu")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 def test_the_adversarial_step_compares_the_same_mathematics(
     trial: Trial, capsys: pytest.CaptureFixture[str]
