@@ -206,6 +206,12 @@ def test_sizes_of_batches(cache: ClipCache, clips: int, size: int, expected: lis
     assert [len(batch.clips) for batch in batches(dataset, size)] == expected
 
 
+@pytest.mark.parametrize("threads", [2, 3, 16])
+def test_threads_do_not_matter(cache: ClipCache, threads: int) -> None:
+    one, several = _dataset(cache), _dataset(cache, threads=threads)
+    assert _same(list(batches(several, 5)), list(batches(one, 5)))
+
+
 def test_prefetched_gives_the_same(cache: ClipCache) -> None:
     dataset = _dataset(cache)
     assert _same(list(prefetched(batches(dataset, 2))), list(batches(dataset, 2)))

@@ -74,13 +74,14 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         seed: Seed of what is drawn.
         scales: Sides of the training crop to draw from, as shares of the short side.
         step: Take every `step`-th frame of the video, as a slower camera would.
+        threads: Threads that make a batch; what they make does not depend on their number.
 
     Attributes:
         epoch: The epoch whose draws an item shows.
         actions, privacy: int64 (N,), the labels of all clips.
 
     Raises:
-        ValueError: There are no clips, or `t` or `size` is below 1.
+        ValueError: There are no clips, or `t`, `size`, `step` or `threads` is below 1.
         MotionveilError: The manifest has no such privacy label.
     """
 
@@ -96,15 +97,17 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         seed: int = 0,
         scales: Sequence[float] = SCALES,
         step: int = 1,
+        threads: int = 1,
     ) -> None:
-        if not clips or min(t, size, step) < 1:
+        if not clips or min(t, size, step, threads) < 1:
             raise ValueError(
-                f"{len(clips)} clips of {t} frames of {size} pixels, every {step}th frame:"
-                " all must be > 0"
+                f"{len(clips)} clips of {t} frames of {size} pixels, every {step}th frame, by"
+                f" {threads} threads: all must be > 0"
             )
         self.cache, self.clips = cache, tuple(clips)
         self.t, self.size, self.scales, self.step = t, size, tuple(scales), step
         self.training, self.seed, self.epoch = training, seed, 0
+        self.threads = threads
         action_names = cache.manifest.actions
         privacy_names = cache.manifest.names_of(privacy_label)
         self.actions = torch.tensor([action_names.index(c.action) for c in clips])
@@ -122,8 +125,25 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
 
     def load(self, positions: Sequence[int], *, seed: int, epoch: int) -> Batch:
         """Return some clips as a batch, as drawn for a seed and epoch."""
+        clips = torch.empty(len(positions), 3, self.t, self.size, self.size)
+
+        def fill(rows: NDArray[np.int64]) -> None:
+            share = slice(rows[0], rows[-1] + 1)
+            self._fill(clips[share], positions[share], seed, epoch)
+
+        shares = np.array_split(np.arange(len(positions)), min(self.threads, len(positions)))
+        if len(shares) == 1:
+            fill(shares[0])
+        else:  # a pool a batch: one that was kept would not live on in a DataLoader's workers
+            with ThreadPoolExecutor(len(shares), thread_name_prefix="load") as pool:
+                list(pool.map(fill, shares))
+        picked = torch.tensor(positions)
+        labels = self.actions[picked], self.privacy[picked]
+        return Batch(clips, *labels, picked, torch.arange(len(picked)), len(picked))
+
+    def _fill(self, clips: torch.Tensor, positions: Sequence[int], seed: int, epoch: int) -> None:
+        """Draw, cut and resize some clips into float32 (B, 3, T, size, size)."""
         cuts = [self._cut(position, seed, epoch) for position in positions]
-        clips = torch.empty(len(cuts), 3, self.t, self.size, self.size)
         # Crops of one side are resized together, as uint8, which is what a camera gives. Neither
         # this nor numpy uses torch's threads, which are the training's.
         for side in {cut.shape[1] for cut in cuts}:
@@ -138,9 +158,6 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
             planar = resized.numpy().reshape(len(rows), self.t, 3, self.size, self.size)
             for row, clip in zip(rows, planar.swapaxes(1, 2), strict=True):
                 np.divide(clip, np.float32(255), out=clips[row].numpy(), dtype=np.float32)
-        picked = torch.tensor(positions)
-        labels = self.actions[picked], self.privacy[picked]
-        return Batch(clips, *labels, picked, torch.arange(len(picked)), len(picked))
 
     def _cut(self, position: int, seed: int, epoch: int) -> NDArray[np.uint8]:
         """Return the frames and the square of one clip: uint8 (T, side, side, 3)."""

@@ -24,6 +24,9 @@ from motionveil._version import __version__
 from motionveil.errors import MotionveilError
 from motionveil.networks.synced_batchnorm import synchronise_batchnorm
 
+MOST_THREADS = 8
+"""Threads that make batches for a GPU, at most."""
+
 PATIENCE = timedelta(hours=24)
 """How long a process waits for the others: one of them decodes videos for all."""
 
@@ -145,6 +148,14 @@ def refuse_parting(fabric: Fabric, network: nn.Module) -> None:
             f"the encoder differs on {int(differing)} of {fabric.world_size} processes: they are"
             " not on the same version, seed or data"
         )
+
+
+def loading_threads(fabric: Fabric) -> int:
+    """Return how many threads make batches: one beside a CPU, which computes; several for a GPU."""
+    if fabric.device.type == "cpu":
+        return 1
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, min(MOST_THREADS, (os.cpu_count() or 1) // processes - 1))
 
 
 @contextmanager

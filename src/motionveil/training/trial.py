@@ -18,7 +18,7 @@ from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.results import Row
 from motionveil.spec import EncoderSpec, untrained_boundaries
 from motionveil.training.game import Players, play
-from motionveil.training.processes import first_process_first
+from motionveil.training.processes import first_process_first, loading_threads
 from motionveil.training.recipe import Recipe
 from motionveil.training.recompute import recompute_activations
 from motionveil.training.seeds import seed_for
@@ -75,6 +75,7 @@ class Trial:
             seed=self.seed,
             scales=self.recipe.scales,
             step=self.recipe.frame_step,
+            threads=loading_threads(self.fabric),
         )
 
     def untrained(self) -> EncoderSpec:
