@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-# torch reads this when it is loaded. Toys are faster on one thread, by far where other programs run
-# too: its threads wait for each other by turning.
-GIVEN = dict(os.environ)
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from threads import GIVEN
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

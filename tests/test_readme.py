@@ -23,6 +23,7 @@ from motionveil.spec import EncoderSpec
 from motionveil.video import count_frames, read_frames
 from published.sbu_examples import sbu_result, sbu_row
 from report.report_examples import quickstart as invented_quickstart
+from threads import GIVEN
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -67,7 +68,7 @@ def type_in(folder: Path, words: list[str], said: list[str]) -> None:
         as_typed(words),
         shell=True,
         cwd=folder,
-        env={**os.environ, "PATH": os.pathsep.join([programs, os.environ["PATH"]])},
+        env={**GIVEN, "PATH": os.pathsep.join([programs, GIVEN["PATH"]])},
         capture_output=True,
         text=True,
         check=False,

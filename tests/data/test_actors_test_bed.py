@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from threads import GIVEN
+
 BENCHMARK = Path(__file__).resolve().parents[2] / "benchmarks" / "actors_test_bed.py"
 PEOPLE = 10
 
@@ -23,6 +25,7 @@ def test_raw_video_gives_both_one_frame_no_action_and_a_difference_the_identity(
     subprocess.run(
         [sys.executable, str(BENCHMARK), "--data", str(tmp_path / "actors"), "--json", measured],
         check=True,
+        env=GIVEN,
     )
     figures = {name: value["accuracy"] for name, value in json.loads(measured.read_text()).items()}
 
