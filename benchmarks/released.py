@@ -24,11 +24,14 @@ class ReleasedEncoder(nn.Module):
 
     A depthwise 5 x 5 convolution a frame, the difference by `roll`, minimum and maximum of the
     whole batch, 15 sigmoids summed, scaled back to the range of the differences.
+
+    Args:
+        sigma: Standard deviation of the blur to begin with; the authors' is fixed at 3.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sigma: float = 1.0) -> None:
         super().__init__()
-        self.sigma = nn.Parameter(torch.tensor(1.0))
+        self.sigma = nn.Parameter(torch.tensor(sigma))
         self.boundaries = nn.Parameter(torch.tensor(untrained_boundaries()))
 
     def forward(self, clip: Tensor) -> Tensor:

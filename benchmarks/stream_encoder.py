@@ -38,12 +38,12 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn.functional import conv2d
 
 from measuring import with_fair_malloc, write_figures
 from motionveil.capture import Guard, StreamEncoder
 from motionveil.capture.quantiser import make_quantiser
-from motionveil.spec import EncoderSpec, load_spec, untrained_boundaries
+from motionveil.spec import EncoderSpec, load_spec
+from released import ReleasedEncoder
 
 SIZES = ((224, 224), (480, 640), (1080, 1920))
 FRAMES = 16
@@ -67,21 +67,11 @@ def make_frames(kind: str, height: int, width: int) -> Frames:
     return frames
 
 
-def released(frames: Frames) -> torch.Tensor:
-    """Veil a clip as the authors' code does: sigma 3, the whole clip's range."""
+def released(encoder: ReleasedEncoder, frames: Frames) -> torch.Tensor:
+    """Veil a clip as the authors' code does: the whole clip's range."""
     clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255  # (1, 3, T, H, W)
-    B, C, T, H, W = clip.shape
-    offsets = torch.arange(5) - 2.0
-    kernel = torch.exp(-(offsets[:, None] ** 2 + offsets[None, :] ** 2) / (2 * 3.0**2))
-    kernel = (kernel / kernel.sum()).expand(C, 1, 5, 5)
-    flat = clip.transpose(1, 2).reshape(B * T, C, H, W)
-    blurred = conv2d(flat, kernel, padding=2, groups=C).reshape(B, T, C, H, W)
-    difference = (blurred - torch.roll(blurred, 1, dims=1))[:, 1:]
-    low, high = difference.min(), difference.max()
-    x = (difference - low) / (high - low) * 15
-    boundaries = torch.tensor(untrained_boundaries())
-    levels = sum(torch.sigmoid(5.0 * (x - boundary)) for boundary in boundaries)
-    return levels / 15 * (high - low) + low
+    veiled: torch.Tensor = encoder(clip)
+    return veiled
 
 
 def streaming(encoder: StreamEncoder, frames: Frames) -> Callable[[], None]:
@@ -126,8 +116,9 @@ def copying(frames: Frames) -> Callable[[], None]:
 
 
 def methods(spec: EncoderSpec, kind: str, frames: Frames) -> dict[str, Callable[[], object]]:
+    authors = ReleasedEncoder(sigma=3.0)
     todo: dict[str, Callable[[], object]] = {
-        "released": lambda: released(np.concatenate([frames[-1:], frames])),
+        "released": lambda: released(authors, np.concatenate([frames[-1:], frames])),
         "stream": streaming(StreamEncoder(spec), frames),
         "stream, guard": streaming(StreamEncoder(spec, guard=Guard()), frames),
         "stream, table": streaming(StreamEncoder(spec, vectors=False), frames),

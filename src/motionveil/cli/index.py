@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
@@ -34,34 +34,22 @@ class Kind(NamedTuple):
     splits: Mapping[str, str] = {}
 
 
-class _Index(Protocol):
-    """The function `index` of a data set that can be split in several ways."""
-
-    def __call__(self, root: str, *, split: str, seed: int) -> Manifest: ...
-
-
-def _published(index: _Index, splits: Mapping[str, str], line: str) -> Kind:
-    """Return the kind of a data set that can be split in several ways."""
-
-    def make(given: argparse.Namespace) -> Manifest:
-        split = given.split or next(iter(splits))
-        return index(given.root, split=split, seed=given.seed)
-
-    return Kind(line, make, splits)
-
-
 KINDS: dict[str, Kind] = {
-    "sbu": _published(
-        sbu.index, sbu.SPLITS, "SBU Kinect Interaction; ROOT holds the sets, s01s02/01/001"
+    "sbu": Kind(
+        "SBU Kinect Interaction; ROOT holds the sets, s01s02/01/001",
+        lambda given: sbu.index(given.root, split=given.split, seed=given.seed),
+        sbu.SPLITS,
     ),
-    "kth": _published(
-        kth.index, kth.SPLITS, f"KTH; ROOT holds {kth.LIST} and a folder for each action"
+    "kth": Kind(
+        f"KTH; ROOT holds {kth.LIST} and a folder for each action",
+        lambda given: kth.index(given.root, split=given.split, seed=given.seed),
+        kth.SPLITS,
     ),
     "ipn": Kind(
         "IPN Hand; ROOT holds annotations and frames or videos",
         lambda given: ipn.index(
             given.root,
-            split=given.split or next(iter(ipn.SPLITS)),
+            split=given.split,
             seed=given.seed,
             non_gestures=given.with_non_gestures,
         ),
@@ -136,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     if arguments.with_non_gestures and arguments.kind != "ipn":
         raise MotionveilError(f"--with-non-gestures is for ipn; {arguments.kind} has no such thing")
+    arguments.split = arguments.split or next(iter(kind.splits), None)
     manifest = kind.make(arguments)
     written = manifest.write(arguments.out)
     console = Console()

@@ -159,7 +159,7 @@ class Game:
         self.players = players
         # E runs bare: Fabric would round the clips to a mixed precision, and a small difference of
         # two frames needs all their digits. Its 17 numbers' gradients are averaged by hand.
-        self.E = fabric.to_device(players.encoder)
+        fabric.to_device(players.encoder)
         self.optimize_encoder = SGD(
             players.encoder.parameters(),
             schedule.encoder_lr or schedule.lr,
@@ -234,7 +234,7 @@ class Game:
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with unsynchronised(self.fabric, self.T, not last):
-                veiled = for_networks(self.E(part.clips))  # (B, 3, T - 1, H, W)
+                veiled = for_networks(self.players.encoder(part.clips))  # (B, 3, T - 1, H, W)
                 actions = self.T(veiled)  # (B, actions)
                 recognised = cross_entropy(actions, part.actions)
                 if picked is None:
@@ -275,7 +275,7 @@ class Game:
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with torch.no_grad():
-                veiled = for_networks(self.E(part.clips))  # (B, 3, T - 1, H, W)
+                veiled = for_networks(self.players.encoder(part.clips))  # (B, 3, T - 1, H, W)
                 if picked is None:
                     picked = self._pick(batch, veiled)
                 frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)
