@@ -8,7 +8,7 @@ from typing import Any
 import av
 import numpy as np
 
-from videos import NTSC
+from videos import NTSC, X264
 
 CODECS = {"yuv4mpegpipe": "wrapped_avframe", "mpegts": "libx264", "matroska": "libx264"}
 
@@ -17,7 +17,10 @@ def encoded(clip: np.ndarray, format_name: str, first: int = 0, **options: str) 
     """Encode as a program would that writes into a pipe, at 30000/1001 frames a second."""
     data = io.BytesIO()
     with av.open(data, "w", format=format_name) as output:
-        stream: Any = output.add_stream(CODECS[format_name], rate=NTSC, options=options)
+        usual = X264 if CODECS[format_name] == "libx264" else {}
+        stream: Any = output.add_stream(
+            CODECS[format_name], rate=NTSC, options={**usual, **options}
+        )
         stream.height, stream.width = clip.shape[1:3]
         stream.pix_fmt = "yuv420p"
         for number, image in enumerate(clip):
