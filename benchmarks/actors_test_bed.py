@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from motionveil.data.actors import make_actors
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
-from motionveil.encoders import Raw
+from motionveil.encoders import Encoder, Raw
 from motionveil.results import Accuracy
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import load_recipe
@@ -29,7 +29,7 @@ from motionveil.training.trial import Trial
 from motionveil.training.validation import Scores, validate
 
 
-class PlainDifference(nn.Module):
+class PlainDifference(Encoder):
     """v_i - v_{i-1}, scaled to [0, 15] by the calibrated range; neither blurred nor quantised."""
 
     def __init__(self, spread: float) -> None:
@@ -61,7 +61,7 @@ class MeanColour(nn.Module):
         return logits
 
 
-def measure(trial: Trial, encoder: nn.Module, title: str, *, with_action: bool) -> Scores:
+def measure(trial: Trial, encoder: Encoder, title: str, *, with_action: bool) -> Scores:
     """Train and score fresh networks on an encoder's output."""
     watchers = trial.watchers("validation")
     if not with_action:

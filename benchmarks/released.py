@@ -11,6 +11,7 @@ from torch.nn.functional import conv2d, cross_entropy
 from torch.optim import SGD
 
 from motionveil.data.dataset import Batch
+from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.spec import untrained_boundaries
 from motionveil.training.game import Players
@@ -19,7 +20,7 @@ from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer
 
 
-class ReleasedEncoder(nn.Module):
+class ReleasedEncoder(Encoder):
     """The formulation of the authors' code, with a learnable sigma.
 
     A depthwise 5 x 5 convolution a frame, the difference by `roll`, minimum and maximum of the
@@ -49,9 +50,6 @@ class ReleasedEncoder(nn.Module):
         levels = sum(torch.sigmoid(5.0 * (x - boundary)) for boundary in self.boundaries)
         veiled = levels / 15 * (high - low) + low
         return veiled.transpose(1, 2)
-
-    def constrain(self) -> None:
-        """Do nothing: the released code does not keep its parameters where they belong."""
 
 
 class ReferenceStep:

@@ -127,7 +127,7 @@ class TestFloors:
             "import motionveil.video",
             "import motionveil.capture",
             "import motionveil.report",
-            "import motionveil.published.comparison",
+            "import motionveil.report.comparison",
             "from motionveil.cli import main; main(['encode', 'none.mp4'])",
             "from motionveil.cli import main; main(['index', 'folder', 'none'])",
             "from motionveil.cli import main; main(['check', 'none.csv'])",

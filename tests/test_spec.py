@@ -66,7 +66,7 @@ class TestFile:
             ({"range": None}, "range_mode 'fixed' needs a range"),
             ({"range_mode": "clip"}, "the other modes have none"),
             ({"range": 1.5}, "range: .*less than or equal to 1"),
-            ({"method": "blur"}, "method: "),
+            ({"method": "nosuch"}, "method: "),
             ({"method": "raw"}, "method 'raw' has no sigma"),
             ({"level": 3}, "level: Extra inputs are not permitted"),
         ],

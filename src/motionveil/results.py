@@ -143,7 +143,8 @@ class Row(_Stored):
     """One encoder, validated with fresh networks.
 
     Attributes:
-        method: `"raw"`, `"bdq-untrained"` or `"bdq"`.
+        method: The encoder's name: `"raw"`, `"bdq-untrained"`, `"bdq"`, `"unet"`, or with how much
+            it takes away, such as `"downsample-28"`.
         alpha: Adversarial weight that the encoder was trained with; None where none was.
         seed: Seed of the encoder's training and of the validation.
         split: Name of the split or fold.
@@ -153,6 +154,8 @@ class Row(_Stored):
         predictions: Per-clip answers behind the accuracies.
         curves: A dictionary an epoch from the encoder's training; empty where there was none.
         seconds: Wall time of training and validation together.
+        picture: Name of a picture beside `results.json` of held-out frames as the encoder leaves
+            them; None where there is none.
     """
 
     method: str
@@ -165,6 +168,7 @@ class Row(_Stored):
     predictions: list[ClipPrediction]
     curves: list[dict[str, float]] = Field(default_factory=list)
     seconds: float
+    picture: str | None = None
 
 
 class Dataset(_Stored):

@@ -14,10 +14,19 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
+from motionveil.settings import METHODS, STRENGTHS, Settings
 
 LEVELS = 15
 """Largest value of a veiled clip, and the number of boundaries: 2^4 - 1 (paper, section 3.1)."""
@@ -37,7 +46,8 @@ class EncoderSpec(BaseModel):
     """The numbers of one encoder and their provenance; what `encoder.json` holds.
 
     Attributes:
-        method: `"bdq"`, or `"raw"` for the identity (then all numbers are absent).
+        method: `"bdq"`; `"raw"` for the identity; or one of `motionveil.settings.METHODS`, which
+            has `settings` instead of the numbers below.
         sigma: Standard deviation of the 5 x 5 Gaussian blur in pixels, > 0.
         boundaries: The 15 boundaries b_n of the quantiser, ascending, within [0, 15].
         hardness: H, the steepness of the soft quantiser, > 0; the paper uses 5.
@@ -45,18 +55,47 @@ class EncoderSpec(BaseModel):
             can stream), `"clip"` or `"batch"`.
         range: r of the fixed mode: a difference d in [-r, r], of intensities in [0, 1], becomes
             (d + r) / 2r * 15.
+        settings: Of the other methods; a model of `motionveil.settings`.
+        weights: Name of the file of learned weights beside `encoder.json`; None where the spec
+            says everything.
         provenance: Where the numbers came from (data, recipe, seed, version); free-form.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    method: Literal["bdq", "raw"] = "bdq"
+    method: Literal[
+        "bdq", "raw", "blur", "pixelate", "downsample", "ryoo", "unet", "dvs", "bdq-variant"
+    ] = "bdq"
     sigma: float | None = Field(default=None, gt=0)
     boundaries: tuple[float, ...] | None = None
     hardness: float | None = Field(default=None, gt=0)
     range_mode: RangeMode | None = None
     range: float | None = Field(default=None, gt=0, le=1)
+    settings: SerializeAsAny[Settings] | None = None
+    weights: str | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_settings(cls, values: Any) -> Any:
+        """Read settings as the method's own model."""
+        if not isinstance(values, dict) or not isinstance(values.get("settings"), dict):
+            return values
+        model = METHODS.get(values.get("method", "bdq"))
+        if model is None:
+            raise ValueError(f"method {values.get('method', 'bdq')!r} has no settings")
+        try:
+            return {**values, "settings": model.model_validate(values["settings"])}
+        except ValidationError as error:
+            raise ValueError(f"settings: {describe(error)}") from error
+
+    @field_validator("weights")
+    @classmethod
+    def _check_weights(cls, value: str | None) -> str | None:
+        # A spec may come from a stranger, and must not reach other files.
+        if value is not None and (Path(value).name != value or "\\" in value):
+            raise ValueError("the weights must be a file beside the encoder")
+        return value
 
     @field_validator("boundaries")
     @classmethod
@@ -77,8 +116,17 @@ class EncoderSpec(BaseModel):
         missing = [name for name in numbers if getattr(self, name) is None]
         if self.method == "bdq" and missing:
             raise ValueError(f"method 'bdq' needs {', '.join(missing)}")
-        if self.method == "raw" and len(missing) < len(numbers):
-            raise ValueError("method 'raw' has no sigma, boundaries, hardness or range_mode")
+        if self.method != "bdq" and len(missing) < len(numbers):
+            raise ValueError(
+                f"method {self.method!r} has no sigma, boundaries, hardness or range_mode"
+            )
+        model = METHODS.get(self.method)
+        if type(self.settings) is not (type(None) if model is None else model):
+            raise ValueError(
+                f"method {self.method!r} has no settings"
+                if model is None
+                else f"method {self.method!r} needs settings: {', '.join(model.model_fields)}"
+            )
         if (self.range is None) == (self.range_mode == "fixed"):
             raise ValueError(
                 "range_mode 'fixed' needs a range, the other modes have none"
@@ -102,9 +150,17 @@ class EncoderSpec(BaseModel):
             provenance=dict(provenance),
         )
 
+    @property
+    def name(self) -> str:
+        """The method and how much it takes away, such as `downsample-28`; else the method."""
+        strength = STRENGTHS.get(self.method)
+        if strength is None:
+            return self.method
+        return f"{self.method}-{getattr(self.settings, strength):g}"
+
     def gaussian(self) -> NDArray[np.float64]:
         """Return the 5 weights of the separable Gaussian, normalised to sum 1."""
-        assert self.sigma is not None, "a raw encoder has no blur"
+        assert self.sigma is not None, "only bdq has this blur"
         offsets = np.arange(KERNEL_SIZE) - KERNEL_SIZE // 2
         weights = np.exp(-(offsets**2) / (2 * self.sigma**2))
         return weights / weights.sum()
@@ -141,7 +197,8 @@ class EncoderSpec(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the spec as JSON, whole or not at all, and return the path."""
-        return write_text_atomically(path, self.model_dump_json(indent=2) + "\n")
+        other = {name for name in ("settings", "weights") if getattr(self, name) is None}
+        return write_text_atomically(path, self.model_dump_json(indent=2, exclude=other) + "\n")
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> EncoderSpec:
@@ -183,11 +240,40 @@ def shipped_names() -> list[str]:
     return sorted(f.name.removesuffix(".json") for f in folder.iterdir() if f.name[-5:] == ".json")
 
 
+def spec_folder(encoder: str | os.PathLike[str]) -> Path | None:
+    """Return the folder of an encoder's file, where its weights lie; None for a name."""
+    path = Path(encoder)
+    if path.is_dir():
+        return path
+    return path.parent if path.is_file() else None
+
+
+def named_spec(name: str) -> EncoderSpec | None:
+    """Return the spec of a name such as `downsample-28`, `blur-4`, `pixelate-8` or `dvs-0.4`.
+
+    Returns:
+        None where the name has another form. `ryoo` is not among them: it must be trained.
+
+    Raises:
+        MotionveilError: The number is out of range.
+    """
+    method, dash, strength = name.partition("-")
+    if not dash or method not in STRENGTHS or method == "ryoo":
+        return None
+    try:
+        return EncoderSpec.model_validate(
+            {"method": method, "settings": {STRENGTHS[method]: strength}}
+        )
+    except ValidationError as error:
+        raise MotionveilError(f"{name}: {describe(error)}") from error
+
+
 def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
     """Load an encoder's numbers by name or from a file; needs no torch.
 
     Args:
-        encoder: A shipped name (`"bdq"`, `"raw"`), an `encoder.json`, or a folder that holds one
+        encoder: A shipped name (`"bdq"`, `"raw"`), a name that says everything
+            (`"downsample-28"`, see `named_spec`), an `encoder.json`, or a folder that holds one
             (a training run).
 
     Raises:
@@ -206,6 +292,11 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
     if str(encoder) in names:
         with resources.as_file(resources.files("motionveil") / "specs" / f"{encoder}.json") as file:
             return EncoderSpec.read(file)
+    named = named_spec(str(encoder))
+    if named is not None:
+        return named
+    patterns = ", ".join(f"{method}-N" for method in STRENGTHS if method != "ryoo")
     raise MotionveilError(
-        f"{encoder}: no such encoder; give a file, a run folder or one of {', '.join(names)}"
+        f"{encoder}: no such encoder; give a file, a run folder or one of {', '.join(names)},"
+        f" {patterns}"
     )

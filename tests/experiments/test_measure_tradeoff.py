@@ -14,6 +14,7 @@ import pytest
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import tradeoff
+from motionveil.experiments.contenders import usual
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.results import Result, Row
 from motionveil.spec import load_spec
@@ -47,7 +48,7 @@ def plan_of(manifest: Manifest, recipe: Recipe | None = None, **changes: Any) ->
     values: dict[str, Any] = {
         "manifest": manifest,
         "recipe": recipe or tiny_recipe(),
-        "alphas": (0.0, 2.0),
+        "contenders": usual(recipe or tiny_recipe(), changes.pop("alphas", (0.0, 2.0))),
         "splits": manifest.splits(),
         "seeds": (0,),
         "privacy_label": "person",
@@ -67,7 +68,7 @@ def once(toys: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Resu
 
 
 def test_rows_are_raw_untrained_and_each_alpha(once: tuple[Result, Path], toys: Manifest) -> None:
-    result, _ = once
+    result, out = once
     rows = [(row.method, row.alpha, row.seed, row.split) for row in result.rows]
     assert rows == [
         ("raw", None, 0, "validation"),
@@ -81,6 +82,8 @@ def test_rows_are_raw_untrained_and_each_alpha(once: tuple[Result, Path], toys: 
         assert row.action.n == row.privacy.clip.n == len(row.predictions) == 8
         assert len(row.curves) == (2 if row.method == "bdq" else 0)
         assert row.seconds > 0
+        assert row.picture is None or (out / row.picture).exists()
+    assert [row.picture is None for row in result.rows] == [True, False, False, False]
     assert result.dataset.hash == toys.hash
     assert result.dataset.parts == {"validation": (12, 8)}
     assert result.dataset.privacy_names == ["p0", "p1"]
@@ -201,10 +204,10 @@ class TestMeasuredAgain:
     ) -> None:
         stored = tradeoff._stored
 
-        def stop(trial: Any, folder: Path, measure: Any) -> Row:
+        def stop(trial: Any, folder: Path, *rest: Any) -> Row:
             if folder.name == "bdq-alpha2":
                 raise KeyboardInterrupt
-            return stored(trial, folder, measure)
+            return stored(trial, folder, *rest)
 
         with monkeypatch.context() as patch:
             patch.setattr(tradeoff, "_stored", stop)

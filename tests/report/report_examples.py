@@ -193,3 +193,37 @@ def write_mp4(path: Path) -> Path:
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
+
+
+STRENGTHS = {
+    "ryoo": (112, 56, 28, 14, 7, 4),
+    "downsample": (56, 28, 14, 7),
+    "blur": (1, 4, 8),
+    "pixelate": (8, 16),
+    "dvs": (0.4, 2.4),
+}
+
+
+def rival_rows(seed: int = 0, n: int = 60) -> list[Row]:
+    """Return 25 methods of nine families on the same clips; the better families come out ahead."""
+    common = {"seed": seed, "n": n, "epochs": 0}
+    rows = [
+        row("raw", action=0.96, identity=0.97, **common),
+        row("bdq-untrained", action=0.95, identity=0.9, **common),
+        row("face-blur", action=0.95, identity=0.8, **common),
+    ]
+    for alpha, action, identity in (
+        (0, 0.95, 0.6),
+        (1, 0.93, 0.35),
+        (2, 0.9, 0.15),
+        (8, 0.8, 0.05),
+    ):
+        rows.append(row("bdq", float(alpha), action=action, identity=identity, **common))
+    for alpha, action, identity in ((1, 0.9, 0.7), (2, 0.8, 0.5), (4, 0.7, 0.45)):
+        rows.append(row("unet", float(alpha), action=action, identity=identity, **common))
+    for family, strengths in STRENGTHS.items():
+        for place, strength in enumerate(strengths):
+            left = 1 - place / len(strengths)
+            action, identity = 0.15 + 0.8 * left, 0.35 + 0.6 * left**0.5
+            rows.append(row(f"{family}-{strength:g}", action=action, identity=identity, **common))
+    return rows

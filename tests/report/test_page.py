@@ -21,8 +21,10 @@ from report_examples import (
 
 from motionveil.errors import MotionveilError
 from motionveil.report import write_joint_report, write_report
-from motionveil.report.pooling import Run
+from motionveil.report.frontier import contest
+from motionveil.report.pooling import Run, pool
 from motionveil.results import Result
+from motionveil.spec import load_spec
 
 VOID = {"meta", "img", "br", "link", "hr", "input", "source"}
 
@@ -203,6 +205,67 @@ def test_no_predictions(tmp_path):
     bare.predictions = []
     page = read(result([bare]), tmp_path)
     assert "Class by class" not in page.text
+
+
+def bare(*rows):
+    """Rows without what takes long to draw, which other tests look at."""
+    for one in rows:
+        one.encoder, one.curves = load_spec("raw"), []
+    return list(rows)
+
+
+def test_rivals_are_compared_with_intervals(tmp_path):
+    rows = [
+        row("raw", n=60, action=0.99, identity=0.98),
+        row("bdq", 2.0, n=60, action=0.95, identity=0.1),
+        row("unet", 2.0, n=60, action=0.5, identity=0.6),
+    ]
+    page = read(result(bare(*rows)), tmp_path)
+    assert "Who is ahead" in page.text
+    assert "BDQ, α = 2 dominates, beyond the intervals: Wu et al., α = 2." in page.text
+    assert "2000 times, 60 recordings (60 clips)" in page.text
+    for area in contest(pool([result(rows)])).areas:
+        low, high = area.interval
+        assert f"{area.hypervolume:.3f}{low:.3f} to {high:.3f}" in page.text
+
+
+def test_one_family_is_not_compared(page):
+    for words in ("Who is ahead", "Hypervolume", "Pareto", "published"):
+        assert words not in page.text
+
+
+def test_rivals_without_predictions_get_no_intervals(tmp_path):
+    rows = bare(row("bdq", 2.0, n=12), row("unet", 2.0, n=12))
+    rows[1].predictions = []
+    page = read(result(rows), tmp_path)
+    assert "no intervals, since some rows hold no answers clip by clip" in page.text
+    assert "dominates, beyond the intervals:" not in page.text
+
+
+def test_rivals_only(tmp_path):
+    page = read(result(bare(row("ryoo-28", n=12), row("unet", 2.0, n=12))), tmp_path)
+    assert "raw video went through the same" not in page.text
+    assert "no encoder with α" not in page.text
+    assert "less than raw" not in page.text
+
+
+def test_an_ablation(tmp_path):
+    rows = bare(row("raw", n=12), row("bdq-B", n=12), row("bdq-BD", n=12), row("bdq", 2.0, n=12))
+    page = read(result(rows, kind="ablation"), tmp_path)
+    assert "clips veiled by BDQ, α = 2" in page.text
+    assert "B+D of BDQ" in page.text
+
+
+def test_published_figures_stand_beside_with_their_sources(tmp_path):
+    data = dataset(name="sbu").model_copy(update={"privacy_label": "pair"})
+    page = read(result(bare(row("bdq", 2.0, n=12)), data), tmp_path)
+    assert "What was published" in page.text
+    assert "Nothing of this was run here" in page.text
+    assert "Ryoo et al., 28 pixels" in page.text
+    assert "34.2" in page.text
+    assert "read off a drawing" in page.text
+    other = read(result(bare(row("bdq", 2.0, n=12)), dataset(name="sbu")), tmp_path)
+    assert "What was published" not in other.text
 
 
 def test_a_hundred_classes(tmp_path):

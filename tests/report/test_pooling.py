@@ -3,7 +3,15 @@ import pytest
 from report_examples import dataset, quickstart_rows, result, row
 
 from motionveil.errors import MotionveilError
-from motionveil.report.pooling import Run, by_labels, check, label, pool
+from motionveil.report.pooling import (
+    Run,
+    by_labels,
+    check,
+    families,
+    family_and_number,
+    label,
+    pool,
+)
 from motionveil.results import wilson_interval
 
 
@@ -11,7 +19,7 @@ def test_methods_come_raw_first_then_by_alpha():
     rows = [row("unet", 1.0), row("bdq", 8.0), row("bdq", 0.0), row("raw"), row("bdq", 2.0)]
     methods = pool([result(rows)])
     assert [m.label for m in methods] == [
-        "raw video", "BDQ, α = 0", "BDQ, α = 2", "BDQ, α = 8", "unet, α = 1",
+        "raw video", "BDQ, α = 0", "BDQ, α = 2", "BDQ, α = 8", "Wu et al., α = 1",
     ]  # fmt: skip
 
 
@@ -22,10 +30,63 @@ def test_methods_come_raw_first_then_by_alpha():
         ("bdq-untrained", None, "BDQ, untrained"),
         ("bdq", None, "BDQ"),
         ("bdq", 0.5, "BDQ, α = 0.5"),
+        ("unet", 2.0, "Wu et al., α = 2"),
+        ("ryoo-28", None, "Ryoo et al., 28 pixels"),
+        ("downsample-28", None, "down-sampled to 28 pixels"),
+        ("blur-4", None, "blur σ = 4"),
+        ("pixelate-8", None, "mosaic of 8 pixels"),
+        ("dvs-0.4", None, "event camera, threshold 0.4"),
+        ("face-blur", None, "faces blurred"),
+        ("bdq-BD", None, "B+D of BDQ"),
+        ("bdq-BDQ", 2.0, "B+D+Q of BDQ, α = 2"),
+        ("something-3", None, "something-3"),
+        ("downsample", None, "down-sampled"),
     ],
 )
 def test_label(method, alpha, name):
     assert label(method, alpha) == name
+
+
+@pytest.mark.parametrize(
+    ("method", "family", "number"),
+    [
+        ("raw", "raw", None),
+        ("bdq-untrained", "bdq-untrained", None),
+        ("downsample-28", "downsample", "28"),
+        ("dvs-0.4", "dvs", "0.4"),
+        ("face-blur", "face-blur", None),
+        ("bdq-BD", "bdq-BD", None),
+        ("-3", "-3", None),
+        ("", "", None),
+    ],
+)
+def test_family_and_number(method, family, number):
+    assert family_and_number(method) == (family, number)
+
+
+def test_families_are_ordered_by_what_they_take_away():
+    names = ["ryoo-4", "ryoo-112", "ryoo-28", "blur-8", "blur-16", "blur-4", "raw"]
+    rows = [*(row(name, n=4) for name in names), row("bdq", 8.0, n=4), row("bdq", 0.0, n=4)]
+    groups = families(pool([result(rows)]))
+    assert [m.method for m in groups["ryoo"]] == ["ryoo-112", "ryoo-28", "ryoo-4"]
+    assert [m.method for m in groups["blur"]] == ["blur-4", "blur-8", "blur-16"]
+    assert [m.alpha for m in groups["bdq"]] == [0.0, 8.0]
+    assert set(groups) == {"ryoo", "blur", "bdq"}
+
+
+def test_families_come_by_name_and_strengths_as_numbers():
+    names = ["ryoo-112", "ryoo-4", "dvs-10", "dvs-2.4", "bdq-untrained", "bdq", "raw"]
+    methods = pool([result([row(name, n=4) for name in names])])
+    assert [m.method for m in methods] == [
+        "raw", "bdq-untrained", "bdq", "dvs-2.4", "dvs-10", "ryoo-4", "ryoo-112",
+    ]  # fmt: skip
+
+
+def test_keys_tell_equal_names_in_other_data_apart():
+    other = dataset().model_copy(update={"hash": "sha256:another"})
+    (method,) = pool([result([row("raw", n=2)]), result([row("raw", n=2)], other)])
+    assert len(set(method.keys)) == len(method.answers) == 4
+    assert [clip for _, clip in method.keys] == [seen[0].clip for seen in method.answers]
 
 
 def test_a_single_row_keeps_its_own_numbers():

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Manifest
-from motionveil.encoders import BDQ, Raw
+from motionveil.encoders import BDQ, Encoder, Raw
 from motionveil.errors import MotionveilError
 from motionveil.results import Accuracy, Row
 from motionveil.spec import EncoderSpec
@@ -39,14 +39,14 @@ def raw_row(learner: Trial) -> Row:
     return learner.validate(EncoderSpec(method="raw"), method="raw")
 
 
-class Blank(nn.Module):
+class Blank(Encoder):
     """An encoder that tells nothing: the same picture for every clip."""
 
     def forward(self, clips: Tensor) -> Tensor:
         return torch.full_like(clips, 7.5)
 
 
-def validate_with(trial: Trial, encoder: nn.Module, watchers: Watchers | None = None) -> Scores:
+def validate_with(trial: Trial, encoder: Encoder, watchers: Watchers | None = None) -> Scores:
     return validate(
         trial.fabric,
         encoder,

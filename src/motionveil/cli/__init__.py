@@ -17,11 +17,16 @@ COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data, write a report",
     "encode": "veil a video",
     "export": "turn an encoder into ONNX or C for another machine",
+    "events": "simulate an event camera",
+    "faces": "blur faces in a video or in a whole data set, as a rival to compare with",
     "index": "turn a data set into a manifest",
     "check": "find unreadable, short or missing clips of a manifest",
     "train": "train an encoder against its adversary",
     "validate": "score a frozen encoder with fresh networks",
-    "tradeoff": "compare raw video, untrained BDQ and BDQ for several alphas",
+    "tradeoff": "compare BDQ and its rivals for action and privacy",
+    "ablate": "take BDQ apart and change it: which module does what",
+    "sweep": "run every cell of a grid, here or on a Ray cluster",
+    "complexity": "measure what encoders cost: parameters, size, operations, speed, memory",
     "report": "draw figures and HTML out of stored results",
     "verify": "compare a stored result with the published figures",
 }
@@ -47,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if package == "motionveil":
             raise
         extra = "export" if package == "onnx" else "train"
+        if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
+            extra = "faces"
         print(
             f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
             f" pip install 'motionveil[{extra}]'",

@@ -1,4 +1,4 @@
-"""`motionveil tradeoff`: raw video, untrained BDQ and BDQ for several alphas, compared."""
+"""`motionveil tradeoff`: BDQ and its rivals, compared for action and privacy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,28 @@ from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
     from motionveil.data.manifest import Manifest
+    from motionveil.experiments.contenders import Contender
+    from motionveil.results import Result
+    from motionveil.training.recipe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_trial_arguments(parser)
     parser.add_argument(
-        "--alphas", type=float, nargs="+", help="adversarial weights (default: 0, the recipe's)"
+        "--methods",
+        nargs="+",
+        metavar="METHOD[:STRENGTH,...]",
+        help="what to compare (default: raw bdq-untrained bdq); see below",
+    )
+    parser.add_argument(
+        "--alphas",
+        type=float,
+        nargs="+",
+        help="adversarial weights of bdq and unet (default: 0, the recipe's)",
+    )
+    parser.add_argument(
+        "--face-detector", type=Path, metavar="FILE", help="YuNet's ONNX file, for face-blur"
     )
     parser.add_argument(
         "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
@@ -29,8 +44,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("runs/tradeoff"), help="folder (default: runs/tradeoff)"
     )
     parser.epilog = (
+        "methods:\n"
+        "  raw            raw video\n"
+        "  bdq-untrained  BDQ before training: protects nothing\n"
+        "  bdq:0,2        BDQ, trained with alpha 0 and 2\n"
+        "  unet:0,2       the filter network of Wu et al., trained with alpha 0 and 2\n"
+        "  ryoo:28,14     down-sampling after learned transformations (Ryoo et al.), pixels\n"
+        "  downsample:28  plain down-sampling, pixels\n"
+        "  blur:4         Gaussian blur, sigma in pixels\n"
+        "  pixelate:8     mosaic, pixels of a block\n"
+        "  dvs:0.4,2.4    simulated event camera, threshold\n"
+        "  face-blur      faces found by a detector are blurred; needs --face-detector\n"
+        "  all            all but face-blur, each with its usual strengths\n\n"
         "All folds are gone through unless --split names one. A stopped run goes on.\n\n"
-        "example:\n  motionveil tradeoff ut/manifest.csv --recipe ut-interaction --alphas 0 2"
+        "examples:\n"
+        "  motionveil tradeoff ut/manifest.csv --recipe ut-interaction --alphas 0 2\n"
+        "  motionveil tradeoff sbu/manifest.csv --recipe sbu --methods raw bdq:0,2 unet:2 ryoo"
+        " --seeds 0 1 2"
     )
 
 
@@ -38,7 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run every split and seed, print the rows, write the result and its report."""
     from motionveil.data.manifest import Manifest
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
-    from motionveil.report import write_report
     from motionveil.training.processes import make_fabric
 
     recipe = recipe_of(arguments)
@@ -47,10 +76,11 @@ def run(arguments: argparse.Namespace) -> int:
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        alphas=arguments.alphas or sorted({0.0, recipe.alpha}),
-        splits=_splits(arguments, manifest, label),
+        contenders=_contenders(arguments, recipe),
+        splits=splits_of(arguments, manifest, label),
         seeds=arguments.seeds or [arguments.seed],
         privacy_label=label,
+        face_detector=arguments.face_detector,
     )
     fabric = make_fabric(arguments.device, arguments.precision)
     result = measure_tradeoff(
@@ -61,15 +91,48 @@ def run(arguments: argparse.Namespace) -> int:
         command=command_line(),
         workers=arguments.workers,
     )
-    if not fabric.is_global_zero:
-        return 0
-    print_rows(result.rows)
-    print(f"wrote {arguments.out / 'results.json'}")
-    print(f"wrote {write_report(result, arguments.out)}")
+    if fabric.is_global_zero:
+        print_and_report(result, arguments.out)
     return 0
 
 
-def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> list[str]:
+def print_and_report(result: Result, out: Path) -> None:
+    """Print a comparison's rows, write its reports, and say where they are."""
+    from motionveil.report import write_report, write_tradeoff
+    from motionveil.report.pooling import Run
+
+    print_rows(result.rows)
+    print(f"wrote {out / 'results.json'}")
+    print(f"wrote {write_report(result, out)}")
+    for file in write_tradeoff([Run(result, out)], out):
+        print(f"wrote {file}")
+
+
+def _contenders(arguments: argparse.Namespace, recipe: Recipe) -> list[Contender]:
+    """Return what `--methods` and `--alphas` name.
+
+    Raises:
+        MotionveilError: A method is unknown or a strength out of range.
+    """
+    from motionveil.experiments.contenders import (
+        ADVERSARIAL,
+        of_strengths,
+        read_contenders,
+        usual,
+    )
+
+    if not arguments.methods:
+        return usual(recipe, arguments.alphas)
+    found: list[Contender] = []
+    for word in arguments.methods:
+        if word in ADVERSARIAL and arguments.alphas:
+            found += of_strengths(word, arguments.alphas)
+        else:
+            found += read_contenders([word], recipe)
+    return list(dict.fromkeys(found))
+
+
+def splits_of(arguments: argparse.Namespace, manifest: Manifest, label: str) -> list[str]:
     """Return the split named, or all under which the label can be recognised.
 
     Raises:

@@ -6,9 +6,11 @@ import argparse
 from typing import TYPE_CHECKING
 
 from motionveil.cli.options import add_common, choose
+from motionveil.data.remarks import remark
 
 if TYPE_CHECKING:
     from motionveil.data.manifest import Manifest
+    from motionveil.spec import EncoderSpec
     from motionveil.training.recipe import Recipe
     from motionveil.training.trial import Trial
 
@@ -85,3 +87,13 @@ def trial_of(arguments: argparse.Namespace, recipe: Recipe) -> Trial:
     fabric = make_fabric(arguments.device, arguments.precision)
     cache = decode_clips(manifest, recipe, fabric, arguments.workers)
     return Trial(cache, recipe, split, label, arguments.seed, fabric)
+
+
+def warn_of_leak(spec: EncoderSpec, manifest: Manifest, split: str) -> None:
+    """Say so when an encoder was trained on the clips of the split that it is scored on."""
+    origin = spec.provenance
+    if origin.get("manifest") == manifest.hash and origin.get("split") != split:
+        remark(
+            f"the encoder was trained with --split {origin.get('split')}, so it has seen"
+            f" the clips of {split} on which it is scored now"
+        )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from motionveil.published.comparison import Comparison, Verification
+    from motionveil.report.comparison import Comparison, Verification
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the table and what stands in the way of the comparison."""
     from motionveil.files import write_text_atomically
-    from motionveil.published.comparison import verify
     from motionveil.published.figures import load_publication
+    from motionveil.report.comparison import verify
     from motionveil.report.pooling import Run
     from motionveil.results import Result
 
@@ -73,7 +73,7 @@ def _print_table(found: Verification) -> None:
 
 
 def _cells(line: Comparison, found: Verification) -> tuple[str, ...]:
-    from motionveil.published.comparison import name_of
+    from motionveil.report.comparison import name_of
 
     privacy = f"{found.privacy_label} by {found.reading}"
     low, high = (100 * bound for bound in line.interval)

@@ -7,30 +7,72 @@ An encoder takes `(B, 3, T, H, W)` in [0, 1] and returns `(B, 3, T', H, W)` in [
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
-from torch import nn
-
+from motionveil.encoders.base import Encoder
 from motionveil.encoders.bdq import BDQ
 from motionveil.encoders.calibration import calibrate_range
+from motionveil.encoders.downsample import Downsample, Ryoo
+from motionveil.encoders.events import DVS
+from motionveil.encoders.lowpass import Blur, Pixelate
 from motionveil.encoders.raw import Raw
-from motionveil.spec import EncoderSpec, load_spec
+from motionveil.encoders.unet import Unet
+from motionveil.encoders.variants import Variant
+from motionveil.spec import EncoderSpec, load_spec, spec_folder
 
-__all__ = ["BDQ", "Raw", "build_encoder", "calibrate_range", "load_encoder"]
+__all__ = [
+    "BDQ",
+    "DVS",
+    "Blur",
+    "Downsample",
+    "Encoder",
+    "Pixelate",
+    "Raw",
+    "Ryoo",
+    "Unet",
+    "Variant",
+    "build_encoder",
+    "calibrate_range",
+    "load_encoder",
+]
 
-_METHODS = {"bdq": BDQ, "raw": lambda spec: Raw()}
+
+_METHODS: dict[str, Callable[[EncoderSpec], Encoder]] = {
+    "bdq": BDQ,
+    "raw": lambda spec: Raw(),
+    "blur": Blur,
+    "pixelate": Pixelate,
+    "downsample": Downsample,
+    "ryoo": Ryoo,
+    "unet": Unet,
+    "dvs": DVS,
+    "bdq-variant": Variant,
+}
 
 
-def build_encoder(spec: EncoderSpec) -> nn.Module:
-    """Return the module that a spec describes, on the CPU and ready to train or to run."""
-    encoder: nn.Module = _METHODS[spec.method](spec)
+def build_encoder(spec: EncoderSpec, folder: str | os.PathLike[str] | None = None) -> Encoder:
+    """Return the module that a spec describes, on the CPU and ready to train or to run.
+
+    Args:
+        spec: The spec.
+        folder: Where the weights that the spec names lie; None for fresh ones, drawn from torch's
+            global generator.
+
+    Raises:
+        MotionveilError: The weights are missing, damaged or do not fit.
+    """
+    encoder = _METHODS[spec.method](spec)
+    if folder is not None:
+        encoder.load(folder)
     return encoder
 
 
-def load_encoder(encoder: str | os.PathLike[str]) -> nn.Module:
+def load_encoder(encoder: str | os.PathLike[str]) -> Encoder:
     """Load an encoder by name or from a file.
 
     Args:
-        encoder: A shipped name (`"bdq"`, `"raw"`), an `encoder.json`, or a folder that holds one.
+        encoder: A shipped name (`"bdq"`, `"raw"`), a name that says everything
+            (`"downsample-28"`), an `encoder.json`, or a folder that holds one.
 
     Returns:
         The module, with its `.spec`.
@@ -42,4 +84,4 @@ def load_encoder(encoder: str | os.PathLike[str]) -> nn.Module:
         >>> load_encoder("raw").spec.method
         'raw'
     """
-    return build_encoder(load_spec(encoder))
+    return build_encoder(load_spec(encoder), spec_folder(encoder))

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from motionveil.encoders import compiled, functional, fused
+from motionveil.encoders.base import Encoder
 from motionveil.errors import MotionveilError
-from motionveil.spec import LEVELS, EncoderSpec
+from motionveil.spec import KERNEL_SIZE, LEVELS, EncoderSpec
 
 LEAST_SIGMA = 0.3
 """Smallest sigma that `BDQ.constrain` allows, in pixels.
@@ -21,7 +22,7 @@ _FUSED = {"cpu": fused, "cuda": compiled}
 """Modules that compute the fixed mode faster than torch operations one by one, by device."""
 
 
-class BDQ(nn.Module):
+class BDQ(Encoder):
     """The encoder of Kumawat and Nagahara, ECCV 2022, section 3.1.
 
     `y = Q(N(B(v_i) - B(v_{i-1})))`: Gaussian blur B, normalisation N to [0, 15] and soft
@@ -48,6 +49,8 @@ class BDQ(nn.Module):
         >>> encoder(torch.rand(2, 3, 16, 32, 32)).shape
         torch.Size([2, 3, 15, 32, 32])
     """
+
+    window = KERNEL_SIZE
 
     def __init__(self, spec: EncoderSpec) -> None:
         super().__init__()
@@ -115,19 +118,24 @@ class BDQ(nn.Module):
         """The encoder's numbers as they are now, with the provenance it was built with."""
         return EncoderSpec(
             method="bdq",
-            sigma=_decimals(self.sigma)[0],
-            boundaries=tuple(_decimals(self.boundaries)),
+            sigma=decimals(self.sigma)[0],
+            boundaries=tuple(decimals(self.boundaries)),
             hardness=self.hardness,
             range_mode=self.range_mode,
             range=self.range,
             provenance=self._provenance,
         )
 
+    def numbers(self) -> dict[str, float]:
+        """Return `sigma` and `b1` ... `b15`."""
+        boundaries = {f"b{n}": value for n, value in enumerate(decimals(self.boundaries), 1)}
+        return {"sigma": decimals(self.sigma)[0], **boundaries}
+
     def extra_repr(self) -> str:
         """Say what is not a parameter."""
         return f"hardness={self.hardness}, range_mode={self.range_mode!r}, range={self.range}"
 
 
-def _decimals(values: Tensor) -> list[float]:
+def decimals(values: Tensor) -> list[float]:
     """Return the shortest decimals that read back as the same numbers: 1.3, not 1.2999999523."""
     return [float(str(value)) for value in values.detach().cpu().reshape(-1).numpy()]

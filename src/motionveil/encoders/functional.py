@@ -110,21 +110,26 @@ def gaussian_weights(sigma: Tensor, size: int = KERNEL_SIZE) -> Tensor:
     return weights / weights.sum()
 
 
-def blur(clip: Tensor, sigma: Tensor) -> Tensor:
-    """Blur every frame with a 5 x 5 normalised Gaussian; the border repeats the edge pixels.
+def blur(clip: Tensor, sigma: Tensor, size: int = KERNEL_SIZE) -> Tensor:
+    """Blur every frame with a normalised Gaussian; the border repeats the edge pixels.
 
     Args:
         clip: Shape `(B, 3, T, H, W)`; H and W may be 1.
-        sigma: Standard deviation in pixels, a tensor with one element, > 0.
+        sigma: Standard deviation in pixels, > 0: a tensor with one element, or with three for R,
+            G and B.
+        size: Width of the window in pixels, odd; 5 in the paper.
 
     Returns:
         Shape `(B, 3, T, H, W)`.
 
     Raises:
-        ValueError: The shape, dtype or a value of `clip` or `sigma` is wrong.
+        ValueError: The shape, dtype or a value of an argument is wrong.
     """
     _check_video("clip", clip)
-    return _blur(clip, gaussian_weights(sigma))
+    if sigma.numel() == 3:
+        channels = zip(clip.split(1, dim=1), sigma.reshape(3), strict=True)
+        return torch.cat([_blur(one, gaussian_weights(own, size)) for one, own in channels], dim=1)
+    return _blur(clip, gaussian_weights(sigma, size))
 
 
 def _blur(clip: Tensor, window: Tensor) -> Tensor:

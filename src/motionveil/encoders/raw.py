@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from motionveil.encoders import functional
+from motionveil.encoders.base import Encoder
 from motionveil.spec import LEVELS, EncoderSpec
 
 
-class Raw(nn.Module):
+class Raw(Encoder):
     """Raw video on the encoders' scale: the reference that every encoder is measured against.
 
     It protects nothing and has no parameters.

@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from numpy.typing import NDArray
 
-from motionveil.encoders import functional
+from motionveil.data.dataset import batches
+from motionveil.encoders import build_encoder, functional
 from motionveil.files import atomic_path
 from motionveil.spec import LEVELS, EncoderSpec
+from motionveil.training.trial import Trial
 
 COLUMNS = 6
 
@@ -37,6 +40,30 @@ def save_strip(path: Path, frames: NDArray[np.uint8], spec: EncoderSpec) -> Path
             cell.set_yticks([])
     with atomic_path(path) as part:
         figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
+    return path
+
+
+VEILED = 4
+"""Frames in a picture of veiled video."""
+
+
+@torch.no_grad()
+def save_veiled(path: Path, trial: Trial, spec: EncoderSpec, folder: Path | None = None) -> Path:
+    """Draw frames of the first held-out clip as they leave an encoder, beside each other.
+
+    Args:
+        path: A PNG file to write.
+        trial: The split, and the recipe for the frames' size.
+        spec: The encoder.
+        folder: Where its weights lie, if it has any.
+    """
+    batch = next(batches(trial.clips(training=False), 1, epoch=0))
+    veiled = build_encoder(spec, folder).eval()(batch.clips)[0] / LEVELS  # (3, T', H, W)
+    shown = np.linspace(0, veiled.shape[1] - 1, VEILED).round().astype(int)
+    strip = np.concatenate([veiled[:, index].permute(1, 2, 0).numpy() for index in shown], axis=1)
+    with atomic_path(path) as part:
+        # An empty text keeps matplotlib's version out: equal frames give equal bytes.
+        imsave(part, np.clip(strip, 0, 1), format="png", metadata={"Software": ""})
     return path
 
 

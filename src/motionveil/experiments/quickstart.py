@@ -10,6 +10,7 @@ from motionveil.capture import veil_video
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.experiments.contenders import usual
 from motionveil.experiments.pictures import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
@@ -61,7 +62,7 @@ def run_quickstart(
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        alphas=sorted({0.0, recipe.alpha}),
+        contenders=usual(recipe),
         splits=manifest.splits(),
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],

@@ -1,31 +1,34 @@
-"""The trade-off between action and privacy (paper, section 4.3 and figure 3): BDQ's rows.
+"""The trade-off between action and privacy of any methods (paper, section 4.3 and figure 3).
 
-For every split and seed: raw video, untrained BDQ, and BDQ trained with each alpha, all validated
-alike. Each row is stored when it is done, so a stopped experiment goes on where it was.
+For every split and seed each contender's encoder is made and validated like all others. Each row
+is stored when it is done, so a stopped experiment goes on where it was.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 from pydantic import ValidationError
 
+from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.experiments.contenders import FACE_BLUR, Contender
+from motionveil.experiments.making import Made, Workshop
+from motionveil.experiments.pictures import save_veiled
 from motionveil.files import write_text_atomically
 from motionveil.results import Dataset, Result, Row
 from motionveil.spec import EncoderSpec
-from motionveil.training.checkpoint import OtherTrainingError
-from motionveil.training.processes import agreed, describe_environment
+from motionveil.training.processes import agreed, describe_environment, first_process_first
 from motionveil.training.recipe import Recipe
 from motionveil.training.trial import Trial, decode_clips
 
@@ -36,27 +39,32 @@ class Plan:
 
     Attributes:
         manifest: The data set.
-        recipe: The recipe; its own alpha is not used.
-        alphas: The adversarial weights to train BDQ with.
+        recipe: The recipe; its own alpha is used where a contender has none.
+        contenders: The rows to be, for each split and seed.
         splits: The splits, or folds, to go through.
         seeds: The seeds.
         privacy_label: The label that the adversary tries to learn.
+        face_detector: The detector's file, for the contender `face-blur`.
+        encoder: A trained BDQ for the ablation to take apart; None to train one.
 
     Raises:
-        MotionveilError: An alpha is negative or not finite.
+        MotionveilError: Faces are to be blurred, and there is no detector.
     """
 
     manifest: Manifest
     recipe: Recipe
-    alphas: Sequence[float]
+    contenders: Sequence[Contender]
     splits: Sequence[str]
     seeds: Sequence[int]
     privacy_label: str
+    face_detector: Path | None = None
+    encoder: EncoderSpec | None = None
 
     def __post_init__(self) -> None:
-        for alpha in self.alphas:
-            if not 0 <= alpha < math.inf:
-                raise MotionveilError(f"alpha {alpha:g}: the weight must be 0 or more, and finite")
+        if Contender(FACE_BLUR) in self.contenders and self.face_detector is None:
+            raise MotionveilError(
+                f"{FACE_BLUR} needs a face detector: --face-detector FILE, such as YuNet's ONNX"
+            )
 
 
 def measure_tradeoff(
@@ -79,10 +87,11 @@ def measure_tradeoff(
         workers: Videos decoded at once.
 
     Raises:
-        MotionveilError: Data cannot be read, a training collapsed, `out` cannot be written.
+        MotionveilError: Data cannot be read, a training collapsed, `out` cannot be written, or
+            the face detector cannot be used.
     """
     began = time.monotonic()
-    cache = decode_clips(plan.manifest, plan.recipe, fabric, workers)
+    bench = _Bench(plan, out, fabric, workers)
     result = Result(
         kind=kind,
         command=command,
@@ -95,8 +104,7 @@ def measure_tradeoff(
     )
     for seed in plan.seeds:
         for split in plan.splits:
-            trial = Trial(cache, plan.recipe, split, plan.privacy_label, seed, fabric)
-            for row in _rows(trial, plan.alphas, out / f"seed{seed}-{split}"):
+            for row in bench.rows(seed, split):
                 result.rows.append(row)
                 # Rows read back count too: what it took, not what this call took.
                 result.seconds = max(time.monotonic() - began, sum(r.seconds for r in result.rows))
@@ -105,42 +113,77 @@ def measure_tradeoff(
     return result
 
 
-def _rows(trial: Trial, alphas: Sequence[float], folder: Path) -> Iterator[Row]:
-    """Yield the rows of one split and seed, running only what is not stored yet."""
-    start = trial.untrained()
-    yield _stored(
-        trial,
-        folder / "raw",
-        partial(trial.validate, EncoderSpec(method="raw"), method="raw"),
-    )
-    yield _stored(
-        trial,
-        folder / "bdq-untrained",
-        partial(trial.validate, start, method="bdq-untrained"),
-    )
-    for alpha in alphas:
-        own = replace(trial, recipe=trial.recipe.model_copy(update={"alpha": alpha}))
-        run = folder / f"bdq-alpha{alpha:g}"
-        yield _stored(own, run, partial(_train_and_validate, own, start, run))
+@dataclass
+class _Bench:
+    """Where the rows of a plan are measured."""
+
+    plan: Plan
+    out: Path
+    fabric: Fabric
+    workers: int | None
+    cache: ClipCache = field(init=False)
+    blurred: ClipCache | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.cache = decode_clips(self.plan.manifest, self.plan.recipe, self.fabric, self.workers)
+        if self.plan.face_detector and Contender(FACE_BLUR) in self.plan.contenders:
+            # onnxruntime is needed for this only.
+            from motionveil.experiments.face_blur import blur_manifest
+
+            with first_process_first(self.fabric):
+                manifest = blur_manifest(
+                    self.plan.manifest,
+                    self.plan.face_detector,
+                    self.out / FACE_BLUR,
+                    workers=self.workers,
+                )
+            self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
+
+    def rows(self, seed: int, split: str) -> Iterator[Row]:
+        """Yield the rows of one split and seed, measuring only what is not stored yet."""
+        plan, folder = self.plan, self.out / f"seed{seed}-{split}"
+        trial = Trial(self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric)
+        workshop = Workshop(trial, folder, plan.encoder)
+        for contender in plan.contenders:
+            own = trial
+            if contender.alpha is not None:
+                changed = plan.recipe.model_copy(update={"alpha": contender.alpha})
+                own = replace(trial, recipe=changed)
+            if contender.method == FACE_BLUR:
+                assert self.blurred is not None
+                own = replace(trial, cache=self.blurred)
+            place = folder / contender.folder
+            given = plan.encoder.model_dump(mode="json") if plan.encoder else None
+            measure = partial(self._measure, contender, own, workshop)
+            yield _stored(own, place, measure, {"encoder": given} if given else {})
+
+    def _measure(self, contender: Contender, trial: Trial, workshop: Workshop) -> Row:
+        if contender.method == FACE_BLUR:
+            made = Made(EncoderSpec(method="raw"))  # of videos whose faces are blurred
+        else:
+            made = workshop.make(contender)
+        row = trial.validate(
+            made.spec,
+            method=contender.method,
+            folder=made.folder,
+            alpha=contender.alpha,
+            curves=made.curves,
+            trained_seconds=made.seconds,
+        )
+        row.picture = self._picture(contender, trial, made)
+        return row
+
+    def _picture(self, contender: Contender, trial: Trial, made: Made) -> str | None:
+        """Draw frames of a held-out clip as they leave the encoder; none of raw video."""
+        if contender.method == "raw":
+            return None
+        name = f"seed{trial.seed}-{trial.split}-{contender.folder}.png"
+        if self.fabric.is_global_zero:
+            save_veiled(self.out / name, trial, made.spec, made.folder)
+        return name
 
 
-def _train_and_validate(trial: Trial, start: EncoderSpec, run: Path) -> Row:
-    began = time.monotonic()
-    try:
-        spec, curves = trial.train(start, run, resume=True)
-    except OtherTrainingError as error:
-        print(f"{error}: trained anew", file=sys.stderr)
-        spec, curves = trial.train(start, run)
-    return trial.validate(
-        spec,
-        method="bdq",
-        alpha=trial.recipe.alpha,
-        curves=curves,
-        trained_seconds=time.monotonic() - began,
-    )
-
-
-def _stored(trial: Trial, folder: Path, measure: Callable[[], Row]) -> Row:
+def _stored(trial: Trial, folder: Path, measure: Callable[[], Row], more: dict[str, Any]) -> Row:
     """Return a row from `folder/row.json` if it was measured just so, else measure and store it."""
     file = folder / "row.json"
     question = {
@@ -150,6 +193,7 @@ def _stored(trial: Trial, folder: Path, measure: Callable[[], Row]) -> Row:
         "privacy_label": trial.privacy_label,
         "seed": trial.seed,
         "method": folder.name,
+        **more,
     }
     key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
     row = _read_row(file, key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from motionveil.experiments.tradeoff import describe_dataset
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
@@ -9,12 +11,15 @@ from motionveil.training.processes import describe_environment
 from motionveil.training.trial import Trial
 
 
-def validate_encoder(trial: Trial, spec: EncoderSpec, *, command: str) -> Result:
+def validate_encoder(
+    trial: Trial, spec: EncoderSpec, *, folder: Path | None, command: str
+) -> Result:
     """Train fresh networks on an encoder's output and return the result.
 
     Args:
         trial: The split, recipe and seed.
         spec: The encoder.
+        folder: Where its weights lie, if it has any.
         command: The command line, for the result.
 
     Raises:
@@ -22,7 +27,10 @@ def validate_encoder(trial: Trial, spec: EncoderSpec, *, command: str) -> Result
     """
     alpha = spec.provenance.get("alpha")
     row = trial.validate(
-        spec, method=spec.method, alpha=float(alpha) if alpha is not None else None
+        spec,
+        method=spec.name,
+        folder=folder,
+        alpha=float(alpha) if alpha is not None else None,
     )
     return Result(
         kind="validate",

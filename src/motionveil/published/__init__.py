@@ -1,1 +1,1 @@
-"""What was published, as data with its sources, and how a result compares with it; no torch."""
+"""What was published, as data with its sources; no torch."""

@@ -1,5 +1,6 @@
-"""Stored results as tables, figures and one self-contained HTML page; needs no torch."""
+"""Stored results as tables, figures and self-contained HTML pages; needs no torch."""
 
 from motionveil.report.page import write_joint_report, write_report
+from motionveil.report.tradeoff_page import write_tradeoff
 
-__all__ = ["write_joint_report", "write_report"]
+__all__ = ["write_joint_report", "write_report", "write_tradeoff"]

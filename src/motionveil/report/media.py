@@ -60,26 +60,51 @@ def media(files: Mapping[str, str], folder: Path) -> list[Medium]:
     return sorted(found, key=lambda m: m.video)
 
 
+def picture_uri(name: str, folder: Path) -> str | None:
+    """Return a row's picture as a data URI, None where the file is not there.
+
+    Args:
+        name: `Row.picture`.
+        folder: Where `results.json` and the file lie.
+
+    Raises:
+        MotionveilError: The name leads out of the folder, or is no picture.
+    """
+    kind = _kind(name, folder, "a row's picture")
+    if not kind.startswith("image/"):
+        raise MotionveilError(f"{folder / name}: a row's picture is a video; it must be a picture")
+    return _uri(folder / name, kind)
+
+
 def _medium(key: str, name: str, folder: Path) -> Medium:
+    kind = _kind(name, folder, f"media {key!r}")
+    caption = _CAPTIONS.get(key, key.replace("_", " "))
+    return Medium(name, caption, kind.startswith("video"), _uri(folder / name, kind))
+
+
+def _kind(name: str, folder: Path, what: str) -> str:
+    """Return a file's media type once its name is known to be harmless."""
     # A results file may come from a stranger: it must not be able to pull other files of this
     # machine into a page that is then passed on, neither by a path nor by a link.
     file = folder / name
     if Path(name).name != name or "\\" in name or file.is_symlink():
         raise MotionveilError(
-            f"{folder / 'results.json'}: media {key!r} is {name!r};"
+            f"{folder / 'results.json'}: {what} is {name!r};"
             " it must be the name of a plain file beside results.json"
         )
     kind = _TYPES.get(file.suffix.lower())
     if kind is None:
         raise MotionveilError(
-            f"{file}: media {key!r} is neither a picture nor a video;"
+            f"{file}: {what} is neither a picture nor a video;"
             f" known are {', '.join(sorted(_TYPES))}"
         )
-    caption = _CAPTIONS.get(key, key.replace("_", " "))
+    return kind
+
+
+def _uri(file: Path, kind: str) -> str | None:
     try:
-        uri = data_uri(file.read_bytes(), kind)
+        return data_uri(file.read_bytes(), kind)
     except FileNotFoundError:
-        uri = None
+        return None
     except OSError as error:
         raise MotionveilError(f"{file}: cannot read: {error.strerror}") from error
-    return Medium(name, caption, kind.startswith("video"), uri)

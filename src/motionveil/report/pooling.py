@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,33 @@ from motionveil.results import Accuracy, ClipPrediction, Result, Row
 RAW = "raw"
 UNTRAINED = "bdq-untrained"
 BDQ = "bdq"
+REFERENCES = (RAW, UNTRAINED)
+"""What the methods are held against; no family of its own in any contest."""
+
+_NAMES = {
+    RAW: "raw video",
+    UNTRAINED: "BDQ, untrained",
+    BDQ: "BDQ",
+    "unet": "Wu et al.",
+    "ryoo": "Ryoo et al.",
+    "downsample": "down-sampled",
+    "blur": "blur",
+    "pixelate": "mosaic",
+    "dvs": "event camera",
+    "face-blur": "faces blurred",
+}
+
+_WITH_STRENGTH = {
+    "ryoo": "Ryoo et al., {} pixels",
+    "downsample": "down-sampled to {} pixels",
+    "blur": "blur σ = {}",
+    "pixelate": "mosaic of {} pixels",
+    "dvs": "event camera, threshold {}",
+}
+
+_FEWER_IS_STRONGER = ("ryoo", "downsample")  # their number is what is left: pixels
+_NUMBER = re.compile(r"(.+)-(\d+(?:\.\d+)?)")
+_MODULES = re.compile(r"bdq-([BDQ]+)")
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,8 @@ class Method:
         answers: For each distinct clip the predictions of the rows that saw it.
         action: Accuracy of fresh action networks, pooled over the rows.
         frame, clip: The two readings of the privacy networks' accuracy, pooled.
+        keys: For each distinct clip the hash of its data set and its name, in the order of
+            `answers`: what tells that two methods were scored on the same clip.
     """
 
     method: str
@@ -43,6 +73,7 @@ class Method:
     action: Accuracy
     frame: Accuracy
     clip: Accuracy
+    keys: tuple[tuple[str, str], ...] = ()
 
     @property
     def label(self) -> str:
@@ -54,15 +85,66 @@ class Method:
         """Whether the encoder was trained against an adversary (alpha > 0)."""
         return self.alpha is not None and self.alpha > 0
 
+    @property
+    def family(self) -> str:
+        """The method without its trailing number: `downsample` of `downsample-28`."""
+        return family_and_number(self.method)[0]
+
+    @property
+    def strength(self) -> float | None:
+        """The trailing number, or else alpha; None where there is neither."""
+        number = family_and_number(self.method)[1]
+        return self.alpha if number is None else float(number)
+
+    @property
+    def taken(self) -> float:
+        """A number that grows with how much the method takes away, within its family only."""
+        strength = 0.0 if self.strength is None else self.strength
+        return -strength if self.family in _FEWER_IS_STRONGER else strength
+
+
+def family_and_number(method: str) -> tuple[str, str | None]:
+    """Split a method's name into its family and its trailing number, None where it has none.
+
+    Example:
+        >>> family_and_number("dvs-0.4"), family_and_number("face-blur")
+        (('dvs', '0.4'), ('face-blur', None))
+    """
+    found = _NUMBER.fullmatch(method)
+    return (found[1], found[2]) if found else (method, None)
+
 
 def label(method: str, alpha: float | None) -> str:
     """Return a method's name for people; an unknown method keeps the name it has."""
-    name = {RAW: "raw video", UNTRAINED: "BDQ, untrained", BDQ: "BDQ"}.get(method, method)
+    family, number = family_and_number(method)
+    if number is not None and family in _WITH_STRENGTH:
+        name = _WITH_STRENGTH[family].format(number)
+    else:
+        name = family_label(method)
     return name if alpha is None else f"{name}, α = {alpha:g}"
 
 
+def family_label(family: str) -> str:
+    """Return a family's name for people; an unknown one keeps the name it has."""
+    modules = _MODULES.fullmatch(family)
+    if modules:
+        return f"{'+'.join(modules[1])} of BDQ"
+    return _NAMES.get(family, family)
+
+
+def families(methods: Sequence[Method]) -> dict[str, list[Method]]:
+    """Group methods by family, those that take more away last; the references are left out."""
+    groups: dict[str, list[Method]] = {}
+    for method in methods:
+        if method.method not in REFERENCES:
+            groups.setdefault(method.family, []).append(method)
+    return {family: sorted(group, key=lambda m: m.taken) for family, group in groups.items()}
+
+
 def pool(results: Sequence[Result]) -> list[Method]:
-    """Group the rows of results on the same labels by method and alpha, raw first.
+    """Group the rows of results on the same labels by method and alpha.
+
+    In the order raw, untrained, BDQ by alpha, then the other families by name and strength.
 
     Several rows of a method are pooled clip by clip: a clip scores the mean over the rows that
     saw it, and the interval counts the distinct clips. So folds add up, and a second seed on the
@@ -81,10 +163,11 @@ def pool(results: Sequence[Result]) -> list[Method]:
     return sorted(methods, key=_order)
 
 
-def _order(method: Method) -> tuple[int, str, float]:
+def _order(method: Method) -> tuple[int, str, float, float]:
     known = [RAW, UNTRAINED, BDQ]
     place = known.index(method.method) if method.method in known else len(known)
-    return place, method.method, -1.0 if method.alpha is None else method.alpha
+    strength, alpha = (-1.0 if v is None else v for v in (method.strength, method.alpha))
+    return place, method.family, strength, alpha
 
 
 def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Method:
@@ -93,10 +176,11 @@ def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Me
         for prediction in row.predictions:
             clips.setdefault((data_hash, prediction.clip), []).append(prediction)
     answers = tuple(tuple(seen) for seen in clips.values())
+    keys = tuple(clips)
     only = tuple(row for _, row in rows)
     if len(only) == 1:
-        privacy = only[0].privacy
-        return Method(method, alpha, only, answers, only[0].action, privacy.frame, privacy.clip)
+        action, privacy = only[0].action, only[0].privacy
+        return Method(method, alpha, only, answers, action, privacy.frame, privacy.clip, keys)
     actions = [answer[0].action for answer in answers]
     identities = [answer[0].privacy for answer in answers]
     return Method(
@@ -107,6 +191,7 @@ def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Me
         action=Accuracy.of([_mean([action_right(p) for p in a]) for a in answers], actions),
         frame=Accuracy.of([_mean([p.privacy_frames for p in a]) for a in answers], identities),
         clip=Accuracy.of([_mean([_privacy_right(p) for p in a]) for a in answers], identities),
+        keys=keys,
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from motionveil.report.figures import quantiser
 from motionveil.report.pooling import Method, action_right, label
+from motionveil.report.quantiser_figure import quantiser
 from motionveil.results import Accuracy, PrivacyScore, Row
 from motionveil.spec import LEVELS, EncoderSpec
 

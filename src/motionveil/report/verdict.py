@@ -73,8 +73,16 @@ def headline(methods: Sequence[Method], privacy_label: str) -> str:
     )
 
 
-def findings(methods: Sequence[Method], privacy_label: str) -> list[str]:
-    """Return what follows from the numbers, a sentence or two each; the caveat comes last."""
+def findings(
+    methods: Sequence[Method], privacy_label: str, standing: Sequence[str] = ()
+) -> list[str]:
+    """Return what follows from the numbers, a sentence or two each; the caveat comes last.
+
+    Args:
+        methods: At least one method.
+        privacy_label: What the adversary looks for.
+        standing: How the families stand to each other, where there are several.
+    """
     raw, veiled = find(methods, RAW), judged(methods)
     plain = find(methods, BDQ, 0.0)
     untrained = find(methods, UNTRAINED)
@@ -89,7 +97,7 @@ def findings(methods: Sequence[Method], privacy_label: str) -> list[str]:
         sentences.append("No encoder was measured, so this says nothing about veiled video.")
     if untrained:
         sentences.append(_untrained(untrained, raw, privacy_label))
-    return [*sentences, CAVEAT]
+    return [*sentences, *standing, CAVEAT]
 
 
 def _is_rival(method: Method) -> bool:

@@ -22,8 +22,8 @@ from lightning_fabric import Fabric
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import Batch, ClipDataset, batches
 from motionveil.data.manifest import Manifest
-from motionveil.encoders import BDQ
-from motionveil.training.game import Game, Players
+from motionveil.encoders import build_encoder
+from motionveil.training.game import Game
 from motionveil.training.privacy_view import draw_frames
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.trial import Trial
@@ -173,8 +173,7 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
 
 
 def _measure(trial: Trial, recipe: Recipe, training_clips: int) -> DryRun:
-    networks = trial.watchers("game")
-    players = Players(BDQ(trial.untrained()), networks.action, networks.privacy)
+    players = trial.players(build_encoder(trial.untrained()))
     data = trial.clips(training=True)
     game = Game(trial.fabric, players, data, trial.recipe, trial.seed)
     computing, loading = [], []
@@ -192,7 +191,7 @@ def _measure(trial: Trial, recipe: Recipe, training_clips: int) -> DryRun:
     memory = _peak_memory(trial.fabric.device)
     with torch.no_grad():
         veiled = players.encoder(batch.clips)
-    roles = {"E": players.encoder, "T": networks.action, "P": networks.privacy}
+    roles = {"E": players.encoder, "T": players.action, "P": players.privacy}
     return DryRun(
         recipe=recipe,
         training_clips=training_clips,

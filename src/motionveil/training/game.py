@@ -19,9 +19,10 @@ from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Optimizer
 
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
-from motionveil.encoders import BDQ
+from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
+from motionveil.training.adversaries import Adversaries
 from motionveil.training.checkpoint import (
     RandomState,
     load_checkpoint,
@@ -30,7 +31,7 @@ from motionveil.training.checkpoint import (
     save_checkpoint,
 )
 from motionveil.training.log import Log
-from motionveil.training.privacy_view import entropy, held_fixed, pick_frames, take_frames
+from motionveil.training.privacy_view import pick_frames, take_frames
 from motionveil.training.processes import (
     added_up,
     average_gradients,
@@ -47,17 +48,21 @@ from motionveil.training.standing import Standing, refuse_collapse
 
 @dataclass
 class Players:
-    """The three players, on one device.
+    """The players, on one device.
 
     Attributes:
         encoder: E.
-        action: T, from `(B, 3, T - 1, H, W)` in [-1, 1] to logits of the actions.
+        action: T, from `(B, 3, T', H, W)` in [-1, 1] to logits of the actions.
         privacy: P, from `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
+        more: Further adversaries like P; the encoder plays against the strongest.
+        fresh: Makes another P, where adversaries are restarted.
     """
 
-    encoder: BDQ
+    encoder: Encoder
     action: nn.Module
     privacy: nn.Module
+    more: tuple[nn.Module, ...] = ()
+    fresh: Callable[[], nn.Module] | None = None
 
 
 def play(
@@ -89,9 +94,9 @@ def play(
         checkpoint_every: Write a checkpoint after so many steps of an epoch too.
 
     Returns:
-        A dictionary an epoch: `epoch`, `sigma`, `b1` ... `b15`, `loss_action`, `loss_encoder`
-        (equation 1), `loss_privacy` (equation 2), `entropy`, `accuracy_action` and
-        `accuracy_privacy` (on the training clips, as drawn, by frame).
+        A dictionary an epoch: `epoch`, the encoder's `numbers()` (BDQ: `sigma`, `b1` ... `b15`),
+        `loss_action`, `loss_encoder` (equation 1), `loss_privacy` (equation 2), `entropy`,
+        `accuracy_action` and `accuracy_privacy` (on the training clips, as drawn, by frame).
 
     Raises:
         OtherTrainingError: The checkpoint has another recipe, seed or data (as the encoder's
@@ -121,17 +126,18 @@ def play(
         log.epoch(standing.curves[-1])
         refuse_parting(fabric, players.encoder)
         if fabric.is_global_zero:
-            players.encoder.spec.save(run / "encoder.json")
+            players.encoder.save(run)
             standing.write_curves(run / "curves.csv")
         keep()
         refuse_collapse(standing.curves, _floor(data.actions), recipe)
     return standing.curves
 
 
-def _origin(encoder: BDQ, recipe: Recipe, seed: int) -> dict[str, Any]:
+def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return what decides a training: a checkpoint may only go on where all of it is the same."""
     provenance = encoder.spec.model_dump(mode="json")["provenance"]
     return {
+        "method": encoder.spec.name,
         "seed": seed,
         "recipe": recipe.model_dump(mode="json", exclude={"validation"}),
         # A newer version may go on with what an older one began.
@@ -158,31 +164,32 @@ class Game:
         self.steps = math.ceil(len(data) / schedule.batch)
         self.players = players
         # E runs bare: Fabric would round the clips to a mixed precision, and a small difference of
-        # two frames needs all their digits. Its 17 numbers' gradients are averaged by hand.
+        # two frames needs all their digits. Its numbers' gradients are averaged by hand.
         fabric.to_device(players.encoder)
-        self.optimize_encoder = SGD(
-            players.encoder.parameters(),
-            schedule.encoder_lr or schedule.lr,
-            momentum=schedule.momentum,
+        self.optimize_encoder = self._encoder_optimizer()
+        prepare(fabric, players.action)
+        self.T, self.optimize_action = fabric.setup(
+            players.action, make_optimizer(players.action.parameters(), schedule)
         )
-        # The networks as Fabric wraps them (device, precision, processes). P is also used bare,
-        # when it is held fixed and no gradient of it is to be averaged.
-        self.optimizers: dict[str, Optimizer] = {"optimize_encoder": self.optimize_encoder}
-        self.T, self.optimize_action = self._set_up(players.action, "optimize_action")
-        self.P, self.optimize_privacy = self._set_up(players.privacy, "optimize_privacy")
+        self.adversaries = Adversaries(
+            fabric, (players.privacy, *players.more), schedule, players.fresh
+        )
 
-    def _set_up(self, network: nn.Module, name: str) -> tuple[nn.Module, Optimizer]:
-        prepare(self.fabric, network)
-        self.optimizers[name] = make_optimizer(network.parameters(), self.recipe.game)
-        return self.fabric.setup(network, self.optimizers[name])
+    def _encoder_optimizer(self) -> Optimizer:
+        learned = [p for p in self.players.encoder.parameters() if p.requires_grad]
+        schedule = self.recipe.game
+        if self.players.encoder.is_network:
+            return make_optimizer(learned, schedule)
+        return SGD(learned, schedule.encoder_lr or schedule.lr, momentum=schedule.momentum)
 
     def state(self) -> dict[str, Any]:
         """Return everything that a checkpoint holds."""
         return {
             "encoder": self.players.encoder,
             "action": self.players.action,
-            "privacy": self.players.privacy,
-            **self.optimizers,
+            "optimize_encoder": self.optimize_encoder,
+            "optimize_action": self.optimize_action,
+            **self.adversaries.state(),
             "random": RandomState(),
         }
 
@@ -200,18 +207,22 @@ class Game:
         if standing.step == 0:
             torch.manual_seed(seed_for(self.seed, "game", epoch))
         self.T.train()
-        self.P.train()
+        self.adversaries.train()
         for batch in self._batches(epoch, standing.step):
             done = epoch * self.steps + standing.step
+            self._restart(done)
             self._set_rates(done / (self.recipe.game.epochs * self.steps))
             standing.add(self._step(batch, standing), batch.whole)
             if checkpoint_every and standing.step % checkpoint_every == 0:
                 keep()
-        numbers = self.players.encoder.spec
-        assert numbers.sigma is not None
-        assert numbers.boundaries is not None
-        boundaries = {f"b{n}": value for n, value in enumerate(numbers.boundaries, 1)}
-        standing.close({"sigma": numbers.sigma, **boundaries})
+        standing.close(self.players.encoder.numbers())
+
+    def _restart(self, done: int) -> None:
+        """Start an adversary anew when it is time; with several, each in turn."""
+        every = self.recipe.game.restart_every
+        if every and done and done % every == 0:
+            number = done // every - 1
+            self.adversaries.restart(number, seed_for(self.seed, "restart", number))
 
     def _step(self, batch: Batch, standing: Standing) -> dict[str, float]:
         """Make both moves, and return what was measured over all processes."""
@@ -234,20 +245,18 @@ class Game:
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with unsynchronised(self.fabric, self.T, not last):
-                veiled = for_networks(self.players.encoder(part.clips))  # (B, 3, T - 1, H, W)
+                veiled = for_networks(self.players.encoder.views(part.clips))  # (B, 3, T', H, W)
                 actions = self.T(veiled)  # (B, actions)
                 recognised = cross_entropy(actions, part.actions)
                 if picked is None:
                     picked = self._pick(batch, veiled)
                 frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)
-                with held_fixed(self.players.privacy) as fixed:
-                    with self.fabric.autocast():
-                        # With alpha 0 the entropy is only logged: no gradient is computed to be
-                        # thrown away.
-                        guesses = fixed(frames if self.recipe.alpha else frames.detach())
-                    uncertainty = entropy(guesses)
+                share = len(part.clips) / batch.whole
+                with self.adversaries.held_fixed():
+                    # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
+                    seen = frames if self.recipe.alpha else frames.detach()
+                    uncertainty = self.adversaries.uncertainty(seen)
                     loss = recognised - self.recipe.alpha * uncertainty
-                    share = len(part.clips) / batch.whole
                     # Gradients are averaged over the processes; the loss is a sum of their shares.
                     self.fabric.backward(loss * (share * self.fabric.world_size))
             measured = {
@@ -269,25 +278,23 @@ class Game:
         Returns:
             This process's share of the mean over the whole batch, 0-dimensional tensors.
         """
-        self.optimize_privacy.zero_grad()
+        self.adversaries.zero_grad()
         shares: list[dict[str, Tensor]] = []
         picked: Tensor | None = None
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with torch.no_grad():
-                veiled = for_networks(self.players.encoder(part.clips))  # (B, 3, T - 1, H, W)
+                veiled = for_networks(self.players.encoder.views(part.clips))  # (B, 3, T', H, W)
                 if picked is None:
                     picked = self._pick(batch, veiled)
                 frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)
             labels = part.privacy.repeat_interleave(picked.shape[1])
-            with unsynchronised(self.fabric, self.P, not last):
-                guesses = self.P(frames)
-                loss = cross_entropy(guesses, labels)
-                share = len(part.clips) / batch.whole
-                self.fabric.backward(loss * (share * self.fabric.world_size))
-            measured = {"loss_privacy": loss, "accuracy_privacy": _accuracy(guesses, labels)}
-            shares.append({name: value.detach() * share for name, value in measured.items()})
-        self.optimize_privacy.step()
+            share = len(part.clips) / batch.whole
+            measured = self.adversaries.learn(
+                frames, labels, share * self.fabric.world_size, more=not last
+            )
+            shares.append({name: value * share for name, value in measured.items()})
+        self.adversaries.step()
         return summed(shares)
 
     def _pick(self, batch: Batch, veiled: Tensor) -> Tensor:
@@ -309,8 +316,9 @@ class Game:
 
     def _set_rates(self, progress: float) -> None:
         factor = rate_factor(progress, self.recipe.game.warmup / self.recipe.game.epochs)
-        for optimizer in self.optimizers.values():
-            set_rate(optimizer, factor)
+        set_rate(self.optimize_encoder, factor)
+        set_rate(self.optimize_action, factor)
+        self.adversaries.set_rates(factor)
 
     def _sums(self) -> dict[str, float]:
         """Return a sum of each of the encoder's parameters, finite only if all its numbers are."""

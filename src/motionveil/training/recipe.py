@@ -67,10 +67,43 @@ class GameSchedule(Schedule):
 
     Attributes:
         encoder_lr: Learning rate of sigma and the boundaries; None for the networks' own. In few
-            steps the 16 numbers hardly move at the networks' rate.
+            steps the 16 numbers hardly move at the networks' rate. An encoder that is a network
+            itself is trained as the others are.
+        adversaries: Privacy networks to play against; the one that is least uncertain counts.
+        restart_every: After so many steps one of them, each in turn, gets fresh weights; None for
+            never.
     """
 
     encoder_lr: float | None = Field(default=None, gt=0)
+    adversaries: int = Field(default=1, ge=1)
+    restart_every: int | None = Field(default=None, ge=1)
+
+
+class UnetRecipe(_Part):
+    """The filter of Wu et al. and its game.
+
+    Attributes:
+        widths, blocks: Its size, see `motionveil.settings.UnetSettings`.
+        adversaries, restart_every: As in `GameSchedule`; for this encoder they stand instead of
+            the game's own.
+    """
+
+    widths: tuple[
+        Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
+    ] = (36, 56, 112)
+    blocks: int = Field(default=5, ge=0)
+    adversaries: int = Field(default=4, ge=1)
+    restart_every: int | None = Field(default=100, ge=1)
+
+
+class RyooRecipe(_Part):
+    """The transformations of Ryoo et al.
+
+    Attributes:
+        motions: K, the number of learned transformations.
+    """
+
+    motions: int = Field(default=4, ge=1)
 
 
 class Recipe(_Part):
@@ -94,6 +127,7 @@ class Recipe(_Part):
             again for the gradients: less memory, a third more time, the same result.
         game: Schedule of the adversarial training.
         validation: Schedule of the fresh networks.
+        unet, ryoo: What the rivals' encoders are made with.
     """
 
     frames: int = Field(default=16, ge=2)
@@ -111,6 +145,8 @@ class Recipe(_Part):
     activation_checkpointing: bool = False
     game: GameSchedule = GameSchedule()
     validation: Schedule = Schedule()
+    unet: UnetRecipe = UnetRecipe()
+    ryoo: RyooRecipe = RyooRecipe()
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write every field as YAML, whole or not at all; `load_recipe` reads the same recipe."""

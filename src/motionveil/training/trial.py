@@ -8,12 +8,13 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from torch import nn
 
 from motionveil._version import __version__
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Manifest
-from motionveil.encoders import BDQ, build_encoder, calibrate_range
+from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.results import Row
 from motionveil.spec import EncoderSpec, untrained_boundaries
@@ -121,7 +122,6 @@ class Trial:
         Raises:
             MotionveilError: The training collapsed, or `run` holds another training.
         """
-        networks = self.watchers("game")
         provenance = {
             **self.provenance(),
             "alpha": self.recipe.alpha,
@@ -129,13 +129,12 @@ class Trial:
             "action_network": self.recipe.action.name,
             "privacy_network": self.recipe.privacy.name,
         }
-        encoder = BDQ(start.model_copy(update={"provenance": provenance}))
-        players = Players(encoder, networks.action, networks.privacy)
-        data = self.clips(training=True)
+        torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights
+        encoder = build_encoder(start.model_copy(update={"provenance": provenance}))
         curves = play(
             self.fabric,
-            players,
-            data,
+            self.players(encoder),
+            self.clips(training=True),
             self.recipe,
             run=run,
             seed=self.seed,
@@ -144,18 +143,40 @@ class Trial:
         )
         return encoder.spec, curves
 
+    def players(self, encoder: Encoder) -> Players:
+        """Return an encoder with fresh networks to play against, as many as the recipe says."""
+        networks = self.watchers("game")
+        more = tuple(
+            self.watchers(f"adversary {number}").privacy
+            for number in range(2, self.recipe.game.adversaries + 1)
+        )
+        return Players(encoder, networks.action, networks.privacy, more, self._adversary)
+
     def validate(
         self,
         spec: EncoderSpec,
         *,
         method: str,
+        folder: Path | None = None,
         alpha: float | None = None,
         curves: list[dict[str, float]] | None = None,
         trained_seconds: float = 0.0,
     ) -> Row:
-        """Train fresh networks on a frozen encoder's output, score them, and return the row."""
+        """Train fresh networks on a frozen encoder's output, score them, and return the row.
+
+        Args:
+            spec: The encoder.
+            method: What the row calls it.
+            folder: Where its weights lie, if it has any.
+            alpha: The weight that it was trained with.
+            curves: Of its training.
+            trained_seconds: How long that took.
+
+        Raises:
+            MotionveilError: A loss is not finite, or the encoder's weights cannot be read.
+        """
         began = time.monotonic()
-        encoder = self.fabric.to_device(build_encoder(spec))
+        encoder = build_encoder(spec, folder)
         title = method if alpha is None else f"{method}, alpha {alpha:g}"
         scores = validate(
             self.fabric,
@@ -183,17 +204,20 @@ class Trial:
 
     def watchers(self, purpose: str) -> Watchers:
         """Return new networks, the same for the same seed and purpose."""
-        manifest = self.cache.manifest
         torch.manual_seed(seed_for(self.seed, purpose, "networks"))
-        action, privacy = self.recipe.action, self.recipe.privacy
-        T = create_action_network(action.name, len(manifest.actions), weights=action.weights)
-        P = create_privacy_network(
-            privacy.name, len(manifest.names_of(self.privacy_label)), weights=privacy.weights
-        )
+        action, actions = self.recipe.action, len(self.cache.manifest.actions)
+        T = create_action_network(action.name, actions, weights=action.weights)
+        P = self._adversary()
         if self.recipe.activation_checkpointing:
             recompute_activations(T)
-            recompute_activations(P)
         # Channels last is the faster layout for convolutions, on CPUs and GPUs.
         T.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        P.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return Watchers(T, P)
+
+    def _adversary(self) -> nn.Module:
+        """Return a new privacy network, drawn from torch's global generator."""
+        privacy, names = self.recipe.privacy, self.cache.manifest.names_of(self.privacy_label)
+        P = create_privacy_network(privacy.name, len(names), weights=privacy.weights)
+        if self.recipe.activation_checkpointing:
+            recompute_activations(P)
+        return P.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -18,6 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore
@@ -53,7 +54,7 @@ class Watchers:
 
 def validate(
     fabric: Fabric,
-    encoder: nn.Module,
+    encoder: Encoder,
     watchers: Watchers,
     training: ClipDataset,
     validation: ClipDataset,
@@ -67,7 +68,7 @@ def validate(
 
     Args:
         fabric: Device and precision.
-        encoder: The encoder; its parameters get no gradient.
+        encoder: The encoder; its parameters get no gradient. Networks are trained on its `views`.
         watchers: Freshly made networks; trained in place.
         training, validation: The clips.
         schedule: How the networks are trained.
@@ -81,14 +82,15 @@ def validate(
     # What was drawn before shall not decide what these networks see.
     torch.manual_seed(seed_for(seed, "validation"))
     # Not `setup`, by which Fabric would round the encoder's input to a mixed precision.
-    frozen = fabric.to_device(encoder).eval()
-    _fit(fabric, frozen, watchers, training, schedule, seed=seed, title=title)
-    return score(fabric, frozen, watchers, validation, schedule.batch, privacy_label)
+    fabric.to_device(encoder)
+    encoder.eval()
+    _fit(fabric, encoder, watchers, training, schedule, seed=seed, title=title)
+    return score(fabric, encoder, watchers, validation, schedule.batch, privacy_label)
 
 
 def _fit(
     fabric: Fabric,
-    encoder: nn.Module,
+    encoder: Encoder,
     watchers: Watchers,
     data: ClipDataset,
     schedule: Schedule,
@@ -132,13 +134,14 @@ def _set_up(fabric: Fabric, network: nn.Module, schedule: Schedule) -> tuple[nn.
 
 
 def _gradients(
-    fabric: Fabric, encoder: nn.Module, watchers: Watchers, batch: Batch, schedule: Schedule
+    fabric: Fabric, encoder: Encoder, watchers: Watchers, batch: Batch, schedule: Schedule
 ) -> dict[str, Tensor]:
     """Give both networks their gradients for a batch, and return this process's share of means."""
     shares: list[dict[str, Tensor]] = []
     picked: Tensor | None = None
     for part, last in parts_of(batch, schedule.accumulate, fabric.world_size):
-        veiled = veil(encoder, part.clips)  # (B, 3, T', H, W)
+        with torch.no_grad():
+            veiled = for_networks(encoder.views(part.clips))  # (B, 3, T', H, W)
         if picked is None:  # for the whole batch, whatever process or part draws
             picked = pick_frames(batch.whole, veiled.shape[2], schedule.privacy_frames)
         frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from motionveil.errors import MotionveilError
-from motionveil.published.comparison import (
+from motionveil.published.figures import load_publication
+from motionveil.report.comparison import (
     Comparison,
     Verification,
     difference_interval,
     verify,
 )
-from motionveil.published.figures import load_publication
 from motionveil.report.pooling import Run
 from motionveil.results import Result, Row
 from motionveil.training.recipe import load_recipe
@@ -112,13 +112,13 @@ class TestVerdict:
         assert line.source == "text"
 
     def test_methods_come_with_their_figures(self) -> None:
-        rows = [sbu_row("raw"), sbu_row("unet", 2.0), sbu_row("downsample-28"), sbu_row("bdq", 2.0)]
+        rows = [sbu_row("raw"), sbu_row("unet", 2.0), sbu_row("ryoo-28"), sbu_row("bdq", 2.0)]
         published = {
             (c.method, c.axis): c.published for c in verified(sbu_result(*rows)).comparisons
         }
         assert published["raw", "privacy"] == 0.98
         assert published["unet", "action"] == 0.82
-        assert published["downsample-28", "privacy"] == pytest.approx(0.9847)
+        assert published["ryoo-28", "privacy"] == pytest.approx(0.9847)
         assert len(published) == 8
 
     def test_seeds_are_pooled_and_no_new_evidence(self) -> None:

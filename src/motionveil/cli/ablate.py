@@ -1,0 +1,116 @@
+"""`motionveil ablate`: BDQ taken apart, and changed (paper, section 5.1 and figure 4)."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionveil.cli.options import command_line, count_from
+from motionveil.cli.tradeoff import print_and_report, splits_of
+from motionveil.cli.trial import add_trial_arguments, privacy_label_of, recipe_of, warn_of_leak
+from motionveil.errors import MotionveilError
+
+if TYPE_CHECKING:
+    from motionveil.experiments.contenders import Contender
+    from motionveil.spec import EncoderSpec
+    from motionveil.training.recipe import Recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "encoder",
+        nargs="?",
+        metavar="ENCODER",
+        help="a trained BDQ to take apart (default: one is trained for each split and seed)",
+    )
+    add_trial_arguments(parser)
+    parser.add_argument(
+        "--alphas", type=float, nargs="+", default=[], help="train BDQ with these weights too"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="train changed encoders too, see below; `all` for every one",
+    )
+    parser.add_argument(
+        "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/ablate"), help="folder (default: runs/ablate)"
+    )
+    parser.epilog = (
+        "Rows: raw video; B, D, Q, BD, BQ and DQ of the encoder, each with its trained numbers\n"
+        "frozen and fresh networks; the whole encoder; and with hard steps.\n\n"
+        "variants, each trained like BDQ:\n"
+        "  range-clip, range-batch        normalised by each clip, or by the batch\n"
+        "  levels-3, levels-7, levels-31  so many boundaries instead of 15\n"
+        "  kernel-3, kernel-9             a window of so many pixels instead of 5\n"
+        "  sigma-fixed                    sigma stays 1\n"
+        "  channels                       a sigma and 15 boundaries for each of R, G, B\n\n"
+        "examples:\n"
+        "  motionveil ablate actors/manifest.csv\n"
+        "  motionveil ablate runs/sbu sbu/manifest.csv --recipe sbu\n"
+        "  motionveil ablate ut/manifest.csv --recipe ut-interaction --variants all"
+        " --alphas 0 1 4"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure every row, print them, write the result and its reports."""
+    from motionveil.data.manifest import Manifest
+    from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+    from motionveil.training.processes import make_fabric
+
+    recipe = recipe_of(arguments)
+    manifest = Manifest.read(arguments.manifest)
+    label = privacy_label_of(arguments, manifest)
+    given = _given(arguments)
+    if given is not None and "alpha" in given.provenance:
+        recipe = recipe.model_copy(update={"alpha": float(given.provenance["alpha"])})
+    plan = Plan(
+        manifest=manifest,
+        recipe=recipe,
+        contenders=_contenders(arguments, recipe),
+        splits=splits_of(arguments, manifest, label),
+        seeds=arguments.seeds or [arguments.seed],
+        privacy_label=label,
+        encoder=given,
+    )
+    if given is not None:
+        for split in plan.splits:
+            warn_of_leak(given, manifest, split)
+    fabric = make_fabric(arguments.device, arguments.precision)
+    result = measure_tradeoff(
+        plan,
+        arguments.out,
+        fabric,
+        kind="ablate",
+        command=command_line(),
+        workers=arguments.workers,
+    )
+    if fabric.is_global_zero:
+        print_and_report(result, arguments.out)
+    return 0
+
+
+def _given(arguments: argparse.Namespace) -> EncoderSpec | None:
+    from motionveil.spec import load_spec
+
+    if arguments.encoder is None:
+        return None
+    spec = load_spec(arguments.encoder)
+    if spec.method != "bdq":
+        raise MotionveilError(
+            f"{arguments.encoder}: an ablation takes a bdq encoder apart, this is {spec.name}"
+        )
+    return spec
+
+
+def _contenders(arguments: argparse.Namespace, recipe: Recipe) -> list[Contender]:
+    from motionveil.experiments.contenders import ablation, read_variants
+
+    return ablation(recipe, arguments.alphas, read_variants(arguments.variants))

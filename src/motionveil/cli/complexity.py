@@ -1,0 +1,111 @@
+"""`motionveil complexity`: what encoders cost (paper, table 1)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from motionveil.cli.options import command_line, count_from
+
+if TYPE_CHECKING:
+    from motionveil.experiments.complexity import Cost
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "encoders",
+        nargs="*",
+        metavar="ENCODER",
+        help="names, files or run folders; also unet and ryoo-28, with fresh weights"
+        " (default: one of every method)",
+    )
+    parser.add_argument(
+        "--frames", type=count_from(2), default=16, help="of the clip (default: 16)"
+    )
+    parser.add_argument(
+        "--size", type=count_from(8), default=224, help="its width and height (default: 224)"
+    )
+    parser.add_argument("--threads", type=count_from(1), default=1, help="of torch (default: 1)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.epilog = (
+        "FLOPs are counted twice: `paper` counts convolutions alone, as the paper's table 1 does;\n"
+        "`all` counts every operation that is made.\n\n"
+        "examples:\n  motionveil complexity\n  motionveil complexity runs/ut bdq unet --json c.json"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure, print the table, write the JSON."""
+    from motionveil.experiments.complexity import USUAL, as_json, measure_costs
+    from motionveil.files import write_text_atomically
+
+    costs = measure_costs(
+        arguments.encoders or list(USUAL),
+        frames=arguments.frames,
+        size=arguments.size,
+        threads=arguments.threads,
+    )
+    _print(costs)
+    published = _published() if (arguments.frames, arguments.size) == (16, 224) else []
+    for line in published:
+        print(
+            f"published: {line['method']}: {line['parameters']:g} parameters, {line['size']},"
+            f" {_short(line['flops'])}FLOPs ({line['source']})"
+        )
+    if arguments.json:
+        content = {
+            "command": command_line(),
+            "clip": [1, 3, arguments.frames, arguments.size, arguments.size],
+            "threads": arguments.threads,
+            "environment": _environment(),
+            "rows": as_json(costs),
+            "published": published,
+        }
+        write_text_atomically(arguments.json, json.dumps(content, indent=1) + "\n")
+        print(f"wrote {arguments.json}")
+    return 0
+
+
+def _print(costs: list[Cost]) -> None:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("method", no_wrap=True)
+    headings = ("parameters", "stored", "FLOPs, paper", "FLOPs, all", "frames/s", "memory")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for cost in costs:
+        table.add_row(
+            cost.method,
+            f"{cost.parameters:,}",
+            f"{_short(cost.size)}B",
+            _short(cost.flops["paper"]),
+            _short(cost.flops["all"]),
+            f"{cost.frames_per_second:,.0f}",
+            "" if cost.memory is None else f"{_short(cost.memory)}B",
+        )
+    Console(width=None if Console().is_terminal else 120).print(table)
+
+
+def _short(value: float) -> str:
+    """Return a number with a decimal prefix and four digits: 120.4 M."""
+    for exponent, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if value >= 10**exponent:
+            return f"{value / 10**exponent:.4g} {prefix}"
+    return f"{value:g} "
+
+
+def _published() -> list[dict[str, Any]]:
+    from motionveil.published.figures import load_publication
+
+    return [line.model_dump(mode="json") for line in load_publication("paper").complexity]
+
+
+def _environment() -> dict[str, str]:
+    from motionveil.training.processes import describe_environment, make_fabric
+
+    return describe_environment(make_fabric("cpu"))

@@ -1,0 +1,126 @@
+"""`motionveil events`: what an event camera would have given of a video."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+
+from motionveil.cli.options import count_from
+from motionveil.errors import MotionveilError
+from motionveil.events import EventSummary, simulate_video
+from motionveil.settings import EventSettings
+from motionveil.spec import describe
+
+EXAMPLES = """\
+destinations:
+  out.txt              events as text, `t x y p` a line (the Event Camera Dataset's format)
+  out.raw              events in Prophesee's EVT 2.0
+  out.mp4 out.mkv      event frames: grey, brighter where more events are positive; .mkv lossless
+
+examples:
+  motionveil events in.mp4 out.raw
+  motionveil events in.mp4 out.txt --threshold 0.4 --negative 0.3
+  motionveil events in.mp4 out.mkv --mismatch 0.03 --leak 0.1 --shot 1 --refractory 0.0005
+
+Thresholds are changes of ln(intensity + 0.001), intensities of the stored video in [0, 1].
+Timestamps are the video's own. Events show outlines and can be turned back into pictures: this is
+a method to compare with, no protection.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = EXAMPLES
+    parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of frames")
+    parser.add_argument("dest", metavar="DEST", help="where to write; see below")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=0.2,
+        help="contrast at which a pixel gives an event (default: %(default)s)",
+    )
+    parser.add_argument("--negative", type=float, help="that of darkening, if it differs")
+    parser.add_argument(
+        "--refractory", type=float, default=0.0, metavar="SECONDS", help="a pixel's pause after one"
+    )
+    parser.add_argument(
+        "--mismatch", type=float, default=0.0, metavar="SHARE", help="spread of thresholds by pixel"
+    )
+    parser.add_argument(
+        "--leak", type=float, default=0.0, metavar="HZ", help="positive events that a pixel leaks"
+    )
+    parser.add_argument(
+        "--shot", type=float, default=0.0, metavar="HZ", help="events of noise that a pixel gives"
+    )
+    parser.add_argument(
+        "--interpolate",
+        type=count_from(1),
+        default=1,
+        metavar="N",
+        help="steps between frames in which intensity is linear, not its logarithm (default: 1)",
+    )
+    parser.add_argument(
+        "--full-scale",
+        type=count_from(1),
+        default=3,
+        metavar="N",
+        help="events at which an event frame is white or black (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seed", type=count_from(0), default=0, help="of mismatch and noise (default: 0)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate, and say where it was written and how many events there were."""
+    with _bar(arguments.source) as progress:
+        summary = simulate_video(
+            arguments.source, arguments.dest, read_settings(arguments), progress=progress
+        )
+    for line in describe_events(summary):
+        print(line)
+    return 0
+
+
+def read_settings(arguments: argparse.Namespace) -> EventSettings:
+    """Return the settings that the options ask for.
+
+    Raises:
+        MotionveilError: One is out of range; names it.
+    """
+    given = {
+        name: getattr(arguments, name) for name in EventSettings.model_fields if name in arguments
+    }
+    try:
+        return EventSettings(**given)
+    except ValidationError as error:
+        raise MotionveilError(f"--{describe(error)}") from error
+
+
+def describe_events(summary: EventSummary) -> list[str]:
+    """Say what was written, in lines for a person."""
+    pairs = (summary.frames - 1) * summary.width * summary.height
+    return [
+        f"wrote {summary.dest}",
+        f"{summary.width}x{summary.height}, {summary.frames} frames, {summary.seconds:.2f} s",
+        f"{summary.events} events: {summary.positive} positive, {summary.negative} negative",
+        f"{summary.rate:.4g} events/s, {summary.events / pairs:.3g} a pixel and frame",
+    ]
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback that draws a bar; silent unless a person looks at the terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,138 @@
+"""`motionveil faces`: blur the faces of a video or of a whole data set."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionveil.cli.options import count_from
+from motionveil.data.manifest import Manifest
+from motionveil.data.remarks import remark
+
+if TYPE_CHECKING:
+    from motionveil.experiments.face_blur import FaceBlur
+    from motionveil.faces import FaceCounts
+
+EXAMPLES = """\
+The detector is YuNet, an ONNX file (face_detection_yunet_*.onnx of the OpenCV Zoo, Apache-2.0).
+Needs: pip install 'motionveil[faces]'.
+
+This is what deployed anonymisers do, here to be compared with; it is no protection that we
+recommend. It hides the faces that were found, and nothing else of a person: see docs/faces.md.
+
+examples:
+  motionveil faces in.mp4 out.mkv --face-detector yunet.onnx
+  motionveil faces in.mp4 out.mp4 --face-detector yunet.onnx --enlarge 3   small faces
+  motionveil faces manifest.csv blurred/ --face-detector yunet.onnx        a data set; resumes
+"""
+
+FEW = 0.5
+"""Share of frames with a face below which a copy is remarked on."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = EXAMPLES
+    parser.add_argument(
+        "source", metavar="MANIFEST_OR_VIDEO", help="a manifest.csv, a video or a folder of frames"
+    )
+    parser.add_argument(
+        "dest",
+        metavar="DEST",
+        help="of a video: .mkv (lossless), .mp4, .webm or frames/; of a manifest: a folder",
+    )
+    parser.add_argument(
+        "--face-detector", metavar="FILE", required=True, help="the ONNX file of YuNet"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="SCORE",
+        help="score from which on something is a face, at most 1; less finds more, and more that is"
+        " none (default: 0.5)",
+    )
+    parser.add_argument(
+        "--enlarge",
+        type=float,
+        metavar="TIMES",
+        help="enlarge frames for the detector, for small faces (default: 2)",
+    )
+    parser.add_argument(
+        "--hold",
+        type=count_from(0),
+        metavar="N",
+        help="frames for which a face that was lost is still blurred (default: 5)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=count_from(1),
+        metavar="N",
+        help="of a manifest: videos at once (default: one a core)",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the copy, and say where it is and in how many frames a face was found."""
+    from motionveil.experiments.face_blur import FaceBlur
+
+    options = ("threshold", "enlarge", "hold")
+    given = {name: getattr(arguments, name) for name in options}
+    settings = FaceBlur(**{name: value for name, value in given.items() if value is not None})
+    if Path(arguments.source).suffix.lower() == ".csv":
+        counts = _blur_manifest(arguments, settings)
+    else:
+        counts = _blur_video(arguments, settings)
+    share = counts.with_face / counts.frames
+    print(
+        f"{counts.frames} frames, {counts.with_face} with a face ({share:.1%}),"
+        f" {counts.faces} faces; something blurred in {counts.blurred}"
+        f" ({counts.blurred / counts.frames:.1%})"
+    )
+    if share < FEW:
+        remark(f"{arguments.dest}: few faces were found, so most of it is raw video")
+    return 0
+
+
+def _blur_manifest(arguments: argparse.Namespace, settings: FaceBlur) -> FaceCounts:
+    from motionveil.experiments.face_blur import LOG, FaceLog, blur_manifest
+
+    copied = blur_manifest(
+        Manifest.read(arguments.source),
+        arguments.face_detector,
+        arguments.dest,
+        settings=settings,
+        workers=arguments.workers,
+    )
+    log = FaceLog.read(arguments.dest)
+    print(f"wrote {copied.file}, {len(log.videos)} videos and {LOG}")
+    return log.total
+
+
+def _blur_video(arguments: argparse.Namespace, settings: FaceBlur) -> FaceCounts:
+    from motionveil.faces import blur_video
+
+    detector = settings.detector(arguments.face_detector)
+    with _bar(arguments.source) as progress:
+        counts = blur_video(
+            arguments.source, arguments.dest, detector, settings.blur, progress=progress
+        )
+    print(f"wrote {arguments.dest}")
+    return counts
+
+
+@contextmanager
+def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback that draws a bar; silent unless a person looks at the terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,171 @@
+"""What an encoder costs (paper, table 1): parameters, stored size, operations, speed and memory.
+
+There are two counts of floating point operations for a clip. `paper` counts convolutions alone, a
+multiplication and an addition for each tap, and a blur as the two-dimensional convolution that it
+is on paper: this gives the published 120.4 M of BDQ. `all` counts every operation on floating point
+numbers that is really made, as `count_operations` says.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from motionveil.encoders import Encoder, build_encoder
+from motionveil.encoders.downsample import first_motions
+from motionveil.experiments.operations import count_operations
+from motionveil.settings import RyooSettings, UnetSettings
+from motionveil.spec import EncoderSpec, load_spec, spec_folder
+
+USUAL = ("raw", "bdq", "unet", "ryoo-28", "downsample-28", "blur-4", "pixelate-8", "dvs-0.4")
+"""Encoders that are measured when none is named."""
+
+CHANNELS = 3
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one encoder costs for one clip.
+
+    Attributes:
+        method: The encoder's name.
+        parameters: Numbers that training sets.
+        size: Bytes of its files.
+        flops: `"paper"` and `"all"`, see the module.
+        seconds: Median time to encode the clip.
+        frames_per_second: Frames in, over that.
+        memory: Most bytes in use at once while encoding, beyond those before; None where the
+            system does not tell.
+    """
+
+    method: str
+    parameters: int
+    size: int
+    flops: dict[str, int]
+    seconds: float
+    frames_per_second: float
+    memory: int | None
+
+
+def measure_costs(
+    encoders: list[str], *, frames: int, size: int, threads: int, repeats: int = 5
+) -> list[Cost]:
+    """Measure encoders, each in a process of its own so that none inherits another's memory.
+
+    Args:
+        encoders: Names or files; also `unet` and `ryoo-28`, which then have fresh weights.
+        frames: T of the clip.
+        size: H and W of the clip in pixels.
+        threads: Processor threads for torch.
+        repeats: Times that the clip is encoded; the median counts.
+
+    Raises:
+        MotionveilError: There is no such encoder.
+    """
+    for name in encoders:
+        encoder_of(name)  # before anything is measured
+    costs = []
+    for name in encoders:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            costs.append(pool.submit(measure_cost, name, frames, size, threads, repeats).result())
+    return costs
+
+
+def encoder_of(name: str) -> Encoder:
+    """Return an encoder by name or file; methods that must be trained have fresh weights.
+
+    Raises:
+        MotionveilError: There is no such encoder.
+    """
+    if name == "unet":
+        return build_encoder(EncoderSpec(method="unet", settings=UnetSettings()))
+    method, _, side = name.rpartition("-")
+    if method == "ryoo" and side.isdigit() and int(side) > 0:
+        settings = RyooSettings(size=int(side), motions=first_motions(4, 0))
+        return build_encoder(EncoderSpec(method="ryoo", settings=settings))
+    return build_encoder(load_spec(name), spec_folder(name))
+
+
+def measure_cost(name: str, frames: int, size: int, threads: int, repeats: int) -> Cost:
+    """Measure one encoder in this process; see `measure_costs`."""
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    encoder = encoder_of(name).eval()
+    clip = torch.rand(1, CHANNELS, frames, size, size)
+    with torch.no_grad():
+        memory = _peak_memory(encoder, clip)
+        seconds = [_seconds(encoder, clip) for _ in range(repeats)]
+        flops = {"paper": convolution_flops(encoder, clip), "all": count_operations(encoder, clip)}
+    return Cost(
+        method=encoder.spec.name,
+        parameters=sum(p.numel() for p in encoder.parameters()),
+        size=stored_size(encoder),
+        flops=flops,
+        seconds=median(seconds),
+        frames_per_second=frames / median(seconds),
+        memory=memory,
+    )
+
+
+def as_json(costs: list[Cost]) -> list[dict[str, Any]]:
+    """Return costs in JSON's types."""
+    return [asdict(cost) for cost in costs]
+
+
+def convolution_flops(encoder: Encoder, clip: Tensor) -> int:
+    """Count the convolutions alone, two operations for each tap; as the paper's table 1 does.
+
+    Args:
+        encoder: The encoder. A Gaussian window of n pixels counts as an n x n convolution of every
+            frame and channel, however it is computed.
+        clip: Shape `(B, 3, T, H, W)`.
+    """
+    if encoder.window is not None:
+        return 2 * encoder.window**2 * clip.numel()
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        encoder(clip)
+    counted = counter.get_flop_counts().get("Global", {})
+    return sum(count for operation, count in counted.items() if "conv" in str(operation))
+
+
+def stored_size(encoder: Encoder) -> int:
+    """Return the bytes of the files that hold an encoder."""
+    with TemporaryDirectory(prefix="motionveil-") as folder:
+        encoder.save(folder)
+        return sum(file.stat().st_size for file in Path(folder).iterdir())
+
+
+def _seconds(encoder: Encoder, clip: Tensor) -> float:
+    began = time.perf_counter()
+    encoder(clip)
+    return time.perf_counter() - began
+
+
+def _peak_memory(encoder: Encoder, clip: Tensor) -> int | None:
+    """Return by how much the process grows while it encodes a clip; Linux only."""
+    encoder(clip[..., :2, :, :])  # compiles what is compiled
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+        before = _status("VmRSS")
+        encoder(clip)
+        return max(0, _status("VmHWM") - before)
+    except OSError:
+        return None
+
+
+def _status(field: str) -> int:
+    """Return a size out of /proc/self/status, in bytes."""
+    lines = Path(f"/proc/{os.getpid()}/status").read_text().splitlines()
+    line = next(line for line in lines if line.startswith(f"{field}:"))
+    return 1024 * int(line.split()[1])

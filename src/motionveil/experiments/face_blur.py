@@ -1,0 +1,265 @@
+"""A copy of a data set with its faces blurred: the rival that deployed anonymisers stand for.
+
+A face is found in the video as it was filmed, never in a clip of 112 pixels. So this rival is no
+encoder: raw video is trained and validated on the copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motionveil._version import __version__
+from motionveil.data.manifest import Manifest
+from motionveil.data.progress import track
+from motionveil.errors import MotionveilError
+from motionveil.faces.blurring import HOLD, MARGIN
+from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
+from motionveil.faces.video import Blur, FaceCounts, blur_video, blurred_frames
+from motionveil.files import atomic_path, write_text_atomically
+from motionveil.video import read_frames
+from motionveil.video.folder import is_pictures, list_pictures
+from motionveil.video.pictures import PictureSink
+from motionveil.video.reader import FOLDER_RATE
+
+LOG = "faces.json"
+SUFFIX = "-faces-blurred"
+
+FORMAT = 1
+"""Part of a video's key; raised whenever the same source would be blurred differently."""
+
+
+@dataclass(frozen=True)
+class FaceBlur:
+    """How faces are found and blurred; see `FaceDetector`, `blur_faces` and `FaceMemory`."""
+
+    threshold: float = THRESHOLD
+    enlarge: float = ENLARGE
+    largest: int = LARGEST
+    margin: float = MARGIN
+    hold: int = HOLD
+
+    def __post_init__(self) -> None:
+        _ = self.blur  # refuses a value out of its range
+
+    def detector(self, file: str | os.PathLike[str]) -> FaceDetector:
+        """Return a detector for one thread."""
+        return FaceDetector(
+            file, threshold=self.threshold, enlarge=self.enlarge, largest=self.largest
+        )
+
+    @property
+    def blur(self) -> Blur:
+        """How what was found is blurred."""
+        return Blur(margin=self.margin, hold=self.hold)
+
+
+class VideoLog(BaseModel):
+    """What was found in one video, and which copy it is.
+
+    Attributes:
+        key: Hash of the source's size and time of change, the detector's file and the settings.
+        bytes: Size of the copy.
+        counts: What was found.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str
+    bytes: int
+    counts: FaceCounts
+
+
+class FaceLog(BaseModel):
+    """The file `faces.json` of a face-blurred copy.
+
+    A blurrer that finds no face blurs nothing, and its copy is raw video: whoever reports on the
+    copy must look here, and say in what share of the frames a face was found.
+
+    Attributes:
+        motionveil: The version that wrote it.
+        detector: SHA-256, in hex, of the detector's file.
+        settings: The fields of `FaceBlur`.
+        total: What was found in all videos together.
+        videos: What was found in each, by its path in the manifest.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    motionveil: str = __version__
+    detector: str
+    settings: dict[str, float]
+    total: FaceCounts = Field(default_factory=FaceCounts)
+    videos: dict[str, VideoLog] = Field(default_factory=dict)
+
+    def add(self, path: str, video: VideoLog) -> None:
+        """Add what was found in a video that is not there yet."""
+        self.videos[path] = video
+        self.total.add(video.counts)
+
+    @classmethod
+    def read(cls, folder: str | os.PathLike[str]) -> FaceLog:
+        """Read the log of a copy.
+
+        Raises:
+            MotionveilError: There is none, or it is damaged.
+        """
+        file = Path(folder) / LOG
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except OSError as error:
+            raise MotionveilError(f"{file}: cannot read the log: {error.strerror}") from error
+        except ValidationError as error:
+            raise MotionveilError(
+                f"{file}: no log of face blurring; remove it, and every video is blurred again"
+            ) from error
+
+    def write(self, folder: Path) -> None:
+        """Write the log whole or not at all."""
+        write_text_atomically(folder / LOG, self.model_dump_json(indent=1) + "\n")
+
+
+def blur_manifest(
+    manifest: Manifest,
+    detector: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    settings: FaceBlur | None = None,
+    workers: int | None = None,
+) -> Manifest:
+    """Make a copy of all videos of a manifest with their faces blurred, and its manifest.
+
+    Each video is copied once, whole, however many clips lie in it, so frame numbers stay. The
+    copies have the names of their sources, so the clips keep their keys and the manifest its hash,
+    and results can be compared clip by clip. Yet what is in them is lossless: FFV1 in Matroska
+    whatever the suffix says, and PNG, since readers go by a file's contents. `faces.json` beside
+    them says what was found. Copies that are there already, whole and of the same source, detector
+    and settings, are not made again.
+
+    Args:
+        manifest: The data set.
+        detector: YuNet's ONNX file.
+        out: The copy's folder, another than the data set's.
+        settings: How faces are found and blurred; `FaceBlur()` if None.
+        workers: Videos at once; by default one for each processor.
+
+    Returns:
+        The copy's manifest, named `<name>-faces-blurred`, as read from `out/manifest.csv`.
+
+    Raises:
+        MotionveilError: A video cannot be read, the detector or a setting is wrong, or `out` is
+            the data set itself or cannot be written. Copies made by then stay.
+    """
+    settings, folder = settings or FaceBlur(), Path(out)
+    if folder.resolve() == manifest.root.resolve():
+        raise MotionveilError(f"{folder}: this is the data set itself; give another folder")
+    settings.detector(detector)  # refuses what is wrong before anything is written
+    log = FaceLog(
+        detector=hashlib.sha256(Path(detector).read_bytes()).hexdigest(), settings=asdict(settings)
+    )
+    earlier = FaceLog.read(folder).videos if (folder / LOG).exists() else {}
+    keys = {clip.path: "" for clip in manifest.clips}
+    for path in keys:
+        keys[path] = _key(manifest.root / path, log)
+        if _is_there(folder / path, keys[path], earlier.get(path)):
+            log.add(path, earlier[path])
+    log.write(folder)
+    missing = {path: key for path, key in keys.items() if path not in log.videos}
+    copy = partial(_copy, manifest.root, folder, Path(detector), settings)
+    _copy_all(missing, copy, log, folder, workers or os.cpu_count() or 1)
+    copied = Manifest(
+        manifest.name + SUFFIX, folder, manifest.clips, split_rule=manifest.split_rule
+    )
+    return Manifest.read(copied.write(folder / "manifest.csv"))
+
+
+def _copy_all(
+    missing: Mapping[str, str],
+    copy: Callable[[str], FaceCounts],
+    log: FaceLog,
+    folder: Path,
+    workers: int,
+) -> None:
+    """Copy videos, several at a time, and log each as soon as it is there.
+
+    Threads suffice: decoding, the network and encoding run outside Python's lock.
+    """
+    pool = ThreadPoolExecutor(workers)
+    try:
+        futures = {pool.submit(copy, path): path for path in missing}
+        for future in track(as_completed(futures), "Blurring faces", len(futures)):
+            path = futures[future]
+            counts, size = future.result(), _size(folder / path)
+            log.add(path, VideoLog(key=missing[path], bytes=size, counts=counts))
+            log.write(folder)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _copy(root: Path, folder: Path, detector: Path, settings: FaceBlur, path: str) -> FaceCounts:
+    source, dest = root / path, folder / path
+    if is_pictures(source):
+        return _copy_pictures(source, dest, settings.detector(detector), settings.blur)
+    with atomic_path(dest) as part:
+        lossless = part.with_suffix(".mkv")
+        counts = blur_video(source, lossless, settings.detector(detector), settings.blur)
+        os.replace(lossless, part)
+    return counts
+
+
+def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur) -> FaceCounts:
+    """Copy a folder of frames, or those that fit a pattern; each keeps its name."""
+    names = [picture.name for picture in list_pictures(source)]
+    home = dest.parent if "*" in dest.name else dest
+    home.mkdir(parents=True, exist_ok=True)
+    counts = FaceCounts()
+    with tempfile.TemporaryDirectory(dir=home, prefix=".", suffix=".part") as part:
+        with PictureSink(Path(part) / "frames", time_base=1 / FOLDER_RATE) as sink:
+            for frame in blurred_frames(read_frames(source), detector, counts, blur):
+                sink.write(frame.image, frame.pts)
+        for written, name in zip(list_pictures(sink.path), names, strict=True):
+            os.replace(written, home / name)
+    for stale in {picture.name for picture in list_pictures(dest)} - set(names):
+        (home / stale).unlink()
+    return counts
+
+
+def _key(source: Path, log: FaceLog) -> str:
+    facts = [FORMAT, *_state(source), log.detector, sorted(log.settings.items())]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _is_there(copy: Path, key: str, logged: VideoLog | None) -> bool:
+    if logged is None or logged.key != key:
+        return False
+    try:
+        return _size(copy) == logged.bytes
+    except MotionveilError:
+        return False
+
+
+def _size(video: Path) -> int:
+    return _state(video)[0]
+
+
+def _state(video: Path) -> tuple[int, int]:
+    """Return the size in bytes and the time of change of a video or of a folder of frames.
+
+    Raises:
+        MotionveilError: It is not there, or cannot be read.
+    """
+    try:
+        files = list_pictures(video) if is_pictures(video) else [video]
+        stats = [file.stat() for file in files]
+    except OSError as error:
+        raise MotionveilError(f"{video}: cannot read the video: {error.strerror}") from error
+    return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)

@@ -1,0 +1,216 @@
+"""A grid: one command, fixed arguments, and axes whose product are the cells."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import itertools
+import json
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from motionveil.errors import MotionveilError
+from motionveil.experiments.sweep.cells import Cell
+
+SET = "--set "
+"""How the name of an axis begins that sets a field of the recipe: `--set game.lr`."""
+
+OWN = ("--out", "--resume", "--dry-run")
+"""Options that a sweep gives itself, or that would leave a cell without a result."""
+
+_LONGEST = 120
+"""Characters of a cell's folder name; file systems take 255 bytes."""
+
+Scalar = str | int | float | bool
+Value = Scalar | list[Scalar]
+Chosen = Mapping[str, Any]
+"""A value for each axis."""
+
+
+class Grid(BaseModel):
+    """What `grid.yaml` holds.
+
+    Attributes:
+        command: A command of motionveil that takes `--out`, such as `tradeoff`.
+        arguments: Its fixed words; `{NAME}` stands for a value of the axis NAME.
+        axes: The values to go through, by what they are given to: an option (`--seed`), a field of
+            the recipe (`--set game.lr`), or a `{NAME}` of the arguments (`encoder`). A list as a
+            value is several words after the option: `--alphas: [[0, 2]]`.
+        exclude: Combinations to leave out; each names values of some axes.
+        cpus: Cores of a cell, which are its threads too; None for one on Ray, and for an equal
+            share of the machine else.
+        gpus: GPUs of a cell on Ray: a fraction, or a whole number.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    command: str
+    arguments: tuple[str | int | float, ...] = ()
+    axes: dict[str, list[Value]] = Field(min_length=1)
+    exclude: tuple[dict[str, Value], ...] = ()
+    cpus: int | None = Field(default=None, ge=1)
+    gpus: float = Field(default=0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Grid:
+        words = [str(word) for word in self.arguments]
+        refuse_own(words)
+        for axis, values in self.axes.items():
+            _check_axis(axis, values, words)
+        for chosen in self.exclude:
+            self._check_excluded(chosen)
+        if self.gpus > 1 and not self.gpus.is_integer():
+            raise ValueError(f"gpus: {self.gpus:g}: over 1 only whole GPUs can be given")
+        return self
+
+    def _check_excluded(self, chosen: Chosen) -> None:
+        for axis, value in chosen.items():
+            if axis not in self.axes:
+                raise ValueError(f"exclude: no axis {axis!r}; {nearest(axis, self.axes)}")
+            texts = [as_text(known) for known in self.axes[axis]]
+            if as_text(value) not in texts:
+                raise ValueError(f"exclude: {axis}: {value!r} is none of {', '.join(texts)}")
+
+    def cells(self, out: Path) -> list[Cell]:
+        """Return the cells, the last axis changing fastest, each with its folder below `out`.
+
+        Raises:
+            MotionveilError: Every combination is excluded.
+        """
+        cells = [self._cell(chosen, out) for chosen in self._combinations()]
+        if not cells:
+            raise MotionveilError("exclude: it leaves no combination to run")
+        return cells
+
+    def _combinations(self) -> Iterator[Chosen]:
+        for values in itertools.product(*self.axes.values()):
+            chosen = dict(zip(self.axes, values, strict=True))
+            if not any(_matches(chosen, excluded) for excluded in self.exclude):
+                yield chosen
+
+    def _cell(self, chosen: Chosen, out: Path) -> Cell:
+        words = [self.command, *map(str, self.arguments)]
+        for axis, value in chosen.items():
+            if _is_placeholder(axis):
+                words = [word.replace(f"{{{axis}}}", as_text(value)) for word in words]
+        for axis, value in chosen.items():
+            words += _option(axis, value)
+        name = _folder_name(chosen)
+        values = {axis: as_text(value) for axis, value in chosen.items()}
+        return Cell(name=name, folder=out / name, words=tuple(words), values=values)
+
+
+def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
+    """Read and check a grid.
+
+    Args:
+        path: The YAML file.
+        commands: The commands there are.
+
+    Raises:
+        MotionveilError: The file cannot be read, a field is wrong, or there is no such command;
+            names the file, the field and, for an unknown one, the nearest.
+    """
+    file = Path(path)
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        fault = " ".join(str(error).split())
+        raise MotionveilError(f"{file}: cannot read the grid: {fault}") from error
+    if not isinstance(values, dict):
+        raise MotionveilError(f"{file}: a grid is a list of `field: value` lines")
+    try:
+        grid = Grid.model_validate(values)
+    except ValidationError as error:
+        faults = dict.fromkeys(
+            map(_fault, error.errors())
+        )  # a union gives one for each of its types
+        raise MotionveilError(f"{file}: {'; '.join(faults)}") from error
+    if grid.command not in commands:
+        near = nearest(grid.command, commands)
+        raise MotionveilError(f"{file}: command: no command {grid.command!r}; {near}")
+    return grid
+
+
+def refuse_own(words: Collection[str]) -> None:
+    """Raise a ValueError when words hold an option that the sweep gives itself."""
+    for word in words:
+        option = word.partition("=")[0]
+        if option in OWN:
+            raise ValueError(f"{option} cannot stand in a grid: every cell has a folder of its own")
+
+
+def nearest(name: str, known: Collection[str]) -> str:
+    """Return `the nearest is 'x'`."""
+    return f"the nearest is {difflib.get_close_matches(name, known, n=1, cutoff=0)[0]!r}"
+
+
+def as_text(value: Value) -> str:
+    """Return a value as one word: lists joined by `+`, true and false as in YAML."""
+    if isinstance(value, list):
+        return "+".join(map(as_text, value))
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _check_axis(axis: str, values: list[Value], words: list[str]) -> None:
+    if not values:
+        raise ValueError(f"axes: {axis}: no values; an axis needs one or more")
+    texts = [as_text(value) for value in values]
+    twice = [text for text in texts if texts.count(text) > 1]
+    if twice:
+        raise ValueError(f"axes: {axis}: {twice[0]} stands there twice")
+    refuse_own([axis])
+    if not _is_placeholder(axis):
+        return
+    if not any(f"{{{axis}}}" in word for word in words):
+        raise ValueError(
+            f"axes: {axis}: neither an option, such as --{axis}, nor a {{{axis}}} of the arguments"
+        )
+
+
+def _is_placeholder(axis: str) -> bool:
+    return not axis.startswith("-")
+
+
+def _matches(chosen: Chosen, excluded: Chosen) -> bool:
+    return all(as_text(chosen[axis]) == as_text(value) for axis, value in excluded.items())
+
+
+def _option(axis: str, value: Value) -> list[str]:
+    """Return the words that give a value to its option; none for a placeholder."""
+    if _is_placeholder(axis):
+        return []
+    if axis.startswith(SET):
+        # What `--set` reads is YAML, of which JSON is a part.
+        written = json.dumps(value) if isinstance(value, list | bool) else str(value)
+        return ["--set", f"{axis.removeprefix(SET).strip()}={written}"]
+    values = value if isinstance(value, list) else [value]
+    return [axis, *map(as_text, values)]
+
+
+def _folder_name(chosen: Chosen) -> str:
+    """Return a name that can be read and typed; a hash keeps apart what would not differ."""
+    name = ",".join(
+        f"{axis.removeprefix(SET).strip().lstrip('-')}={as_text(value)}"
+        for axis, value in chosen.items()
+    )
+    safe = re.sub(r"[^A-Za-z0-9._=+,@-]", "-", name)
+    if safe == name and len(name) <= _LONGEST:
+        return name
+    return f"{safe[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _fault(item: Any) -> str:
+    field = ".".join(str(part) for part in item["loc"][:2])
+    if item["type"] == "extra_forbidden":
+        return f"no field {field!r}; {nearest(field, Grid.model_fields)}"
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] in ("missing", "value_error"):
+        return f"{field}: {message}" if field else message
+    return f"{field}: {message} (found {item['input']!r})"

@@ -1,0 +1,230 @@
+"""The trade-off between action and privacy as a scatter plot (paper, figure 3, row 1)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from motionveil.published.figures import PublishedRow
+from motionveil.report.figures import (
+    GREY,
+    INK,
+    Look,
+    contested,
+    family_styles,
+    house_style,
+    short,
+    sizes,
+    styles,
+)
+from motionveil.report.frontier import front
+from motionveil.report.pooling import (
+    REFERENCES,
+    Method,
+    families,
+    family_and_number,
+    family_label,
+)
+
+LIMITS = (-3, 103)
+
+
+@house_style()
+def tradeoff(
+    methods: Sequence[Method], privacy_label: str, published: Sequence[PublishedRow] = ()
+) -> Figure:
+    """Draw privacy accuracy by frame against action accuracy, with intervals and floors.
+
+    Where a method pools several rows, each row is a small open mark. Where there are several
+    families, each has a colour and a marker, larger marks take more away, a line joins a family's
+    strengths in their order, and a step line is the Pareto front.
+
+    Args:
+        methods: At least one method.
+        privacy_label: What the adversary looks for.
+        published: Published figures to show beside, as hollow grey marks.
+    """
+    many = contested(methods)
+    names = family_styles([m.family for m in methods])
+    entries = (len(families(methods)) + 3 if many else len(methods)) + 3 + bool(published)
+    legend_rows = math.ceil(entries / 2)
+    width, height = (6.4, 5.4) if many else (4.8, 3.7)
+    figure = Figure(figsize=(width, height + 0.2 * legend_rows), layout="constrained")
+    axes = figure.add_subplot()
+    looks = styles(methods)
+    marks = [
+        _point(axes, method, look, size, crowded=many)
+        for method, look, size in zip(methods, looks, sizes(methods), strict=True)
+    ]
+    if many:
+        marks = _families(axes, methods, names)
+    axes.set(
+        xlim=LIMITS,
+        ylim=LIMITS,
+        xlabel=f"{short(privacy_label)} recognised, % of frames (less is better)",
+        ylabel="action recognised, % of clips (more is better)",
+    )
+    marks += _floors_and_ideal(axes, methods, privacy_label)
+    if published:
+        marks.append(_published(axes, published, names))
+    figure.legend(
+        handles=marks, loc="outside lower center", ncols=2, handletextpad=0.6, columnspacing=1.4
+    )
+    return figure
+
+
+def floors(methods: Sequence[Method]) -> tuple[float, float]:
+    """Return what guessing the commonest scores: the action and the privacy label, in [0, 1]."""
+    return max(m.action.floor for m in methods), max(m.frame.floor for m in methods)
+
+
+def steps_of(methods: Sequence[Method]) -> list[tuple[float, float]]:
+    """Return the corners of the Pareto front's step line, (privacy, action) in [0, 1]."""
+    action = [m.action.accuracy for m in methods]
+    privacy = [m.frame.accuracy for m in methods]
+    corners, reached = [], 0.0
+    for i in front(action, privacy):
+        corners += [(privacy[i], reached), (privacy[i], action[i])]
+        reached = action[i]
+    return [*corners, (1.0, reached)]
+
+
+def strength_label(method: Method) -> str:
+    """Return how much a method takes away, for a mark: `28`, `α 2`, or nothing."""
+    if method.strength is None:
+        return ""
+    number = family_and_number(method.method)[1]
+    return f"{method.strength:g}" if number is not None else f"α {method.strength:g}"
+
+
+def _floors_and_ideal(axes: Axes, methods: Sequence[Method], privacy_label: str) -> list[Any]:
+    """Mark what guessing scores, and the corner where all of the action and no more is left."""
+    action, privacy = (100 * floor for floor in floors(methods))
+    line: Any = {"color": GREY, "linewidth": 1.2, "zorder": 1}
+    return [
+        *axes.plot(
+            privacy,
+            100,
+            marker="*",
+            markersize=15,
+            color="#F0E442",
+            markeredgecolor=INK,
+            markeredgewidth=0.8,
+            linestyle="none",
+            zorder=2,
+            clip_on=False,
+            label="ideal: action and no more",
+        ),
+        axes.axvline(
+            privacy, linestyle="--", label=f"guess the commonest {short(privacy_label)}", **line
+        ),
+        axes.axhline(action, linestyle=":", label="guess the commonest action", **line),
+    ]
+
+
+def _point(axes: Axes, method: Method, look: Look, size: float, *, crowded: bool) -> Any:
+    """Draw a method with its intervals, and its rows where it has several; return its mark."""
+    colour, marker = look
+    x, y = 100 * method.frame.accuracy, 100 * method.action.accuracy
+    mark = axes.errorbar(
+        x,
+        y,
+        xerr=_reach(x, method.frame.interval),
+        yerr=_reach(y, method.action.interval),
+        color=colour,
+        marker=marker,
+        markersize=size,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        elinewidth=0.6 if crowded else 1.4,
+        capsize=0 if crowded else 2.5,
+        linestyle="none",
+        zorder=4,
+        label=short(method.label),
+    )
+    if crowded:
+        for bar in mark.lines[2]:
+            bar.set(alpha=0.45, zorder=2)
+    if len(method.rows) > 1:
+        axes.plot(
+            [100 * row.privacy.frame.accuracy for row in method.rows],
+            [100 * row.action.accuracy for row in method.rows],
+            color=colour,
+            marker=marker,
+            markersize=3 if crowded else 4.5,
+            markeredgewidth=0.5 if crowded else 1.0,
+            markerfacecolor="none",
+            linestyle="none",
+            zorder=3,
+        )
+    return mark
+
+
+def _families(axes: Axes, methods: Sequence[Method], names: dict[str, Look]) -> list[Any]:
+    """Join and name the families, draw the Pareto front; return marks for the legend."""
+    marks = []
+    for method in methods:
+        if method.method in REFERENCES:
+            marks.append(_mark(names[method.family], method.label, line="none"))
+    for family, group in families(methods).items():
+        colour, _ = names[family]
+        across = [100 * m.frame.accuracy for m in group]
+        up = [100 * m.action.accuracy for m in group]
+        axes.plot(across, up, color=colour, linewidth=0.9, alpha=0.6, zorder=2.5)
+        if len(group) > 1:  # the weakest all lie beside raw video, too close to be named
+            axes.annotate(
+                strength_label(group[-1]),
+                (across[-1], up[-1]),
+                xytext=(5, -10),
+                textcoords="offset points",
+                fontsize=7,
+                color=colour,
+                zorder=5,
+            )
+        line: Literal["-", "none"] = "-" if len(group) > 1 else "none"
+        marks.append(_mark(names[family], family_label(family), line=line))
+    corners = steps_of(methods)
+    marks += axes.plot(
+        [100 * x for x, _ in corners],
+        [100 * y for _, y in corners],
+        color="#B5B5B5",
+        linewidth=3,
+        alpha=0.6,
+        solid_joinstyle="miter",
+        zorder=1.5,
+        label="Pareto front",
+    )
+    return marks
+
+
+def _mark(look: Look, name: str, *, line: Literal["-", "none"]) -> Line2D:
+    colour, marker = look
+    return Line2D([], [], color=colour, marker=marker, linestyle=line, linewidth=0.9,
+                  markersize=7, markeredgecolor="white", markeredgewidth=0.6,
+                  label=short(name))  # fmt: skip
+
+
+def _published(axes: Axes, rows: Sequence[PublishedRow], names: dict[str, Look]) -> Any:
+    """Draw published figures hollow and grey; return the mark of them all for the legend."""
+    look: Any = {
+        "color": GREY,
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.0,
+        "markersize": 6.5,
+        "linestyle": "none",
+    }
+    for row in rows:
+        _, marker = names.get(family_and_number(row.method)[0], (GREY, "o"))
+        axes.plot(100 * row.privacy.accuracy, 100 * row.action.accuracy,
+                  marker=marker, zorder=3.5, **look)  # fmt: skip
+    return Line2D([], [], marker="o", label="published, not run", **look)
+
+
+def _reach(centre: float, interval: tuple[float, float]) -> list[list[float]]:
+    low, high = interval
+    return [[max(0.0, centre - 100 * low)], [max(0.0, 100 * high - centre)]]

@@ -1,0 +1,200 @@
+"""What `--methods` means, and how every method gets its row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionveil.data.manifest import Manifest
+from motionveil.errors import MotionveilError
+from motionveil.experiments.contenders import (
+    VARIANTS,
+    Contender,
+    ablation,
+    read_contenders,
+    read_variants,
+    usual_strengths,
+)
+from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.results import Result
+from motionveil.settings import UnetSettings, VariantSettings
+from motionveil.spec import EncoderSpec, load_spec
+from motionveil.training.processes import make_fabric
+from motionveil.training.recipe import Recipe
+from tiny import tiny_recipe, write_toys
+
+PAPER = Recipe()
+
+
+def read(*words: str) -> list[tuple[str, float | None]]:
+    return [(c.method, c.alpha) for c in read_contenders(words, PAPER)]
+
+
+class TestReading:
+    def test_methods_with_strengths(self) -> None:
+        assert read("raw", "bdq:0,2", "unet:1", "ryoo:28,7", "dvs:0.4", "blur:2") == [
+            ("raw", None),
+            ("bdq", 0.0),
+            ("bdq", 2.0),
+            ("unet", 1.0),
+            ("ryoo-28", None),
+            ("ryoo-7", None),
+            ("dvs-0.4", None),
+            ("blur-2", None),
+        ]
+
+    def test_usual_strengths_are_the_papers_at_its_size(self) -> None:
+        assert usual_strengths("ryoo", PAPER) == [112, 56, 28, 14, 7, 4]
+        assert 2.4 in usual_strengths("dvs", PAPER)
+        assert read("unet") == [("unet", 0.0), ("unet", 2.0)]
+        small = PAPER.model_copy(update={"size": 64})
+        assert usual_strengths("downsample", small) == [32, 16, 8, 4, 2, 1]
+
+    def test_all_is_every_method_without_a_detector(self) -> None:
+        families = {Contender(method, alpha).family for method, alpha in read("all")}
+        assert families == {
+            *("raw", "bdq-untrained", "bdq", "unet", "ryoo", "downsample", "blur"),
+            *("pixelate", "dvs"),
+        }
+
+    def test_each_comes_once_and_whole_names_will_do(self) -> None:
+        assert read("downsample-28", "downsample:28", "raw", "raw") == [
+            ("downsample-28", None),
+            ("raw", None),
+        ]
+
+    @pytest.mark.parametrize(
+        ("word", "said"),
+        [
+            ("downsmaple", "did you mean 'downsample'"),
+            ("raw:3", "raw has no strengths"),
+            ("blur:x", "'x' is no number"),
+            ("blur:-2", "sigma"),
+            ("ryoo:2.5", "size"),
+            ("bdq:-1", "alpha -1: the weight must be 0 or more"),
+            ("pixelate:1", "block"),
+        ],
+    )
+    def test_faults_name_the_word(self, word: str, said: str) -> None:
+        with pytest.raises(MotionveilError, match=said):
+            read(word)
+
+    def test_variants(self) -> None:
+        assert read_variants(["all"]) == list(VARIANTS)
+        assert read_variants(["channels", "bdq-levels-7"]) == ["bdq-channels", "bdq-levels-7"]
+        with pytest.raises(MotionveilError, match="did you mean 'kernel-"):
+            read_variants(["kernel-4"])
+
+    def test_an_ablation_has_every_combination(self) -> None:
+        methods = [contender.method for contender in ablation(PAPER)]
+        parts = ["bdq-B", "bdq-D", "bdq-Q", "bdq-BD", "bdq-BQ", "bdq-DQ"]
+        assert methods == ["raw", *parts, "bdq", "bdq-hard"]
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_toys(tmp_path_factory.mktemp("toys"))
+
+
+def measure(toys: Manifest, out: Path, contenders: list[Contender], **changes: Any) -> Result:
+    unet = {"widths": (4, 4, 8), "blocks": 1, "adversaries": 2, "restart_every": 2}
+    recipe = tiny_recipe(unet=unet, ryoo={"motions": 2}, epochs=1)
+    plan = Plan(
+        manifest=toys,
+        recipe=recipe,
+        contenders=contenders,
+        splits=toys.splits(),
+        seeds=(0,),
+        privacy_label="person",
+        **changes,
+    )
+    return measure_tradeoff(plan, out, make_fabric("cpu"), kind="test", command="test", workers=1)
+
+
+class TestRows:
+    @pytest.fixture(scope="class")
+    def rivals(self, toys: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+        words = ["raw", "unet:0,2", "ryoo:4", "downsample:4", "blur:1", "pixelate:4", "dvs:0.2"]
+        out = tmp_path_factory.mktemp("rivals")
+        return measure(toys, out, read_contenders(words, PAPER)), out
+
+    def test_every_method_has_a_row(self, rivals: tuple[Result, Path]) -> None:
+        names = [(row.method, row.alpha) for row in rivals[0].rows]
+        assert names == [
+            ("raw", None),
+            ("unet", 0.0),
+            ("unet", 2.0),
+            ("ryoo-4", None),
+            ("downsample-4", None),
+            ("blur-1", None),
+            ("pixelate-4", None),
+            ("dvs-0.2", None),
+        ]
+        for row in rivals[0].rows:
+            assert len(row.predictions) == 8
+            assert bool(row.curves) == (row.method in ("unet", "ryoo-4"))
+            assert row.encoder.method in row.method
+
+    def test_trained_ones_can_be_loaded_from_their_run(self, rivals: tuple[Result, Path]) -> None:
+        result, out = rivals
+        for folder, row in (("unet-alpha2", result.rows[2]), ("ryoo-4", result.rows[3])):
+            assert load_spec(out / "seed0-validation" / folder) == row.encoder
+        assert isinstance(result.rows[2].encoder.settings, UnetSettings)
+
+    def test_veiled_frames_are_drawn_but_not_raw_ones(self, rivals: tuple[Result, Path]) -> None:
+        result, out = rivals
+        assert result.rows[0].picture is None
+        for row in result.rows[1:]:
+            assert row.picture is not None
+            assert (out / row.picture).read_bytes()[:4] == b"\x89PNG"
+
+    def test_done_again_nothing_is_measured(
+        self, rivals: tuple[Result, Path], toys: Manifest, capsys: Any
+    ) -> None:
+        result, out = rivals
+        contenders = [Contender(row.method, row.alpha) for row in result.rows]
+        assert measure(toys, out, contenders).rows == result.rows
+        assert capsys.readouterr().err.count("measured already") == len(contenders)
+
+
+class TestAblation:
+    def test_modules_come_from_one_trained_encoder(self, toys: Manifest, tmp_path: Path) -> None:
+        recipe = tiny_recipe(epochs=1)
+        rows = measure(toys, tmp_path, ablation(recipe, variants=["bdq-channels"])).rows
+        whole = next(row for row in rows if row.method == "bdq")
+        for row in rows:
+            settings = row.encoder.settings
+            if not isinstance(settings, VariantSettings):
+                continue
+            if row.method == "bdq-channels":
+                assert len(settings.sigma) == len(settings.boundaries) == 3
+                assert row.curves
+            else:
+                assert settings.boundaries == (whole.encoder.boundaries,)
+                assert settings.stages == (
+                    "BDQ" if row.method == "bdq-hard" else row.method.removeprefix("bdq-")
+                )
+                assert settings.hard == (row.method == "bdq-hard")
+                assert not row.curves
+
+    def test_a_given_encoder_is_taken_apart(self, toys: Manifest, tmp_path: Path) -> None:
+        given = load_spec("bdq")
+        contenders = [Contender("bdq-Q"), Contender("bdq", 2.0)]
+        rows = measure(toys, tmp_path, contenders, encoder=given).rows
+        assert isinstance(rows[0].encoder.settings, VariantSettings)
+        assert rows[0].encoder.settings.boundaries == (given.boundaries,)
+        assert not any(row.curves for row in rows)
+
+    def test_another_encoder_is_measured_again(self, toys: Manifest, tmp_path: Path) -> None:
+        one = [Contender("bdq-Q")]
+        first = measure(toys, tmp_path, one, encoder=load_spec("bdq")).rows[0]
+        other = EncoderSpec.untrained(range=0.3)
+        second = measure(toys, tmp_path, one, encoder=other).rows[0]
+        assert first.encoder != second.encoder
+
+
+def test_faces_need_a_detector(toys: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(MotionveilError, match="--face-detector"):
+        measure(toys, tmp_path, [Contender("face-blur")])

@@ -1,0 +1,157 @@
+"""Several adversaries, of which the strongest counts, and their fresh starts."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from motionveil.data.manifest import Manifest
+from motionveil.encoders import build_encoder
+from motionveil.settings import RyooSettings, UnetSettings
+from motionveil.spec import EncoderSpec
+from motionveil.training.adversaries import Adversaries
+from motionveil.training.game import Game
+from motionveil.training.privacy_view import entropy
+from motionveil.training.processes import make_fabric
+from motionveil.training.recipe import Schedule
+from motionveil.training.trial import Trial
+from tiny import tiny_recipe, tiny_trial, write_toys
+
+
+def linear(seed: int, scale: float = 1.0) -> nn.Module:
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 4 * 4, 2))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(scale)
+    return network
+
+
+def frames() -> Tensor:
+    return torch.randn(6, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def adversaries(*networks: nn.Module) -> Adversaries:
+    schedule = Schedule(optimizer="adamw", lr=0.01)
+    return Adversaries(make_fabric("cpu"), networks, schedule, lambda: linear(99))
+
+
+def test_the_least_uncertain_counts() -> None:
+    sure, unsure = linear(1, scale=5.0), linear(2, scale=0.1)
+    several = adversaries(unsure, sure)
+    seen = frames().requires_grad_()
+    with several.held_fixed():
+        found = several.uncertainty(seen)
+        found.backward()
+    assert all(p.grad is None for net in (sure, unsure) for p in net.parameters())
+    expected = entropy(sure(frames()))
+    torch.testing.assert_close(found, expected)
+    assert found < entropy(unsure(frames()))
+    own = frames().requires_grad_()
+    entropy(sure(own)).backward()
+    torch.testing.assert_close(seen.grad, own.grad)
+
+
+def test_all_of_them_learn() -> None:
+    one, two = linear(1), linear(2)
+    before = [p.detach().clone() for net in (one, two) for p in net.parameters()]
+    several = adversaries(one, two)
+    labels = torch.tensor([0, 1, 0, 1, 0, 1])
+    several.zero_grad()
+    measured = several.learn(frames(), labels, 1.0, more=False)
+    several.step()
+    losses = [nn.functional.cross_entropy(net(frames()), labels) for net in (linear(1), linear(2))]
+    torch.testing.assert_close(measured["loss_privacy"], min(losses).detach())
+    after = [p for net in (one, two) for p in net.parameters()]
+    assert all(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_a_fresh_start_takes_one_in_turn_and_forgets_its_optimiser() -> None:
+    one, two = linear(1), linear(2)
+    several = adversaries(one, two)
+    several.learn(frames(), torch.zeros(6, dtype=torch.int64), 1.0, more=False)
+    several.step()
+    kept = {name: value.clone() for name, value in one.state_dict().items()}
+    torch.manual_seed(5)
+    drawn = torch.rand(1)
+    torch.manual_seed(5)
+    several.restart(3, seed=7)
+    assert torch.equal(torch.rand(1), drawn)  # the game's own draws are not disturbed
+    assert all(torch.equal(kept[name], value) for name, value in one.state_dict().items())
+    fresh = linear(99).state_dict()
+    assert all(torch.equal(fresh[name], value) for name, value in two.state_dict().items())
+    states = [optimizer.state_dict()["state"] for optimizer in several.optimizers]
+    assert states[0]
+    assert not states[1]
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_toys(tmp_path_factory.mktemp("toys"))
+
+
+def rival_trial(toys: Manifest, *, epochs: int = 3) -> Trial:
+    game = {"adversaries": 2, "restart_every": 3, "epochs": epochs}
+    return tiny_trial(toys, tiny_recipe(game=game))
+
+
+FILTER = EncoderSpec(method="unet", settings=UnetSettings(widths=(4, 4, 8), blocks=1))
+
+
+def test_a_filter_trains_against_two_and_resumes_to_the_bit(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve clips in batches of six: two steps an epoch, so restarts fall within epochs."""
+    trial = rival_trial(toys)
+    spec, curves = trial.train(FILTER, tmp_path / "whole")
+    assert [row["epoch"] for row in curves] == [1, 2, 3]
+    plain, calls = Game.step_privacy, []
+
+    def stop_in_step_4(game: Game, batch: object) -> dict[str, Tensor]:
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(game, batch)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Game, "step_privacy", stop_in_step_4)
+        with pytest.raises(KeyboardInterrupt):
+            trial.train(FILTER, tmp_path / "parts", checkpoint_every=1)
+    resumed, resumed_curves = trial.train(FILTER, tmp_path / "parts", resume=True)
+    assert resumed_curves == curves
+    assert resumed.weights == spec.weights  # a name by the weights' hash
+    one, two = (
+        build_encoder(found, tmp_path / name).state_dict()
+        for found, name in ((spec, "whole"), (resumed, "parts"))
+    )
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_restarts_change_the_game(toys: Manifest, tmp_path: Path) -> None:
+    trial = rival_trial(toys)
+    never = dataclasses.replace(trial, recipe=tiny_recipe(game={"adversaries": 2, "epochs": 3}))
+    specs = [t.train(FILTER, tmp_path / str(i))[0] for i, t in enumerate((trial, never))]
+    assert specs[0].weights != specs[1].weights
+
+
+def test_transformations_are_learned(toys: Manifest, tmp_path: Path) -> None:
+    """Ryoo's motions move under the action network's loss, and validation uses their views."""
+    from motionveil.encoders.downsample import first_motions
+
+    settings = RyooSettings(size=8, motions=first_motions(2, 0))
+    trial = tiny_trial(toys, tiny_recipe(alpha=0.0))
+    spec, curves = trial.train(EncoderSpec(method="ryoo", settings=settings), tmp_path)
+    assert isinstance(spec.settings, RyooSettings)
+    assert spec.settings.motions != settings.motions
+    assert {"x1", "shear_y2"} < curves[-1].keys()
+    row = trial.validate(spec, method=spec.name)
+    plain = trial.validate(
+        EncoderSpec.model_validate({"method": "downsample", "settings": {"size": 8}}),
+        method="downsample-8",
+    )
+    assert row.method == "ryoo-8"
+    assert row.predictions != plain.predictions
