@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 PAGES = sorted(set(PAGES))
-QUICK = {"encode", "export", "index", "check", "verify"}
+QUICK = {"encode", "events", "export", "index", "check", "verify"}
 TRAINED = {"runs/bdq", "runs/tradeoff"}
 """Folders that only a training leaves."""
 
@@ -96,6 +96,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     EncoderSpec.untrained(range=0.2).save(left / "encoder.json")
     invented_quickstart().save(left / "results.json")
     sbu_result(sbu_row("bdq", 2.0)).save(folder / "runs" / "sbu" / "results.json")
+    (grid,) = blocks(README, "yaml")
+    (folder / "grid.yaml").write_text(grid)
     return folder
 
 
@@ -185,8 +187,11 @@ class TestExamples:
             if words[1] in QUICK and not needs_ut_interaction(words) and not TRAINED & set(words):
                 type_in(reader, words, said)
 
-    def test_those_on_ut_interaction_run_in_order(self, tmp_path: Path, ut_interaction: Path):
+    def test_those_on_ut_interaction_run_in_order(
+        self, tmp_path: Path, ut_interaction: Path, pretrained: Path
+    ):
         (tmp_path / "ut-interaction").symlink_to(ut_interaction)
+        (tmp_path / "yunet_n_640.onnx").symlink_to(pretrained / "yunet_n_640.onnx")
         for words, said in examples():
             if needs_ut_interaction(words):
                 type_in(tmp_path, words, said)

@@ -24,6 +24,7 @@ from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
 from tiny import tiny_recipe, write_toys
+from white_squares import write_detector
 
 PAPER = Recipe()
 
@@ -198,3 +199,15 @@ class TestAblation:
 def test_faces_need_a_detector(toys: Manifest, tmp_path: Path) -> None:
     with pytest.raises(MotionveilError, match="--face-detector"):
         measure(toys, tmp_path, [Contender("face-blur")])
+
+
+def test_faces_are_blurred_in_the_videos(toys: Manifest, tmp_path: Path) -> None:
+    """The detector takes white for a face; the toys have none, and the row says so."""
+    detector = write_detector(tmp_path / "white.onnx")
+    contenders = [Contender("raw"), Contender("face-blur")]
+    raw, blurred = measure(toys, tmp_path / "out", contenders, face_detector=detector).rows
+    assert blurred.method == "face-blur"
+    assert blurred.encoder.provenance["faces"]["total"]["frames"] == 10 * 16
+    assert blurred.encoder.provenance["faces"]["total"]["faces"] == 0
+    assert blurred.predictions == raw.predictions  # nothing was blurred, losslessly
+    assert [p.clip for p in blurred.predictions] == [p.clip for p in raw.predictions]

@@ -102,10 +102,20 @@ def print_and_report(result: Result, out: Path) -> None:
     from motionveil.report.pooling import Run
 
     print_rows(result.rows)
+    _say_of_faces(result)
     print(f"wrote {out / 'results.json'}")
     print(f"wrote {write_report(result, out)}")
     for file in write_tradeoff([Run(result, out)], out):
         print(f"wrote {file}")
+
+
+def _say_of_faces(result: Result) -> None:
+    """Say in what share of the frames a face was found: where none was, nothing is blurred."""
+    found = [row.encoder.provenance["faces"] for row in result.rows if row.method == "face-blur"]
+    if found:
+        total = found[0]["total"]
+        share = 100 * total["with_face"] / max(1, total["frames"])
+        print(f"face-blur: a face was found in {share:.1f} % of {total['frames']} frames")
 
 
 def _contenders(arguments: argparse.Namespace, recipe: Recipe) -> list[Contender]:

@@ -123,21 +123,23 @@ class _Bench:
     workers: int | None
     cache: ClipCache = field(init=False)
     blurred: ClipCache | None = field(init=False, default=None)
+    faces: dict[str, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cache = decode_clips(self.plan.manifest, self.plan.recipe, self.fabric, self.workers)
         if self.plan.face_detector and Contender(FACE_BLUR) in self.plan.contenders:
-            # onnxruntime is needed for this only.
-            from motionveil.experiments.face_blur import blur_manifest
+            self._blur_faces(self.plan.face_detector)
 
-            with first_process_first(self.fabric):
-                manifest = blur_manifest(
-                    self.plan.manifest,
-                    self.plan.face_detector,
-                    self.out / FACE_BLUR,
-                    workers=self.workers,
-                )
-            self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
+    def _blur_faces(self, detector: Path) -> None:
+        """Make a copy of the data whose faces are blurred, and keep what was found in it."""
+        # onnxruntime is needed for this only.
+        from motionveil.experiments.face_blur import FaceLog, blur_manifest
+
+        place = self.out / FACE_BLUR
+        with first_process_first(self.fabric):
+            manifest = blur_manifest(self.plan.manifest, detector, place, workers=self.workers)
+        self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
+        self.faces = FaceLog.read(place).model_dump(mode="json", exclude={"videos"})
 
     def rows(self, seed: int, split: str) -> Iterator[Row]:
         """Yield the rows of one split and seed, measuring only what is not stored yet."""
@@ -153,13 +155,20 @@ class _Bench:
                 assert self.blurred is not None
                 own = replace(trial, cache=self.blurred)
             place = folder / contender.folder
-            given = plan.encoder.model_dump(mode="json") if plan.encoder else None
             measure = partial(self._measure, contender, own, workshop)
-            yield _stored(own, place, measure, {"encoder": given} if given else {})
+            yield _stored(own, place, measure, self._more(contender))
+
+    def _more(self, contender: Contender) -> dict[str, Any]:
+        """Return what a row depends on besides its trial and name."""
+        if contender.method == FACE_BLUR:
+            return {"faces": self.faces}
+        given = self.plan.encoder
+        return {"encoder": given.model_dump(mode="json")} if given else {}
 
     def _measure(self, contender: Contender, trial: Trial, workshop: Workshop) -> Row:
         if contender.method == FACE_BLUR:
-            made = Made(EncoderSpec(method="raw"))  # of videos whose faces are blurred
+            # A blurrer that finds no face leaves raw video: the row says what was found.
+            made = Made(EncoderSpec(method="raw", provenance={"faces": self.faces}))
         else:
             made = workshop.make(contender)
         row = trial.validate(
