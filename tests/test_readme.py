@@ -90,9 +90,9 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     folder = tmp_path_factory.mktemp("reader")
     left = folder / "quickstart"
-    made = make_actors(left / "actors", people=2, train_sessions=4, validation_sessions=1)
+    made = make_actors(left / "actors", people=2, train_sessions=2, validation_sessions=1)
     actors = made.root.rename(left / "actors" / "seed0")
-    shutil.copy(actors / "person00" / "session04.mkv", actors / "person00" / "session10.mkv")
+    shutil.copy(actors / "person00" / "session02.mkv", actors / "person00" / "session10.mkv")
     EncoderSpec.untrained(range=0.2).save(left / "encoder.json")
     invented_quickstart().save(left / "results.json")
     sbu_result(sbu_row("bdq", 2.0)).save(folder / "runs" / "sbu" / "results.json")

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.downsample import first_motions
-from motionveil.experiments.operations import count_operations
+from motionveil.experiments.operations import count_operations, without_numbers
 from motionveil.settings import RyooSettings, UnetSettings
 from motionveil.spec import EncoderSpec, load_spec, spec_folder
 
@@ -32,6 +32,9 @@ USUAL = ("raw", "bdq", "unet", "ryoo-28", "downsample-28", "blur-4", "pixelate-8
 """Encoders that are measured when none is named."""
 
 CHANNELS = 3
+
+ENOUGH = 5.0
+"""Seconds of encoding after which no further time is taken."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ def measure_costs(
         frames: T of the clip.
         size: H and W of the clip in pixels.
         threads: Processor threads for torch.
-        repeats: Times that the clip is encoded; the median counts.
+        repeats: Times that the clip is encoded, fewer where that takes over `ENOUGH` seconds; the
+            median counts.
 
     Raises:
         MotionveilError: There is no such encoder.
@@ -105,7 +109,7 @@ def measure_cost(name: str, frames: int, size: int, threads: int, repeats: int) 
     clip = torch.rand(1, CHANNELS, frames, size, size)
     with torch.no_grad():
         memory = _peak_memory(encoder, clip)
-        seconds = [_seconds(encoder, clip) for _ in range(repeats)]
+        seconds = _times(encoder, clip, repeats)
         flops = {"paper": convolution_flops(encoder, clip), "all": count_operations(encoder, clip)}
     return Cost(
         method=encoder.spec.name,
@@ -134,7 +138,7 @@ def convolution_flops(encoder: Encoder, clip: Tensor) -> int:
     if encoder.window is not None:
         return 2 * encoder.window**2 * clip.numel()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
-        encoder(clip)
+        without_numbers(encoder)(clip.to("meta"))
     counted = counter.get_flop_counts().get("Global", {})
     return sum(count for operation, count in counted.items() if "conv" in str(operation))
 
@@ -146,10 +150,14 @@ def stored_size(encoder: Encoder) -> int:
         return sum(file.stat().st_size for file in Path(folder).iterdir())
 
 
-def _seconds(encoder: Encoder, clip: Tensor) -> float:
-    began = time.perf_counter()
-    encoder(clip)
-    return time.perf_counter() - began
+def _times(encoder: Encoder, clip: Tensor, repeats: int) -> list[float]:
+    """Return how long it takes to encode a clip, several times."""
+    taken: list[float] = []
+    while len(taken) < repeats and sum(taken) < ENOUGH:
+        began = time.perf_counter()
+        encoder(clip)
+        taken.append(time.perf_counter() - began)
+    return taken
 
 
 def _peak_memory(encoder: Encoder, clip: Tensor) -> int | None:
