@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.options import command_line, count_from
-from motionveil.cli.tradeoff import print_and_report, splits_of
-from motionveil.cli.trial import add_trial_arguments, privacy_label_of, recipe_of, warn_of_leak
+from motionveil.cli.comparison import add_comparison_arguments, compare
+from motionveil.cli.trial import recipe_of
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENCODER",
         help="a trained BDQ to take apart (default: one is trained for each split and seed)",
     )
-    add_trial_arguments(parser)
+    add_comparison_arguments(parser, "runs/ablate")
     parser.add_argument(
         "--alphas", type=float, nargs="+", default=[], help="train BDQ with these weights too"
     )
@@ -35,12 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="train changed encoders too, see below; `all` for every one",
-    )
-    parser.add_argument(
-        "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("runs/ablate"), help="folder (default: runs/ablate)"
     )
     parser.epilog = (
         "Rows: raw video; B, D, Q, BD, BQ and DQ of the encoder, each with its trained numbers\n"
@@ -61,40 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure every row, print them, write the result and its reports."""
-    from motionveil.data.manifest import Manifest
-    from motionveil.experiments.tradeoff import Plan, measure_tradeoff
-    from motionveil.training.processes import make_fabric
-
-    recipe = recipe_of(arguments)
-    manifest = Manifest.read(arguments.manifest)
-    label = privacy_label_of(arguments, manifest)
-    given = _given(arguments)
+    recipe, given = recipe_of(arguments), _given(arguments)
     if given is not None and "alpha" in given.provenance:
         recipe = recipe.model_copy(update={"alpha": float(given.provenance["alpha"])})
-    plan = Plan(
-        manifest=manifest,
-        recipe=recipe,
-        contenders=_contenders(arguments, recipe),
-        splits=splits_of(arguments, manifest, label),
-        seeds=arguments.seeds or [arguments.seed],
-        privacy_label=label,
-        encoder=given,
-    )
-    if given is not None:
-        for split in plan.splits:
-            warn_of_leak(given, manifest, split)
-    fabric = make_fabric(arguments.device, arguments.precision)
-    result = measure_tradeoff(
-        plan,
-        arguments.out,
-        fabric,
-        kind="ablate",
-        command=command_line(),
-        workers=arguments.workers,
-    )
-    if fabric.is_global_zero:
-        print_and_report(result, arguments.out)
-    return 0
+    contenders = _contenders(arguments, recipe)
+    return compare(arguments, recipe, contenders, kind="ablate", encoder=given)
 
 
 def _given(arguments: argparse.Namespace) -> EncoderSpec | None:

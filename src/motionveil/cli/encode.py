@@ -16,6 +16,7 @@ from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
 from motionveil.capture.process import forbid_core_dumps, stopping
 from motionveil.capture.status import Status
 from motionveil.capture.stream_encoder import StreamEncoder
+from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
@@ -194,7 +195,7 @@ def _run_folder(arguments: argparse.Namespace, spec: EncoderSpec, options: VeilO
     if arguments.dest is not None or arguments.preview is not None:
         raise MotionveilError("--out veils a folder of videos: it goes with no DEST or --preview")
     print(f"ready in {prepare():.1f} s", flush=True)
-    with stopping(Event(), at_once=True), _bar(arguments.source) as progress:
+    with stopping(Event(), at_once=True), frame_bar(arguments.source) as progress:
         summary = veil_folder(
             arguments.source,
             arguments.out,
@@ -307,19 +308,5 @@ def _preview(
 def _progress(source: Source) -> Iterator[Callable[[Status], None]]:
     """Yield a callback that draws a bar of frames; silent unless a person looks at it."""
     total = source.info.frames if source.info else None
-    with _bar(source.name) as advance:
+    with frame_bar(source.name) as advance:
         yield lambda status: advance(status.frames_out, total)
-
-
-@contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback that draws a bar; silent unless a person looks at the terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

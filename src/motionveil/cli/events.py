@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 from pydantic import ValidationError
 
+from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
 from motionveil.errors import MotionveilError
 from motionveil.events import EventSummary, simulate_video
@@ -77,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate, and say where it was written and how many events there were."""
-    with _bar(arguments.source) as progress:
+    with frame_bar(arguments.source) as progress:
         summary = simulate_video(
             arguments.source, arguments.dest, read_settings(arguments), progress=progress
         )
@@ -110,17 +108,3 @@ def describe_events(summary: EventSummary) -> list[str]:
         f"{summary.events} events: {summary.positive} positive, {summary.negative} negative",
         f"{summary.rate:.4g} events/s, {summary.events / pairs:.3g} a pixel and frame",
     ]
-
-
-@contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback that draws a bar; silent unless a person looks at the terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
 from motionveil.data.manifest import Manifest
 from motionveil.data.remarks import remark
@@ -116,23 +114,9 @@ def _blur_video(arguments: argparse.Namespace, settings: FaceBlur) -> FaceCounts
     from motionveil.faces import blur_video
 
     detector = settings.detector(arguments.face_detector)
-    with _bar(arguments.source) as progress:
+    with frame_bar(arguments.source) as progress:
         counts = blur_video(
             arguments.source, arguments.dest, detector, settings.blur, progress=progress
         )
     print(f"wrote {arguments.dest}")
     return counts
-
-
-@contextmanager
-def _bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback that draws a bar; silent unless a person looks at the terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

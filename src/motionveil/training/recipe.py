@@ -16,6 +16,7 @@ from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
+from motionveil.settings import UnetSettings
 from motionveil.spec import RangeMode
 
 
@@ -79,7 +80,7 @@ class GameSchedule(Schedule):
     restart_every: int | None = Field(default=None, ge=1)
 
 
-class UnetRecipe(_Part):
+class UnetRecipe(_Part, UnetSettings):
     """The filter of Wu et al. and its game.
 
     Attributes:
@@ -88,10 +89,6 @@ class UnetRecipe(_Part):
             the game's own.
     """
 
-    widths: tuple[
-        Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
-    ] = (36, 56, 112)
-    blocks: int = Field(default=5, ge=0)
     adversaries: int = Field(default=4, ge=1)
     restart_every: int | None = Field(default=100, ge=1)
 

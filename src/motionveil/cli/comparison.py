@@ -1,0 +1,128 @@
+"""Comparing methods: what `tradeoff` and `ablate` share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionveil.cli.options import choose, command_line, count_from
+from motionveil.cli.table import print_rows
+from motionveil.cli.trial import add_trial_arguments, privacy_label_of, warn_of_leak
+from motionveil.data.remarks import remark
+from motionveil.errors import MotionveilError
+
+if TYPE_CHECKING:
+    from motionveil.data.manifest import Manifest
+    from motionveil.experiments.contenders import Contender
+    from motionveil.results import Result
+    from motionveil.spec import EncoderSpec
+    from motionveil.training.recipe import Recipe
+
+
+def add_comparison_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+    """Declare the shared arguments; `out` is the usual folder."""
+    add_trial_arguments(parser)
+    parser.add_argument(
+        "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
+    )
+    parser.add_argument("--out", type=Path, default=Path(out), help=f"folder (default: {out})")
+
+
+def compare(
+    arguments: argparse.Namespace,
+    recipe: Recipe,
+    contenders: Sequence[Contender],
+    *,
+    kind: str,
+    face_detector: Path | None = None,
+    encoder: EncoderSpec | None = None,
+) -> int:
+    """Measure contenders on every split and seed, print the rows, write the result and reports.
+
+    Args:
+        arguments: The command's.
+        recipe: The recipe.
+        contenders: The rows to be.
+        kind: What the result calls the experiment.
+        face_detector, encoder: As in `Plan`.
+
+    Raises:
+        MotionveilError: As `measure_tradeoff`.
+    """
+    from motionveil.data.manifest import Manifest
+    from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+    from motionveil.training.processes import make_fabric
+
+    manifest = Manifest.read(arguments.manifest)
+    label = privacy_label_of(arguments, manifest)
+    plan = Plan(
+        manifest=manifest,
+        recipe=recipe,
+        contenders=contenders,
+        splits=_splits(arguments, manifest, label),
+        seeds=arguments.seeds or [arguments.seed],
+        privacy_label=label,
+        face_detector=face_detector,
+        encoder=encoder,
+    )
+    if encoder is not None:
+        for split in plan.splits:
+            warn_of_leak(encoder, manifest, split)
+    fabric = make_fabric(arguments.device, arguments.precision)
+    result = measure_tradeoff(
+        plan,
+        arguments.out,
+        fabric,
+        kind=kind,
+        command=command_line(),
+        workers=arguments.workers,
+    )
+    if fabric.is_global_zero:
+        _print_and_report(result, arguments.out)
+    return 0
+
+
+def _print_and_report(result: Result, out: Path) -> None:
+    from motionveil.report import write_report, write_tradeoff
+    from motionveil.report.pooling import Run
+
+    print_rows(result.rows)
+    _say_of_faces(result)
+    print(f"wrote {out / 'results.json'}")
+    print(f"wrote {write_report(result, out)}")
+    for file in write_tradeoff([Run(result, out)], out):
+        print(f"wrote {file}")
+
+
+def _say_of_faces(result: Result) -> None:
+    """Say in what share of the frames a face was found: where none was, nothing is blurred."""
+    found = [row.encoder.provenance["faces"] for row in result.rows if row.method == "face-blur"]
+    if found:
+        total = found[0]["total"]
+        share = 100 * total["with_face"] / max(1, total["frames"])
+        print(f"face-blur: a face was found in {share:.1f} % of {total['frames']} frames")
+
+
+def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> list[str]:
+    """Return the split named, or all under which the label can be recognised.
+
+    Raises:
+        MotionveilError: There is no such split, or the label can be recognised under none.
+    """
+    from motionveil.data.leakage import refuse_unlearnable
+
+    one = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
+    kept, refused = [], []
+    for split in [one] if arguments.split else manifest.splits():
+        try:
+            refuse_unlearnable(manifest, split, label)
+            kept.append(split)
+        except MotionveilError as error:
+            refused.append(error)
+    if not kept:
+        raise refused[0]
+    for refusal in refused:
+        remark(f"{refusal}; it is left out")
+    return kept
