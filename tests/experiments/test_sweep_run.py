@@ -16,7 +16,7 @@ import pytest
 
 from experiments.sweep_examples import Bench, grid_of
 from motionveil.errors import MotionveilError
-from motionveil.experiments.sweep.attempt import Task, run_cell
+from motionveil.experiments.sweep.attempt import TETHER, Task, run_cell
 from motionveil.experiments.sweep.cells import claim, read_record, standing
 from motionveil.experiments.sweep.local import LocalEngine
 from motionveil.experiments.sweep.run import Outcome, Progress, look, run_sweep
@@ -254,3 +254,31 @@ def test_needs_no_torch() -> None:
     code = "".join(f"import motionveil.experiments.sweep.{name};" for name in modules)
     code += "import motionveil.cli.sweep, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells a process of its parent's end"
+)
+def test_a_command_does_not_outlive_its_tether(tmp_path: Path) -> None:
+    """As when Ray kills everything below a worker, and leaves the tether no time to stop it."""
+    sleeping = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with (tmp_path / "claim").open("w") as claim:
+        tether = subprocess.Popen(
+            [sys.executable, "-m", TETHER, str(claim.fileno()), sys.executable, "-c", sleeping],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=(claim.fileno(),),
+        )
+        assert tether.stdout is not None
+        command = int(tether.stdout.readline())
+        tether.kill()
+        tether.wait(PATIENCE)
+    until(lambda: not is_running(command))
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

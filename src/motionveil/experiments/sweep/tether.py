@@ -7,12 +7,16 @@ sweep, or a worker of Ray's, that is no more.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+
+_PR_SET_PDEATHSIG = 1
+"""Of Linux's prctl: the signal that a process gets when its parent ends."""
 
 GRACE = ((signal.SIGINT, 10.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, None))
 """The signals by which a command is stopped, each with the seconds that it has to obey."""
@@ -32,10 +36,22 @@ def main(arguments: Sequence[str]) -> int:
         stdin=subprocess.DEVNULL,
         pass_fds=(int(arguments[0]),),
         process_group=0,  # so that a signal reaches what the command starts, and not us
+        preexec_fn=_die_with_parent,
     )
     threading.Thread(target=_stop_when_left, args=(command,), daemon=True).start()
     status = command.wait()
     return status if status >= 0 else 128 - status
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies, which may be killed without warning.
+
+    Ray kills the children of a worker when it shuts down: without this the command would outlive
+    the process that is there to stop it. Elsewhere there is no such thing to ask for.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _stop_when_left(command: subprocess.Popen[bytes]) -> None:
