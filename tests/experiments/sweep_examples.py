@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -106,6 +107,8 @@ def main() -> None:
     from motionveil.experiments.sweep.ray_engine import RayEngine
     from motionveil.experiments.sweep.run import Engine, run_sweep
 
+    # Tests that a shell runs in the background have Ctrl-C ignored, and so would we.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, seeds, jobs = sys.argv[1:]
     bench = Bench(Path(folder), int(seeds))
     engine: Engine = RayEngine() if jobs == "ray" else LocalEngine(int(jobs))
