@@ -18,11 +18,15 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.report.pooling import BDQ, Method, action_right, families
+from motionveil.statistics import (
+    DRAWS,
+    Interval,
+    bootstrap_means,
+    interval_of,
+    numbered,
+    recording_of,
+)
 
-DRAWS = 2000
-_SEED = 0  # fixed, so that equal results give equal reports
-
-Interval = tuple[float, float]
 Outcome = Literal["dominates", "dominated", "neither"]
 
 
@@ -108,40 +112,37 @@ def resample(methods: Sequence[Method], draws: int = DRAWS) -> Draws:
 
     Args:
         methods: At least one, all scored on the same clips.
-        draws: Number of draws, at least 1. The seed is fixed.
+        draws: Number of draws, at least 1. Their seed is fixed: equal results, equal reports.
 
     Raises:
         MotionveilError: See `obstacle`.
     """
     if reason := obstacle(methods):
         raise MotionveilError(f"no bootstrap: {reason}")
-    names = sorted(set(_recordings(methods[0])))
-    place = {name: i for i, name in enumerate(names)}
-    sums = np.zeros((2, len(methods), len(names)))
+    recordings = numbered(_recordings(methods[0]))
+    order = {key: place for place, key in enumerate(methods[0].keys)}
+    scores = np.empty((2, len(methods), len(order)))
     for m, method in enumerate(methods):
-        which = [place[name] for name in _recordings(method)]
-        np.add.at(sums[0, m], which, _mean_of(method, action=True))
-        np.add.at(sums[1, m], which, _mean_of(method, action=False))
-    sizes = np.bincount([place[name] for name in _recordings(methods[0])], minlength=len(names))
-    rng = np.random.default_rng(_SEED)
-    times = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)
-    clips = times @ sizes  # (draws,): recordings differ in length
-    action, privacy = (times @ sums[axis].T / clips[:, None] for axis in (0, 1))
-    observed = sums.sum(axis=2) / sizes.sum()
+        places = [order[key] for key in method.keys]
+        scores[0, m, places] = _mean_of(method, action=True)
+        scores[1, m, places] = _mean_of(method, action=False)
+    both = scores.reshape(2 * len(methods), -1)  # all on the same draws
+    action, privacy = np.split(bootstrap_means(both.T, recordings, draws=draws), 2, axis=1)
+    observed = scores.mean(axis=2)
     return Draws(
         # Rounding must not carry a share out of [0, 1].
         action=np.clip(action, 0, 1),
         privacy=np.clip(privacy, 0, 1),
         observed_action=observed[0],
         observed_privacy=observed[1],
-        clips=int(sizes.sum()),
-        recordings=len(names),
+        clips=len(order),
+        recordings=int(recordings.max()) + 1,
     )
 
 
 def _recordings(method: Method) -> list[tuple[str, str]]:
     """Return each clip's recording; equal names in other data are other recordings."""
-    return [(data, clip.partition("#")[0]) for data, clip in method.keys]
+    return [(data, recording_of(clip)) for data, clip in method.keys]
 
 
 def _mean_of(method: Method, *, action: bool) -> list[float]:
@@ -149,12 +150,6 @@ def _mean_of(method: Method, *, action: bool) -> list[float]:
     if action:
         return [float(np.mean([action_right(p) for p in seen])) for seen in method.answers]
     return [float(np.mean([p.privacy_frames for p in seen])) for seen in method.answers]
-
-
-def interval_of(samples: NDArray[np.float64]) -> Interval:
-    """Return the 2.5th and 97.5th percentile of samples, (draws,)."""
-    low, high = np.percentile(samples, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def dominance(draws: Draws, first: int, second: int) -> Outcome:

@@ -1,0 +1,1 @@
+"""The audit: what can still be learned from veiled video."""

@@ -1,0 +1,160 @@
+"""How much an attacker's answers say: bits, and the accuracy of the attacker who would be chosen.
+
+An attacker's answers for a clip are probabilities over the classes of a label. What is fitted here
+(a temperature, or which attacker is best) is fitted on one half of the recordings and scored on
+the other, and the other way round, so that nothing is reported on what it was chosen on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from motionveil.statistics import (
+    Floats,
+    Integers,
+    Interval,
+    bootstrap_means,
+    halves,
+    interval_of,
+)
+
+_TEMPERATURES = np.geomspace(0.05, 64, 43)
+_SHARES = np.array([0.0, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9, 1.0])
+"""Of the prior that is mixed in: 1 is an attacker that says nothing."""
+
+_LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A lower bound on what the veiled video tells of a label.
+
+    Attributes:
+        bits: The label's entropy less the attacker's cross-entropy. May be below 0, which means
+            that nothing was shown.
+        interval: Its 95 % interval.
+        entropy: The label's entropy over the same clips, in bits: what there is to learn.
+    """
+
+    bits: float
+    interval: Interval
+    entropy: float
+
+
+def entropy_bits(labels: Integers) -> float:
+    """Return the entropy of a label over clips, in bits (the plug-in estimate)."""
+    share = np.bincount(labels) / len(labels)
+    share = share[share > 0]
+    return float(-(share * np.log2(share)).sum())
+
+
+def leak_in_bits(probabilities: Floats, labels: Integers, recordings: Integers) -> Leak:
+    """Bound the mutual information of veiled video and a label from below.
+
+    For any attacker, I(label; video) is at least H(label) less its cross-entropy (Barber and
+    Agakov, 2003). A network that is sure of itself and wrong has a cross-entropy above all bounds
+    however much it knows, so its answers are first softened by a temperature and mixed with the
+    labels' frequencies. Both numbers are fitted on one half of the recordings and used on the
+    other, so that the bound stays one.
+
+    Args:
+        probabilities: The attacker's answers, (clips, classes); rows sum to 1.
+        labels: The true classes, (clips,).
+        recordings: Each clip's recording, (clips,), at least two.
+
+    Raises:
+        MotionveilError: There are fewer than two recordings.
+    """
+    logs = np.log(np.maximum(probabilities, _LEAST))
+    first = halves(labels, recordings)
+    information = np.zeros(len(labels))
+    for fitted, scored in ((first, ~first), (~first, first)):
+        prior = _frequencies(labels[fitted], probabilities.shape[1])
+        temperature, share = _calibrate(logs[fitted], labels[fitted], prior)
+        answers = _softened(logs[scored], prior, temperature, share)
+        truth = labels[scored]
+        information[scored] = np.log2(np.maximum(answers[np.arange(len(truth)), truth], _LEAST))
+    # H(label) is a function of the labels' frequencies, which a draw of recordings changes too.
+    right = np.eye(probabilities.shape[1])[labels]  # (clips, classes)
+    drawn = bootstrap_means(np.column_stack([information, right]), recordings)
+    observed = entropy_bits(labels) + information.mean()
+    samples = _entropies(drawn[:, 1:]) + drawn[:, 0]
+    return Leak(float(observed), interval_of(samples), entropy_bits(labels))
+
+
+def _entropies(shares: Floats) -> Floats:
+    logs = np.log2(shares, where=shares > 0, out=np.zeros_like(shares))
+    return np.asarray(-(shares * logs).sum(axis=1))
+
+
+def _frequencies(labels: Integers, classes: int) -> Floats:
+    """Return the labels' frequencies, none of them 0: each class was seen half a time more."""
+    counts = np.bincount(labels, minlength=classes) + 0.5
+    return np.asarray(counts / counts.sum())
+
+
+def _softened(logs: Floats, prior: Floats, temperature: float, share: float) -> Floats:
+    powered = np.exp((logs - logs.max(axis=1, keepdims=True)) / temperature)
+    answers = powered / powered.sum(axis=1, keepdims=True)
+    return np.asarray((1 - share) * answers + share * prior)
+
+
+def _calibrate(logs: Floats, labels: Integers, prior: Floats) -> tuple[float, float]:
+    """Return the temperature and the share of the prior with the least cross-entropy."""
+    rows = np.arange(len(labels))
+    best = (np.inf, 1.0, 1.0)
+    for temperature in _TEMPERATURES:
+        answers = _softened(logs, prior, temperature, 0.0)[rows, labels]
+        for share in _SHARES:
+            mixed = (1 - share) * answers + share * prior[labels]
+            cost = float(-np.log(np.maximum(mixed, _LEAST)).mean())
+            best = min(best, (cost, float(temperature), float(share)))
+    return best[1], best[2]
+
+
+@dataclass(frozen=True)
+class Strongest:
+    """The accuracy of the strongest of several attackers, corrected for having chosen it.
+
+    Attributes:
+        accuracy: Mean over both halves of what the attacker chosen on the other half scores.
+        interval: Its 95 % interval, the choices kept.
+        chosen: The place of the attacker chosen for the first and for the second half.
+        naive: The best attacker's accuracy over all clips, which chance has chosen too.
+    """
+
+    accuracy: float
+    interval: Interval
+    chosen: tuple[int, int]
+    naive: float
+
+
+def strongest(right: Sequence[Floats], labels: Integers, recordings: Integers) -> Strongest:
+    """Choose the best of several attackers on one half of the recordings, score it on the other.
+
+    The best of twenty attackers that know nothing scores above the floor by luck alone. An attacker
+    that is chosen without looking at the clips it is scored on does not.
+
+    Args:
+        right: For each attacker its score on each clip in [0, 1]: (clips,) each.
+        labels: The classes, by which the halves are balanced, (clips,).
+        recordings: Each clip's recording, (clips,), at least two.
+
+    Raises:
+        MotionveilError: There are fewer than two recordings.
+    """
+    scores = np.stack(right)  # (attackers, clips)
+    first = halves(labels, recordings)
+    on_first = int(scores[:, ~first].mean(axis=1).argmax())
+    on_second = int(scores[:, first].mean(axis=1).argmax())
+    score = np.where(first, scores[on_first], scores[on_second])
+    drawn = bootstrap_means(score[:, None], recordings)[:, 0]
+    return Strongest(
+        float(score.mean()),
+        interval_of(drawn),
+        (on_first, on_second),
+        float(scores.mean(axis=1).max()),
+    )

@@ -1,0 +1,123 @@
+"""Intervals and tests that draw whole recordings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motionveil.errors import MotionveilError
+from motionveil.statistics import (
+    bootstrap_means,
+    halves,
+    interval_of,
+    numbered,
+    permutation_test,
+    recording_of,
+)
+
+
+def recordings_of(count: int, clips: int) -> np.ndarray:
+    """`clips` clips of each of `count` recordings."""
+    return np.repeat(np.arange(count), clips)
+
+
+def test_recording_of_a_clip() -> None:
+    assert recording_of("a/b.avi#10-30") == "a/b.avi"
+
+
+@given(st.lists(st.text(max_size=3), min_size=1, max_size=20))
+def test_numbers_do_not_depend_on_the_order(names: list[str]) -> None:
+    found = dict(zip(names, numbered(names), strict=True))
+    assert {name: int(place) for name, place in found.items()} == {
+        name: place for place, name in enumerate(sorted(set(names)))
+    }
+
+
+class TestBootstrap:
+    def test_equals_drawing_the_clips_one_by_one(self) -> None:
+        """Recordings of unequal length, drawn by the slow way with the same numbers of times."""
+        rng = np.random.default_rng(1)
+        recordings = np.array([0, 0, 0, 1, 2, 2])
+        values = rng.random((6, 2))
+        means = bootstrap_means(values, recordings, draws=30, seed=5)
+        times = np.random.default_rng(5).multinomial(3, [1 / 3] * 3, size=30)
+        for mean, drawn in zip(means, times, strict=True):
+            clips = [c for c in range(6) for _ in range(drawn[recordings[c]])]
+            assert np.allclose(mean, values[clips].mean(axis=0))
+
+    def test_covers_the_truth_where_clips_of_a_recording_are_alike(self) -> None:
+        """The interval over clips would be far too narrow: ten clips say what one does."""
+        covered = narrow = 0
+        recordings = recordings_of(40, 10)
+        for trial in range(100):
+            rng = np.random.default_rng(trial)
+            right = np.repeat(rng.random(40) < 0.6, 10).astype(float)
+            low, high = interval_of(bootstrap_means(right[:, None], recordings, draws=300)[:, 0])
+            covered += low <= 0.6 <= high
+            apart = bootstrap_means(right[:, None], np.arange(400), draws=300)[:, 0]
+            low, high = interval_of(apart)
+            narrow += low <= 0.6 <= high
+        assert covered >= 88
+        assert narrow <= 60
+
+    def test_of_one_recording_is_refused(self) -> None:
+        with pytest.raises(MotionveilError, match="one recording"):
+            bootstrap_means(np.ones((3, 1)), np.zeros(3, np.int64))
+
+
+class TestPermutation:
+    def test_one_that_knows_is_found(self) -> None:
+        labels = recordings_of(12, 3) % 4
+        assert permutation_test(labels, labels, recordings_of(12, 3), draws=999) <= 0.002
+
+    def test_one_that_says_the_commonest_class_knows_nothing(self) -> None:
+        labels = np.array([0] * 15 + [1] * 5)
+        assert permutation_test(np.zeros(20, np.int64), labels, np.arange(20)) == 1.0
+
+    @pytest.mark.parametrize("within", [False, True])
+    def test_is_right_about_those_who_guess(self, within: bool) -> None:
+        """Of guessers, who guess alike for all clips of a recording, one in twenty is accused."""
+        recordings = recordings_of(20, 5)
+        values = []
+        for trial in range(200):
+            rng = np.random.default_rng(trial)
+            if within:
+                labels, guesses = rng.integers(0, 3, 100), rng.integers(0, 3, 100)
+            else:
+                labels = rng.integers(0, 3, 20)[recordings]
+                guesses = rng.integers(0, 3, 20)[recordings]
+            values.append(permutation_test(guesses, labels, recordings, draws=99))
+        assert np.mean(np.array(values) <= 0.05) <= 0.09
+        assert np.mean(np.array(values) <= 0.5) >= 0.35
+
+    def test_ten_clips_of_a_person_are_not_ten_proofs(self) -> None:
+        """Three recordings, three people, all named: one of the six ways to deal them."""
+        labels = recordings_of(3, 10)
+        p = permutation_test(labels, labels, recordings_of(3, 10), draws=5999)
+        assert p == pytest.approx(1 / 6, abs=0.03)
+
+    def test_labels_within_recordings_are_dealt_within_them(self) -> None:
+        """A guesser that knows the recording, where that tells most of the label, knows no more."""
+        recordings = recordings_of(2, 50)
+        labels = np.array(([0] * 45 + [1] * 5) + ([1] * 45 + [0] * 5))
+        assert permutation_test(recordings.copy(), labels, recordings) == 1.0
+
+
+class TestHalves:
+    @given(st.integers(2, 30), st.integers(1, 5), st.integers(0, 2**16))
+    def test_whole_recordings_and_every_label_evenly(self, count: int, people: int, seed: int):
+        recordings = recordings_of(count, 3)
+        labels = (np.arange(count) % people)[recordings]
+        first = halves(labels, recordings, seed=seed)
+        assert 0 < first.sum() < len(first)
+        for recording in range(count):
+            assert len(set(first[recordings == recording])) == 1
+        for person in range(people):
+            mine = first[labels == person].reshape(-1, 3)[:, 0]
+            assert abs(2 * int(mine.sum()) - len(mine)) <= 1
+
+    def test_of_one_recording_are_refused(self) -> None:
+        with pytest.raises(MotionveilError, match="one recording"):
+            halves(np.zeros(3, np.int64), np.zeros(3, np.int64))
