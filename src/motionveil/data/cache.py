@@ -8,11 +8,12 @@ name and renamed when whole, so one that was half-written is never taken for a c
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -93,10 +94,7 @@ class ClipCache:
         if missing:
             _decode_all(manifest, missing, files, size, fit, workers or os.cpu_count() or 1)
         for clip in missing:
-            stored = _open(files[clip.key])
-            if stored is None:
-                raise MotionveilError(f"{files[clip.key]}: was written but cannot be read back")
-            frames[clip.key] = stored
+            frames[clip.key] = _opened(files[clip.key])
         return cls(manifest, home, size, fit, frames)
 
     def frames(self, clip: Clip) -> Frames:
@@ -105,6 +103,57 @@ class ClipCache:
         T is less than the manifest says where the video ends before the clip does.
         """
         return self._frames[clip.key]
+
+    def derive(
+        self,
+        name: str,
+        change: Callable[[Frames], Frames],
+        *,
+        title: str = "Preparing clips",
+        workers: int = 1,
+    ) -> ClipCache:
+        """Return a cache of the same clips, each changed by a function, made once and kept.
+
+        It lies beside this one and follows the sources as this one does: what is there already,
+        whole and of the same videos, is not made again.
+
+        Args:
+            name: Names the change; it must differ for every change, since a clip that is stored
+                under it is taken for the clip so changed.
+            change: From a clip's frames, uint8 (T, H, W, 3), to others, of any number and size.
+            title: What the progress bar says.
+            workers: Clips changed at once, by threads.
+
+        Raises:
+            MotionveilError: A changed clip is no such array or empty, or the cache cannot be
+                written.
+        """
+        suffix = hashlib.sha256(name.encode()).hexdigest()[:16]
+        home = self.folder.with_name(f"{self.folder.name}-{suffix}")
+        files = {key: home / file.name for key, file in _files(self.manifest, self.folder).items()}
+        frames = {key: found for key, file in files.items() if (found := _open(file)) is not None}
+        missing = [clip for clip in self.manifest.clips if clip.key not in frames]
+
+        def make(clip: Clip) -> None:
+            changed = change(self.frames(clip))
+            if changed.dtype != np.uint8 or changed.ndim != 4 or changed.shape[3:] != (3,):
+                fault = f"{changed.dtype} {changed.shape}"
+                raise MotionveilError(
+                    f"{clip.key}: changed to {fault}; frames are uint8 (T, H, W, 3)"
+                )
+            if 0 in changed.shape:
+                raise MotionveilError(f"{clip.key}: nothing is left of {len(self.frames(clip))}")
+            _store(files[clip.key], changed)
+
+        pool = ThreadPoolExecutor(workers)
+        try:
+            for _ in track(pool.map(make, missing), title, len(missing)):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+        for clip in missing:
+            frames[clip.key] = _opened(files[clip.key])
+        return replace(self, folder=home, _frames=frames)
 
     @property
     def bytes_on_disk(self) -> int:
@@ -184,6 +233,14 @@ def _open(file: Path) -> Frames | None:
     return frames if frames.dtype == np.uint8 and frames.ndim == 4 and len(frames) else None
 
 
+def _opened(file: Path) -> Frames:
+    """Map a clip that has just been written."""
+    frames = _open(file)
+    if frames is None:
+        raise MotionveilError(f"{file}: was written but cannot be read back")
+    return frames
+
+
 def _decode_all(
     manifest: Manifest,
     clips: Sequence[Clip],
@@ -202,7 +259,7 @@ def _decode_all(
 
     def decode(path: str) -> None:
         for clip, frames in _decode(manifest.root / path, videos[path], size, fit):
-            _store(files[clip.key], frames)
+            _store(files[clip.key], np.stack(frames))
 
     pool = ThreadPoolExecutor(workers)
     try:
@@ -240,10 +297,10 @@ def _decode(
         yield clip, stored[clip.key]
 
 
-def _store(file: Path, frames: Sequence[Frames]) -> None:
+def _store(file: Path, frames: Frames) -> None:
     """Write a clip, and remove what was cached of an earlier state of its video."""
     with atomic_path(file) as part, part.open("wb") as output:
-        np.save(output, np.stack(frames), allow_pickle=False)
+        np.save(output, frames, allow_pickle=False)
     position = file.name.partition("-")[0]
     for stale in file.parent.glob(f"{position}-*.npy"):
         if stale != file:

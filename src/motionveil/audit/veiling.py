@@ -1,0 +1,202 @@
+"""The veiled video that is attacked: every clip veiled once, as it would leave a camera.
+
+An attacker has the veiled video as it was stored, in 8 bits, and cuts and enlarges that. So the
+encoder runs on whole clips at the size at which they are kept, before anything is cropped, and what
+it gives is rounded as it is on disk: `round(17 y)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from motionveil.audit.compression import compress
+from motionveil.data.cache import ClipCache
+from motionveil.data.manifest import Manifest
+from motionveil.encoders import Encoder, load_encoder
+from motionveil.errors import MotionveilError
+
+Frames = NDArray[np.uint8]
+FORMAT = 1
+"""Raised whenever the same encoder would leave other frames."""
+
+
+@dataclass(frozen=True)
+class Veil:
+    """What veils a clip's frames.
+
+    Attributes:
+        name: What the report calls it.
+        key: What tells it from every other veil: its numbers, weights or source.
+        change: From a clip's frames, uint8 (T, H, W, 3), to its veiled ones.
+    """
+
+    name: str
+    key: str
+    change: Callable[[Frames], Frames]
+
+
+def veil_of(encoder: str, device: str = "cpu") -> Veil:
+    """Return the veil that a command line names.
+
+    Args:
+        encoder: An encoder as everywhere (a name, an `encoder.json`, a run's folder), or a function
+            of one's own, `module:function` or `file.py:function`, that takes and returns uint8
+            frames (T, H, W, 3).
+        device: Where an encoder runs.
+
+    Raises:
+        MotionveilError: There is no such encoder or function.
+    """
+    place, colon, function = encoder.rpartition(":")
+    if colon and function.isidentifier() and not Path(encoder).exists():
+        return _veil_of_function(encoder, place, function)
+    return veil_of_encoder(load_encoder(encoder), encoder, device)
+
+
+def veil_of_encoder(encoder: Encoder, name: str, device: str = "cpu") -> Veil:
+    """Return the veil of an encoder's module, as it is now."""
+    encoder.eval().to(device)
+    weights = hashlib.sha256()
+    for part in encoder.state_dict().values():
+        weights.update(part.detach().cpu().contiguous().numpy().tobytes())
+    spec = encoder.spec.model_dump_json(exclude={"provenance"})
+
+    @torch.no_grad()
+    def change(frames: Frames) -> Frames:
+        clip = torch.from_numpy(frames.copy()).permute(3, 0, 1, 2)[None]
+        veiled = encoder(clip.to(device) / 255)
+        levels = (veiled * 17).round_().clamp_(0, 255).to(torch.uint8)
+        return np.ascontiguousarray(levels[0].permute(1, 2, 3, 0).cpu().numpy())
+
+    return Veil(name, f"{spec} {weights.hexdigest()}", change)
+
+
+def _veil_of_function(written: str, place: str, name: str) -> Veil:
+    module = _module(written, place)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise MotionveilError(f"{written}: {place} has no function {name!r}")
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError) as error:
+        raise MotionveilError(f"{written}: the source of {place} cannot be read") from error
+
+    def change(frames: Frames) -> Frames:
+        veiled = function(frames)
+        if not isinstance(veiled, np.ndarray):
+            kind = type(veiled).__name__
+            raise MotionveilError(f"{written}: gave a {kind}; wanted uint8 frames (T, H, W, 3)")
+        return veiled
+
+    return Veil(written, hashlib.sha256(source.encode()).hexdigest(), change)
+
+
+def _module(written: str, place: str) -> Any:
+    """Import a module by its name, or from its file."""
+    try:
+        if not place.endswith(".py"):
+            return importlib.import_module(place)
+        spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    except Exception as error:  # whatever a stranger's module raises
+        raise MotionveilError(f"{written}: cannot import {place}: {error}") from error
+
+
+def veil_clips(cache: ClipCache, veil: Veil, *, step: int = 1, workers: int = 1) -> ClipCache:
+    """Return the cache of a manifest's clips as a veil leaves them.
+
+    Args:
+        cache: The clips as they were filmed.
+        veil: What veils them.
+        step: Take every `step`-th frame first, as a slower camera would.
+        workers: Clips veiled at once.
+
+    Raises:
+        MotionveilError: What comes out are no frames, or the cache cannot be written.
+    """
+    return cache.derive(
+        f"veil {FORMAT} {step} {veil.key}",
+        lambda frames: veil.change(frames[::step]),
+        title=f"Veiling by {veil.name}",
+        workers=workers,
+    )
+
+
+def original_clips(cache: ClipCache, veiled: ClipCache, *, step: int = 1) -> ClipCache:
+    """Return the original clips, each with as many frames as its veiled one has.
+
+    A veil that takes differences has no frame for a clip's first; the n-th of these frames is the
+    one that the n-th veiled frame came out at.
+    """
+    lost = {
+        len(cache.frames(filmed)[::step]) - len(veiled.frames(clip))
+        for filmed, clip in zip(cache.manifest.clips, veiled.manifest.clips, strict=True)
+    }
+    if len(lost) != 1 or min(lost) < 0:
+        raise MotionveilError(
+            f"{veiled.folder}: {min(lost)} to {max(lost)} frames of a clip are missing; a veil"
+            " leaves as many frames out of every clip, and adds none"
+        )
+    (first,) = lost
+    return cache.derive(f"original {FORMAT} {step} {first}", lambda frames: frames[::step][first:])
+
+
+def compressed_clips(veiled: ClipCache, quality: int, *, workers: int = 1) -> ClipCache:
+    """Return veiled clips as they are after H.264; see `compress`."""
+    return veiled.derive(
+        f"h264 {FORMAT} {quality}",
+        lambda frames: compress(frames, quality),
+        title=f"Compressing, crf {quality}",
+        workers=workers,
+    )
+
+
+def clips_in(
+    folder: str | os.PathLike[str], cache: ClipCache, workers: int | None = None
+) -> ClipCache:
+    """Return the cache of a folder of videos that somebody else has veiled.
+
+    Its manifest has the clips of the original one in their order, under the names of the videos.
+
+    Args:
+        folder: Holds a video for each of the manifest's, in the same folders and of the same
+            names, whatever their suffixes; each with the frames of its original, one for one.
+        cache: The clips as they were filmed.
+        workers: Videos decoded at once.
+
+    Raises:
+        MotionveilError: A video is missing, or there are several for one; names it.
+    """
+    root = Path(folder)
+    there: dict[str, list[Path]] = {}
+    for file in root.rglob("*"):
+        there.setdefault(file.relative_to(root).with_suffix("").as_posix(), []).append(file)
+    clips = []
+    for clip in cache.manifest.clips:
+        wanted = Path(clip.path).with_suffix("").as_posix()
+        found = there.get(wanted, [])
+        if len(found) != 1:
+            names = ", ".join(sorted(file.name for file in found)) or "none"
+            raise MotionveilError(f"{root / wanted}.*: wanted one veiled video, found {names}")
+        clips.append(replace(clip, path=found[0].relative_to(root).as_posix()))
+    source = cache.manifest
+    manifest = Manifest(source.name, root, tuple(clips), split_rule=source.split_rule)
+    return ClipCache.build(
+        manifest, size=cache.size, fit=cache.fit, folder=cache.folder.parent, workers=workers
+    )
