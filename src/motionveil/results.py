@@ -10,7 +10,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -44,12 +44,14 @@ def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-class _Stored(BaseModel):
+class Stored(BaseModel):
+    """Base of what is stored as JSON."""
+
     # JSON has no NaN: it would be written as null and could not be read again.
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class Accuracy(_Stored):
+class Accuracy(Stored):
     """An accuracy with what is needed to judge it.
 
     Attributes:
@@ -94,7 +96,7 @@ class Accuracy(_Stored):
         )
 
 
-class PrivacyScore(_Stored):
+class PrivacyScore(Stored):
     """Both readings of a privacy network's answers over the same clips.
 
     Attributes:
@@ -120,7 +122,7 @@ class Privacy(PrivacyScore):
     modes: dict[str, PrivacyScore]
 
 
-class ClipPrediction(_Stored):
+class ClipPrediction(Stored):
     """The answers for one validation clip.
 
     Attributes:
@@ -139,7 +141,7 @@ class ClipPrediction(_Stored):
     privacy_frames: float
 
 
-class Row(_Stored):
+class Row(Stored):
     """One encoder, validated with fresh networks.
 
     Attributes:
@@ -171,7 +173,7 @@ class Row(_Stored):
     picture: str | None = None
 
 
-class Dataset(_Stored):
+class Dataset(Stored):
     """The data set that a result was measured on.
 
     Attributes:
@@ -193,7 +195,7 @@ class Dataset(_Stored):
     split_rule: str = ""
 
 
-class Result(_Stored):
+class Result(Stored):
     """Everything an experiment leaves behind; `results.json` on disk.
 
     Attributes:
@@ -232,11 +234,28 @@ class Result(_Stored):
         file = Path(path)
         if file.is_dir():
             file = file / "results.json"
-        try:
-            return cls.model_validate_json(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise MotionveilError(f"{file}: cannot read results: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise MotionveilError(f"{file}: not a results file: it is not text") from error
-        except ValidationError as error:
-            raise MotionveilError(f"{file}: not a results file: {describe(error)}") from error
+        return read_stored(cls, file, "results")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_stored(kind: type[Model], file: Path, what: str) -> Model:
+    """Read a model from its JSON file.
+
+    Args:
+        kind: The model's class.
+        file: The file.
+        what: What the file is to hold, for the error.
+
+    Raises:
+        MotionveilError: The file is missing or holds something else; names the file and the fault.
+    """
+    try:
+        return kind.model_validate_json(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MotionveilError(f"{file}: cannot read {what}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MotionveilError(f"{file}: not a {what} file: it is not text") from error
+    except ValidationError as error:
+        raise MotionveilError(f"{file}: not a {what} file: {describe(error)}") from error

@@ -122,39 +122,56 @@ class Strongest:
     Attributes:
         accuracy: Mean over both halves of what the attacker chosen on the other half scores.
         interval: Its 95 % interval, the choices kept.
-        chosen: The place of the attacker chosen for the first and for the second half.
+        chosen: The places of the attackers chosen, one or two.
         naive: The best attacker's accuracy over all clips, which chance has chosen too.
     """
 
     accuracy: float
     interval: Interval
-    chosen: tuple[int, int]
+    chosen: tuple[int, ...]
     naive: float
 
 
-def strongest(right: Sequence[Floats], labels: Integers, recordings: Integers) -> Strongest:
+def chosen_elsewhere(scores: Sequence[Floats], labels: Integers, recordings: Integers) -> Integers:
+    """Return for each clip the attacker that is best on the half of the recordings without it.
+
+    Args:
+        scores: For each attacker its score on each clip in [0, 1]: (clips,) each.
+        labels: The classes, by which the halves are balanced, (clips,).
+        recordings: Each clip's recording, (clips,), at least two.
+
+    Returns:
+        (clips,), places in `scores`; one value in each half.
+
+    Raises:
+        MotionveilError: There are fewer than two recordings.
+    """
+    stacked = np.stack(scores)  # (attackers, clips)
+    first = halves(labels, recordings)
+    on_first = stacked[:, ~first].mean(axis=1).argmax()
+    on_second = stacked[:, first].mean(axis=1).argmax()
+    return np.where(first, on_first, on_second)
+
+
+def strongest(scores: Sequence[Floats], labels: Integers, recordings: Integers) -> Strongest:
     """Choose the best of several attackers on one half of the recordings, score it on the other.
 
     The best of twenty attackers that know nothing scores above the floor by luck alone. An attacker
     that is chosen without looking at the clips it is scored on does not.
 
     Args:
-        right: For each attacker its score on each clip in [0, 1]: (clips,) each.
-        labels: The classes, by which the halves are balanced, (clips,).
-        recordings: Each clip's recording, (clips,), at least two.
+        scores, labels, recordings: As for `chosen_elsewhere`.
 
     Raises:
         MotionveilError: There are fewer than two recordings.
     """
-    scores = np.stack(right)  # (attackers, clips)
-    first = halves(labels, recordings)
-    on_first = int(scores[:, ~first].mean(axis=1).argmax())
-    on_second = int(scores[:, first].mean(axis=1).argmax())
-    score = np.where(first, scores[on_first], scores[on_second])
+    chosen = chosen_elsewhere(scores, labels, recordings)
+    stacked = np.stack(scores)
+    score = stacked[chosen, np.arange(len(chosen))]
     drawn = bootstrap_means(score[:, None], recordings)[:, 0]
     return Strongest(
         float(score.mean()),
         interval_of(drawn),
-        (on_first, on_second),
-        float(scores.mean(axis=1).max()),
+        tuple(dict.fromkeys(chosen.tolist())),
+        float(stacked.mean(axis=1).max()),
     )

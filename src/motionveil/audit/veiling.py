@@ -40,11 +40,13 @@ class Veil:
         name: What the report calls it.
         key: What tells it from every other veil: its numbers, weights or source.
         change: From a clip's frames, uint8 (T, H, W, 3), to its veiled ones.
+        spec: The encoder's `EncoderSpec` as JSON; empty for a function.
     """
 
     name: str
     key: str
     change: Callable[[Frames], Frames]
+    spec: str = ""
 
 
 def veil_of(encoder: str, device: str = "cpu") -> Veil:
@@ -80,7 +82,7 @@ def veil_of_encoder(encoder: Encoder, name: str, device: str = "cpu") -> Veil:
         levels = (veiled * 17).round_().clamp_(0, 255).to(torch.uint8)
         return np.ascontiguousarray(levels[0].permute(1, 2, 3, 0).cpu().numpy())
 
-    return Veil(name, f"{spec} {weights.hexdigest()}", change)
+    return Veil(name, f"{spec} {weights.hexdigest()}", change, encoder.spec.model_dump_json())
 
 
 def _veil_of_function(written: str, place: str, name: str) -> Veil:

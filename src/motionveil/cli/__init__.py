@@ -26,6 +26,8 @@ COMMANDS = {
     "tradeoff": "compare BDQ and its rivals for action and privacy",
     "ablate": "take BDQ apart and change it: which module does what",
     "sweep": "run every cell of a grid, here or on a Ray cluster",
+    "audit": "attack veiled video in many ways: what can still be learned from it",
+    "attack": "carry out one attack of an audit",
     "complexity": "measure what encoders cost: parameters, size, operations, speed, memory",
     "report": "draw figures and HTML out of stored results",
     "verify": "compare a stored result with the published figures",

@@ -5,27 +5,30 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from motionveil.cli.dry_run import duration
-from motionveil.cli.options import count_from
+from motionveil.cli.engine import (
+    add_engine_arguments,
+    engine_of,
+    refuse_contradictions,
+    show_failures,
+    telling,
+    threads_of,
+)
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
     from motionveil.experiments.sweep.cells import Cell
     from motionveil.experiments.sweep.grid import Grid
-    from motionveil.experiments.sweep.run import Engine, Outcome
-    from motionveil.experiments.sweep.run import Progress as Standing
+    from motionveil.experiments.sweep.run import Outcome
 
 EXAMPLES = """\
 grid.yaml:
@@ -44,9 +47,6 @@ Each cell has a folder with its log and its result. Cells that are done are skip
 sweep goes on when it is started again; --retry runs failed cells again.
 """
 
-_LAST_LINES = 5
-"""Lines of a failed cell's log that are shown."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
@@ -54,19 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, help="folder of the cells (default: runs/ and the grid's name)"
     )
-    parser.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="processes of this machine, or tasks of a Ray cluster (default: local)",
-    )
-    parser.add_argument(
-        "--jobs", type=count_from(1), metavar="N", help="cells at once, local only (default: 1)"
-    )
-    parser.add_argument(
-        "--address", help="of the Ray cluster, or auto (default: one of this machine, for now)"
-    )
-    parser.add_argument("--retry", action="store_true", help="run failed cells again")
+    add_engine_arguments(parser, cells="cells")
     parser.add_argument(
         "--list", action="store_true", help="print the cells and how they stand; run nothing"
     )
@@ -78,19 +66,19 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.capture.process import stopping
     from motionveil.experiments.sweep.run import SUMMARY, look, run_sweep
 
-    _refuse_contradictions(arguments)
+    refuse_contradictions(arguments)
     grid, cells, out = _plan(arguments)
     if arguments.list:
         _print_cells(look(cells))
         return 0
-    engine = _engine(arguments, grid)
+    engine = engine_of(arguments, cpus=grid.cpus or 1, gpus=grid.gpus)
     # SIGTERM is what clusters and service managers send: it stops the cells as Ctrl-C does.
-    with stopping(Event(), at_once=True), _telling() as tell:
+    with stopping(Event(), at_once=True), telling() as tell:
         outcomes = run_sweep(
             cells,
             out,
             engine,
-            threads=_threads(arguments, grid),
+            threads=threads_of(arguments, grid.cpus),
             retry=arguments.retry,
             progress=tell,
         )
@@ -98,18 +86,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"wrote {out / SUMMARY}")
     _report([o.cell for o in outcomes if o.status == "done"], out)
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    _show_failures(failed)
+    show_failures(failed)
     return 1 if failed else 0
-
-
-def _refuse_contradictions(arguments: argparse.Namespace) -> None:
-    if arguments.engine == "local" and arguments.address is not None:
-        raise MotionveilError(f"--address {arguments.address}: it goes with --engine ray")
-    if arguments.engine == "ray" and arguments.jobs is not None:
-        raise MotionveilError(
-            f"--jobs {arguments.jobs}: it goes with --engine local; on Ray the grid's cpus and"
-            " gpus say how many cells there is room for"
-        )
 
 
 def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[Cell], Path]:
@@ -146,65 +124,6 @@ def _check_words(cell: Cell, grid: Path) -> None:
         raise MotionveilError(f"{grid}: cell {cell.name}: {said[0]}") from error
 
 
-def _engine(arguments: argparse.Namespace, grid: Grid) -> Engine:
-    if arguments.engine == "ray":
-        from motionveil.experiments.sweep.ray_engine import RayEngine
-
-        return RayEngine(arguments.address, cpus=grid.cpus or 1, gpus=grid.gpus)
-    from motionveil.experiments.sweep.local import LocalEngine
-
-    return LocalEngine(arguments.jobs or 1)
-
-
-def _threads(arguments: argparse.Namespace, grid: Grid) -> str:
-    """Return OMP_NUM_THREADS of a cell: the user's, the grid's, or a share of this machine."""
-    own = os.environ.get("OMP_NUM_THREADS")
-    if own:
-        return own
-    if grid.cpus is not None:
-        return str(grid.cpus)
-    if arguments.engine == "ray":
-        return "1"
-    return str(max(1, (os.cpu_count() or 1) // (arguments.jobs or 1)))
-
-
-@contextlib.contextmanager
-def _telling() -> Iterator[Callable[[Standing], None]]:
-    """Yield what tells on stderr how far a sweep is: a bar, or lines where that is no terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _Lines()
-        return
-    columns = (BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def tell(standing: Standing) -> None:
-            ended = standing.done + standing.failed
-            bar.update(task, total=standing.total, completed=ended, description=_line(standing))
-
-        yield tell
-
-
-class _Lines:
-    """Prints a line when something begins and whenever a cell has ended."""
-
-    def __init__(self) -> None:
-        self._last: tuple[int, int] | None = None
-
-    def __call__(self, standing: Standing) -> None:
-        now = (standing.done, standing.failed)
-        begun = standing.running or sum(now)
-        if begun and now != self._last:
-            print(_line(standing), file=sys.stderr, flush=True)
-            self._last = now
-
-
-def _line(standing: Standing) -> str:
-    left = standing.seconds_left
-    return str(standing) + (f" ({duration(left)} left)" if left else "")
-
-
 def _print_cells(outcomes: Sequence[Outcome]) -> None:
     """Print a line a cell."""
     table = Table(box=None, pad_edge=False)
@@ -226,26 +145,3 @@ def _report(done: Sequence[Cell], out: Path) -> None:
 
     for page, settings in write_pages(done, out):
         print(f"wrote {page}{f' ({settings})' if settings else ''}")
-
-
-def _show_failures(failed: Sequence[Outcome]) -> None:
-    """Say where each failed cell's log is and how it ends."""
-    for outcome in failed:
-        record = outcome.record
-        why = f"exit status {record.exit_status}" if record is not None else "unknown"
-        if record is not None and record.fault:
-            why = record.fault
-        print(f"\nfailed: {outcome.cell.name}: {why}, see {outcome.cell.log}", file=sys.stderr)
-        for line in _last_lines(outcome.cell.log):
-            print(f"    {line}", file=sys.stderr)
-    if failed:
-        print("\n--retry runs failed cells again", file=sys.stderr)
-
-
-def _last_lines(log: Path) -> list[str]:
-    """Return the end of a log; of progress that was written over itself, the last state."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return ["(there is no log)"]
-    return [line for line in lines if line.strip()][-_LAST_LINES:]

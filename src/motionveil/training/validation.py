@@ -14,7 +14,6 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim import Optimizer
 
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
@@ -22,6 +21,7 @@ from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore
+from motionveil.training.batchnorm import has_batchnorm, reestimate
 from motionveil.training.log import Log
 from motionveil.training.privacy_view import all_frames, pick_frames, take_frames
 from motionveil.training.processes import added_up, prepare, summed, unsynchronised
@@ -194,8 +194,9 @@ def score(
         ]
     )  # (clips, actions)
     guesses = {"eval": _guess(fabric, encoder, watchers.privacy, data, batch_size)}
-    if any(isinstance(module, _BatchNorm) for module in watchers.privacy.modules()):
-        _reestimate(fabric, encoder, watchers.privacy, data, batch_size)
+    if has_batchnorm(watchers.privacy):
+        shuffled = _batches(fabric, data, batch_size, 0, 0, shuffle=True)
+        reestimate(watchers.privacy, (all_frames(veil(encoder, b.clips)) for b in shuffled))
         guesses["reestimated"] = _guess(fabric, encoder, watchers.privacy, data, batch_size)
     modes = {mode: _privacy_score(guess, data.privacy) for mode, guess in guesses.items()}
     reported = max(modes, key=lambda mode: modes[mode].frame.accuracy)
@@ -223,24 +224,6 @@ def _guess(
         probabilities = network(all_frames(veiled)).softmax(1)
         found.append(probabilities.reshape(len(batch.clips), veiled.shape[2], -1).cpu())
     return torch.cat(found)
-
-
-def _reestimate(
-    fabric: Fabric, encoder: nn.Module, network: nn.Module, data: ClipDataset, batch_size: int
-) -> None:
-    """Estimate the running statistics of BatchNorm again, as plain means over all batches."""
-    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    momenta = [layer.momentum for layer in layers]
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None  # a cumulative mean
-        layer.train()
-    # Shuffled, since a batch of neighbours (one person, one room) is no sample of the whole.
-    for batch in _batches(fabric, data, batch_size, 0, 0, shuffle=True):
-        network(all_frames(veil(encoder, batch.clips)))
-    for layer, momentum in zip(layers, momenta, strict=True):
-        layer.momentum = momentum
-        layer.eval()
 
 
 def _privacy_score(guesses: Tensor, labels: Tensor) -> PrivacyScore:

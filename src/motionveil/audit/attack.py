@@ -1,0 +1,300 @@
+"""One attack: a network is trained on veiled video to learn a label, and asked about other clips.
+
+An attacker may try several learning rates and restarts, and read BatchNorm in three ways. Each
+combination is a variant with answers of its own. Which one is reported is chosen without looking
+at the clips that it is reported on, see `motionveil.audit.leak.strongest`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from motionveil.audit.views import VIEWS
+from motionveil.data.cache import ClipCache
+from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.errors import MotionveilError
+from motionveil.networks import create_action_network, create_privacy_network
+from motionveil.training.batchnorm import has_batchnorm, reestimate
+from motionveil.training.log import Log
+from motionveil.training.privacy_view import all_frames, draw_frames
+from motionveil.training.processes import prepare
+from motionveil.training.recipe import NetworkRecipe, Schedule
+from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+from motionveil.training.seeds import seed_for
+
+Target = Literal["privacy", "action"]
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+class Attack(BaseModel):
+    """What an attacker does.
+
+    Attributes:
+        name: Its name in reports and folders.
+        target: Which label it tries to learn; `"action"` asks how useful the video is, by the
+            same means.
+        view: What it makes of a clip before the network sees it, one of `VIEWS`.
+        temporal: Whether the network sees the whole clip (an action network of the registry) or
+            frame by frame (a privacy network).
+        network: The network.
+        schedule: How it is trained.
+        rates: Learning rates to try; the schedule's own where there are none.
+        restarts: How often each is tried, with other weights and draws.
+        crops: Test-time averaging: so many cuts of a clip, drawn as in training, are seen besides
+            its centre, as a further variant.
+        quality: x264's crf of the video attacked; None for video that is not compressed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    target: Target = "privacy"
+    view: str = "plain"
+    temporal: bool = False
+    network: NetworkRecipe
+    schedule: Schedule
+    rates: tuple[float, ...] = ()
+    restarts: int = Field(default=1, ge=1)
+    crops: int = Field(default=0, ge=0)
+    quality: int | None = None
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is attacked, and which clips an attacker may learn from.
+
+    Attributes:
+        cache: The clips, veiled or not.
+        split: The part held out, one of the manifest's `splits()`.
+        label: The privacy label.
+        frames: Consecutive frames of a clip that an attacker sees.
+        size: Width and height that networks see, in pixels.
+        scales: Sides of the training crop as shares of the short side.
+        seed: Decides everything that is drawn.
+        fabric: Device and precision; one process.
+    """
+
+    cache: ClipCache
+    split: str
+    label: str
+    frames: int
+    size: int
+    scales: tuple[float, ...]
+    seed: int
+    fabric: Fabric
+
+    def clips(self, *, training: bool, drawn: bool) -> ClipDataset:
+        """Return the clips to learn from or those held out, cut at random or at their centre."""
+        return ClipDataset(
+            self.cache,
+            self.cache.manifest.part(self.split, training=training),
+            t=self.frames,
+            size=self.size,
+            privacy_label=self.label,
+            training=drawn,
+            seed=self.seed,
+            scales=self.scales,
+        )
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one variant of an attack says of the clips held out.
+
+    Attributes:
+        rate: Learning rate it was trained with.
+        restart: Number of the restart, from 0.
+        batchnorm: `"eval"`: statistics of the training; `"reestimated"`: of all clips held out;
+            `"batch"`: of each batch of them.
+        cuts: Number of cuts averaged over besides the centre.
+        probabilities: Means over a clip's frames and cuts, (clips, classes).
+        frames: Share of each clip's frames that the answer was right on, (clips,).
+        surest: The frame of each clip's centre cut on which the true class was likeliest, (clips,).
+    """
+
+    rate: float
+    restart: int
+    batchnorm: str
+    cuts: int
+    probabilities: Floats
+    frames: Floats
+    surest: Integers
+
+
+def labels_of(ground: Ground, target: Target, *, training: bool = False) -> Integers:
+    """Return the true classes of the clips held out, or of those to learn from."""
+    data = ground.clips(training=training, drawn=False)
+    return np.asarray(data.actions if target == "action" else data.privacy)
+
+
+def carry_out(attack: Attack, ground: Ground) -> list[Answers]:
+    """Train an attack's networks and return the answers of every variant.
+
+    Raises:
+        MotionveilError: A loss is not finite, or the view or network is unknown.
+    """
+    if attack.view not in VIEWS:
+        raise MotionveilError(
+            f"{attack.name}: no view {attack.view!r}; there are {', '.join(VIEWS)}"
+        )
+    found: list[Answers] = []
+    for rate in attack.rates or (attack.schedule.lr,):
+        for restart in range(attack.restarts):
+            torch.manual_seed(seed_for(ground.seed, "audit", attack.name, restart))
+            network = _network(attack, ground)
+            schedule = attack.schedule.model_copy(update={"lr": rate})
+            trained = _train(attack, ground, network, schedule)
+            found += _ask(attack, ground, trained, rate, restart)
+    return found
+
+
+def _network(attack: Attack, ground: Ground) -> nn.Module:
+    manifest = ground.cache.manifest
+    names = manifest.actions if attack.target == "action" else manifest.names_of(ground.label)
+    if attack.temporal:
+        network = create_action_network(
+            attack.network.name, len(names), weights=attack.network.weights
+        )
+        layout = torch.channels_last_3d
+    else:
+        network = create_privacy_network(
+            attack.network.name, len(names), weights=attack.network.weights
+        )
+        layout = torch.channels_last
+    return network.to(memory_format=layout)  # type: ignore[call-overload]
+
+
+def _truth(attack: Attack, batch: Batch) -> Tensor:
+    return batch.actions if attack.target == "action" else batch.privacy
+
+
+def _looked_at(attack: Attack, clips: Tensor) -> Tensor:
+    """Return the attack's view of clips `(B, 3, T, H, W)` in [0, 1]."""
+    return VIEWS[attack.view](clips * 2 - 1)
+
+
+def _train(attack: Attack, ground: Ground, network: nn.Module, schedule: Schedule) -> nn.Module:
+    """Train a network and return it as Fabric wraps it."""
+    fabric, data = ground.fabric, ground.clips(training=True, drawn=True)
+    prepare(fabric, network)
+    wrapped, optimizer = fabric.setup(network, make_optimizer(network.parameters(), schedule))
+    log = Log(attack.name, schedule.epochs)
+    steps, step = schedule.epochs * math.ceil(len(data) / schedule.batch), 0
+    for epoch in range(schedule.epochs):
+        wrapped.train()
+        lost = right = 0.0
+        for batch in _batches(fabric, data, schedule.batch, epoch):
+            set_rate(optimizer, rate_factor(step / steps, schedule.warmup / schedule.epochs))
+            view, truth = _looked_at(attack, batch.clips), _truth(attack, batch)
+            if not attack.temporal:
+                view = draw_frames(view, schedule.privacy_frames)
+                truth = truth.repeat_interleave(len(view) // len(truth))
+            answers = wrapped(view)
+            loss = cross_entropy(answers, truth)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            optimizer.step()
+            if not math.isfinite(loss.item()):
+                raise MotionveilError(
+                    f"{attack.name}: the loss is not finite in epoch {epoch + 1}:"
+                    f" lower the learning rate ({schedule.lr:g})"
+                )
+            lost += loss.item() * batch.whole
+            right += float((answers.argmax(1) == truth).float().mean()) * batch.whole
+            step += 1
+        row = {"epoch": epoch + 1, f"loss_{attack.target}": lost / len(data)}
+        log.epoch(row | {f"accuracy_{attack.target}": right / len(data)})
+    return wrapped.eval()
+
+
+def _ask(
+    attack: Attack, ground: Ground, network: nn.Module, rate: float, restart: int
+) -> list[Answers]:
+    """Return a trained network's answers, BatchNorm read in each way."""
+    found = _answers(attack, ground, network, rate, restart, "eval")
+    if has_batchnorm(network):
+        # Wu et al. warn that the training's statistics alone can make video look far too private.
+        network.train()
+        found += _answers(attack, ground, network, rate, restart, "batch")
+        network.eval()
+        held_out = ground.clips(training=False, drawn=False)
+        shuffled = _batches(ground.fabric, held_out, attack.schedule.batch, 0, shuffle=True)
+        reestimate(network, (_as_seen(attack, batch) for batch in shuffled))
+        found += _answers(attack, ground, network, rate, restart, "reestimated")
+    return found
+
+
+def _as_seen(attack: Attack, batch: Batch) -> Tensor:
+    """Return what the network is given at once for a batch, whole clips or all their frames."""
+    view = _looked_at(attack, batch.clips)
+    return view if attack.temporal else all_frames(view)
+
+
+@torch.no_grad()
+def _answers(
+    attack: Attack, ground: Ground, network: nn.Module, rate: float, restart: int, mode: str
+) -> list[Answers]:
+    """Return the answers for the clips' centres, and for the mean over more cuts."""
+    seen = [_probabilities(attack, ground, network, drawn=False, epoch=0, mode=mode)]
+    found = [_pooled(attack, ground, seen, rate, restart, mode)]
+    if attack.crops:
+        seen += [
+            _probabilities(attack, ground, network, drawn=True, epoch=cut, mode=mode)
+            for cut in range(attack.crops)
+        ]
+        found.append(_pooled(attack, ground, seen, rate, restart, mode))
+    return found
+
+
+def _pooled(
+    attack: Attack, ground: Ground, seen: list[Floats], rate: float, restart: int, mode: str
+) -> Answers:
+    labels = labels_of(ground, attack.target)
+    right = [(cut.argmax(axis=2) == labels[:, None]).mean(axis=1) for cut in seen]
+    return Answers(
+        rate=rate,
+        restart=restart,
+        batchnorm=mode,
+        cuts=len(seen) - 1,
+        probabilities=np.mean([cut.mean(axis=1) for cut in seen], axis=0),
+        frames=np.mean(right, axis=0),
+        surest=seen[0][np.arange(len(labels)), :, labels].argmax(axis=1),
+    )
+
+
+def _probabilities(
+    attack: Attack, ground: Ground, network: nn.Module, *, drawn: bool, epoch: int, mode: str
+) -> Floats:
+    """Return the softmax for every frame, or for every clip as for one frame: (clips, T', K)."""
+    data = ground.clips(training=False, drawn=drawn)
+    found = np.empty(0)
+    # BatchNorm of each batch must see a mixture, not one person's clips in the manifest's order.
+    for batch in _batches(
+        ground.fabric, data, attack.schedule.batch, epoch, shuffle=mode == "batch"
+    ):
+        seen = _as_seen(attack, batch)
+        softmax = network(seen).float().softmax(1).cpu().double().numpy()
+        answers = softmax.reshape(len(batch.clips), -1, softmax.shape[1])
+        if not found.size:
+            found = np.empty((len(data), *answers.shape[1:]))
+        found[batch.positions.cpu().numpy()] = answers
+    return found
+
+
+def _batches(
+    fabric: Fabric, data: ClipDataset, size: int, epoch: int, *, shuffle: bool | None = None
+) -> Iterator[Batch]:
+    for batch in prefetched(batches(data, size, epoch=epoch, shuffle=shuffle)):
+        yield Batch(*fabric.to_device(tuple(batch)))

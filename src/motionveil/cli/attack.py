@@ -1,0 +1,53 @@
+"""`motionveil attack PLAN NAME`: one attack of an audit; `motionveil audit` runs it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motionveil.errors import MotionveilError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="an audit's plan.json")
+    parser.add_argument("name", metavar="NAME", help="the attack's name in the plan")
+    parser.add_argument(
+        "--video",
+        choices=("veiled", "raw"),
+        default="veiled",
+        help="what is attacked (default: veiled)",
+    )
+    parser.add_argument(
+        "--key", help="of the plan and the attack that are meant; refuses any other"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for finding.json")
+    parser.epilog = (
+        "An audit carries out its attacks by this command, each in a process of its own.\n\n"
+        "example:\n"
+        "  motionveil attack runs/audit/plan.json frame --video raw --out runs/frame-raw"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the attack and write its finding."""
+    from motionveil.experiments.auditing.plan import AuditPlan, Job
+    from motionveil.experiments.auditing.run import FINDING, attack
+    from motionveil.training.processes import make_fabric
+
+    plan = AuditPlan.read(arguments.plan)
+    names = [a.name for a in plan.attacks]
+    if arguments.name not in names:
+        raise MotionveilError(
+            f"{arguments.plan}: no attack {arguments.name!r}; there are {', '.join(names)}"
+        )
+    job = Job(plan.attack(arguments.name), arguments.video)
+    if arguments.key not in (None, plan.key_of(job)):
+        raise MotionveilError(
+            f"{arguments.plan}: the plan was changed since the attack was to be carried out"
+        )
+    finding = attack(plan, job, arguments.out, make_fabric(plan.device, plan.precision))
+    found = finding.judgement.clip
+    print(f"{job.name}: {finding.label} of {100 * found.value:.1f} % of the clips")
+    print(f"wrote {arguments.out / FINDING}")
+    return 0

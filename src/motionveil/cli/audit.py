@@ -1,0 +1,167 @@
+"""`motionveil audit ENCODER MANIFEST`: what can still be learned from veiled video."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from motionveil.cli.engine import (
+    add_engine_arguments,
+    engine_of,
+    refuse_contradictions,
+    show_failures,
+    telling,
+    threads_of,
+)
+from motionveil.cli.options import command_line
+from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of
+from motionveil.errors import MotionveilError
+
+if TYPE_CHECKING:
+    from motionveil.experiments.auditing.plan import AuditPlan
+    from motionveil.findings import AttackFinding, Audit
+
+EPILOG = """\
+suites:
+  quick  a small version of each kind of attack, with the recipe's networks
+  paper  the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
+  full   every attack at the recipe's own length, and the paper's
+
+ENCODER is a name, an encoder.json, a run's folder, or a function of your own,
+module:function or file.py:function, from and to uint8 frames (T, H, W, 3). With --veiled
+it is only what the audit calls the folder's videos.
+
+examples:
+  motionveil audit runs/train actors/manifest.csv --jobs 2
+  motionveil audit mine.py:veil ut/manifest.csv --recipe ut-interaction --only frame clip
+  motionveil audit theirs ut/manifest.csv --veiled their/videos
+
+An attack that is done is not carried out again: a stopped audit goes on when it is started again.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("encoder", metavar="ENCODER", help="what veils, see below")
+    add_trial_arguments(parser)
+    parser.add_argument("--veiled", type=Path, metavar="DIR", help="attack videos veiled already")
+    parser.add_argument(
+        "--suite",
+        choices=("quick", "paper", "full"),
+        default="quick",
+        help="which attacks (default: quick)",
+    )
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="of the suite, only these attacks"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("runs/audit"), help="folder (default: runs/audit)"
+    )
+    add_engine_arguments(parser, cells="attacks")
+    parser.epilog = EPILOG
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Carry out the attacks, print what each found, write the audit."""
+    from motionveil.capture.process import stopping
+    from motionveil.experiments.auditing.run import audit
+    from motionveil.findings import FILE_NAME
+    from motionveil.training.processes import make_fabric
+
+    refuse_contradictions(arguments)
+    plan = _plan(arguments)
+    engine = engine_of(arguments)
+    fabric = make_fabric(plan.device, plan.precision)
+    with stopping(Event(), at_once=True), telling() as tell:
+        found, outcomes = audit(
+            plan,
+            arguments.out,
+            engine,
+            fabric,
+            command=command_line(),
+            threads=threads_of(arguments),
+            workers=arguments.workers,
+            retry=arguments.retry,
+            progress=tell,
+        )
+    print_findings(found)
+    print(f"wrote {arguments.out / FILE_NAME}")
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    show_failures(failed)
+    return 1 if failed else 0
+
+
+def _plan(arguments: argparse.Namespace) -> AuditPlan:
+    from motionveil.audit.suites import SUITES
+    from motionveil.experiments.auditing.plan import AuditPlan, select
+
+    _, split, label = data_of(arguments)
+    recipe = recipe_of(arguments)
+    attacks = SUITES[arguments.suite](recipe)
+    known = [attack.name for attack in attacks]
+    unknown = [name for name in arguments.only if name not in known]
+    if unknown:
+        raise MotionveilError(
+            f"--only {unknown[0]}: the suite {arguments.suite} has {', '.join(known)}"
+        )
+    veiled = arguments.veiled
+    if veiled is not None and not veiled.is_dir():
+        raise MotionveilError(f"--veiled {veiled}: no such folder")
+    return AuditPlan(
+        encoder=_anywhere(arguments.encoder),
+        veiled=None if veiled is None else str(veiled.absolute()),
+        manifest=str(Path(arguments.manifest).absolute()),
+        recipe=recipe,
+        label=label,
+        split=split,
+        seed=arguments.seed,
+        device=arguments.device,
+        precision=arguments.precision,
+        suite=arguments.suite,
+        attacks=tuple(select(attacks, arguments.only)),
+    )
+
+
+def _anywhere(encoder: str) -> str:
+    """Return an encoder so that it means the same in every folder: paths become absolute."""
+    place, colon, function = encoder.rpartition(":")
+    if Path(encoder).exists():
+        return str(Path(encoder).absolute())
+    if colon and place.endswith(".py"):
+        return f"{Path(place).absolute()}:{function}"
+    return encoder
+
+
+def print_findings(found: Audit) -> None:
+    """Print a line an attack, those that learned most first; action networks last."""
+    raw = {f.name: f for f in found.attacks if f.video == "raw"}
+    veiled = [f for f in found.attacks if f.video == "veiled"]
+    veiled.sort(key=lambda f: (f.target == "action", -f.judgement.clip.value))
+    table = Table(box=None, pad_edge=False)
+    for heading in ("attack", "of", "veiled: clips %", "frames %", "raw: clips %", "floor %"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("p", "bits"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    for finding in veiled:
+        table.add_row(*_cells(finding, raw.get(finding.name)))
+    Console(width=None if Console().is_terminal else 160).print(table, highlight=False)
+
+
+def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
+    judged = finding.judgement
+    low, high = judged.clip.interval
+    return [
+        finding.name,
+        finding.label,
+        f"{100 * judged.clip.value:.1f} ({100 * low:.0f}-{100 * high:.0f})",
+        f"{100 * judged.frame.value:.1f}",
+        "" if raw is None else f"{100 * raw.judgement.clip.value:.1f}",
+        f"{100 * judged.floor:.1f}",
+        f"{judged.p:.3f}",
+        f"{max(0.0, judged.bits.value):.2f} of {judged.entropy:.2f}",
+    ]

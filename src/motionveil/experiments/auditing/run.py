@@ -1,0 +1,126 @@
+"""Carrying out a plan: each attack in a cell of its own, and what they all found."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from motionveil.audit.attack import carry_out, labels_of
+from motionveil.audit.judge import judge
+from motionveil.experiments.auditing.ground import Field
+from motionveil.experiments.auditing.plan import AuditPlan, Job
+from motionveil.experiments.sweep.run import Engine, Outcome, Progress, run_sweep
+from motionveil.experiments.tradeoff import describe_dataset
+from motionveil.files import write_text_atomically
+from motionveil.findings import AttackFinding, Audit, read_finding
+from motionveil.training.processes import describe_environment
+
+FINDING = "finding.json"
+
+
+def attack(plan: AuditPlan, job: Job, out: Path, fabric: Fabric) -> AttackFinding:
+    """Carry out one attack and write `finding.json` into its folder.
+
+    Raises:
+        MotionveilError: A video cannot be read, a loss is not finite, or all clips held out come
+            from one recording.
+    """
+    began = time.monotonic()
+    field = Field(plan, fabric)
+    ground = field.ground(job.attack, job.video)
+    manifest = field.manifest
+    held_out = manifest.part(plan.split, training=False)
+    private = job.attack.target == "privacy"
+    variants = carry_out(job.attack, ground)
+    finding = judge(
+        job.attack,
+        variants,
+        video=job.video,
+        label=plan.label if private else "action",
+        classes=manifest.names_of(plan.label) if private else manifest.actions,
+        clips=[clip.key for clip in held_out],
+        groups=[clip.group for clip in held_out],
+        labels=labels_of(ground, job.attack.target),
+        trained_on=len(manifest.part(plan.split, training=True)),
+        seconds=time.monotonic() - began,
+    )
+    write_text_atomically(out / FINDING, finding.model_dump_json(indent=1) + "\n")
+    return finding
+
+
+def audit(
+    plan: AuditPlan,
+    out: Path,
+    engine: Engine,
+    fabric: Fabric,
+    *,
+    command: str,
+    threads: str = "1",
+    workers: int | None = None,
+    retry: bool = False,
+    progress: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[Audit, list[Outcome]]:
+    """Carry out a plan and write `audit.json`; attacks that are done are not carried out again.
+
+    Args:
+        plan: The plan.
+        out: Folder of the audit; each attack has a folder under `out/attacks`.
+        engine: What runs the attacks.
+        fabric: Device and precision, for veiling.
+        command: The command line, for the record.
+        threads: OMP_NUM_THREADS of each attack.
+        workers: Videos decoded, or clips veiled, at once.
+        retry: Carry out again what has failed before.
+        progress: Told how far it is.
+
+    Returns:
+        The audit, and what became of each attack.
+
+    Raises:
+        MotionveilError: A video cannot be read, the encoder gives no frames, or `out` cannot be
+            written or holds another audit's attacks.
+        KeyboardInterrupt: The attacks that ran are stopped; done ones stay.
+    """
+    field = Field(plan, fabric, workers)
+    field.make()  # before anything is attacked: what cannot be veiled is found out here
+    plan.write(out)
+    outcomes = run_sweep(
+        plan.cells(out),
+        out / "attacks",
+        engine,
+        threads=threads,
+        retry=retry,
+        progress=progress,
+    )
+    findings = [read_finding(o.cell.folder / FINDING) for o in outcomes if o.status == "done"]
+    spec = None if plan.veiled is not None else field.veil.spec
+    found = Audit(
+        command=command,
+        encoder=plan.encoder if plan.veiled is None else plan.veiled,
+        spec=json.loads(spec) if spec else None,
+        dataset=describe_dataset(field.manifest, [plan.split], plan.label),
+        split=plan.split,
+        recipe=plan.recipe.model_dump(mode="json"),
+        suite=plan.suite,
+        seed=plan.seed,
+        environment=describe_environment(fabric),
+        attacks=findings,
+        failed=failures(outcomes),
+        seconds=sum(o.record.seconds for o in outcomes if o.record is not None),
+    )
+    found.save(out)
+    return found, outcomes
+
+
+def failures(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """Return why each attack that failed did, by its name."""
+    return {
+        outcome.cell.name: (outcome.record.fault if outcome.record else None)
+        or f"see {outcome.cell.log.name} in its folder"
+        for outcome in outcomes
+        if outcome.status == "failed"
+    }

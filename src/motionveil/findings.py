@@ -1,0 +1,166 @@
+"""What an audit leaves behind: every attack with its answers and what follows from them.
+
+An `Audit` is JSON on disk, `audit.json`. Needs numpy and pydantic only, so that a report needs no
+torch.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from motionveil.files import write_text_atomically
+from motionveil.results import Dataset, Stored, read_stored
+
+FILE_NAME = "audit.json"
+Interval = tuple[float, float]
+
+
+class Measured(Stored):
+    """A figure and its 95 % interval, by a bootstrap over recordings.
+
+    Attributes:
+        value: The figure.
+        interval: Its interval.
+    """
+
+    value: float
+    interval: Interval
+
+
+class Judgement(Stored):
+    """What an attack's answers show. Which variant counts was chosen on other recordings.
+
+    Attributes:
+        clip: Accuracy over clips, softmax averaged over a clip's frames.
+        frame: Mean accuracy over frames; for an attack that sees whole clips it equals `clip`.
+        balanced: Mean over the classes of the accuracy within the class, by clip.
+        floor: Share of the commonest class on the same clips.
+        p: How often labels dealt at random are guessed as well (permutation test, by clip).
+        bits: Lower bound on the mutual information of a clip and its label.
+        entropy: The label's entropy over the same clips, in bits.
+        chosen: Names of the variants that count, one or two.
+        variants: How many there were to choose from.
+        confusion: Rows are true classes, columns guesses: numbers of clips.
+    """
+
+    clip: Measured
+    frame: Measured
+    balanced: float
+    floor: float
+    p: float
+    bits: Measured
+    entropy: float
+    chosen: list[str]
+    variants: int
+    confusion: list[list[int]]
+
+
+class ClipAnswer(Stored):
+    """The chosen variant's answer for one clip.
+
+    Attributes:
+        clip: `path#start-end` as in the manifest.
+        recording: The clip's group in the manifest: the recording or session.
+        truth: True class.
+        probabilities: For each class, mean over the clip's frames.
+        frames: Share of the frames on which the answer was right.
+        surest: The frame on which the true class was likeliest, from the first veiled one on.
+    """
+
+    clip: str
+    recording: str
+    truth: int
+    probabilities: list[float]
+    frames: float
+    surest: int
+
+
+class AttackFinding(Stored):
+    """One attack on one kind of video.
+
+    Attributes:
+        name: The attack's name.
+        target: `"privacy"` or `"action"`.
+        label: Name of the label attacked.
+        classes: The label's values, in the order of the classes.
+        video: `"raw"` or `"veiled"`.
+        attack: Everything that the attacker did, as data.
+        judgement: What follows from the answers.
+        answers: One for each clip held out.
+        trained_on: Number of clips learned from.
+        seconds: Wall time.
+    """
+
+    name: str
+    target: str
+    label: str
+    classes: list[str]
+    video: str
+    attack: dict[str, Any]
+    judgement: Judgement
+    answers: list[ClipAnswer]
+    trained_on: int
+    seconds: float
+
+
+class Audit(Stored):
+    """Everything an audit leaves behind; `audit.json` on disk.
+
+    Attributes:
+        command: The command line that made it.
+        encoder: What the encoder was called.
+        spec: The encoder as data, where it is one of ours.
+        dataset: What it was measured on.
+        split: The part held out.
+        recipe: The resolved recipe.
+        suite: The suite's name.
+        seed: The seed.
+        environment: Versions, processor, device.
+        attacks: The attacks.
+        failed: Names of the attacks that could not be carried out, and why.
+        seconds: Wall time of all attacks together.
+    """
+
+    command: str
+    encoder: str
+    spec: dict[str, Any] | None = None
+    dataset: Dataset
+    split: str
+    recipe: dict[str, Any]
+    suite: str
+    seed: int
+    environment: dict[str, str]
+    attacks: list[AttackFinding]
+    failed: dict[str, str] = Field(default_factory=dict)
+    seconds: float
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write `audit.json` into a folder, whole or not at all, and return its path."""
+        return write_text_atomically(
+            Path(folder) / FILE_NAME, self.model_dump_json(indent=1) + "\n"
+        )
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Audit:
+        """Read and check an `audit.json`, or the one in a folder.
+
+        Raises:
+            MotionveilError: The file is missing or is no audit; names the file and the fault.
+        """
+        file = Path(path)
+        if file.is_dir():
+            file = file / FILE_NAME
+        return read_stored(cls, file, "audit")
+
+
+def read_finding(file: Path) -> AttackFinding:
+    """Read one attack's finding.
+
+    Raises:
+        MotionveilError: The file is missing or is none; names the file and the fault.
+    """
+    return read_stored(AttackFinding, file, "attack")

@@ -1,0 +1,77 @@
+"""`motionveil audit` and `motionveil attack`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from motionveil.cli import main
+from motionveil.findings import Audit
+from tiny import tiny_values, write_toys
+
+
+@pytest.fixture
+def toys(tmp_path: Path) -> list[str]:
+    """The arguments of an audit on toys."""
+    manifest = write_toys(tmp_path / "toys", people=3).file
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(yaml.safe_dump(tiny_values()))
+    return [str(manifest), "--recipe", str(recipe), "--device", "cpu", "--workers", "1"]
+
+
+@pytest.mark.slow
+def test_from_the_command_line_to_the_findings(
+    toys: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "audit"
+    words = ["audit", "bdq", *toys, "--only", "frame", "action", "--out", str(out), "--jobs", "2"]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:2] == ["attack", "of"]
+    assert [line.split()[:2] for line in lines[1:3]] == [["frame", "person"], ["action", "action"]]
+    assert lines[-1] == f"wrote {out / 'audit.json'}"
+    found = Audit.read(out)
+    assert {(f.name, f.video) for f in found.attacks} == {
+        (name, video) for name in ("frame", "action") for video in ("veiled", "raw")
+    }
+    # The one in a cell is the one by itself: nothing depends on who runs it.
+    alone = tmp_path / "alone"
+    plan = str(out / "plan.json")
+    assert main(["attack", plan, "frame", "--video", "raw", "--out", str(alone)]) == 0
+    finding = json.loads((alone / "finding.json").read_text())
+    (same,) = (f for f in found.attacks if (f.name, f.video) == ("frame", "raw"))
+    assert finding["answers"] == json.loads(same.model_dump_json())["answers"]
+    # A changed file of the plan is not taken for the one that the attack was meant for.
+    assert main(["attack", plan, "frame", "--key", "another", "--out", str(alone)]) == 1
+    assert "the plan was changed" in capsys.readouterr().err
+    assert main(["attack", plan, "frme", "--out", str(alone)]) == 1
+    assert "no attack 'frme'; there are frame, action" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (["bdq", "--only", "frme"], "--only frme: the suite quick has frame, integrated"),
+        (["bdq", "--veiled", "no/where"], "--veiled no/where: no such folder"),
+        (["bdqq"], "bdqq"),
+        (["nowhere.py:veil"], "cannot import"),
+        (["bdq", "--split", "fold7"], "--split fold7"),
+        (["bdq", "--engine", "ray", "--jobs", "2"], "--jobs 2: it goes with --engine local"),
+        (["bdq", "--set", "frames=2"], "set frames=3 or more"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_attacked(
+    words: list[str],
+    fault: str,
+    toys: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    encoder, *rest = words
+    out = tmp_path / "audit"
+    assert main(["audit", encoder, *toys, *rest, "--out", str(out)]) == 1
+    assert fault in capsys.readouterr().err
+    assert not out.exists()

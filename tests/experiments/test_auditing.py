@@ -1,0 +1,193 @@
+"""An audit's plan, its attacks, and what they leave."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from motionveil.audit.attack import Attack
+from motionveil.audit.suites import SUITES
+from motionveil.errors import MotionveilError
+from motionveil.experiments.auditing.ground import Field
+from motionveil.experiments.auditing.plan import AuditPlan, Job
+from motionveil.experiments.auditing.run import FINDING, attack, audit
+from motionveil.experiments.sweep.attempt import Task
+from motionveil.experiments.sweep.cells import Cell, Record, write_record
+from motionveil.findings import Audit, read_finding
+from motionveil.training.processes import make_fabric
+from tiny import tiny_recipe, write_toys
+
+CONSTANT = "def veil(frames):\n    return frames * 0 + 99\n"
+
+
+class InThisProcess:
+    """An engine that carries out each cell's attack at once, in this process."""
+
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+        self.carried_out: list[str] = []
+        self._ended: list[tuple[Task, Record | None]] = []
+
+    def __enter__(self) -> InThisProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def submit(self, task: Task) -> None:
+        cell = task.cell
+        _, plan_file, name, _, video, _, key = cell.words
+        plan = AuditPlan.read(Path(plan_file))
+        job = Job(plan.attack(name), video)  # type: ignore[arg-type]
+        assert plan.key_of(job) == key
+        self.carried_out.append(cell.name)
+        failed = cell.name == self.failing
+        if not failed:
+            attack(plan, job, cell.folder, make_fabric("cpu"))
+        ended = Record(
+            words=cell.words,
+            key=cell.key,
+            status="failed" if failed else "done",
+            exit_status=int(failed),
+            seconds=2.0,
+            attempts=1,
+        )
+        self._ended.append((task, write_record(cell, ended)))
+
+    def ended(self, patience: float) -> list[tuple[Task, Record | None]]:
+        ended, self._ended = self._ended, []
+        return ended
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> AuditPlan:
+    manifest = write_toys(tmp_path / "toys", people=3)
+    return plan_of(str(manifest.file))
+
+
+def plan_of(manifest: str, encoder: str = "bdq", **changes: object) -> AuditPlan:
+    recipe = tiny_recipe()
+    values = {
+        "encoder": encoder,
+        "manifest": manifest,
+        "recipe": recipe,
+        "label": "person",
+        "split": "validation",
+        "device": "cpu",
+        "suite": "quick",
+        "attacks": tuple(
+            a for a in SUITES["quick"](recipe) if a.name in ("frame", "clip", "h264-28", "action")
+        ),
+    }
+    return AuditPlan.model_validate(values | changes)
+
+
+def run(plan: AuditPlan, out: Path, engine: InThisProcess | None = None) -> Audit:
+    fabric = make_fabric("cpu")
+    found, _ = audit(plan, out, engine or InThisProcess(), fabric, command="test", workers=1)
+    return found
+
+
+def test_every_attack_on_veiled_and_raw_video(plan: AuditPlan, tmp_path: Path) -> None:
+    found = run(plan, tmp_path / "out")
+    names = {(f.name, f.video) for f in found.attacks}
+    assert names == {
+        *((name, "veiled") for name in ("frame", "clip", "h264-28", "action")),
+        *((name, "raw") for name in ("frame", "clip", "action")),
+    }
+    for finding in found.attacks:
+        assert [a.clip for a in finding.answers] == [
+            c.key
+            for c in Field(plan, make_fabric("cpu")).manifest.part("validation", training=False)
+        ]
+        assert finding.label == ("action" if finding.name == "action" else "person")
+        assert finding.trained_on == 18
+    assert Audit.read(tmp_path / "out") == found
+    assert found.spec is not None
+    assert found.spec["method"] == "bdq"
+    assert found.seconds == 2.0 * 7
+
+
+def test_what_is_done_is_not_done_again(plan: AuditPlan, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    fewer = plan.model_copy(update={"attacks": plan.attacks[:1]})
+    first = InThisProcess()
+    run(fewer, out, first)
+    assert first.carried_out == ["frame-veiled", "frame-raw"]
+    second = InThisProcess()
+    found = run(plan, out, second)
+    assert not set(first.carried_out) & set(second.carried_out)
+    assert len(found.attacks) == 7
+
+
+def test_another_audit_in_the_same_folder_is_refused(plan: AuditPlan, tmp_path: Path) -> None:
+    fewer = plan.model_copy(update={"attacks": plan.attacks[:1]})
+    run(fewer, tmp_path / "out")
+    with pytest.raises(MotionveilError, match="the folder holds another run"):
+        run(fewer.model_copy(update={"seed": 1}), tmp_path / "out")
+
+
+def test_one_that_fails_is_named_and_stops_no_other(plan: AuditPlan, tmp_path: Path) -> None:
+    found = run(plan, tmp_path / "out", InThisProcess(failing="clip-veiled"))
+    assert found.failed == {"clip-veiled": "see log.txt in its folder"}
+    assert len(found.attacks) == 6
+
+
+def test_a_veil_that_leaves_nothing_gives_the_floor(tmp_path: Path) -> None:
+    """A function of one's own, whose frames do not depend on what was filmed."""
+    manifest = write_toys(tmp_path / "toys", people=3)
+    (tmp_path / "mine.py").write_text(CONSTANT)
+    plan = plan_of(str(manifest.file), f"{tmp_path / 'mine.py'}:veil")
+    found = run(plan, tmp_path / "out")
+    assert found.spec is None
+    for finding in found.attacks:
+        if finding.video == "veiled":
+            judged = finding.judgement
+            assert judged.clip.value == pytest.approx(judged.floor)
+            assert judged.p == 1
+            assert judged.bits.value < 0.05
+
+
+def test_video_that_somebody_else_has_veiled(plan: AuditPlan, tmp_path: Path) -> None:
+    """Here raw video under another name: it is attacked as it is."""
+    theirs = plan.model_copy(
+        update={"veiled": str(Path(plan.manifest).parent), "encoder": "theirs"}
+    )
+    field = Field(theirs, make_fabric("cpu"))
+    assert field.frames == 6
+    for clip in field.manifest.clips:
+        assert np.array_equal(field.veiled.frames(clip), field.filmed.frames(clip))
+        assert np.array_equal(field.original.frames(clip), field.filmed.frames(clip))
+
+
+def test_attackers_see_the_frames_that_are_left(plan: AuditPlan) -> None:
+    field = Field(plan, make_fabric("cpu"))
+    assert field.frames == 5
+    short = plan.model_copy(update={"recipe": tiny_recipe(frames=2)})
+    with pytest.raises(MotionveilError, match=r"1 veiled frames are left .* set frames=3 or more"):
+        _ = Field(short, make_fabric("cpu")).frames
+
+
+def test_a_plan_is_read_as_it_was_written(plan: AuditPlan, tmp_path: Path) -> None:
+    assert AuditPlan.read(plan.write(tmp_path)) == plan
+
+
+def test_a_finding_lies_in_its_folder(plan: AuditPlan, tmp_path: Path) -> None:
+    job = Job(plan.attack("frame"), "raw")
+    found = attack(plan, job, tmp_path / "alone", make_fabric("cpu"))
+    assert read_finding(tmp_path / "alone" / FINDING) == found
+    assert json.loads((tmp_path / "alone" / FINDING).read_text())["video"] == "raw"
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_attacks_of_a_suite_have_names_of_their_own(name: str) -> None:
+    attacks: list[Attack] = SUITES[name](tiny_recipe())
+    assert len({attack.name for attack in attacks}) == len(attacks) >= 5
+
+
+def test_cells_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None:
+    cells: list[Cell] = plan.cells(tmp_path)
+    assert len({cell.key for cell in cells}) == len(cells) == 7
