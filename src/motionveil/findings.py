@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -83,6 +83,7 @@ class AttackFinding(Stored):
     """One attack on one kind of video.
 
     Attributes:
+        kind: `"recognise"`.
         name: The attack's name.
         target: `"privacy"` or `"action"`.
         label: Name of the label attacked.
@@ -95,6 +96,7 @@ class AttackFinding(Stored):
         seconds: Wall time.
     """
 
+    kind: Literal["recognise"] = "recognise"
     name: str
     target: str
     label: str
@@ -105,6 +107,74 @@ class AttackFinding(Stored):
     answers: list[ClipAnswer]
     trained_on: int
     seconds: float
+
+
+class Guessed(Measured):
+    """A figure, its 95 % interval, and what one that guesses gets.
+
+    Attributes:
+        guessed: That of a ranking, or of a verification, at random.
+    """
+
+    guessed: float
+
+
+class Search(Stored):
+    """The search for one person by one clip.
+
+    Attributes:
+        clip, recording: The query, as in `ClipAnswer`.
+        truth: Who it shows, as a class.
+        found: Who the most similar clip shows.
+        precision: Average precision of the whole ranking.
+    """
+
+    clip: str
+    recording: str
+    truth: int
+    found: int
+    precision: float
+
+
+class RetrievalFinding(Stored):
+    """Finding people again whom the attacker's network was not trained on, on one kind of video.
+
+    Attributes:
+        kind: `"retrieve"`.
+        name, label, classes, video, attack, seconds: As in `AttackFinding`.
+        rank_1: Share of queries whose most similar clip shows the same person.
+        mean_precision: Mean average precision of the queries' rankings.
+        area: Area under the ROC curve of all pairs.
+        equal_error: Equal error rate of all pairs.
+        p: How often people dealt at random to the queries are found first as often.
+        curve: The ROC curve: share of false alarms, share of detections.
+        searches: One for each query.
+        gallery: Number of clips searched in, for each half of the people.
+    """
+
+    kind: Literal["retrieve"] = "retrieve"
+    name: str
+    label: str
+    classes: list[str]
+    video: str
+    attack: dict[str, Any]
+    rank_1: Guessed
+    mean_precision: Guessed
+    area: Guessed
+    equal_error: Guessed
+    p: float
+    curve: list[tuple[float, float]]
+    searches: list[Search]
+    gallery: list[int]
+    seconds: float
+
+
+Finding = AttackFinding | RetrievalFinding
+"""What one attack found on one kind of video."""
+
+
+class _FindingFile(Stored):
+    finding: Annotated[Finding, Field(discriminator="kind")]
 
 
 class Audit(Stored):
@@ -120,7 +190,8 @@ class Audit(Stored):
         suite: The suite's name.
         seed: The seed.
         environment: Versions, processor, device.
-        attacks: The attacks.
+        attacks: The attacks that recognise.
+        retrievals: The attacks that find people again.
         failed: Names of the attacks that could not be carried out, and why.
         seconds: Wall time of all attacks together.
     """
@@ -135,6 +206,7 @@ class Audit(Stored):
     seed: int
     environment: dict[str, str]
     attacks: list[AttackFinding]
+    retrievals: list[RetrievalFinding] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float
 
@@ -157,10 +229,16 @@ class Audit(Stored):
         return read_stored(cls, file, "audit")
 
 
-def read_finding(file: Path) -> AttackFinding:
-    """Read one attack's finding.
+def write_finding(file: Path, finding: Finding) -> Path:
+    """Write what one attack found, whole or not at all, and return the path."""
+    text = _FindingFile(finding=finding).model_dump_json(indent=1)
+    return write_text_atomically(file, text + "\n")
+
+
+def read_finding(file: Path) -> Finding:
+    """Read what one attack found.
 
     Raises:
         MotionveilError: The file is missing or is none; names the file and the fault.
     """
-    return read_stored(AttackFinding, file, "attack")
+    return read_stored(_FindingFile, file, "attack").finding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def colour(person: int, rng: np.random.Generator) -> Frames:
     frames = nothing(person, rng)
     top, left = rng.integers(0, SIDE - 8, 2)
     frames[:, top : top + 8, left : left + 8, 2 * person] = 230
+    return frames
+
+
+def hue(person: int, rng: np.random.Generator) -> Frames:
+    """Every frame tells: each of up to eight has a colour of their own, somewhere in it."""
+    frames = nothing(person, rng)
+    top, left = rng.integers(0, SIDE - 8, 2)
+    red, green, blue = colorsys.hsv_to_rgb(person / 8, 1, 1)
+    frames[:, top : top + 8, left : left + 8] = np.array([red, green, blue]) * 220
     return frames
 
 

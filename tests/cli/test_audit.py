@@ -41,7 +41,7 @@ def test_from_the_command_line_to_the_findings(
     alone = tmp_path / "alone"
     plan = str(out / "plan.json")
     assert main(["attack", plan, "frame", "--video", "raw", "--out", str(alone)]) == 0
-    finding = json.loads((alone / "finding.json").read_text())
+    finding = json.loads((alone / "finding.json").read_text())["finding"]
     (same,) = (f for f in found.attacks if (f.name, f.video) == ("frame", "raw"))
     assert finding["answers"] == json.loads(same.model_dump_json())["answers"]
     # A changed file of the plan is not taken for the one that the attack was meant for.
@@ -75,3 +75,15 @@ def test_what_is_wrong_is_said_before_anything_is_attacked(
     assert main(["audit", encoder, *toys, *rest, "--out", str(out)]) == 1
     assert fault in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_what_the_data_do_not_allow_is_left_out_and_said(
+    toys: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Three people are too few to find any again; nothing else was asked for."""
+    words = ["audit", "bdq", *toys, "--only", "retrieval", "--out", str(tmp_path / "audit")]
+    assert main(words) == 1
+    told = capsys.readouterr().err
+    assert "3 values of 'person' are in both parts" in told
+    assert "retrieval is left out" in told
+    assert "no attack is left" in told

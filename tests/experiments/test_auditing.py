@@ -179,13 +179,25 @@ def test_a_finding_lies_in_its_folder(plan: AuditPlan, tmp_path: Path) -> None:
     job = Job(plan.attack("frame"), "raw")
     found = attack(plan, job, tmp_path / "alone", make_fabric("cpu"))
     assert read_finding(tmp_path / "alone" / FINDING) == found
-    assert json.loads((tmp_path / "alone" / FINDING).read_text())["video"] == "raw"
+    assert json.loads((tmp_path / "alone" / FINDING).read_text())["finding"]["video"] == "raw"
 
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_attacks_of_a_suite_have_names_of_their_own(name: str) -> None:
     attacks: list[Attack] = SUITES[name](tiny_recipe())
     assert len({attack.name for attack in attacks}) == len(attacks) >= 5
+
+
+def test_people_are_found_again(tmp_path: Path) -> None:
+    manifest = write_toys(tmp_path / "toys", people=4)
+    attacks = [a for a in SUITES["quick"](tiny_recipe()) if a.kind == "retrieve"]
+    plan = plan_of(str(manifest.file), attacks=tuple(attacks))
+    found = run(plan, tmp_path / "out")
+    assert found.attacks == []
+    assert {(f.name, f.video) for f in found.retrievals} == {
+        (attack.name, video) for attack in attacks for video in ("veiled", "raw")
+    }
+    assert Audit.read(tmp_path / "out") == found
 
 
 def test_cells_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ at the clips that it is reported on, see `motionveil.audit.leak.strongest`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,17 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from motionveil.audit.views import VIEWS
+from motionveil.audit.fitting import batches_of, fit
+from motionveil.audit.views import VIEWS, View
 from motionveil.data.cache import ClipCache
-from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.data.dataset import Batch, ClipDataset
+from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.training.batchnorm import has_batchnorm, reestimate
-from motionveil.training.log import Log
 from motionveil.training.privacy_view import all_frames, draw_frames
-from motionveil.training.processes import prepare
 from motionveil.training.recipe import NetworkRecipe, Schedule
-from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
 from motionveil.training.seeds import seed_for
 
 Target = Literal["privacy", "action"]
@@ -43,6 +41,8 @@ class Attack(BaseModel):
 
     Attributes:
         name: Its name in reports and folders.
+        kind: `"recognise"`: learns the classes of a label; `"retrieve"`: finds again people it has
+            not learned from, see `motionveil.audit.retrieval`.
         target: Which label it tries to learn; `"action"` asks how useful the video is, by the
             same means.
         view: What it makes of a clip before the network sees it, one of `VIEWS`.
@@ -60,6 +60,7 @@ class Attack(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
+    kind: Literal["recognise", "retrieve"] = "recognise"
     target: Target = "privacy"
     view: str = "plain"
     temporal: bool = False
@@ -97,9 +98,13 @@ class Ground:
 
     def clips(self, *, training: bool, drawn: bool) -> ClipDataset:
         """Return the clips to learn from or those held out, cut at random or at their centre."""
+        return self.some(self.cache.manifest.part(self.split, training=training), drawn=drawn)
+
+    def some(self, clips: Sequence[Clip], *, drawn: bool) -> ClipDataset:
+        """Return some clips, cut at random or at their centre."""
         return ClipDataset(
             self.cache,
-            self.cache.manifest.part(self.split, training=training),
+            clips,
             t=self.frames,
             size=self.size,
             privacy_label=self.label,
@@ -145,78 +150,91 @@ def carry_out(attack: Attack, ground: Ground) -> list[Answers]:
     Raises:
         MotionveilError: A loss is not finite, or the view or network is unknown.
     """
-    if attack.view not in VIEWS:
-        raise MotionveilError(
-            f"{attack.name}: no view {attack.view!r}; there are {', '.join(VIEWS)}"
-        )
+    view_of(attack)  # raises where there is none
     found: list[Answers] = []
     for rate in attack.rates or (attack.schedule.lr,):
         for restart in range(attack.restarts):
             torch.manual_seed(seed_for(ground.seed, "audit", attack.name, restart))
-            network = _network(attack, ground)
+            network = network_of(attack, _classes(attack, ground))
             schedule = attack.schedule.model_copy(update={"lr": rate})
             trained = _train(attack, ground, network, schedule)
             found += _ask(attack, ground, trained, rate, restart)
     return found
 
 
-def _network(attack: Attack, ground: Ground) -> nn.Module:
-    manifest = ground.cache.manifest
-    names = manifest.actions if attack.target == "action" else manifest.names_of(ground.label)
+def network_of(attack: Attack, outputs: int) -> nn.Module:
+    """Return an attack's network with so many outputs, drawn from torch's global generator."""
+    recipe = attack.network
     if attack.temporal:
-        network = create_action_network(
-            attack.network.name, len(names), weights=attack.network.weights
-        )
+        network = create_action_network(recipe.name, outputs, weights=recipe.weights)
         layout = torch.channels_last_3d
     else:
-        network = create_privacy_network(
-            attack.network.name, len(names), weights=attack.network.weights
-        )
+        network = create_privacy_network(recipe.name, outputs, weights=recipe.weights)
         layout = torch.channels_last
     return network.to(memory_format=layout)  # type: ignore[call-overload]
+
+
+def view_of(attack: Attack) -> View:
+    """Return an attack's view.
+
+    Raises:
+        MotionveilError: There is no such view.
+    """
+    if attack.view not in VIEWS:
+        raise MotionveilError(
+            f"{attack.name}: no view {attack.view!r}; there are {', '.join(VIEWS)}"
+        )
+    return VIEWS[attack.view]
+
+
+def _classes(attack: Attack, ground: Ground) -> int:
+    manifest = ground.cache.manifest
+    names = manifest.actions if attack.target == "action" else manifest.names_of(ground.label)
+    return len(names)
 
 
 def _truth(attack: Attack, batch: Batch) -> Tensor:
     return batch.actions if attack.target == "action" else batch.privacy
 
 
-def _looked_at(attack: Attack, clips: Tensor) -> Tensor:
+def look(attack: Attack, clips: Tensor) -> Tensor:
     """Return the attack's view of clips `(B, 3, T, H, W)` in [0, 1]."""
-    return VIEWS[attack.view](clips * 2 - 1)
+    return view_of(attack)(clips * 2 - 1)
+
+
+def drawn_view(
+    attack: Attack, schedule: Schedule, batch: Batch, truth: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return what a network is shown of a batch in training, and the class of each of it.
+
+    Whole clips, or some frames of each, drawn from torch's global generator.
+    """
+    view = look(attack, batch.clips)
+    if attack.temporal:
+        return view, truth
+    frames = draw_frames(view, schedule.privacy_frames)
+    return frames, truth.repeat_interleave(len(frames) // len(truth))
+
+
+def shown(attack: Attack, view: Tensor) -> Tensor:
+    """Return what a network is shown of a view when it is asked: whole clips or every frame."""
+    return view if attack.temporal else all_frames(view)
 
 
 def _train(attack: Attack, ground: Ground, network: nn.Module, schedule: Schedule) -> nn.Module:
     """Train a network and return it as Fabric wraps it."""
-    fabric, data = ground.fabric, ground.clips(training=True, drawn=True)
-    prepare(fabric, network)
-    wrapped, optimizer = fabric.setup(network, make_optimizer(network.parameters(), schedule))
-    log = Log(attack.name, schedule.epochs)
-    steps, step = schedule.epochs * math.ceil(len(data) / schedule.batch), 0
-    for epoch in range(schedule.epochs):
-        wrapped.train()
-        lost = right = 0.0
-        for batch in _batches(fabric, data, schedule.batch, epoch):
-            set_rate(optimizer, rate_factor(step / steps, schedule.warmup / schedule.epochs))
-            view, truth = _looked_at(attack, batch.clips), _truth(attack, batch)
-            if not attack.temporal:
-                view = draw_frames(view, schedule.privacy_frames)
-                truth = truth.repeat_interleave(len(view) // len(truth))
-            answers = wrapped(view)
-            loss = cross_entropy(answers, truth)
-            optimizer.zero_grad()
-            fabric.backward(loss)
-            optimizer.step()
-            if not math.isfinite(loss.item()):
-                raise MotionveilError(
-                    f"{attack.name}: the loss is not finite in epoch {epoch + 1}:"
-                    f" lower the learning rate ({schedule.lr:g})"
-                )
-            lost += loss.item() * batch.whole
-            right += float((answers.argmax(1) == truth).float().mean()) * batch.whole
-            step += 1
-        row = {"epoch": epoch + 1, f"loss_{attack.target}": lost / len(data)}
-        log.epoch(row | {f"accuracy_{attack.target}": right / len(data)})
-    return wrapped.eval()
+
+    def step(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        view, truth = drawn_view(attack, schedule, batch, _truth(attack, batch))
+        answers = network(view)
+        loss = cross_entropy(answers, truth)
+        return loss, {
+            f"loss_{attack.target}": loss.item(),
+            f"accuracy_{attack.target}": float((answers.argmax(1) == truth).float().mean()),
+        }
+
+    data = ground.clips(training=True, drawn=True)
+    return fit(attack.name, network, data, schedule, ground.fabric, step)
 
 
 def _ask(
@@ -230,16 +248,10 @@ def _ask(
         found += _answers(attack, ground, network, rate, restart, "batch")
         network.eval()
         held_out = ground.clips(training=False, drawn=False)
-        shuffled = _batches(ground.fabric, held_out, attack.schedule.batch, 0, shuffle=True)
-        reestimate(network, (_as_seen(attack, batch) for batch in shuffled))
+        shuffled = batches_of(ground.fabric, held_out, attack.schedule.batch, 0, shuffle=True)
+        reestimate(network, (shown(attack, look(attack, batch.clips)) for batch in shuffled))
         found += _answers(attack, ground, network, rate, restart, "reestimated")
     return found
-
-
-def _as_seen(attack: Attack, batch: Batch) -> Tensor:
-    """Return what the network is given at once for a batch, whole clips or all their frames."""
-    view = _looked_at(attack, batch.clips)
-    return view if attack.temporal else all_frames(view)
 
 
 @torch.no_grad()
@@ -281,20 +293,13 @@ def _probabilities(
     data = ground.clips(training=False, drawn=drawn)
     found = np.empty(0)
     # BatchNorm of each batch must see a mixture, not one person's clips in the manifest's order.
-    for batch in _batches(
+    for batch in batches_of(
         ground.fabric, data, attack.schedule.batch, epoch, shuffle=mode == "batch"
     ):
-        seen = _as_seen(attack, batch)
+        seen = shown(attack, look(attack, batch.clips))
         softmax = network(seen).float().softmax(1).cpu().double().numpy()
         answers = softmax.reshape(len(batch.clips), -1, softmax.shape[1])
         if not found.size:
             found = np.empty((len(data), *answers.shape[1:]))
         found[batch.positions.cpu().numpy()] = answers
     return found
-
-
-def _batches(
-    fabric: Fabric, data: ClipDataset, size: int, epoch: int, *, shuffle: bool | None = None
-) -> Iterator[Batch]:
-    for batch in prefetched(batches(data, size, epoch=epoch, shuffle=shuffle)):
-        yield Batch(*fabric.to_device(tuple(batch)))

@@ -90,7 +90,7 @@ SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {"quick": quick, "paper": 
 
 
 def _kinds(recipe: Recipe, schedule: Schedule) -> list[Attack]:
-    """Return one attack of each kind that a single network carries out."""
+    """Return one attack of each kind."""
     return [
         _frames(recipe, schedule, "frame", crops=4),
         _frames(recipe, schedule, "integrated", view="integrated"),
@@ -98,6 +98,8 @@ def _kinds(recipe: Recipe, schedule: Schedule) -> list[Attack]:
         _frames(recipe, schedule, "most-motion", view="most-motion"),
         _clips(recipe, schedule, "clip", crops=4),
         _clips(recipe, schedule, "clip-integrated", view="integrated"),
+        _frames(recipe, schedule, "retrieval", kind="retrieve"),
+        _clips(recipe, schedule, "clip-retrieval", kind="retrieve"),
     ]
 
 

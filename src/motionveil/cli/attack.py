@@ -47,7 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.plan}: the plan was changed since the attack was to be carried out"
         )
     finding = attack(plan, job, arguments.out, make_fabric(plan.device, plan.precision))
-    found = finding.judgement.clip
-    print(f"{job.name}: {finding.label} of {100 * found.value:.1f} % of the clips")
+    if finding.kind == "recognise":
+        share, told = finding.judgement.clip.value, "recognised in"
+    else:
+        share, told = finding.rank_1.value, "found first for"
+    print(f"{job.name}: {finding.label} {told} {100 * share:.1f} % of the clips")
     print(f"wrote {arguments.out / FINDING}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -20,11 +21,14 @@ from motionveil.cli.engine import (
 )
 from motionveil.cli.options import command_line
 from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of
+from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
+    from motionveil.audit.attack import Attack
+    from motionveil.data.manifest import Manifest
     from motionveil.experiments.auditing.plan import AuditPlan
-    from motionveil.findings import AttackFinding, Audit
+    from motionveil.findings import AttackFinding, Audit, Measured, RetrievalFinding
 
 EPILOG = """\
 suites:
@@ -100,7 +104,7 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
     from motionveil.audit.suites import SUITES
     from motionveil.experiments.auditing.plan import AuditPlan, select
 
-    _, split, label = data_of(arguments)
+    manifest, split, label = data_of(arguments)
     recipe = recipe_of(arguments)
     attacks = SUITES[arguments.suite](recipe)
     known = [attack.name for attack in attacks]
@@ -123,8 +127,31 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
         device=arguments.device,
         precision=arguments.precision,
         suite=arguments.suite,
-        attacks=tuple(select(attacks, arguments.only)),
+        attacks=_possible(select(attacks, arguments.only), manifest, split, label),
     )
+
+
+def _possible(
+    attacks: Sequence[Attack], manifest: Manifest, split: str, label: str
+) -> tuple[Attack, ...]:
+    """Return the attacks that the data allow, and say which they do not.
+
+    Raises:
+        MotionveilError: None is left.
+    """
+    from motionveil.audit.retrieval import people_in_both
+
+    try:
+        people_in_both(manifest, split, label)
+        return tuple(attacks)
+    except MotionveilError as error:
+        kept = tuple(attack for attack in attacks if attack.kind != "retrieve")
+        for attack in attacks:
+            if attack not in kept:
+                remark(f"{error}; {attack.name} is left out")
+    if not kept:
+        raise MotionveilError(f"{manifest.name}: no attack is left")
+    return kept
 
 
 def _anywhere(encoder: str) -> str:
@@ -142,26 +169,51 @@ def print_findings(found: Audit) -> None:
     raw = {f.name: f for f in found.attacks if f.video == "raw"}
     veiled = [f for f in found.attacks if f.video == "veiled"]
     veiled.sort(key=lambda f: (f.target == "action", -f.judgement.clip.value))
+    headings = ("attack", "of", "veiled: clips %", "frames %", "raw: clips %", "floor %", "p")
+    _print((*headings, "bits"), [_cells(f, raw.get(f.name)) for f in veiled])
+    before = {f.name: f for f in found.retrievals if f.video == "raw"}
+    searched = [f for f in found.retrievals if f.video == "veiled"]
+    if searched:
+        rows = [_search_cells(f, before.get(f.name)) for f in searched]
+        of_searches = ("finding again", "of", "veiled: first %", "raw: first %", "guessing %")
+        _print((*of_searches, "p", "equal error %"), rows)
+
+
+def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False)
-    for heading in ("attack", "of", "veiled: clips %", "frames %", "raw: clips %", "floor %"):
+    for heading in headings:
         table.add_column(heading, no_wrap=True)
-    for heading in ("p", "bits"):
-        table.add_column(heading, no_wrap=True, justify="right")
-    for finding in veiled:
-        table.add_row(*_cells(finding, raw.get(finding.name)))
+    for row in rows:
+        table.add_row(*row)
     Console(width=None if Console().is_terminal else 160).print(table, highlight=False)
+
+
+def _with_interval(measured: Measured) -> str:
+    low, high = measured.interval
+    return f"{100 * measured.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
 
 
 def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
     judged = finding.judgement
-    low, high = judged.clip.interval
     return [
         finding.name,
         finding.label,
-        f"{100 * judged.clip.value:.1f} ({100 * low:.0f}-{100 * high:.0f})",
+        _with_interval(judged.clip),
         f"{100 * judged.frame.value:.1f}",
         "" if raw is None else f"{100 * raw.judgement.clip.value:.1f}",
         f"{100 * judged.floor:.1f}",
         f"{judged.p:.3f}",
         f"{max(0.0, judged.bits.value):.2f} of {judged.entropy:.2f}",
+    ]
+
+
+def _search_cells(finding: RetrievalFinding, raw: RetrievalFinding | None) -> list[str]:
+    return [
+        finding.name,
+        finding.label,
+        _with_interval(finding.rank_1),
+        "" if raw is None else f"{100 * raw.rank_1.value:.1f}",
+        f"{100 * finding.rank_1.guessed:.1f}",
+        f"{finding.p:.3f}",
+        f"{100 * finding.equal_error.value:.1f}",
     ]

@@ -10,33 +10,40 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from motionveil.audit.attack import carry_out, labels_of
-from motionveil.audit.judge import judge
+from motionveil.audit.judge import judge, judge_searches
+from motionveil.audit.retrieval import retrieve
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
 from motionveil.experiments.sweep.run import Engine, Outcome, Progress, run_sweep
 from motionveil.experiments.tradeoff import describe_dataset
-from motionveil.files import write_text_atomically
-from motionveil.findings import AttackFinding, Audit, read_finding
+from motionveil.findings import Audit, Finding, read_finding, write_finding
 from motionveil.training.processes import describe_environment
 
 FINDING = "finding.json"
 
 
-def attack(plan: AuditPlan, job: Job, out: Path, fabric: Fabric) -> AttackFinding:
+def attack(plan: AuditPlan, job: Job, out: Path, fabric: Fabric) -> Finding:
     """Carry out one attack and write `finding.json` into its folder.
 
     Raises:
         MotionveilError: A video cannot be read, a loss is not finite, or all clips held out come
             from one recording.
     """
-    began = time.monotonic()
     field = Field(plan, fabric)
+    find = _retrieve if job.attack.kind == "retrieve" else _recognise
+    finding = find(field, job)
+    write_finding(out / FINDING, finding)
+    return finding
+
+
+def _recognise(field: Field, job: Job) -> Finding:
+    began = time.monotonic()
+    plan, manifest = field.plan, field.manifest
     ground = field.ground(job.attack, job.video)
-    manifest = field.manifest
     held_out = manifest.part(plan.split, training=False)
     private = job.attack.target == "privacy"
     variants = carry_out(job.attack, ground)
-    finding = judge(
+    return judge(
         job.attack,
         variants,
         video=job.video,
@@ -48,8 +55,20 @@ def attack(plan: AuditPlan, job: Job, out: Path, fabric: Fabric) -> AttackFindin
         trained_on=len(manifest.part(plan.split, training=True)),
         seconds=time.monotonic() - began,
     )
-    write_text_atomically(out / FINDING, finding.model_dump_json(indent=1) + "\n")
-    return finding
+
+
+def _retrieve(field: Field, job: Job) -> Finding:
+    began = time.monotonic()
+    plan = field.plan
+    hunts = retrieve(job.attack, field.ground(job.attack, job.video))
+    return judge_searches(
+        job.attack,
+        hunts,
+        video=job.video,
+        label=plan.label,
+        classes=field.manifest.names_of(plan.label),
+        seconds=time.monotonic() - began,
+    )
 
 
 def audit(
@@ -108,7 +127,8 @@ def audit(
         suite=plan.suite,
         seed=plan.seed,
         environment=describe_environment(fabric),
-        attacks=findings,
+        attacks=[f for f in findings if f.kind == "recognise"],
+        retrievals=[f for f in findings if f.kind == "retrieve"],
         failed=failures(outcomes),
         seconds=sum(o.record.seconds for o in outcomes if o.record is not None),
     )

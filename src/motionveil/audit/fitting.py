@@ -1,0 +1,73 @@
+"""Training a network on veiled clips: the one loop of all attacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.errors import MotionveilError
+from motionveil.training.log import Log
+from motionveil.training.processes import prepare
+from motionveil.training.recipe import Schedule
+from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+
+Step = Callable[[nn.Module, Batch], tuple[Tensor, dict[str, float]]]
+"""From the network and a batch to the loss, and what the log shows of it besides."""
+
+
+def fit(
+    title: str,
+    network: nn.Module,
+    data: ClipDataset,
+    schedule: Schedule,
+    fabric: Fabric,
+    step: Step,
+) -> nn.Module:
+    """Train a network, and return it as Fabric wraps it, in evaluation mode.
+
+    Args:
+        title: What the log and errors call it.
+        network: Trained in place.
+        data: The clips.
+        schedule: How it is trained.
+        fabric: Device and precision; one process.
+        step: Computes the loss of a batch.
+
+    Raises:
+        MotionveilError: A loss is not finite.
+    """
+    prepare(fabric, network)
+    wrapped, optimizer = fabric.setup(network, make_optimizer(network.parameters(), schedule))
+    log = Log(title, schedule.epochs)
+    steps, done = schedule.epochs * math.ceil(len(data) / schedule.batch), 0
+    for epoch in range(schedule.epochs):
+        wrapped.train()
+        sums: dict[str, float] = {}
+        for batch in batches_of(fabric, data, schedule.batch, epoch):
+            set_rate(optimizer, rate_factor(done / steps, schedule.warmup / schedule.epochs))
+            loss, figures = step(wrapped, batch)
+            optimizer.zero_grad()
+            fabric.backward(loss)
+            optimizer.step()
+            if not math.isfinite(loss.item()):
+                raise MotionveilError(
+                    f"{title}: the loss is not finite in epoch {epoch + 1}:"
+                    f" lower the learning rate ({schedule.lr:g})"
+                )
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value * batch.whole
+            done += 1
+        log.epoch({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
+    return wrapped.eval()
+
+
+def batches_of(
+    fabric: Fabric, data: ClipDataset, size: int, epoch: int, *, shuffle: bool | None = None
+) -> Iterator[Batch]:
+    """Yield a data set's batches on the device."""
+    for batch in prefetched(batches(data, size, epoch=epoch, shuffle=shuffle)):
+        yield Batch(*fabric.to_device(tuple(batch)))
