@@ -177,6 +177,21 @@ class _FindingFile(Stored):
     finding: Annotated[Finding, Field(discriminator="kind")]
 
 
+class Strongest(Stored):
+    """The strongest attack on a label, corrected for having been chosen.
+
+    Attributes:
+        accuracy: By clip: for each half of the recordings that of the attack that was best on the
+            other half.
+        chosen: Names of the attacks chosen, one or two.
+        naive: Accuracy of the best attack over all clips, which chance has chosen too.
+    """
+
+    accuracy: Measured
+    chosen: list[str]
+    naive: float
+
+
 class Audit(Stored):
     """Everything an audit leaves behind; `audit.json` on disk.
 
@@ -191,6 +206,8 @@ class Audit(Stored):
         seed: The seed.
         environment: Versions, processor, device.
         attacks: The attacks that recognise.
+        strongest: The strongest of those on the privacy label of veiled video; None where there
+            are none.
         retrievals: The attacks that find people again.
         failed: Names of the attacks that could not be carried out, and why.
         seconds: Wall time of all attacks together.
@@ -206,6 +223,7 @@ class Audit(Stored):
     seed: int
     environment: dict[str, str]
     attacks: list[AttackFinding]
+    strongest: Strongest | None = None
     retrievals: list[RetrievalFinding] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float

@@ -109,6 +109,11 @@ def test_every_attack_on_veiled_and_raw_video(plan: AuditPlan, tmp_path: Path) -
     assert found.spec is not None
     assert found.spec["method"] == "bdq"
     assert found.seconds == 2.0 * 7
+    assert found.strongest is not None
+    rivals = {f.name: f.judgement.clip.value for f in found.attacks if f.video == "veiled"}
+    del rivals["action"]
+    assert found.strongest.naive == max(rivals.values()) >= found.strongest.accuracy.value
+    assert set(found.strongest.chosen) <= set(rivals)
 
 
 def test_what_is_done_is_not_done_again(plan: AuditPlan, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from motionveil.audit.attack import Answers, Attack
-from motionveil.audit.leak import chosen_elsewhere, leak_in_bits
+from motionveil.audit.leak import chosen_elsewhere, leak_in_bits, strongest
 from motionveil.audit.ranking import Same, Verification, search, verify
 from motionveil.audit.retrieval import Hunt
 from motionveil.findings import (
@@ -18,6 +18,7 @@ from motionveil.findings import (
     Measured,
     RetrievalFinding,
     Search,
+    Strongest,
 )
 from motionveil.statistics import (
     Floats,
@@ -127,6 +128,29 @@ def _judgement(
         chosen=chosen,
         variants=variants,
         confusion=confusion.tolist(),
+    )
+
+
+def strongest_of(findings: Sequence[AttackFinding]) -> Strongest | None:
+    """Return the strongest attack on the privacy label of veiled video; None where there is none.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    rivals = [f for f in findings if f.video == "veiled" and f.target == "privacy"]
+    if not rivals:
+        return None
+    answers = rivals[0].answers  # all are about the same clips
+    scores = [
+        np.array([float(np.argmax(a.probabilities) == a.truth) for a in rival.answers])
+        for rival in rivals
+    ]
+    labels = np.array([answer.truth for answer in answers], np.int64)
+    best = strongest(scores, labels, numbered([answer.recording for answer in answers]))
+    return Strongest(
+        accuracy=Measured(value=best.accuracy, interval=best.interval),
+        chosen=[rivals[place].name for place in best.chosen],
+        naive=best.naive,
     )
 
 

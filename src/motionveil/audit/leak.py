@@ -116,7 +116,7 @@ def _calibrate(logs: Floats, labels: Integers, prior: Floats) -> tuple[float, fl
 
 
 @dataclass(frozen=True)
-class Strongest:
+class Best:
     """The accuracy of the strongest of several attackers, corrected for having chosen it.
 
     Attributes:
@@ -153,7 +153,7 @@ def chosen_elsewhere(scores: Sequence[Floats], labels: Integers, recordings: Int
     return np.where(first, on_first, on_second)
 
 
-def strongest(scores: Sequence[Floats], labels: Integers, recordings: Integers) -> Strongest:
+def strongest(scores: Sequence[Floats], labels: Integers, recordings: Integers) -> Best:
     """Choose the best of several attackers on one half of the recordings, score it on the other.
 
     The best of twenty attackers that know nothing scores above the floor by luck alone. An attacker
@@ -169,7 +169,7 @@ def strongest(scores: Sequence[Floats], labels: Integers, recordings: Integers) 
     stacked = np.stack(scores)
     score = stacked[chosen, np.arange(len(chosen))]
     drawn = bootstrap_means(score[:, None], recordings)[:, 0]
-    return Strongest(
+    return Best(
         float(score.mean()),
         interval_of(drawn),
         tuple(dict.fromkeys(chosen.tolist())),

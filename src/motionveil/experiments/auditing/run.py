@@ -10,7 +10,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 
 from motionveil.audit.attack import carry_out, labels_of
-from motionveil.audit.judge import judge, judge_searches
+from motionveil.audit.judge import judge, judge_searches, strongest_of
 from motionveil.audit.retrieval import retrieve
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
@@ -117,6 +117,7 @@ def audit(
     )
     findings = [read_finding(o.cell.folder / FINDING) for o in outcomes if o.status == "done"]
     spec = None if plan.veiled is not None else field.veil.spec
+    attacks = [f for f in findings if f.kind == "recognise"]
     found = Audit(
         command=command,
         encoder=plan.encoder if plan.veiled is None else plan.veiled,
@@ -127,7 +128,8 @@ def audit(
         suite=plan.suite,
         seed=plan.seed,
         environment=describe_environment(fabric),
-        attacks=[f for f in findings if f.kind == "recognise"],
+        attacks=attacks,
+        strongest=strongest_of(attacks),
         retrievals=[f for f in findings if f.kind == "retrieve"],
         failed=failures(outcomes),
         seconds=sum(o.record.seconds for o in outcomes if o.record is not None),
