@@ -2,6 +2,7 @@
 
 import logging
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -202,12 +203,40 @@ def test_pretrained_takes_timms_safetensors_from_the_hub(file, monkeypatch):
     assert torch.equal(network.network.conv1.weight, published.conv1.weight)
 
 
-def test_the_repositories_asked_for_are_timms():
-    ensure_torchvision()
-    import timm
+REPOSITORIES = {
+    "resnet18": "resnet18.tv_in1k",
+    "resnet50": "resnet50.tv_in1k",
+    "resnext50_32x4d": "resnext50_32x4d.tv_in1k",
+    "wide_resnet50_2": "wide_resnet50_2.tv_in1k",
+    "densenet121": "densenet121.tv_in1k",
+    "vgg16_bn": "vgg16_bn.tv_in1k",
+    "efficientnet_lite0": "tf_efficientnet_lite0.in1k",
+    "efficientnet_lite2": "tf_efficientnet_lite2.in1k",
+    "efficientnet_b0": "efficientnet_b0.ra_in1k",
+    "mobilenet_v3_large": "mobilenetv3_large_100.ra_in1k",
+    "mobilenet_v3_small": "mobilenetv3_small_100.lamb_in1k",
+    "mnasnet_100": "mnasnet_100.rmsp_in1k",
+    "convnext_tiny": "convnext_tiny.fb_in1k",
+    "deit_tiny": "deit_tiny_patch16_224.fb_in1k",
+    "resnext101_3d": "resnext101_32x4d.gluon_in1k",
+    "mobilenet_v2_3d": "mobilenetv2_100.ra_in1k",
+}
 
-    for name in ("resnet50.tv_in1k", "tf_efficientnet_lite0.in1k", "tf_efficientnet_lite2.in1k"):
-        assert timm.get_pretrained_cfg(name).hf_hub_id == f"timm/{name}"
+
+@pytest.mark.parametrize(("name", "repository"), REPOSITORIES.items())
+def test_pretrained_asks_for_a_repository_of_timms(name, repository, monkeypatch):
+    import huggingface_hub
+
+    def refuse(*names):
+        raise OSError("not now")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    create = create_action_network if name.endswith("_3d") else create_privacy_network
+    with (
+        torch.device("meta"),
+        pytest.raises(MotionveilError, match=re.escape(f"huggingface.co/timm/{repository}: ")),
+    ):
+        create(name, 5, weights="pretrained")
 
 
 def test_a_download_that_fails_says_so(monkeypatch):

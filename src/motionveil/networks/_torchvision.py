@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import sys
 from functools import cache
+from types import ModuleType
 
 import torch
 
@@ -43,3 +44,9 @@ def ensure_torchvision() -> torch.library.Library | None:
         library.define(schema)
     importlib.import_module("torchvision")
     return library
+
+
+def torchvision_models() -> ModuleType:
+    """Return `torchvision.models`, imported whatever `ensure_torchvision` has to do for it."""
+    ensure_torchvision()
+    return importlib.import_module("torchvision.models")

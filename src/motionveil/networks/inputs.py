@@ -9,6 +9,9 @@ from motionveil.errors import MotionveilError
 
 Channels = tuple[float, float, float]
 
+IMAGENET_MEAN: Channels = (0.485, 0.456, 0.406)
+IMAGENET_STD: Channels = (0.229, 0.224, 0.225)
+
 
 def check_clips(clips: Tensor, frames: int, pixels: int) -> None:
     """Refuse what is no `(B, 3, T, H, W)` with T >= `frames` and H, W >= `pixels`.
@@ -48,13 +51,21 @@ class Normalised(nn.Module):
         mean, std: For the channels R, G, B on the scale [0, 1].
         dimensions: 4 for frames, 5 for clips.
         pixels: Smallest height and width that the network is given.
+        frames: Fewest frames of a clip that the network is given.
     """
 
     mean: Tensor
     std: Tensor
 
     def __init__(
-        self, network: nn.Module, mean: Channels, std: Channels, *, dimensions: int, pixels: int
+        self,
+        network: nn.Module,
+        mean: Channels,
+        std: Channels,
+        *,
+        dimensions: int,
+        pixels: int,
+        frames: int = 1,
     ) -> None:
         super().__init__()
         self.network = network
@@ -62,11 +73,12 @@ class Normalised(nn.Module):
         self.register_buffer("std", torch.tensor(std))
         self.dimensions = dimensions
         self.pixels = pixels
+        self.frames = frames
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(N, 3, H, W)` or `(B, 3, T, H, W)` in [-1, 1] to logits."""
         if self.dimensions == 5:
-            check_clips(x, 1, self.pixels)
+            check_clips(x, self.frames, self.pixels)
         else:
             check_frames(x, self.pixels)
         channels = (1, 3) + (1,) * (self.dimensions - 2)

@@ -7,6 +7,7 @@ import logging
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from motionveil.errors import MotionveilError
 from motionveil.networks.inputs import Normalised
 from motionveil.networks.registry import Weights
+
+N = TypeVar("N", bound=nn.Module)
 
 _LOG = logging.getLogger(__name__)
 _SHOWN = 5  # keys of a kind that a message names before it counts the rest
@@ -36,14 +39,14 @@ class LoadedWeights:
 
 
 def with_weights(
-    network: nn.Module,
+    network: N,
     weights: Weights,
     *,
     head: str,
     architecture: str,
     hub: str | None = None,
     source: str = "it is trained from scratch",
-) -> nn.Module:
+) -> N:
     """Return `network` with the weights asked for: fresh, from a file, or those of its name.
 
     Args:
@@ -121,6 +124,22 @@ def load_weights(
     if not head_kept:
         _LOG.info("%s: another number of classes; the classifier is fresh, all else loaded", path)
     return LoadedWeights(path, head_kept, metadata)
+
+
+def holds_frame_weights(path: str | Path) -> bool:
+    """Tell whether a file holds a 2D network: it has kernels with four axes and none with five.
+
+    False where the file cannot be read: `load_weights` says what is wrong with it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            keys = file.keys()
+            axes = {len(file.get_slice(key).get_shape()) for key in keys}
+    except (OSError, SafetensorError):
+        return False
+    return 4 in axes and 5 not in axes
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -1,0 +1,69 @@
+"""Networks and layers of timm, which is imported only when one is asked for."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from motionveil.networks._torchvision import ensure_torchvision
+from motionveil.networks.inputs import Channels, Normalised
+from motionveil.networks.registry import Weights
+from motionveil.networks.weights import with_weights
+
+
+def timm_network(
+    name: str,
+    tag: str,
+    classes: int,
+    weights: Weights = None,
+    scale: tuple[Channels, Channels] | None = None,
+    **settings: Any,
+) -> Normalised:
+    """Build timm's network `name`; `pretrained` means its weights `tag` on huggingface.co.
+
+    Args:
+        name: As timm has it, such as `"resnet50"`.
+        tag: Names the weights, such as `"tv_in1k"`. What timm says about them gives the mean and
+            the standard deviation of the input, the head's name and the repository.
+        classes: Number of outputs.
+        weights: As in `create_privacy_network`.
+        scale: Mean and standard deviation where timm's are not those of the weights.
+        settings: Passed on to the network.
+    """
+    ensure_torchvision()
+    import timm
+
+    about: Any = timm.get_pretrained_cfg(f"{name}.{tag}")
+    # pretrained=False always: timm would fall back to a pickle where it finds no safetensors.
+    network = timm.create_model(name, pretrained=False, num_classes=classes, **settings)
+    mean, std = scale or (about.mean, about.std)
+    normalised = Normalised(network, mean, std, dimensions=4, pixels=32)
+    head, hub = about.classifier, about.hf_hub_id
+    return with_weights(normalised, weights, head=head, architecture=name, hub=hub)
+
+
+@cache
+def batchnorm_with_activation() -> tuple[type[nn.Module], type[nn.Module]]:
+    """Return timm's BatchNorm with an activation behind it, for frames and for clips.
+
+    timm has it for frames only. What is for clips derives from that, since timm recognises by the
+    type what else it does when it makes the statistics those of all processes.
+    """
+    ensure_torchvision()
+    from timm.layers import BatchNormAct2d
+
+    class BatchNormAct3d(BatchNormAct2d):
+        """Maps `(B, C, T, H, W)` to the same shape."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            y: Tensor = self.act(self.drop(_BatchNorm.forward(self, x)))
+            return y
+
+        def _check_input_dim(self, input: Tensor) -> None:
+            if input.dim() != 5:
+                raise ValueError(f"BatchNorm takes (B, C, T, H, W), found {tuple(input.shape)}")
+
+    return BatchNormAct2d, BatchNormAct3d
