@@ -169,7 +169,58 @@ class RetrievalFinding(Stored):
     seconds: float
 
 
-Finding = AttackFinding | RetrievalFinding
+class Likeness(Stored):
+    """How like their originals reconstructed clips are; means over clips.
+
+    Attributes:
+        clips: Number of clips.
+        psnr: Peak signal to noise ratio of the mean square error, in dB.
+        ssim: Structural similarity, 1 for equal pictures.
+        gmsd: Gradient magnitude similarity deviation, 0 for equal pictures.
+        recognised: Share of frames in which a network trained on original video names the person.
+        blank_psnr, blank_ssim, blank_gmsd: Of the mean of the clips learned from, which knows
+            nothing of the clip: a reconstruction that is no better has shown nothing.
+        original_recognised: `recognised` of the original frames.
+        floor: Share of the commonest person.
+    """
+
+    clips: int
+    psnr: Measured
+    ssim: Measured
+    gmsd: Measured
+    recognised: Measured
+    blank_psnr: float
+    blank_ssim: float
+    blank_gmsd: float
+    original_recognised: float
+    floor: float
+
+
+class ReconstructionFinding(Stored):
+    """The original video computed from the veiled one.
+
+    Attributes:
+        kind: `"reconstruct"`.
+        name, label, video, attack, seconds: As in `AttackFinding`.
+        known: Of clips held out, of people whom the U-Net has learned from.
+        strangers: Of clips of people whom it never saw.
+        picture: Name of a PNG in the attack's folder, moments veiled and reconstructed.
+        picture_with_original: The same with the originals.
+    """
+
+    kind: Literal["reconstruct"] = "reconstruct"
+    name: str
+    label: str
+    video: str
+    attack: dict[str, Any]
+    known: Likeness
+    strangers: Likeness
+    picture: str
+    picture_with_original: str
+    seconds: float
+
+
+Finding = AttackFinding | RetrievalFinding | ReconstructionFinding
 """What one attack found on one kind of video."""
 
 
@@ -209,6 +260,7 @@ class Audit(Stored):
         strongest: The strongest of those on the privacy label of veiled video; None where there
             are none.
         retrievals: The attacks that find people again.
+        reconstructions: The attacks that compute the original video.
         failed: Names of the attacks that could not be carried out, and why.
         seconds: Wall time of all attacks together.
     """
@@ -225,6 +277,7 @@ class Audit(Stored):
     attacks: list[AttackFinding]
     strongest: Strongest | None = None
     retrievals: list[RetrievalFinding] = Field(default_factory=list)
+    reconstructions: list[ReconstructionFinding] = Field(default_factory=list)
     failed: dict[str, str] = Field(default_factory=dict)
     seconds: float
 

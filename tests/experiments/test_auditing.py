@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from motionveil.audit.attack import Attack
 from motionveil.audit.suites import SUITES
@@ -202,6 +203,24 @@ def test_people_are_found_again(tmp_path: Path) -> None:
     assert {(f.name, f.video) for f in found.retrievals} == {
         (attack.name, video) for attack in attacks for video in ("veiled", "raw")
     }
+    assert Audit.read(tmp_path / "out") == found
+
+
+def test_the_original_is_reconstructed(tmp_path: Path) -> None:
+    manifest = write_toys(tmp_path / "toys", people=4)
+    attacks = [a for a in SUITES["quick"](tiny_recipe()) if a.kind == "reconstruct"]
+    plan = plan_of(str(manifest.file), attacks=tuple(attacks))
+    found = run(plan, tmp_path / "out")
+    (finding,) = found.reconstructions
+    assert finding.known.clips + finding.strangers.clips == 16
+    for likeness in (finding.known, finding.strangers):
+        assert likeness.psnr.interval[0] <= likeness.psnr.value <= likeness.psnr.interval[1]
+    folder = tmp_path / "out" / "attacks" / "reconstruction-veiled"
+    small, large = (
+        imread(folder / name) for name in (finding.picture, finding.picture_with_original)
+    )
+    assert small.shape[0] == large.shape[0]
+    assert small.shape[1] < large.shape[1]
     assert Audit.read(tmp_path / "out") == found
 
 

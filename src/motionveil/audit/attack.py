@@ -42,7 +42,8 @@ class Attack(BaseModel):
     Attributes:
         name: Its name in reports and folders.
         kind: `"recognise"`: learns the classes of a label; `"retrieve"`: finds again people it has
-            not learned from, see `motionveil.audit.retrieval`.
+            not learned from, see `motionveil.audit.retrieval`; `"reconstruct"`: computes the
+            original video, see `motionveil.audit.reconstruction`.
         target: Which label it tries to learn; `"action"` asks how useful the video is, by the
             same means.
         view: What it makes of a clip before the network sees it, one of `VIEWS`.
@@ -60,7 +61,7 @@ class Attack(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["recognise", "retrieve"] = "recognise"
+    kind: Literal["recognise", "retrieve", "reconstruct"] = "recognise"
     target: Target = "privacy"
     view: str = "plain"
     temporal: bool = False
@@ -224,7 +225,7 @@ def shown(attack: Attack, view: Tensor) -> Tensor:
 def _train(attack: Attack, ground: Ground, network: nn.Module, schedule: Schedule) -> nn.Module:
     """Train a network and return it as Fabric wraps it."""
 
-    def step(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def step(network: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, float]]:
         view, truth = drawn_view(attack, schedule, batch, _truth(attack, batch))
         answers = network(view)
         loss = cross_entropy(answers, truth)

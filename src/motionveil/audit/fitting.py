@@ -15,8 +15,8 @@ from motionveil.training.processes import prepare
 from motionveil.training.recipe import Schedule
 from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
 
-Step = Callable[[nn.Module, Batch], tuple[Tensor, dict[str, float]]]
-"""From the network and a batch to the loss, and what the log shows of it besides."""
+Step = Callable[[nn.Module, Batch, int], tuple[Tensor, dict[str, float]]]
+"""From the network, a batch and its epoch to the loss, and what the log shows of it besides."""
 
 
 def fit(
@@ -49,7 +49,7 @@ def fit(
         sums: dict[str, float] = {}
         for batch in batches_of(fabric, data, schedule.batch, epoch):
             set_rate(optimizer, rate_factor(done / steps, schedule.warmup / schedule.epochs))
-            loss, figures = step(wrapped, batch)
+            loss, figures = step(wrapped, batch, epoch)
             optimizer.zero_grad()
             fabric.backward(loss)
             optimizer.step()

@@ -127,7 +127,7 @@ def _train(attack: Attack, ground: Ground, clips: list[Clip]) -> nn.Module:
     known = {label: place for place, label in enumerate(sorted(set(data.privacy.tolist())))}
     model = _Describer(network_of(attack, SIZE), len(known))
 
-    def step(network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+    def step(network: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, float]]:
         labels = torch.tensor([known[label] for label in batch.privacy.tolist()])
         labels = labels.to(batch.clips.device)
         view, truth = drawn_view(attack, attack.schedule, batch, labels)

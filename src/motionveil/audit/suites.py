@@ -46,6 +46,7 @@ def quick(recipe: Recipe) -> list[Attack]:
     schedule = _shorter(recipe.validation, 0.5)
     return [
         *_kinds(recipe, schedule),
+        _frames(recipe, _shorter(schedule, 0.5), "reconstruction", kind="reconstruct"),
         _frames(recipe, schedule, f"h264-{_USUAL_QUALITY}", quality=_USUAL_QUALITY),
         _frames(recipe, schedule, "persistent", rates=_rates(schedule, 3), restarts=2, crops=4),
         _clips(recipe, schedule, "action", target="action"),

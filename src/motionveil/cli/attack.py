@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from motionveil.errors import MotionveilError
+
+if TYPE_CHECKING:
+    from motionveil.findings import Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,10 +51,17 @@ def run(arguments: argparse.Namespace) -> int:
             f"{arguments.plan}: the plan was changed since the attack was to be carried out"
         )
     finding = attack(plan, job, arguments.out, make_fabric(plan.device, plan.precision))
-    if finding.kind == "recognise":
-        share, told = finding.judgement.clip.value, "recognised in"
-    else:
-        share, told = finding.rank_1.value, "found first for"
-    print(f"{job.name}: {finding.label} {told} {100 * share:.1f} % of the clips")
+    print(f"{job.name}: {_told(finding)}")
     print(f"wrote {arguments.out / FINDING}")
     return 0
+
+
+def _told(finding: Finding) -> str:
+    """Return the chief figure of a finding, in words."""
+    if finding.kind == "reconstruct":
+        known = finding.known
+        return f"{known.psnr.value:.1f} dB, {known.blank_psnr:.1f} dB without looking"
+    if finding.kind == "retrieve":
+        return f"{finding.label} found first for {100 * finding.rank_1.value:.1f} % of the clips"
+    share = finding.judgement.clip.value
+    return f"{finding.label} recognised in {100 * share:.1f} % of the clips"

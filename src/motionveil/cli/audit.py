@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from motionveil.audit.attack import Attack
     from motionveil.data.manifest import Manifest
     from motionveil.experiments.auditing.plan import AuditPlan
-    from motionveil.findings import AttackFinding, Audit, Measured, RetrievalFinding
+    from motionveil.findings import AttackFinding, Audit, Likeness, Measured, RetrievalFinding
 
 EPILOG = """\
 suites:
@@ -145,7 +145,7 @@ def _possible(
         people_in_both(manifest, split, label)
         return tuple(attacks)
     except MotionveilError as error:
-        kept = tuple(attack for attack in attacks if attack.kind != "retrieve")
+        kept = tuple(attack for attack in attacks if attack.kind == "recognise")
         for attack in attacks:
             if attack not in kept:
                 remark(f"{error}; {attack.name} is left out")
@@ -177,6 +177,30 @@ def print_findings(found: Audit) -> None:
         rows = [_search_cells(f, before.get(f.name)) for f in searched]
         of_searches = ("finding again", "of", "veiled: first %", "raw: first %", "guessing %")
         _print((*of_searches, "p", "equal error %"), rows)
+
+    if found.reconstructions:
+        of_rebuilt = ("reconstruction of", "PSNR dB", "(blank)", "SSIM", "(blank)", "GMSD")
+        rows = [
+            _rebuilt_cells(name, likeness)
+            for f in found.reconstructions
+            for name, likeness in (("known people", f.known), ("people never seen", f.strangers))
+        ]
+        _print((*of_rebuilt, "(blank)", "recognised %", "(original)", "floor %"), rows)
+
+
+def _rebuilt_cells(name: str, likeness: Likeness) -> list[str]:
+    return [
+        name,
+        f"{likeness.psnr.value:.1f}",
+        f"{likeness.blank_psnr:.1f}",
+        f"{likeness.ssim.value:.2f}",
+        f"{likeness.blank_ssim:.2f}",
+        f"{likeness.gmsd.value:.3f}",
+        f"{likeness.blank_gmsd:.3f}",
+        _with_interval(likeness.recognised),
+        f"{100 * likeness.original_recognised:.1f}",
+        f"{100 * likeness.floor:.1f}",
+    ]
 
 
 def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -87,10 +87,11 @@ class AuditPlan(BaseModel):
         return [self._cell(out, job) for job in self.jobs()]
 
     def jobs(self) -> Iterator[Job]:
-        """Yield each attack on each video; compressed video is attacked as veiled video only."""
+        """Yield each attack on each video; only veiled video is compressed or reconstructed."""
         for video in VIDEOS:
             for attack in self.attacks:
-                if video == "veiled" or attack.quality is None:
+                of_both = attack.quality is None and attack.kind != "reconstruct"
+                if video == "veiled" or of_both:
                     yield Job(attack, video)
 
     def key_of(self, job: Job) -> str:

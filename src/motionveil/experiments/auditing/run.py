@@ -11,6 +11,8 @@ from lightning_fabric import Fabric
 
 from motionveil.audit.attack import carry_out, labels_of
 from motionveil.audit.judge import judge, judge_searches, strongest_of
+from motionveil.audit.judge_reconstruction import judge_reconstruction
+from motionveil.audit.reconstruction import reconstruct
 from motionveil.audit.retrieval import retrieve
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
@@ -30,13 +32,12 @@ def attack(plan: AuditPlan, job: Job, out: Path, fabric: Fabric) -> Finding:
             from one recording.
     """
     field = Field(plan, fabric)
-    find = _retrieve if job.attack.kind == "retrieve" else _recognise
-    finding = find(field, job)
+    finding = _FIND[job.attack.kind](field, job, out)
     write_finding(out / FINDING, finding)
     return finding
 
 
-def _recognise(field: Field, job: Job) -> Finding:
+def _recognise(field: Field, job: Job, out: Path) -> Finding:
     began = time.monotonic()
     plan, manifest = field.plan, field.manifest
     ground = field.ground(job.attack, job.video)
@@ -57,7 +58,7 @@ def _recognise(field: Field, job: Job) -> Finding:
     )
 
 
-def _retrieve(field: Field, job: Job) -> Finding:
+def _retrieve(field: Field, job: Job, out: Path) -> Finding:
     began = time.monotonic()
     plan = field.plan
     hunts = retrieve(job.attack, field.ground(job.attack, job.video))
@@ -69,6 +70,17 @@ def _retrieve(field: Field, job: Job) -> Finding:
         classes=field.manifest.names_of(plan.label),
         seconds=time.monotonic() - began,
     )
+
+
+def _reconstruct(field: Field, job: Job, out: Path) -> Finding:
+    began = time.monotonic()
+    ground = field.ground(job.attack, "veiled")
+    rebuilt, samples = reconstruct(job.attack, ground, field.original)
+    finding = judge_reconstruction(job.attack, rebuilt, samples, out, label=field.plan.label)
+    return finding.model_copy(update={"seconds": time.monotonic() - began})
+
+
+_FIND = {"recognise": _recognise, "retrieve": _retrieve, "reconstruct": _reconstruct}
 
 
 def audit(
@@ -130,6 +142,7 @@ def audit(
         environment=describe_environment(fabric),
         attacks=attacks,
         strongest=strongest_of(attacks),
+        reconstructions=[f for f in findings if f.kind == "reconstruct"],
         retrievals=[f for f in findings if f.kind == "retrieve"],
         failed=failures(outcomes),
         seconds=sum(o.record.seconds for o in outcomes if o.record is not None),
