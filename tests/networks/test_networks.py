@@ -40,6 +40,16 @@ every_network = pytest.mark.parametrize(
     ],
 )
 
+# What holds for a network holds for a larger one of the same library: seconds each are saved.
+light_network = pytest.mark.parametrize(
+    ("create", "name"),
+    [
+        pytest.param(create, name, id=f"{create.__name__.split('_')[1]}-{name}")
+        for create, name in NETWORKS
+        if name not in HEAVY
+    ],
+)
+
 
 def some_input(create, count: int) -> Tensor:
     """Values in [-1, 1]: clips or frames of odd sizes."""
@@ -74,7 +84,7 @@ def test_gradients_reach_every_parameter_and_the_input(create, name):
     assert x.grad.abs().mean() > 0
 
 
-@every_network
+@light_network
 def test_one_clip_in_evaluation_mode_gives_the_answer_it_gives_in_a_batch(create, name):
     network = seeded(create, name, 0).eval()
     x = some_input(create, 3)
@@ -82,7 +92,7 @@ def test_one_clip_in_evaluation_mode_gives_the_answer_it_gives_in_a_batch(create
         torch.testing.assert_close(network(x[1:2]), network(x)[1:2], rtol=1e-3, atol=1e-4)
 
 
-@every_network
+@light_network
 def test_fresh_weights_depend_on_torchs_seed_alone(create, name):
     random.seed(1)
     first = seeded(create, name, 7).state_dict()
@@ -91,7 +101,7 @@ def test_fresh_weights_depend_on_torchs_seed_alone(create, name):
     assert all(torch.equal(first[key], same[key]) for key in first)
 
 
-@every_network
+@light_network
 def test_its_own_state_comes_back_from_a_file(create, name, tmp_path: Path):
     trained = seeded(create, name, 0)
     trained(some_input(create, 2))  # moves BatchNorm's running statistics
@@ -105,7 +115,7 @@ def test_its_own_state_comes_back_from_a_file(create, name, tmp_path: Path):
         torch.testing.assert_close(read(x), trained(x), rtol=0, atol=0)
 
 
-@every_network
+@light_network
 def test_other_shapes_are_refused_with_the_shape_found(create, name):
     network = seeded(create, name, 0).eval()
     x = some_input(create, 1)
