@@ -212,6 +212,10 @@ def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console(width=None if Console().is_terminal else 160).print(table, highlight=False)
 
 
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def _with_interval(measured: Measured) -> str:
     low, high = measured.interval
     return f"{100 * measured.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
@@ -226,7 +230,7 @@ def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
         f"{100 * judged.frame.value:.1f}",
         "" if raw is None else f"{100 * raw.judgement.clip.value:.1f}",
         f"{100 * judged.floor:.1f}",
-        f"{judged.p:.3f}",
+        _p(judged.p),
         f"{max(0.0, judged.bits.value):.2f} of {judged.entropy:.2f}",
     ]
 
@@ -238,6 +242,6 @@ def _search_cells(finding: RetrievalFinding, raw: RetrievalFinding | None) -> li
         _with_interval(finding.rank_1),
         "" if raw is None else f"{100 * raw.rank_1.value:.1f}",
         f"{100 * finding.rank_1.guessed:.1f}",
-        f"{finding.p:.3f}",
+        _p(finding.p),
         f"{100 * finding.equal_error.value:.1f}",
     ]
