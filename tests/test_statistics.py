@@ -104,6 +104,20 @@ class TestPermutation:
         labels = np.array(([0] * 45 + [1] * 5) + ([1] * 45 + [0] * 5))
         assert permutation_test(recordings.copy(), labels, recordings) == 1.0
 
+    def test_where_a_guess_is_of_its_own_group_labels_are_dealt_within_it(self) -> None:
+        """Guessers that know their group and nothing else: dealing over all would accuse them."""
+        groups, recordings = recordings_of(2, 20), np.arange(40)
+        within, over_all = [], []
+        for trial in range(60):
+            rng = np.random.default_rng(trial)
+            labels = 5 * groups + rng.integers(0, 5, 40)
+            guesses = 5 * groups + rng.integers(0, 5, 40)
+            arguments = (guesses, labels, recordings)
+            within.append(permutation_test(*arguments, strata=groups, draws=99))
+            over_all.append(permutation_test(*arguments, draws=99))
+        assert np.mean(np.array(within) <= 0.05) <= 0.12
+        assert np.mean(np.array(over_all) <= 0.05) >= 0.2
+
 
 class TestHalves:
     @given(st.integers(2, 30), st.integers(1, 5), st.integers(0, 2**16))

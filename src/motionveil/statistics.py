@@ -86,6 +86,7 @@ def permutation_test(
     labels: Integers,
     recordings: Integers,
     *,
+    strata: Integers | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> float:
@@ -101,6 +102,8 @@ def permutation_test(
         guesses: The attacker's class for each clip, (clips,).
         labels: The true class, (clips,).
         recordings: Each clip's recording, (clips,).
+        strata: Groups of clips within which labels are dealt, (clips,): where a guess cannot be a
+            label of another group, dealing across groups would make any guesser look knowing.
         draws: How often labels are dealt.
         seed: Of the draws.
 
@@ -110,18 +113,29 @@ def permutation_test(
     """
     rng = np.random.default_rng(seed)
     observed = int((guesses == labels).sum())
-    whole = _labels_of_recordings(labels, recordings)
+    groups = np.zeros_like(labels) if strata is None else strata
+    # A recording with clips of several groups counts as one in each.
+    parts = np.unique(np.column_stack([groups, recordings]), axis=0, return_inverse=True)[1]
+    parts = parts.ravel()
+    whole = _labels_of_recordings(labels, parts)
     right = np.empty(draws, np.int64)
     for draw in range(draws):
-        if whole is not None:
-            dealt = rng.permutation(whole)[recordings]
+        if whole is None:
+            dealt = _shuffled_within(labels, parts, rng)
         else:
-            # Sorted by recording, and at random within each.
-            order = np.lexsort((rng.random(len(labels)), recordings))
-            dealt = np.empty_like(labels)
-            dealt[np.argsort(recordings, kind="stable")] = labels[order]
+            group = np.zeros_like(whole)
+            group[parts] = groups
+            dealt = _shuffled_within(whole, group, rng)[parts]
         right[draw] = (guesses == dealt).sum()
     return float((1 + (right >= observed).sum()) / (draws + 1))
+
+
+def _shuffled_within(values: Integers, groups: Integers, rng: np.random.Generator) -> Integers:
+    """Return values in a random order within each group."""
+    dealt = np.empty_like(values)
+    # By group, and at random within each, onto the places of the groups in their order.
+    dealt[np.argsort(groups, kind="stable")] = values[np.lexsort((rng.random(len(values)), groups))]
+    return dealt
 
 
 def _labels_of_recordings(labels: Integers, recordings: Integers) -> Integers | None:

@@ -44,6 +44,15 @@ class TestBits:
         assert leak.interval[0] < leak.bits < leak.interval[1]
         assert leak.entropy == pytest.approx(np.log2(classes), abs=0.01)
 
+    @pytest.mark.parametrize("people", [8, 30])
+    def test_lie_within_their_interval_where_each_person_has_one_recording(self, people):
+        """A draw of recordings misses a third of the people, and must not be taken for less."""
+        labels = np.repeat(np.arange(people), 4)
+        rng = np.random.default_rng(0)
+        guesses = np.where(rng.random(len(labels)) < 0.2, rng.integers(0, people), labels)
+        leak = leak_in_bits(answers_of(guesses, 0.8, people), labels, labels)
+        assert leak.interval[0] < leak.bits < leak.interval[1]
+
     def test_of_one_that_knows_all(self):
         labels = np.arange(200) % 8
         leak = leak_in_bits(np.eye(8)[labels], labels, np.arange(200))

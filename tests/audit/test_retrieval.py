@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from motionveil.data.cache import ClipCache
 from motionveil.errors import MotionveilError
 from motionveil.findings import RetrievalFinding
 
+ONE_EPOCH = {"epochs": 1}
 PEOPLE = tuple(f"p{k}" for k in range(8))
 
 
@@ -53,6 +55,21 @@ def test_in_a_constant_nobody_is_found(tmp_path: Path) -> None:
     assert found.area.value == pytest.approx(0.5)
     assert found.equal_error.value == pytest.approx(0.5)
     assert found.p > 0.5
+
+
+def test_searches_at_random_are_not_taken_for_finds(colourful: ClipCache) -> None:
+    """Each half of the people can only be found among themselves, which is no knowledge."""
+    attack = attack_of(kind="retrieve", schedule=attack_of().schedule.model_copy(update=ONE_EPOCH))
+    hunts = retrieve(attack, ground_of(colourful))
+    low = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        noise = [replace(h, similarity=rng.random(h.similarity.shape)) for h in hunts]
+        found = judge_searches(
+            attack, noise, video="veiled", label="person", classes=PEOPLE, seconds=1.0
+        )
+        low += found.p <= 0.05
+    assert low <= 4
 
 
 def test_nobody_is_searched_for_by_a_network_that_knows_them(colourful: ClipCache) -> None:

@@ -32,7 +32,8 @@ def test_from_the_command_line_to_the_findings(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:2] == ["attack", "of"]
     assert [line.split()[:2] for line in lines[1:3]] == [["frame", "person"], ["action", "action"]]
-    assert lines[-1] == f"wrote {out / 'audit.json'}"
+    assert lines[-2:] == [f"wrote {out / 'audit.json'}", f"wrote {out / 'audit.html'}"]
+    assert (out / "audit.html").stat().st_size > 10_000
     found = Audit.read(out)
     assert {(f.name, f.video) for f in found.attacks} == {
         (name, video) for name in ("frame", "action") for video in ("veiled", "raw")

@@ -194,6 +194,7 @@ def judge_searches(
     queries = [clip for hunt in hunts for clip in hunt.queries]
     recordings = numbered([clip.group for clip in queries])
     truth = np.concatenate([who for who, _ in shown])
+    halves = np.concatenate([np.full(len(h.queries), place) for place, h in enumerate(hunts)])
     nearest = np.concatenate(
         [_nearest(h.similarity, s, g) for h, s, (_, g) in zip(hunts, same, shown, strict=True)]
     )
@@ -214,7 +215,8 @@ def judge_searches(
         ),
         area=_guessed(float(np.mean([p.area for p in pairs])), areas, 0.5),
         equal_error=_guessed(float(np.mean([p.equal_error for p in pairs])), errors, 0.5),
-        p=permutation_test(nearest, truth, recordings),
+        # A query can only find people of its own half.
+        p=permutation_test(nearest, truth, recordings, strata=halves),
         curve=_curve(pairs),
         searches=[
             Search(

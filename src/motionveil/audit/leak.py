@@ -77,17 +77,10 @@ def leak_in_bits(probabilities: Floats, labels: Integers, recordings: Integers) 
         answers = _softened(logs[scored], prior, temperature, share)
         truth = labels[scored]
         information[scored] = np.log2(np.maximum(answers[np.arange(len(truth)), truth], _LEAST))
-    # H(label) is a function of the labels' frequencies, which a draw of recordings changes too.
-    right = np.eye(probabilities.shape[1])[labels]  # (clips, classes)
-    drawn = bootstrap_means(np.column_stack([information, right]), recordings)
-    observed = entropy_bits(labels) + information.mean()
-    samples = _entropies(drawn[:, 1:]) + drawn[:, 0]
-    return Leak(float(observed), interval_of(samples), entropy_bits(labels))
-
-
-def _entropies(shares: Floats) -> Floats:
-    logs = np.log2(shares, where=shares > 0, out=np.zeros_like(shares))
-    return np.asarray(-(shares * logs).sum(axis=1))
+    # The label's entropy is kept: a draw of recordings misses some people, and would have less.
+    entropy = entropy_bits(labels)
+    drawn = entropy + bootstrap_means(information[:, None], recordings)[:, 0]
+    return Leak(float(entropy + information.mean()), interval_of(drawn), entropy)
 
 
 def _frequencies(labels: Integers, classes: int) -> Floats:

@@ -68,7 +68,10 @@ def full(recipe: Recipe) -> list[Attack]:
 
 
 def paper(recipe: Recipe) -> list[Attack]:
-    """Return the networks of the paper's figures 5 and 6, pretrained, by the recipe's schedule."""
+    """Return the paper's attacks: networks of figures 5 and 6, pretrained, and reconstruction.
+
+    The paper's U-Net learns for 200 epochs where its networks learn for 50.
+    """
     schedule = recipe.validation
     adversaries = [
         Attack(name=name, network=_pretrained(name), schedule=schedule) for name in ADVERSARIES
@@ -83,7 +86,8 @@ def paper(recipe: Recipe) -> list[Attack]:
         )
         for name in ACTION_NETWORKS
     ]
-    return adversaries + watchers
+    rebuilding = _frames(recipe, _shorter(schedule, 4), "reconstruction", kind="reconstruct")
+    return [*adversaries, *watchers, rebuilding]
 
 
 SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {"quick": quick, "paper": paper, "full": full}

@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.capture.process import stopping
     from motionveil.experiments.auditing.run import audit
     from motionveil.findings import FILE_NAME
+    from motionveil.report import write_audit
     from motionveil.training.processes import make_fabric
 
     refuse_contradictions(arguments)
@@ -95,6 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print_findings(found)
     print(f"wrote {arguments.out / FILE_NAME}")
+    print(f"wrote {write_audit(found, arguments.out)}")
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     show_failures(failed)
     return 1 if failed else 0

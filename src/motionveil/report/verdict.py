@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from motionveil.report.pooling import BDQ, RAW, UNTRAINED, Method
 from motionveil.results import Accuracy
@@ -15,6 +16,14 @@ CAVEAT = (
 )
 
 
+class Bounded(Protocol):
+    """What has a 95 % interval."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Its ends."""
+
+
 def percent(share: float, digits: int = 0) -> str:
     """Return a share in [0, 1] as `31 %` with a space that does not break."""
     return f"{100 * share:.{digits}f}{SPACE}%"
@@ -22,11 +31,16 @@ def percent(share: float, digits: int = 0) -> str:
 
 def with_interval(accuracy: Accuracy) -> str:
     """Return `31 % (25 to 38)`."""
-    low, high = accuracy.interval
-    return f"{percent(accuracy.accuracy)} ({100 * low:.0f} to {100 * high:.0f})"
+    return between(accuracy.accuracy, accuracy.interval)
 
 
-def compare(a: Accuracy, b: Accuracy) -> int:
+def between(share: float, interval: tuple[float, float]) -> str:
+    """Return a share in [0, 1] and its interval as `31 % (25 to 38)`."""
+    low, high = interval
+    return f"{percent(share)} ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def compare(a: Bounded, b: Bounded) -> int:
     """Return -1 where a is below b by more than their intervals, 1 above, 0 where they overlap."""
     if a.interval[1] < b.interval[0]:
         return -1
@@ -112,14 +126,18 @@ def _price(veiled: Method, raw: Method, privacy_label: str) -> str:
     )
 
 
-def _beside(veiled: Accuracy, raw: Accuracy) -> str:
-    phrase = {
+def beside_raw(veiled: Bounded, raw: Bounded) -> str:
+    """Return how a figure of veiled video stands to raw video's."""
+    return {
         -1: "lower than raw video's by more than the intervals",
         0: "not different from raw video's beyond the intervals",
         1: "higher than raw video's by more than the intervals",
     }[compare(veiled, raw)]
+
+
+def _beside(veiled: Accuracy, raw: Accuracy) -> str:
     ratio = f" ({veiled.accuracy / raw.accuracy:.2f} of it)" if raw.accuracy > 0 else ""
-    return phrase + ratio
+    return beside_raw(veiled, raw) + ratio
 
 
 def _game(adversarial: Method, plain: Method, privacy_label: str) -> str:

@@ -1,0 +1,101 @@
+"""The figures of an audit: what each attack learned, and how well people are found again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from motionveil.findings import AttackFinding, RetrievalFinding
+from motionveil.report.audit_reading import Pair
+from motionveil.report.figures import GREY, Look, family_styles, house_style, short
+from motionveil.report.pooling import BDQ, RAW
+
+_LOOKS = family_styles([])
+_VEILED, _RAW = _LOOKS[BDQ], _LOOKS[RAW]
+_APART = 0.16  # of the marks of veiled and of raw video, in rows
+
+
+@house_style()
+def accuracies(pairs: Sequence[Pair[AttackFinding]], label: str) -> Figure:
+    """Draw each attack's accuracy by clip with its interval, raw video beside, and the floor.
+
+    Args:
+        pairs: At least one attack; the first is at the top.
+        label: What they try to learn.
+    """
+    figure = Figure(figsize=(5.2, 1.3 + 0.36 * len(pairs)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, pair in enumerate(pairs):
+        _mark(axes, pair.veiled, row - (_APART if pair.raw else 0), _VEILED)
+        if pair.raw is not None:
+            _mark(axes, pair.raw, row + _APART, _RAW)
+        floor = 100 * pair.veiled.judgement.floor
+        axes.vlines(floor, row - 0.5, row + 0.5, color=GREY, linestyle="--", linewidth=1.2)
+    axes.set(
+        xlim=(-3, 103),
+        ylim=(len(pairs) - 0.45, -0.55),
+        yticks=range(len(pairs)),
+        yticklabels=[short(pair.name) for pair in pairs],
+        xlabel=f"{short(label)} recognised, % of clips",
+    )
+    axes.grid(axis="y", visible=False)
+    marks = [_entry(_VEILED, "veiled")]
+    if any(pair.raw for pair in pairs):
+        marks.append(_entry(_RAW, "raw"))
+    marks.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="guessing"))
+    figure.legend(handles=marks, loc="outside lower center", ncols=3, columnspacing=1.4)
+    return figure
+
+
+def _mark(axes: Axes, finding: AttackFinding, row: float, look: Look) -> None:
+    judged = finding.judgement.clip
+    low, high = (100 * end for end in judged.interval)
+    colour, marker = look
+    axes.plot([low, high], [row, row], color=colour, linewidth=1.6, zorder=3)
+    axes.plot(100 * judged.value, row, color=colour, marker=marker, markersize=6.5,
+              markeredgecolor="white", markeredgewidth=0.6, linestyle="none", zorder=4,
+              clip_on=False)  # fmt: skip
+
+
+def _entry(look: Look, name: str) -> Line2D:
+    colour, marker = look
+    return Line2D([], [], color=colour, marker=marker, markersize=6.5, markeredgecolor="white",
+                  markeredgewidth=0.6, label=name)  # fmt: skip
+
+
+@house_style()
+def roc(pairs: Sequence[Pair[RetrievalFinding]]) -> Figure:
+    """Draw the ROC curve of each attack that finds people again; veiled solid, raw dashed.
+
+    Args:
+        pairs: At least one attack.
+    """
+    figure = Figure(figsize=(4.6, 4.4 + 0.2 * len(pairs)), layout="constrained")
+    axes = figure.add_subplot()
+    looks = family_styles([pair.name for pair in pairs])
+    for pair in pairs:
+        _curve(axes, pair.veiled, looks[pair.name], "-", f"{short(pair.name)}, veiled")
+        if pair.raw is not None:
+            _curve(axes, pair.raw, looks[pair.name], "--", f"{short(pair.name)}, raw")
+    axes.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=1.2, label="guessing")
+    axes.set(
+        xlim=(-2, 102),
+        ylim=(-2, 102),
+        aspect="equal",
+        xlabel="pairs of two people taken for one, %",
+        ylabel="pairs of one person recognised, %",
+    )
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)
+    return figure
+
+
+def _curve(axes: Axes, finding: RetrievalFinding, look: Look, dashes: str, name: str) -> None:
+    colour, marker = look
+    style: Any = {"color": colour, "linestyle": dashes, "marker": marker, "label": name}
+    across, up = zip(*finding.curve, strict=True)
+    axes.plot([100 * x for x in across], [100 * y for y in up], markersize=4.5,
+              markevery=0.2, **style)  # fmt: skip

@@ -1,0 +1,61 @@
+"""What an audit has not tried, derived from what it has."""
+
+from __future__ import annotations
+
+from motionveil.report.audit_reading import Reading
+from motionveil.report.audit_verdict import kinds_of
+from motionveil.report.audit_words import KINDS, count, doing
+
+FEW_CLIPS, FEW_RECORDINGS = 100, 20
+
+_NEVER = (
+    "An attacker with other data: more clips of these people, or their raw videos to search in.",
+    "Face detection, face recognition and other programs that were made elsewhere.",
+    "People who watch: nobody looked at the veiled video.",
+)
+"""What no suite has."""
+
+
+def not_tried(reading: Reading) -> list[str]:
+    """Return what was not tried, a sentence or two each."""
+    attacks = [doing(finding) for finding in reading.attackers]
+    there = kinds_of(attacks)
+    missing = [kind for kind in KINDS if kind not in there]
+    lines = []
+    if missing:
+        lines.append(f"Of the usual kinds of attacks: {'; '.join(missing)}.")
+    if attacks and not any(attack.network.weights for attack in attacks):
+        lines.append("Networks that had learned from other pictures or videos before.")
+    if reading.audit.failed:
+        failed = count(len(reading.audit.failed), "attack")
+        lines.append(f"What could not be carried out: {failed}, named below with the reasons.")
+    if not reading.control:
+        lines.append("Raw video: whether these attackers can learn anything at all.")
+    if not reading.action:
+        lines.append("The action: whether anything useful is left.")
+    lines += [
+        f"Anything but the {reading.label}: other things about people may show.",
+        f"Chance in training and in the choice of clips: there is one seed"
+        f" ({reading.audit.seed}) and one split ({reading.audit.split}).",
+    ]
+    return [*lines, *_NEVER, *_small(reading)]
+
+
+def _small(reading: Reading) -> list[str]:
+    """Return what the data are too few, or not real enough, to show."""
+    lines = []
+    answers = reading.privacy[0].veiled.answers if reading.privacy else []
+    if answers and len(answers) < FEW_CLIPS:
+        lines.append(
+            f"Small leaks: there are only {count(len(answers), 'clip')}, and the intervals are"
+            " wide."
+        )
+    recordings = len({answer.recording for answer in answers})
+    if answers and recordings < FEW_RECORDINGS:
+        lines.append(
+            f"Enough recordings: with {recordings}, the intervals are themselves uncertain and"
+            " tend to be too narrow."
+        )
+    if reading.audit.dataset.name == "actors":
+        lines.append("Real people: the clips are drawn by a program.")
+    return lines
