@@ -65,6 +65,9 @@ class TestEncoder:
         again = veil_clips(cache, veil_of("bdq"))
         for clip in cache.manifest.clips:
             assert np.array_equal(again.frames(clip), first.frames(clip))
+        next(first.folder.glob("*.npy")).unlink()
+        with pytest.raises(pytest.fail.Exception, match="veiled again"):
+            veil_clips(cache, veil_of("bdq"))
 
     def test_with_other_numbers_is_another(self, cache: ClipCache) -> None:
         encoder = BDQ(load_spec("bdq"))

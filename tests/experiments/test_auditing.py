@@ -13,7 +13,7 @@ from motionveil.audit.attack import Attack
 from motionveil.audit.suites import SUITES
 from motionveil.errors import MotionveilError
 from motionveil.experiments.auditing.ground import Field
-from motionveil.experiments.auditing.plan import AuditPlan, Job
+from motionveil.experiments.auditing.plan import FILE_NAME, AuditPlan, Job
 from motionveil.experiments.auditing.run import FINDING, attack, audit
 from motionveil.experiments.sweep.attempt import Task
 from motionveil.experiments.sweep.cells import Cell, Record, write_record
@@ -134,6 +134,7 @@ def test_another_audit_in_the_same_folder_is_refused(plan: AuditPlan, tmp_path: 
     run(fewer, tmp_path / "out")
     with pytest.raises(MotionveilError, match="the folder holds another run"):
         run(fewer.model_copy(update={"seed": 1}), tmp_path / "out")
+    assert AuditPlan.read(tmp_path / "out" / FILE_NAME) == fewer
 
 
 def test_one_that_fails_is_named_and_stops_no_other(plan: AuditPlan, tmp_path: Path) -> None:

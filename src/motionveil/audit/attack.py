@@ -14,7 +14,6 @@ from typing import Literal
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
@@ -26,14 +25,13 @@ from motionveil.data.dataset import Batch, ClipDataset
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
+from motionveil.statistics import Floats, Integers
 from motionveil.training.batchnorm import has_batchnorm, reestimate
 from motionveil.training.privacy_view import all_frames, draw_frames
 from motionveil.training.recipe import NetworkRecipe, Schedule
 from motionveil.training.seeds import seed_for
 
 Target = Literal["privacy", "action"]
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
 
 class Attack(BaseModel):
@@ -139,9 +137,9 @@ class Answers:
     surest: Integers
 
 
-def labels_of(ground: Ground, target: Target, *, training: bool = False) -> Integers:
-    """Return the true classes of the clips held out, or of those to learn from."""
-    data = ground.clips(training=training, drawn=False)
+def labels_of(ground: Ground, target: Target) -> Integers:
+    """Return the true classes of the clips held out."""
+    data = ground.clips(training=False, drawn=False)
     return np.asarray(data.actions if target == "action" else data.privacy)
 
 
@@ -156,9 +154,8 @@ def carry_out(attack: Attack, ground: Ground) -> list[Answers]:
     for rate in attack.rates or (attack.schedule.lr,):
         for restart in range(attack.restarts):
             torch.manual_seed(seed_for(ground.seed, "audit", attack.name, restart))
-            network = network_of(attack, _classes(attack, ground))
             schedule = attack.schedule.model_copy(update={"lr": rate})
-            trained = _train(attack, ground, network, schedule)
+            trained = train(attack.model_copy(update={"schedule": schedule}), ground)
             found += _ask(attack, ground, trained, rate, restart)
     return found
 
@@ -203,9 +200,7 @@ def look(attack: Attack, clips: Tensor) -> Tensor:
     return view_of(attack)(clips * 2 - 1)
 
 
-def drawn_view(
-    attack: Attack, schedule: Schedule, batch: Batch, truth: Tensor
-) -> tuple[Tensor, Tensor]:
+def drawn_view(attack: Attack, batch: Batch, truth: Tensor) -> tuple[Tensor, Tensor]:
     """Return what a network is shown of a batch in training, and the class of each of it.
 
     Whole clips, or some frames of each, drawn from torch's global generator.
@@ -213,7 +208,7 @@ def drawn_view(
     view = look(attack, batch.clips)
     if attack.temporal:
         return view, truth
-    frames = draw_frames(view, schedule.privacy_frames)
+    frames = draw_frames(view, attack.schedule.privacy_frames)
     return frames, truth.repeat_interleave(len(frames) // len(truth))
 
 
@@ -222,11 +217,17 @@ def shown(attack: Attack, view: Tensor) -> Tensor:
     return view if attack.temporal else all_frames(view)
 
 
-def _train(attack: Attack, ground: Ground, network: nn.Module, schedule: Schedule) -> nn.Module:
-    """Train a network and return it as Fabric wraps it."""
+def train(attack: Attack, ground: Ground) -> nn.Module:
+    """Train an attack's network on the clips to learn from and return it as Fabric wraps it.
+
+    Its weights are drawn from torch's global generator.
+
+    Raises:
+        MotionveilError: A loss is not finite, or there is no such network.
+    """
 
     def step(network: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, float]]:
-        view, truth = drawn_view(attack, schedule, batch, _truth(attack, batch))
+        view, truth = drawn_view(attack, batch, _truth(attack, batch))
         answers = network(view)
         loss = cross_entropy(answers, truth)
         return loss, {
@@ -234,8 +235,9 @@ def _train(attack: Attack, ground: Ground, network: nn.Module, schedule: Schedul
             f"accuracy_{attack.target}": float((answers.argmax(1) == truth).float().mean()),
         }
 
+    network = network_of(attack, _classes(attack, ground))
     data = ground.clips(training=True, drawn=True)
-    return fit(attack.name, network, data, schedule, ground.fabric, step)
+    return fit(attack.name, network, data, attack.schedule, ground.fabric, step)
 
 
 def _ask(

@@ -16,17 +16,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, l1_loss
+from torch.nn.functional import l1_loss
 
-from motionveil.audit.attack import Attack, Ground, network_of
+from motionveil.audit.attack import Attack, Ground, train
 from motionveil.audit.fitting import batches_of, fit
 from motionveil.audit.likeness import gradient_deviation, mean_square, structure
-from motionveil.audit.retrieval import people_in_both
+from motionveil.audit.retrieval import shuffled_people
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import Batch, ClipDataset
 from motionveil.data.manifest import Clip
 from motionveil.networks._torchvision import ensure_torchvision
-from motionveil.training.privacy_view import all_frames, draw_frames
+from motionveil.statistics import Floats, Integers
+from motionveil.training.privacy_view import all_frames
 from motionveil.training.seeds import seed_for
 
 WIDTHS = (16, 32, 64)
@@ -35,7 +36,6 @@ WIDTHS = (16, 32, 64)
 LEFT_OUT = 4
 """Every how many-th person the U-Net never sees."""
 
-Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
 
 
@@ -66,7 +66,7 @@ class Rebuilt:
     blank_gradients: Floats
     recognised: Floats
     recognised_original: Floats
-    labels: NDArray[np.int64]
+    labels: Integers
 
 
 @dataclass(frozen=True)
@@ -105,15 +105,15 @@ def reconstruct(
     torch.manual_seed(seed_for(ground.seed, "audit", attack.name, "u-net"))
     rebuild = _train_unet(attack, ground, original, strangers)
     torch.manual_seed(seed_for(ground.seed, "audit", attack.name, "recognise"))
-    recognise = _train_recogniser(attack, original)
+    # On original video of everybody: the attacker's own pictures of them.
+    recogniser = attack.model_copy(update={"name": f"{attack.name}, recogniser"})
+    recognise = train(recogniser, original)
     return _judge(attack, ground, original, strangers, (rebuild, recognise), samples)
 
 
 def _strangers(ground: Ground) -> set[str]:
     """Return the people whom the U-Net never sees."""
-    people = people_in_both(ground.cache.manifest, ground.split, ground.label)
-    rng = np.random.default_rng(seed_for(ground.seed, "reconstruction"))
-    drawn = [people[place] for place in rng.permutation(len(people))]
+    drawn = shuffled_people(ground, "reconstruction")
     return set(drawn[: max(1, len(drawn) // LEFT_OUT)])
 
 
@@ -145,31 +145,14 @@ def _train_unet(attack: Attack, veiled: Ground, original: Ground, strangers: set
         loss = l1_loss(network(batch.clips * 2 - 1), target)
         return loss, {"loss_reconstruction": loss.item()}
 
-    data, partner = (_of_known(ground, strangers) for ground in (veiled, original))
+    data, partner = (_of_known(ground, strangers, drawn=True) for ground in (veiled, original))
     return fit(f"{attack.name}, U-Net", _unet(), data, attack.schedule, veiled.fabric, step)
 
 
-def _of_known(ground: Ground, strangers: set[str]) -> ClipDataset:
+def _of_known(ground: Ground, strangers: set[str], *, drawn: bool) -> ClipDataset:
     part = ground.cache.manifest.part(ground.split, training=True)
     clips = [clip for clip in part if clip.privacy[ground.label] not in strangers]
-    return ground.some(clips, drawn=True)
-
-
-def _train_recogniser(attack: Attack, original: Ground) -> nn.Module:
-    """Train a network on original frames of everybody: the attacker's own pictures of them."""
-    names = original.cache.manifest.names_of(original.label)
-
-    def step(network: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, float]]:
-        frames = draw_frames(batch.clips * 2 - 1, attack.schedule.privacy_frames)
-        truth = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
-        answers = network(frames)
-        loss = cross_entropy(answers, truth)
-        accuracy = float((answers.argmax(1) == truth).float().mean())
-        return loss, {"loss_privacy": loss.item(), "accuracy_privacy": accuracy}
-
-    data = original.clips(training=True, drawn=True)
-    network = network_of(attack, len(names))
-    return fit(f"{attack.name}, recogniser", network, data, attack.schedule, original.fabric, step)
+    return ground.some(clips, drawn=drawn)
 
 
 def _pairs(veiled: Ground, original: Ground, size: int) -> Iterator[tuple[Batch, Tensor]]:
@@ -183,9 +166,7 @@ def _pairs(veiled: Ground, original: Ground, size: int) -> Iterator[tuple[Batch,
 @torch.no_grad()
 def _mean_clip(original: Ground, strangers: set[str], size: int) -> Tensor:
     """Return the mean original frame of the clips learned from, (3, 1, H, W)."""
-    part = original.cache.manifest.part(original.split, training=True)
-    clips = [clip for clip in part if clip.privacy[original.label] not in strangers]
-    data = original.some(clips, drawn=False)
+    data = _of_known(original, strangers, drawn=False)
     total = torch.zeros(3, 1, original.size, original.size)
     for batch in batches_of(original.fabric, data, size, 0, shuffle=False):
         total += batch.clips.mean(2, keepdim=True).sum(0).cpu()

@@ -53,7 +53,9 @@ def retrieve(attack: Attack, ground: Ground) -> list[Hunt]:
         MotionveilError: There are fewer than four people with clips in both parts, or a loss is
             not finite.
     """
-    return [_hunt(attack, ground, half, people) for half, people in enumerate(_halves(ground))]
+    people = shuffled_people(ground, "retrieval")
+    halves = (people[::2], people[1::2])
+    return [_hunt(attack, ground, half, people) for half, people in enumerate(halves)]
 
 
 def people_in_both(manifest: Manifest, split: str, label: str) -> list[str]:
@@ -73,12 +75,15 @@ def people_in_both(manifest: Manifest, split: str, label: str) -> list[str]:
     return sorted(both)
 
 
-def _halves(ground: Ground) -> tuple[list[str], list[str]]:
-    """Return two halves of the people who are in both parts."""
+def shuffled_people(ground: Ground, purpose: str) -> list[str]:
+    """Return the people who are in both parts, in an order drawn for a purpose.
+
+    Raises:
+        MotionveilError: They are fewer than four.
+    """
     people = people_in_both(ground.cache.manifest, ground.split, ground.label)
-    rng = np.random.default_rng(seed_for(ground.seed, "retrieval"))
-    names = [people[place] for place in rng.permutation(len(people))]
-    return names[::2], names[1::2]
+    rng = np.random.default_rng(seed_for(ground.seed, purpose))
+    return [people[place] for place in rng.permutation(len(people))]
 
 
 def _hunt(attack: Attack, ground: Ground, half: int, people: list[str]) -> Hunt:
@@ -130,7 +135,7 @@ def _train(attack: Attack, ground: Ground, clips: list[Clip]) -> nn.Module:
     def step(network: nn.Module, batch: Batch, epoch: int) -> tuple[Tensor, dict[str, float]]:
         labels = torch.tensor([known[label] for label in batch.privacy.tolist()])
         labels = labels.to(batch.clips.device)
-        view, truth = drawn_view(attack, attack.schedule, batch, labels)
+        view, truth = drawn_view(attack, batch, labels)
         cosines = network(view) @ normalize(model.directions).T
         loss = cross_entropy(_SCALE * cosines, truth)
         return loss, {

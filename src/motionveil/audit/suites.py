@@ -6,7 +6,7 @@ a GPU differ by the recipe only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from motionveil.audit.attack import Attack
 from motionveil.audit.compression import QUALITIES
@@ -43,12 +43,12 @@ _USUAL_QUALITY = QUALITIES[1]
 
 def quick(recipe: Recipe) -> list[Attack]:
     """Return a small version of each kind of attack, for minutes on two cores."""
-    schedule = _shorter(recipe.validation, 0.5)
+    schedule = _stretched(recipe.validation, 0.5)
     return [
         *_kinds(recipe, schedule),
-        _frames(recipe, _shorter(schedule, 0.5), "reconstruction", kind="reconstruct"),
+        _frames(recipe, _stretched(schedule, 0.5), "reconstruction", kind="reconstruct"),
         _frames(recipe, schedule, f"h264-{_USUAL_QUALITY}", quality=_USUAL_QUALITY),
-        _frames(recipe, schedule, "persistent", rates=_rates(schedule, 3), restarts=2, crops=4),
+        _frames(recipe, schedule, "persistent", rates=_rates(schedule), restarts=2, crops=4),
         _clips(recipe, schedule, "action", target="action"),
     ]
 
@@ -56,12 +56,12 @@ def quick(recipe: Recipe) -> list[Attack]:
 def full(recipe: Recipe) -> list[Attack]:
     """Return every attack at the recipe's own length, each network of the paper's figures too."""
     schedule = recipe.validation
-    longer = _shorter(schedule, 2)
+    longer = _stretched(schedule, 2)
     return [
         *_kinds(recipe, schedule),
         *(_frames(recipe, schedule, f"h264-{quality}", quality=quality) for quality in QUALITIES),
-        _frames(recipe, longer, "persistent", rates=_rates(schedule, 3), restarts=3, crops=8),
-        _clips(recipe, longer, "persistent-clip", rates=_rates(schedule, 3), restarts=2, crops=8),
+        _frames(recipe, longer, "persistent", rates=_rates(schedule), restarts=3, crops=8),
+        _clips(recipe, longer, "persistent-clip", rates=_rates(schedule), restarts=2, crops=8),
         _clips(recipe, schedule, "action", target="action"),
         *paper(recipe),
     ]
@@ -86,7 +86,7 @@ def paper(recipe: Recipe) -> list[Attack]:
         )
         for name in ACTION_NETWORKS
     ]
-    rebuilding = _frames(recipe, _shorter(schedule, 4), "reconstruction", kind="reconstruct")
+    rebuilding = _frames(recipe, _stretched(schedule, 4), "reconstruction", kind="reconstruct")
     return [*adversaries, *watchers, rebuilding]
 
 
@@ -122,15 +122,10 @@ def _pretrained(name: str) -> NetworkRecipe:
     return NetworkRecipe(name=name, weights="pretrained")
 
 
-def _shorter(schedule: Schedule, factor: float) -> Schedule:
+def _stretched(schedule: Schedule, factor: float) -> Schedule:
     epochs = max(1, round(schedule.epochs * factor))
     return schedule.model_copy(update={"epochs": epochs})
 
 
-def _rates(schedule: Schedule, factor: float) -> tuple[float, ...]:
-    return (schedule.lr, schedule.lr / factor)
-
-
-def names_of(attacks: Sequence[Attack]) -> list[str]:
-    """Return the attacks' names, each of which there is once."""
-    return [attack.name for attack in attacks]
+def _rates(schedule: Schedule) -> tuple[float, ...]:
+    return (schedule.lr, schedule.lr / 3)

@@ -140,22 +140,34 @@ def veil_clips(cache: ClipCache, veil: Veil, *, step: int = 1, workers: int = 1)
     )
 
 
-def original_clips(cache: ClipCache, veiled: ClipCache, *, step: int = 1) -> ClipCache:
-    """Return the original clips, each with as many frames as its veiled one has.
+def frames_lost(filmed: ClipCache, veiled: ClipCache, *, step: int = 1) -> int:
+    """Return how many frames fewer a veiled clip has than what was filmed.
 
-    A veil that takes differences has no frame for a clip's first; the n-th of these frames is the
-    one that the n-th veiled frame came out at.
+    Raises:
+        MotionveilError: It is not the same number for every clip, or there are more.
     """
     lost = {
-        len(cache.frames(filmed)[::step]) - len(veiled.frames(clip))
-        for filmed, clip in zip(cache.manifest.clips, veiled.manifest.clips, strict=True)
+        len(filmed.frames(before)[::step]) - len(veiled.frames(after))
+        for before, after in zip(filmed.manifest.clips, veiled.manifest.clips, strict=True)
     }
     if len(lost) != 1 or min(lost) < 0:
         raise MotionveilError(
             f"{veiled.folder}: {min(lost)} to {max(lost)} frames of a clip are missing; a veil"
             " leaves as many frames out of every clip, and adds none"
         )
-    (first,) = lost
+    return lost.pop()
+
+
+def original_clips(cache: ClipCache, veiled: ClipCache, *, step: int = 1) -> ClipCache:
+    """Return the original clips, each with as many frames as its veiled one has.
+
+    A veil that takes differences has no frame for a clip's first; the n-th of these frames is the
+    one that the n-th veiled frame came out at.
+
+    Raises:
+        MotionveilError: Not every clip has lost the same number of frames.
+    """
+    first = frames_lost(cache, veiled, step=step)
     return cache.derive(f"original {FORMAT} {step} {first}", lambda frames: frames[::step][first:])
 
 

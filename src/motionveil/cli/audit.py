@@ -8,9 +8,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from motionveil.cli.engine import (
     add_engine_arguments,
     engine_of,
@@ -20,6 +17,7 @@ from motionveil.cli.engine import (
     threads_of,
 )
 from motionveil.cli.options import command_line
+from motionveil.cli.table import in_percent, print_table
 from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of
 from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
@@ -104,17 +102,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace) -> AuditPlan:
     from motionveil.audit.suites import SUITES
-    from motionveil.experiments.auditing.plan import AuditPlan, select
+    from motionveil.experiments.auditing.plan import AuditPlan
 
     manifest, split, label = data_of(arguments)
     recipe = recipe_of(arguments)
-    attacks = SUITES[arguments.suite](recipe)
-    known = [attack.name for attack in attacks]
-    unknown = [name for name in arguments.only if name not in known]
-    if unknown:
-        raise MotionveilError(
-            f"--only {unknown[0]}: the suite {arguments.suite} has {', '.join(known)}"
-        )
+    attacks = {attack.name: attack for attack in SUITES[arguments.suite](recipe)}
+    for name in arguments.only:
+        if name not in attacks:
+            raise MotionveilError(
+                f"--only {name}: the suite {arguments.suite} has {', '.join(attacks)}"
+            )
+    wanted = [attacks[name] for name in arguments.only or attacks]
     veiled = arguments.veiled
     if veiled is not None and not veiled.is_dir():
         raise MotionveilError(f"--veiled {veiled}: no such folder")
@@ -129,7 +127,7 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
         device=arguments.device,
         precision=arguments.precision,
         suite=arguments.suite,
-        attacks=_possible(select(attacks, arguments.only), manifest, split, label),
+        attacks=_possible(wanted, manifest, split, label),
     )
 
 
@@ -172,13 +170,13 @@ def print_findings(found: Audit) -> None:
     veiled = [f for f in found.attacks if f.video == "veiled"]
     veiled.sort(key=lambda f: (f.target == "action", -f.judgement.clip.value))
     headings = ("attack", "of", "veiled: clips %", "frames %", "raw: clips %", "floor %", "p")
-    _print((*headings, "bits"), [_cells(f, raw.get(f.name)) for f in veiled])
+    print_table((*headings, "bits"), [_cells(f, raw.get(f.name)) for f in veiled])
     before = {f.name: f for f in found.retrievals if f.video == "raw"}
     searched = [f for f in found.retrievals if f.video == "veiled"]
     if searched:
         rows = [_search_cells(f, before.get(f.name)) for f in searched]
         of_searches = ("finding again", "of", "veiled: first %", "raw: first %", "guessing %")
-        _print((*of_searches, "p", "equal error %"), rows)
+        print_table((*of_searches, "p", "equal error %"), rows)
 
     if found.reconstructions:
         of_rebuilt = ("reconstruction of", "PSNR dB", "(blank)", "SSIM", "(blank)", "GMSD")
@@ -187,7 +185,7 @@ def print_findings(found: Audit) -> None:
             for f in found.reconstructions
             for name, likeness in (("known people", f.known), ("people never seen", f.strangers))
         ]
-        _print((*of_rebuilt, "(blank)", "recognised %", "(original)", "floor %"), rows)
+        print_table((*of_rebuilt, "(blank)", "recognised %", "(original)", "floor %"), rows)
 
 
 def _rebuilt_cells(name: str, likeness: Likeness) -> list[str]:
@@ -199,28 +197,18 @@ def _rebuilt_cells(name: str, likeness: Likeness) -> list[str]:
         f"{likeness.blank_ssim:.2f}",
         f"{likeness.gmsd.value:.3f}",
         f"{likeness.blank_gmsd:.3f}",
-        _with_interval(likeness.recognised),
+        _percent(likeness.recognised),
         f"{100 * likeness.original_recognised:.1f}",
         f"{100 * likeness.floor:.1f}",
     ]
-
-
-def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    Console(width=None if Console().is_terminal else 160).print(table, highlight=False)
 
 
 def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _with_interval(measured: Measured) -> str:
-    low, high = measured.interval
-    return f"{100 * measured.value:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+def _percent(measured: Measured) -> str:
+    return in_percent(measured.value, measured.interval)
 
 
 def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
@@ -228,7 +216,7 @@ def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
     return [
         finding.name,
         finding.label,
-        _with_interval(judged.clip),
+        _percent(judged.clip),
         f"{100 * judged.frame.value:.1f}",
         "" if raw is None else f"{100 * raw.judgement.clip.value:.1f}",
         f"{100 * judged.floor:.1f}",
@@ -241,7 +229,7 @@ def _search_cells(finding: RetrievalFinding, raw: RetrievalFinding | None) -> li
     return [
         finding.name,
         finding.label,
-        _with_interval(finding.rank_1),
+        _percent(finding.rank_1),
         "" if raw is None else f"{100 * raw.rank_1.value:.1f}",
         f"{100 * finding.rank_1.guessed:.1f}",
         _p(finding.p),

@@ -7,10 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from motionveil.cli.options import command_line, count_from
+from motionveil.cli.table import print_table
 
 if TYPE_CHECKING:
     from motionveil.experiments.complexity import Cost
@@ -73,13 +71,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(costs: list[Cost]) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("method", no_wrap=True)
-    headings = ("parameters", "stored", "FLOPs, paper", "FLOPs, all", "frames/s", "memory")
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for cost in costs:
-        table.add_row(
+    headings = (
+        "method",
+        "parameters",
+        "stored",
+        "FLOPs, paper",
+        "FLOPs, all",
+        "frames/s",
+        "memory",
+    )
+    rows = [
+        (
             cost.method,
             f"{cost.parameters:,}",
             f"{_short(cost.size)}B",
@@ -88,7 +90,9 @@ def _print(costs: list[Cost]) -> None:
             f"{cost.frames_per_second:,.0f}",
             "" if cost.memory is None else f"{_short(cost.memory)}B",
         )
-    Console(width=None if Console().is_terminal else 120).print(table)
+        for cost in costs
+    ]
+    print_table(headings, rows, width=120, numbers=True)
 
 
 def _short(value: float) -> str:

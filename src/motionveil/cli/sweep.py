@@ -11,9 +11,6 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
 from motionveil.cli.dry_run import duration
 from motionveil.cli.engine import (
     add_engine_arguments,
@@ -23,6 +20,7 @@ from motionveil.cli.engine import (
     telling,
     threads_of,
 )
+from motionveil.cli.table import print_table
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -126,15 +124,12 @@ def _check_words(cell: Cell, grid: Path) -> None:
 
 def _print_cells(outcomes: Sequence[Outcome]) -> None:
     """Print a line a cell."""
-    table = Table(box=None, pad_edge=False)
-    for heading in ("cell", "status", "time", "attempts"):
-        table.add_column(heading, no_wrap=True)
+    rows = []
     for outcome in outcomes:
         record = outcome.record
         told = (duration(record.seconds), str(record.attempts)) if record else ("", "")
-        table.add_row(outcome.cell.name, outcome.status, *told)
-    console = Console(width=None if Console().is_terminal else 200)
-    console.print(table, highlight=False)
+        rows.append((outcome.cell.name, outcome.status, *told))
+    print_table(("cell", "status", "time", "attempts"), rows, width=200)
 
 
 def _report(done: Sequence[Cell], out: Path) -> None:

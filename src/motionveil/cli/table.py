@@ -1,4 +1,4 @@
-"""The table of accuracies that several commands print."""
+"""The tables that commands print."""
 
 from __future__ import annotations
 
@@ -10,31 +10,57 @@ from rich.table import Table
 from motionveil.results import Accuracy, Row
 
 
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int = 160,
+    numbers: bool = False,
+) -> None:
+    """Print a table without lines.
+
+    Args:
+        headings: Of the columns.
+        rows: As many texts each.
+        width: Of the page where the output is no terminal, in characters.
+        numbers: Whether all columns but the first stand to the right.
+    """
+    table = Table(box=None, pad_edge=False)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    Console(width=None if Console().is_terminal else width).print(table, highlight=False)
+
+
+def in_percent(share: float, interval: tuple[float, float]) -> str:
+    """Return a share and its interval, such as `12.5 (8-19)`."""
+    low, high = interval
+    return f"{100 * share:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+
+
 def print_rows(rows: Sequence[Row]) -> None:
     """Print a line a row: accuracies in %, with their 95 % intervals."""
     label = rows[0].privacy.label
-    table = Table(box=None, pad_edge=False)
     many = len({(row.seed, row.split) for row in rows}) > 1
     headings = ["method", "alpha", *(["seed", "split"] if many else [])]
-    for heading in (*headings, "n", "action %", f"{label} by frame %", f"{label} by clip %"):
-        table.add_column(heading, no_wrap=True)
-    for row in rows:
-        where = [str(row.seed), row.split] if many else []
-        table.add_row(
-            row.method,
-            "" if row.alpha is None else f"{row.alpha:g}",
-            *where,
-            str(row.action.n),
-            _percent(row.action),
-            _percent(row.privacy.frame),
-            _percent(row.privacy.clip),
-        )
+    headings += ["n", "action %", f"{label} by frame %", f"{label} by clip %"]
+    print_table(headings, [_cells(row, many) for row in rows], width=140)
     floor = rows[0].privacy.frame.floor
-    console = Console(width=None if Console().is_terminal else 140)
-    console.print(table)
-    console.print(f"guessing the commonest {label} scores {100 * floor:.1f} %", highlight=False)
+    print(f"guessing the commonest {label} scores {100 * floor:.1f} %")
+
+
+def _cells(row: Row, many: bool) -> list[str]:
+    return [
+        row.method,
+        "" if row.alpha is None else f"{row.alpha:g}",
+        *([str(row.seed), row.split] if many else []),
+        str(row.action.n),
+        _percent(row.action),
+        _percent(row.privacy.frame),
+        _percent(row.privacy.clip),
+    ]
 
 
 def _percent(accuracy: Accuracy) -> str:
-    low, high = accuracy.interval
-    return f"{100 * accuracy.accuracy:.1f} ({100 * low:.0f}-{100 * high:.0f})"
+    return in_percent(accuracy.accuracy, accuracy.interval)

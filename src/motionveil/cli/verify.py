@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionveil.cli.table import in_percent, print_table
+
 if TYPE_CHECKING:
     from motionveil.report.comparison import Comparison, Verification
 
@@ -52,11 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _print_table(found: Verification) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for heading in (
+    headings = (
         "method",
         "accuracy",
         "measured %",
@@ -64,12 +62,8 @@ def _print_table(found: Verification) -> None:
         "difference, points",
         "verdict",
         "source",
-    ):
-        table.add_column(heading, no_wrap=True)
-    for line in found.comparisons:
-        table.add_row(*_cells(line, found))
-    console = Console()
-    Console(width=None if console.is_terminal else 160).print(table)
+    )
+    print_table(headings, [_cells(line, found) for line in found.comparisons])
 
 
 def _cells(line: Comparison, found: Verification) -> tuple[str, ...]:
@@ -89,8 +83,7 @@ def _cells(line: Comparison, found: Verification) -> tuple[str, ...]:
 
 
 def _percent(accuracy: float, interval: tuple[float, float], n: int) -> str:
-    low, high = interval
-    return f"{100 * accuracy:.1f} ({100 * low:.0f}-{100 * high:.0f}), n {n}"
+    return f"{in_percent(accuracy, interval)}, n {n}"
 
 
 def _notes(found: Verification) -> Iterator[str]:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -39,6 +39,7 @@ FORMAT = 1
 """Part of the folder's name; raised whenever the same source would be stored differently."""
 
 Frames = NDArray[np.uint8]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,11 @@ class ClipCache:
         name = f"{manifest.hash[:16]}-{size}-{fit}-{FORMAT}"
         home = _caches_of(manifest, folder) / name
         files = _files(manifest, home)
-        frames = {key: stored for key, file in files.items() if (stored := _open(file)) is not None}
-        missing = [clip for clip in manifest.clips if clip.key not in frames]
-        if missing:
+
+        def make(missing: Sequence[Clip]) -> None:
             _decode_all(manifest, missing, files, size, fit, workers or os.cpu_count() or 1)
-        for clip in missing:
-            frames[clip.key] = _opened(files[clip.key])
-        return cls(manifest, home, size, fit, frames)
+
+        return cls(manifest, home, size, fit, _completed(manifest, files, make))
 
     def frames(self, clip: Clip) -> Frames:
         """Return a clip's stored frames: uint8 (T, H, W, 3), RGB, mapped from disk, read-only.
@@ -131,8 +130,6 @@ class ClipCache:
         suffix = hashlib.sha256(name.encode()).hexdigest()[:16]
         home = self.folder.with_name(f"{self.folder.name}-{suffix}")
         files = {key: home / file.name for key, file in _files(self.manifest, self.folder).items()}
-        frames = {key: found for key, file in files.items() if (found := _open(file)) is not None}
-        missing = [clip for clip in self.manifest.clips if clip.key not in frames]
 
         def make(clip: Clip) -> None:
             changed = change(self.frames(clip))
@@ -145,15 +142,10 @@ class ClipCache:
                 raise MotionveilError(f"{clip.key}: nothing is left of {len(self.frames(clip))}")
             _store(files[clip.key], changed)
 
-        pool = ThreadPoolExecutor(workers)
-        try:
-            for _ in track(pool.map(make, missing), title, len(missing)):
-                pass
-        finally:
-            pool.shutdown(cancel_futures=True)
-        for clip in missing:
-            frames[clip.key] = _opened(files[clip.key])
-        return replace(self, folder=home, _frames=frames)
+        def make_all(missing: Sequence[Clip]) -> None:
+            _at_once(make, missing, title, workers)
+
+        return replace(self, folder=home, _frames=_completed(self.manifest, files, make_all))
 
     @property
     def bytes_on_disk(self) -> int:
@@ -224,6 +216,29 @@ def _stamp(source: Path) -> str:
     return f"{sum(stat.st_size for stat in stats):x}-{latest:x}"
 
 
+def _completed(
+    manifest: Manifest, files: dict[str, Path], make: Callable[[Sequence[Clip]], None]
+) -> dict[str, Frames]:
+    """Map every clip of a manifest, after those that have no file were made."""
+    frames = {key: found for key, file in files.items() if (found := _open(file)) is not None}
+    missing = [clip for clip in manifest.clips if clip.key not in frames]
+    if missing:
+        make(missing)
+    for clip in missing:
+        frames[clip.key] = _opened(files[clip.key])
+    return frames
+
+
+def _at_once(work: Callable[[T], None], items: Sequence[T], title: str, workers: int) -> None:
+    """Do some work for each item, by threads, and show how far it is; stops at an error."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for _ in track(pool.map(work, items), title, len(items)):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _open(file: Path) -> Frames | None:
     """Map a cached clip; None where there is none or the file is damaged."""
     try:
@@ -261,12 +276,7 @@ def _decode_all(
         for clip, frames in _decode(manifest.root / path, videos[path], size, fit):
             _store(files[clip.key], np.stack(frames))
 
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for _ in track(pool.map(decode, videos), "Decoding", len(videos)):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
+    _at_once(decode, list(videos), "Decoding", workers)
 
 
 def _decode(

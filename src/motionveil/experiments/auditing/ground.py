@@ -13,6 +13,7 @@ from motionveil.audit.veiling import (
     Veil,
     clips_in,
     compressed_clips,
+    frames_lost,
     original_clips,
     veil_clips,
     veil_of,
@@ -79,9 +80,7 @@ class Field:
         Raises:
             MotionveilError: Fewer than two are left.
         """
-        clip, veiled = self.manifest.clips[0], self.veiled.manifest.clips[0]
-        step = self.plan.recipe.frame_step
-        lost = len(self.filmed.frames(clip)[::step]) - len(self.veiled.frames(veiled))
+        lost = frames_lost(self.filmed, self.veiled, step=self.plan.recipe.frame_step)
         left = self.plan.recipe.frames - lost
         if left < 2:
             raise MotionveilError(

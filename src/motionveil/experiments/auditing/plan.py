@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -116,13 +116,3 @@ class Job:
     def name(self) -> str:
         """Name of its folder."""
         return f"{self.attack.name}-{self.video}"
-
-
-def select(attacks: Sequence[Attack], names: Sequence[str]) -> list[Attack]:
-    """Return the attacks of these names, or all if there are no names.
-
-    Raises:
-        KeyError: There is no attack of a name.
-    """
-    found = {attack.name: attack for attack in attacks}
-    return [found[name] for name in names] if names else list(attacks)

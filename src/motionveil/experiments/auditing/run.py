@@ -16,7 +16,7 @@ from motionveil.audit.reconstruction import reconstruct
 from motionveil.audit.retrieval import retrieve
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
-from motionveil.experiments.sweep.run import Engine, Outcome, Progress, run_sweep
+from motionveil.experiments.sweep.run import Engine, Outcome, Progress, look, run_sweep
 from motionveil.experiments.tradeoff import describe_dataset
 from motionveil.findings import Audit, Finding, read_finding, write_finding
 from motionveil.training.processes import describe_environment
@@ -118,9 +118,11 @@ def audit(
     """
     field = Field(plan, fabric, workers)
     field.make()  # before anything is attacked: what cannot be veiled is found out here
+    cells = plan.cells(out)
+    look(cells)  # another audit's folder is refused before its plan is written over
     plan.write(out)
     outcomes = run_sweep(
-        plan.cells(out),
+        cells,
         out / "attacks",
         engine,
         threads=threads,
