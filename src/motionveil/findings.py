@@ -93,6 +93,9 @@ class AttackFinding(Stored):
         judgement: What follows from the answers.
         answers: One for each clip held out.
         trained_on: Number of clips learned from.
+        names_frames: Whether its answers are about single frames, in their order.
+        picture, picture_with_original: Names of PNGs in the attack's folder, the frames of the
+            clips that it was right about and surest of; empty where there are none.
         seconds: Wall time.
     """
 
@@ -106,6 +109,9 @@ class AttackFinding(Stored):
     judgement: Judgement
     answers: list[ClipAnswer]
     trained_on: int
+    names_frames: bool = False
+    picture: str = ""
+    picture_with_original: str = ""
     seconds: float
 
 
@@ -243,6 +249,36 @@ class Strongest(Stored):
     naive: float
 
 
+class Confound(Stored):
+    """How well another column of the manifest tells a label: whether it can be mistaken for it.
+
+    Attributes:
+        label: The label.
+        column: The other column; `"group"` for recordings.
+        clips: Number of clips held out.
+        shared: How many of them show their value of the label under a value of the column under
+            which the training clips show it too.
+        crossable: How many can be asked about by one who has learned their label under other
+            values of the column only.
+        tells: Accuracy on the clips held out of one who knows nothing but the column, and guesses
+            what is commonest under it in training.
+        floor: Share of the commonest value of the label.
+    """
+
+    label: str
+    column: str
+    clips: int
+    shared: int
+    crossable: int
+    tells: float
+    floor: float
+
+    @property
+    def at_work(self) -> bool:
+        """Whether the column alone tells more of the label than guessing."""
+        return self.tells > self.floor
+
+
 class Audit(Stored):
     """Everything an audit leaves behind; `audit.json` on disk.
 
@@ -256,7 +292,10 @@ class Audit(Stored):
         suite: The suite's name.
         seed: The seed.
         environment: Versions, processor, device.
-        attacks: The attacks that recognise.
+        attacks: The attacks that recognise the privacy label or the action.
+        beside: Those that recognise other labels of the manifest.
+        crossings: Those that may not go by another column, and their controls.
+        confounds: How other columns stand to the privacy label.
         strongest: The strongest of those on the privacy label of veiled video; None where there
             are none.
         retrievals: The attacks that find people again.
@@ -275,6 +314,9 @@ class Audit(Stored):
     seed: int
     environment: dict[str, str]
     attacks: list[AttackFinding]
+    beside: list[AttackFinding] = Field(default_factory=list)
+    crossings: list[AttackFinding] = Field(default_factory=list)
+    confounds: list[Confound] = Field(default_factory=list)
     strongest: Strongest | None = None
     retrievals: list[RetrievalFinding] = Field(default_factory=list)
     reconstructions: list[ReconstructionFinding] = Field(default_factory=list)

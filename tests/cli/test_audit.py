@@ -38,6 +38,13 @@ def test_from_the_command_line_to_the_findings(
     assert {(f.name, f.video) for f in found.attacks} == {
         (name, video) for name in ("frame", "action") for video in ("veiled", "raw")
     }
+    # The page is drawn again from what is stored, elsewhere and with original frames.
+    (out / "audit.html").unlink()
+    assert main(["report", str(out)]) == 0
+    assert main(["report", str(out), "--show-raw", "-o", str(tmp_path / "raw.html")]) == 0
+    pages = [(out / "audit.html").read_text(), (tmp_path / "raw.html").read_text()]
+    assert ["and as they were filmed" in page for page in pages] == [False, True]
+    capsys.readouterr()
     # The one in a cell is the one by itself: nothing depends on who runs it.
     alone = tmp_path / "alone"
     plan = str(out / "plan.json")

@@ -56,3 +56,15 @@ def test_a_file_that_is_no_result_is_named(tmp_path, capsys):
     assert main(["report", str(tmp_path)]) == 1
     assert "results.json" in capsys.readouterr().err
     assert not (tmp_path / "report.html").exists()
+
+
+def test_raw_frames_go_with_an_audit_only(run_folder, capsys):
+    assert main(["report", str(run_folder), "--show-raw"]) == 1
+    assert "--show-raw: it goes with an audit" in capsys.readouterr().err
+
+
+def test_an_audit_has_a_page_of_its_own(run_folder, tmp_path, capsys):
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "audit/audit.json").write_text("{}")
+    assert main(["report", str(run_folder), str(tmp_path / "audit")]) == 1
+    assert "an audit has a page of its own" in capsys.readouterr().err

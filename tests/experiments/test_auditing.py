@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from matplotlib.image import imread
 
 from motionveil.audit.attack import Attack
-from motionveil.audit.suites import SUITES
+from motionveil.audit.suites import SUITES, beside
+from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import FILE_NAME, AuditPlan, Job
@@ -115,6 +117,59 @@ def test_every_attack_on_veiled_and_raw_video(plan: AuditPlan, tmp_path: Path) -
     del rivals["action"]
     assert found.strongest.naive == max(rivals.values()) >= found.strongest.accuracy.value
     assert set(found.strongest.chosen) <= set(rivals)
+
+
+def test_the_surest_frames_are_drawn(tmp_path: Path) -> None:
+    """Raw video under another name: some of it is recognised, and the frames are those filmed."""
+    manifest = write_toys(tmp_path / "toys", people=3)
+    attacks = tuple(a for a in SUITES["quick"](tiny_recipe(epochs=16)) if a.name == "frame")
+    found = run(plan_of(str(manifest.file), "raw", attacks=attacks), tmp_path / "out")
+    veiled, raw = sorted(found.attacks, key=lambda f: f.video, reverse=True)
+    assert (raw.picture, raw.picture_with_original) == ("", "")
+    folder = tmp_path / "out/attacks/frame-veiled"
+    small, large = (imread(folder / n) for n in (veiled.picture, veiled.picture_with_original))
+    assert small.shape[1] == large.shape[1]
+    assert large.shape[0] > 1.5 * small.shape[0]
+
+
+def test_other_labels_are_attacked_beside(plan: AuditPlan, tmp_path: Path) -> None:
+    manifest = Field(plan, make_fabric("cpu")).manifest
+    further = beside(plan.recipe, manifest, "validation", "person")
+    assert [a.name for a in further] == ["frame-hand", "clip-hand"]
+    both = plan.model_copy(update={"attacks": (*plan.attacks[:1], *further)})
+    found = run(both, tmp_path / "out")
+    assert {(f.name, f.label, f.video) for f in found.beside} == {
+        (name, "hand", video) for name in ("frame-hand", "clip-hand") for video in ("veiled", "raw")
+    }
+    assert {f.name for f in found.attacks} == {"frame"}
+    assert found.strongest is not None
+    assert found.strongest.chosen == ["frame"]
+    assert [(c.column, c.shared) for c in found.confounds] == [("group", 0), ("hand", 12)]
+
+
+def test_attacks_across_recordings_stand_apart(plan: AuditPlan, tmp_path: Path) -> None:
+    """Where takes are in both parts, the recording tells the person, and is taken away."""
+    toys = Manifest.read(plan.manifest)
+    mixed = [
+        replace(clip, split="validation" if clip.action == "left" else "train")
+        for clip in toys.clips
+    ]
+    manifest = replace(toys, clips=tuple(mixed)).write(toys.root / "mixed.csv")
+    further = beside(plan.recipe, Manifest.read(manifest), "validation", "person")
+    assert [a.name for a in further if a.across] == [
+        f"{kind}-{way}-group" for way in ("across", "within") for kind in ("frame", "clip")
+    ]
+    frames = [a for a in further if a.across and not a.temporal]
+    crossed = plan.model_copy(
+        update={"attacks": (plan.attacks[0], *frames), "manifest": str(manifest)}
+    )
+    found = run(crossed, tmp_path / "out")
+    assert {(f.name, f.video) for f in found.crossings} == {
+        (a.name, video) for a in frames for video in ("veiled", "raw")
+    }
+    assert {f.name for f in found.attacks} == {"frame"}
+    clips = {a.clip for a in found.crossings[0].answers}
+    assert clips == {clip.key for clip in mixed if clip.split == "validation"}
 
 
 def test_what_is_done_is_not_done_again(plan: AuditPlan, tmp_path: Path) -> None:

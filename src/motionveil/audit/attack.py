@@ -44,6 +44,10 @@ class Attack(BaseModel):
             original video, see `motionveil.audit.reconstruction`.
         target: Which label it tries to learn; `"action"` asks how useful the video is, by the
             same means.
+        label: Which privacy label that is; the audit's own where it is empty.
+        across: A label, or `"group"`: half of the clips is asked about by one who has learned from
+            those that were filmed under its other values only, see `motionveil.audit.crossing`.
+        control: With `across`: learn from as many clips of any value instead.
         view: What it makes of a clip before the network sees it, one of `VIEWS`.
         temporal: Whether the network sees the whole clip (an action network of the registry) or
             frame by frame (a privacy network).
@@ -61,6 +65,9 @@ class Attack(BaseModel):
     name: str
     kind: Literal["recognise", "retrieve", "reconstruct"] = "recognise"
     target: Target = "privacy"
+    label: str = ""
+    across: str = ""
+    control: bool = False
     view: str = "plain"
     temporal: bool = False
     network: NetworkRecipe
@@ -69,6 +76,11 @@ class Attack(BaseModel):
     restarts: int = Field(default=1, ge=1)
     crops: int = Field(default=0, ge=0)
     quality: int | None = None
+
+    @property
+    def names_frames(self) -> bool:
+        """Whether its answers are about single frames of the video, in their order."""
+        return not self.temporal and self.view in ("plain", "integrated")
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,8 @@ class Ground:
         scales: Sides of the training crop as shares of the short side.
         seed: Decides everything that is drawn.
         fabric: Device and precision; one process.
+        learned, asked: The clips to learn from, and those to be asked about, where they are not
+            the whole parts of the split.
     """
 
     cache: ClipCache
@@ -94,10 +108,19 @@ class Ground:
     scales: tuple[float, ...]
     seed: int
     fabric: Fabric
+    learned: tuple[Clip, ...] | None = None
+    asked: tuple[Clip, ...] | None = None
+
+    def part(self, *, training: bool) -> Sequence[Clip]:
+        """Return the clips to learn from, or those to be asked about."""
+        chosen = self.learned if training else self.asked
+        if chosen is not None:
+            return chosen
+        return self.cache.manifest.part(self.split, training=training)
 
     def clips(self, *, training: bool, drawn: bool) -> ClipDataset:
         """Return the clips to learn from or those held out, cut at random or at their centre."""
-        return self.some(self.cache.manifest.part(self.split, training=training), drawn=drawn)
+        return self.some(self.part(training=training), drawn=drawn)
 
     def some(self, clips: Sequence[Clip], *, drawn: bool) -> ClipDataset:
         """Return some clips, cut at random or at their centre."""

@@ -98,6 +98,7 @@ def judge(
             for row in range(len(labels))
         ],
         trained_on=trained_on,
+        names_frames=attack.names_frames,
         seconds=seconds,
     )
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from motionveil.audit.attack import Attack
 from motionveil.audit.likeness import peak_signal_to_noise
+from motionveil.audit.pictures import draw_grid
 from motionveil.audit.reconstruction import Rebuilt, Sample
-from motionveil.files import atomic_path
 from motionveil.findings import Likeness, Measured, ReconstructionFinding
 from motionveil.statistics import bootstrap_means, interval_of, numbered
 
@@ -26,9 +25,12 @@ def judge_reconstruction(
     Raises:
         MotionveilError: The clips of known people, or those of strangers, come from one recording.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    _draw(out / PICTURE, samples, original=False)
-    _draw(out / WITH_ORIGINAL, samples, original=True)
+    columns = ("veiled", "reconstructed", "original")
+    lines = [
+        ("known" if s.known else "never seen", (s.veiled, s.rebuilt, s.original)) for s in samples
+    ]
+    draw_grid(out / PICTURE, columns[:2], [(name, images[:2]) for name, images in lines])
+    draw_grid(out / WITH_ORIGINAL, columns, lines)
     return ReconstructionFinding(
         name=attack.name,
         label=label,
@@ -65,21 +67,3 @@ def _likeness(rebuilt: Rebuilt, which: np.ndarray) -> Likeness:
         original_recognised=float(rebuilt.recognised_original[which].mean()),
         floor=float(np.bincount(labels).max() / len(labels)),
     )
-
-
-def _draw(file: Path, samples: Sequence[Sample], *, original: bool) -> None:
-    """Draw a line a sample: veiled, reconstructed and, where wanted, the original."""
-    columns = ["veiled", "reconstructed", *(["original"] if original else [])]
-    figure = Figure(figsize=(1.8 * len(columns), 1.8 * len(samples)), layout="constrained")
-    axes = figure.subplots(len(samples), len(columns), squeeze=False)
-    for line, sample in zip(axes, samples, strict=True):
-        line[0].set_ylabel("known" if sample.known else "never seen", fontsize=8)
-        images = (sample.veiled, sample.rebuilt, sample.original)
-        for cell, image, name in zip(line, images, columns, strict=False):
-            cell.imshow(np.clip(image, 0, 1), interpolation="nearest")
-            cell.set_xticks([])
-            cell.set_yticks([])
-            if line is axes[0]:
-                cell.set_title(name, fontsize=9)
-    with atomic_path(file) as part:
-        figure.savefig(part, dpi=120, format="png", metadata={"Software": None})

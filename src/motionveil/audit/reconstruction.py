@@ -21,6 +21,7 @@ from torch.nn.functional import l1_loss
 from motionveil.audit.attack import Attack, Ground, train
 from motionveil.audit.fitting import batches_of, fit
 from motionveil.audit.likeness import gradient_deviation, mean_square, structure
+from motionveil.audit.pictures import Images
 from motionveil.audit.retrieval import shuffled_people
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import Batch, ClipDataset
@@ -35,8 +36,6 @@ WIDTHS = (16, 32, 64)
 
 LEFT_OUT = 4
 """Every how many-th person the U-Net never sees."""
-
-Images = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

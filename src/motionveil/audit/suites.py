@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from motionveil.audit.attack import Attack
 from motionveil.audit.compression import QUALITIES
+from motionveil.audit.crossing import confounds
+from motionveil.data.manifest import Manifest
 from motionveil.training.recipe import NetworkRecipe, Recipe, Schedule
 
 ADVERSARIES = (
@@ -88,6 +90,28 @@ def paper(recipe: Recipe) -> list[Attack]:
     ]
     rebuilding = _frames(recipe, _stretched(schedule, 4), "reconstruction", kind="reconstruct")
     return [*adversaries, *watchers, rebuilding]
+
+
+def beside(recipe: Recipe, manifest: Manifest, split: str, label: str) -> list[Attack]:
+    """Return the attacks that other columns of a data set call for.
+
+    One by frame and one by clip on every other label; and where a column tells the label, and the
+    same people were filmed under several of its values, both across it, with their controls.
+    """
+    schedule = _stretched(recipe.validation, 0.5)
+    attacks: list[Attack] = []
+    for other in manifest.privacy_labels:
+        if other != label:
+            attacks.append(_frames(recipe, schedule, f"frame-{other}", label=other))
+            attacks.append(_clips(recipe, schedule, f"clip-{other}", label=other))
+    for found in confounds(manifest, split, label):
+        if found.at_work and found.crossable:
+            for way, control in (("across", False), ("within", True)):
+                changes = {"across": found.column, "control": control}
+                name = f"{way}-{found.column}"
+                attacks.append(_frames(recipe, schedule, f"frame-{name}", **changes))
+                attacks.append(_clips(recipe, schedule, f"clip-{name}", **changes))
+    return attacks
 
 
 SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {"quick": quick, "paper": paper, "full": full}

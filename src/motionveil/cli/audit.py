@@ -64,8 +64,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/audit"), help="folder (default: runs/audit)"
     )
+    add_show_raw(parser)
     add_engine_arguments(parser, cells="attacks")
     parser.epilog = EPILOG
+
+
+def add_show_raw(parser: argparse.ArgumentParser) -> None:
+    """Declare `--show-raw`."""
+    parser.add_argument(
+        "--show-raw",
+        action="store_true",
+        help="original frames in the report too; veiled only without",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -94,19 +104,20 @@ def run(arguments: argparse.Namespace) -> int:
         )
     print_findings(found)
     print(f"wrote {arguments.out / FILE_NAME}")
-    print(f"wrote {write_audit(found, arguments.out)}")
+    print(f"wrote {write_audit(found, arguments.out, show_raw=arguments.show_raw)}")
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     show_failures(failed)
     return 1 if failed else 0
 
 
 def _plan(arguments: argparse.Namespace) -> AuditPlan:
-    from motionveil.audit.suites import SUITES
+    from motionveil.audit.suites import SUITES, beside
     from motionveil.experiments.auditing.plan import AuditPlan
 
     manifest, split, label = data_of(arguments)
     recipe = recipe_of(arguments)
-    attacks = {attack.name: attack for attack in SUITES[arguments.suite](recipe)}
+    known = [*SUITES[arguments.suite](recipe), *beside(recipe, manifest, split, label)]
+    attacks = {attack.name: attack for attack in known}
     for name in arguments.only:
         if name not in attacks:
             raise MotionveilError(
@@ -171,6 +182,11 @@ def print_findings(found: Audit) -> None:
     veiled.sort(key=lambda f: (f.target == "action", -f.judgement.clip.value))
     headings = ("attack", "of", "veiled: clips %", "frames %", "raw: clips %", "floor %", "p")
     print_table((*headings, "bits"), [_cells(f, raw.get(f.name)) for f in veiled])
+    further = [*found.beside, *found.crossings]
+    if further:
+        raw = {f.name: f for f in further if f.video == "raw"}
+        rows = [_cells(f, raw.get(f.name)) for f in further if f.video == "veiled"]
+        print_table(("further attacks", *headings[1:], "bits"), rows)
     before = {f.name: f for f in found.retrievals if f.video == "raw"}
     searched = [f for f in found.retrievals if f.video == "veiled"]
     if searched:

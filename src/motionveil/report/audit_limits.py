@@ -34,11 +34,17 @@ def not_tried(reading: Reading) -> list[str]:
     if not reading.action:
         lines.append("The action: whether anything useful is left.")
     lines += [
-        f"Anything but the {reading.label}: other things about people may show.",
+        _other_labels(reading),
         f"Chance in training and in the choice of clips: there is one seed"
         f" ({reading.audit.seed}) and one split ({reading.audit.split}).",
     ]
     return [*lines, *_NEVER, *_small(reading)]
+
+
+def _other_labels(reading: Reading) -> str:
+    labels = dict.fromkeys(pair.veiled.label for pair in reading.beside)
+    known = " and the ".join([reading.label, *labels])
+    return f"Anything but the {known}: other things about people may show."
 
 
 def _small(reading: Reading) -> list[str]:

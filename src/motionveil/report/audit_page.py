@@ -8,17 +8,20 @@ from typing import Any
 from motionveil.files import write_text_atomically
 from motionveil.findings import AttackFinding, Audit
 from motionveil.report import audit_tables as tables
+from motionveil.report.audit_confounds import judge_confound
 from motionveil.report.audit_figures import accuracies, roc
 from motionveil.report.audit_limits import not_tried
 from motionveil.report.audit_reading import Pair, Reading, read
 from motionveil.report.audit_verdict import figure, findings, headline
-from motionveil.report.audit_words import chance, short_name
+from motionveil.report.audit_words import chance, doing, short_name, thing
 from motionveil.report.rendering import Picture, picture, render
 
 AUDIT_FILE = "audit.html"
 
 
-def write_audit(audit: Audit, folder: Path) -> Path:
+def write_audit(
+    audit: Audit, folder: Path, target: Path | None = None, *, show_raw: bool = False
+) -> Path:
     """Write an audit's report as `folder/audit.html`, one file that needs nothing else.
 
     The page holds its figures as SVG inside data URIs and its style; it loads nothing from the
@@ -26,7 +29,9 @@ def write_audit(audit: Audit, folder: Path) -> Path:
 
     Args:
         audit: What to report.
-        folder: Where the audit and its attacks lie, and where the page goes.
+        folder: Where the audit and its attacks lie.
+        target: The page; `audit.html` in the folder if None.
+        show_raw: Show original frames too, where attacks have left some.
 
     Returns:
         The path of the page.
@@ -39,11 +44,11 @@ def write_audit(audit: Audit, folder: Path) -> Path:
         >>> write_audit(Audit.read("runs/audit"), Path("runs/audit"))  # doctest: +SKIP
         PosixPath('runs/audit/audit.html')
     """
-    page = _page(read(audit, folder), folder)
-    return write_text_atomically(folder / AUDIT_FILE, page)
+    page = _page(read(audit, folder), folder, show_raw)
+    return write_text_atomically(target or folder / AUDIT_FILE, page)
 
 
-def _page(reading: Reading, folder: Path) -> str:
+def _page(reading: Reading, folder: Path, show_raw: bool) -> str:
     audit, lead, useful = reading.audit, reading.lead, reading.useful
     return render(
         "audit.html",
@@ -57,10 +62,13 @@ def _page(reading: Reading, folder: Path) -> str:
             _measured(f"The {reading.label}", "privacy", reading.privacy, reading.label),
             _measured("The action", "action", reading.action, "action"),
         ],
+        beside=_by_label(reading.beside),
+        crossings=_crossings(reading),
         descriptions=tables.descriptions(reading),
         searches=tables.searches(reading),
         curve=_roc(reading),
-        rebuilt=tables.reconstructions(reading, folder),
+        rebuilt=tables.reconstructions(reading, folder, show_raw=show_raw),
+        show_raw=show_raw,
         lead=lead and lead.veiled,
         confusions=[
             (pair.veiled.label, matrix)
@@ -69,6 +77,8 @@ def _page(reading: Reading, folder: Path) -> str:
         ],
         classes=_classes(reading),
         surest=tables.surest(lead.veiled) if lead else [],
+        shown=tables.picture_of(lead.veiled, folder, show_raw=show_raw) if lead else None,
+        confounds=[(confound, judge_confound(confound)) for confound in audit.confounds],
         parts=audit.dataset.parts.get(audit.split),
         chance=chance,
     )
@@ -98,6 +108,29 @@ def _accuracies(pairs: list[Pair[AttackFinding]], label: str) -> Picture:
         accuracies(pairs, label),
         f"Accuracy of each attack on the {label}, by clip, with 95 % intervals. {points}.",
     )
+
+
+def _by_label(pairs: list[Pair[AttackFinding]]) -> list[dict[str, Any]]:
+    """What the template says of the attacks on each further label."""
+    labels = dict.fromkeys(pair.veiled.label for pair in pairs)
+    return [
+        _measured(f"The {label}", "beside", [p for p in pairs if p.veiled.label == label], label)
+        for label in labels
+    ]
+
+
+def _crossings(reading: Reading) -> list[dict[str, Any]]:
+    """What the template says of the attacks across each column."""
+    columns = dict.fromkeys(doing(pair.veiled).across for pair in reading.crossings)
+    return [
+        _measured(
+            thing(column),
+            "crossing",
+            [p for p in reading.crossings if doing(p.veiled).across == column],
+            reading.label,
+        )
+        for column in columns
+    ]
 
 
 def _roc(reading: Reading) -> Picture | None:

@@ -53,6 +53,8 @@ class Reading:
         hunts: Attacks that find people again in veiled video.
         rebuilt: Attacks that compute the original video from the veiled one.
         control: Attacks on the privacy label of raw video.
+        beside: Attacks on other labels of the data set.
+        crossings: Attacks across another column, each followed by its control.
     """
 
     audit: Audit
@@ -62,6 +64,8 @@ class Reading:
     hunts: list[Pair[RetrievalFinding]]
     rebuilt: list[ReconstructionFinding]
     control: list[AttackFinding]
+    beside: list[Pair[AttackFinding]]
+    crossings: list[Pair[AttackFinding]]
 
     @property
     def attackers(self) -> list[Finding]:
@@ -163,7 +167,7 @@ def read(audit: Audit, folder: Path) -> Reading:
         MotionveilError: The audit contradicts itself.
     """
     file = folder / FILE_NAME
-    for finding in audit.attacks:
+    for finding in [*audit.attacks, *audit.beside, *audit.crossings]:
         _check_attack(finding, file)
     for hunt in audit.retrievals:
         _check_retrieval(hunt, file)
@@ -178,6 +182,8 @@ def read(audit: Audit, folder: Path) -> Reading:
         hunts=_paired(audit.retrievals),
         rebuilt=[f for f in audit.reconstructions if f.video == "veiled"],
         control=[f for f in audit.attacks if f.target == "privacy" and f.video == "raw"],
+        beside=_paired(audit.beside),
+        crossings=_paired(audit.crossings),
     )
 
 

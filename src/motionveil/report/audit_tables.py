@@ -37,8 +37,8 @@ class Description:
 
 def descriptions(reading: Reading) -> list[Description]:
     """Return what each attack does, in the order of the tables."""
-    actions = [pair.veiled for pair in reading.action]
-    found = {f.name: doing(f) for f in [*reading.attackers, *actions]}
+    pairs = [*reading.beside, *reading.crossings, *reading.action]
+    found = {f.name: doing(f) for f in [*reading.attackers, *(pair.veiled for pair in pairs)]}
     return [Description(name, describe(what), equipment(what)) for name, what in found.items()]
 
 
@@ -91,8 +91,13 @@ class RebuiltTable:
     uri: str | None
 
 
-def reconstructions(reading: Reading, folder: Path) -> list[RebuiltTable]:
-    """Return the figures of each reconstruction, with its picture without originals.
+def reconstructions(reading: Reading, folder: Path, *, show_raw: bool) -> list[RebuiltTable]:
+    """Return the figures of each reconstruction, with its picture.
+
+    Args:
+        reading: The audit.
+        folder: Where it lies.
+        show_raw: Take the picture that has the original frames too.
 
     Raises:
         MotionveilError: The picture's name leads out of its attack's folder.
@@ -101,22 +106,27 @@ def reconstructions(reading: Reading, folder: Path) -> list[RebuiltTable]:
         RebuiltTable(
             found.name,
             [("People it learned from", found.known), ("People it never saw", found.strangers)],
-            _picture(found, folder / "attacks"),
+            picture_of(found, folder, show_raw=show_raw),
         )
         for found in reading.rebuilt
     ]
 
 
-def _picture(found: ReconstructionFinding, attacks: Path) -> str | None:
-    """Return the picture of a reconstruction; None where it is not there.
+def picture_of(
+    found: ReconstructionFinding | AttackFinding, folder: Path, *, show_raw: bool
+) -> str | None:
+    """Return the picture that an attack has left; None where there is none.
 
     Raises:
         MotionveilError: The attack's name, or the picture's, leads out of the folder of attacks.
     """
-    name = f"{found.name}-{found.video}"
+    attacks, name = folder / "attacks", f"{found.name}-{found.video}"
+    picture = found.picture_with_original if show_raw else found.picture
+    if not picture:
+        return None
     if Path(name).name != name or "\\" in name or (attacks / name).is_symlink():
         raise MotionveilError(f"{attacks}: {name!r} must be the name of an attack's folder")
-    return picture_uri(found.picture, attacks / name)
+    return picture_uri(picture, attacks / name)
 
 
 def confusion(finding: AttackFinding) -> Confusion | None:
@@ -210,13 +220,12 @@ def surest(finding: AttackFinding) -> list[SureClip]:
         (answer for answer in finding.answers if _right(answer)),
         key=lambda answer: (-answer.probabilities[answer.truth], answer.clip),
     )
-    frames = doing(finding).names_frames
     return [
         SureClip(
             answer.clip,
             finding.classes[answer.truth],
             answer.probabilities[answer.truth],
-            answer.surest if frames else None,
+            answer.surest if finding.names_frames else None,
         )
         for answer in right[:SUREST]
     ]

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from motionveil.findings import (
     AttackFinding,
     Likeness,
-    Measured,
     ReconstructionFinding,
     RetrievalFinding,
 )
+from motionveil.report.audit_confounds import crossed, judge_confound, told_beside
 from motionveil.report.audit_reading import ALPHA, Pair, Reading, nearer
 from motionveil.report.audit_words import (
     KINDS,
@@ -19,10 +19,11 @@ from motionveil.report.audit_words import (
     chance,
     count,
     doing,
+    figure,
     kind_of,
     span,
 )
-from motionveil.report.verdict import beside_raw, between, percent
+from motionveil.report.verdict import beside_raw, percent
 
 NOTHING = "None of these attacks learned anything that these clips can show"
 TOO_WEAK = (
@@ -33,11 +34,6 @@ CAVEAT = (
     "This is what the attacks listed here found. An attacker with more data, larger networks or"
     " other clues may find more; that nothing was found is no proof that nothing is there."
 )
-
-
-def figure(measured: Measured) -> str:
-    """Return a share and its interval as `31 % (25 to 38)`."""
-    return between(measured.value, measured.interval)
 
 
 def headline(reading: Reading) -> str:
@@ -148,6 +144,9 @@ def findings(reading: Reading) -> list[str]:
     if reading.hunts:
         sentences.append(_again(reading))
     sentences += [_rebuilt(found) for found in reading.rebuilt]
+    sentences += told_beside(reading)
+    sentences += [judge_confound(found) for found in reading.audit.confounds if found.shared]
+    sentences += crossed(reading)
     sentences.append(_useful(reading))
     return [*sentences, CAVEAT] if reading.attackers else sentences
 

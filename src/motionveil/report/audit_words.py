@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.errors import MotionveilError
-from motionveil.findings import Finding
-from motionveil.report.verdict import SPACE
+from motionveil.findings import Finding, Measured
+from motionveil.report.verdict import SPACE, between
 
 
 class _Network(BaseModel):
@@ -30,6 +30,8 @@ class Doing(BaseModel):
     view: str = "plain"
     temporal: bool = False
     quality: int | None = None
+    across: str = ""
+    control: bool = False
     rates: list[float] = []
     restarts: int = 1
     crops: int = 0
@@ -47,11 +49,6 @@ class Doing(BaseModel):
         if self.kind in ("retrieve", "reconstruct"):
             return 2  # one for each half of the people; one that computes and one that recognises
         return max(1, len(self.rates)) * self.restarts
-
-    @property
-    def names_frames(self) -> bool:
-        """Whether its answers are about single frames of the video, in their order."""
-        return not self.temporal and self.view in ("plain", "integrated")
 
 
 def doing(finding: Finding) -> Doing:
@@ -125,7 +122,8 @@ def describe(attack: Doing) -> str:
             " of the other half, of whom it has learned nothing."
         )
     verb = "watches" if attack.temporal else "looks at"
-    further = [part for part in (_compression(attack), _persistence(attack)) if part]
+    ways = (_compression(attack), _persistence(attack), _crossing(attack))
+    further = [part for part in ways if part]
     return f"{who} {verb} {', '.join([seen, *further])}."
 
 
@@ -160,6 +158,19 @@ def _compression(attack: Doing) -> str:
     return f"after the veiled video went through H.264 (crf {attack.quality}, {like})"
 
 
+def _crossing(attack: Doing) -> str:
+    if not attack.across:
+        return ""
+    if attack.control:
+        return f"having learned from as many clips as one across {thing(attack.across)}, but any"
+    return f"having learned from clips under other values of {thing(attack.across)} only"
+
+
+def thing(column: str) -> str:
+    """Return what a column of the manifest is called in a sentence."""
+    return "the recording" if column == "group" else f"the {column}"
+
+
 def _persistence(attack: Doing) -> str:
     if not attack.persistent:
         return ""
@@ -175,6 +186,11 @@ def equipment(attack: Doing) -> str:
     weights = "trained elsewhere before" if attack.network.weights else "from scratch"
     cuts = f"; {attack.crops + 1} cuts of each clip averaged" if attack.crops else ""
     return f"{attack.network.name}, {weights}, {count(attack.schedule.epochs, 'epoch')}{cuts}"
+
+
+def figure(measured: Measured) -> str:
+    """Return a share and its interval as `31 % (25 to 38)`."""
+    return between(measured.value, measured.interval)
 
 
 def count(number: int, thing: str) -> str:

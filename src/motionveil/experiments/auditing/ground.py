@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from motionveil.audit.veiling import (
     veil_of,
 )
 from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Manifest
+from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments.auditing.plan import AuditPlan, Video
 
@@ -97,12 +98,21 @@ class Field:
             return self.veiled
         return compressed_clips(self.veiled, quality, workers=self._threads)
 
+    def as_filmed(self, clips: Sequence[Clip]) -> list[Clip]:
+        """Return clips under the names that they have in the data set, whoever has veiled them."""
+        names = {
+            theirs.key: ours
+            for theirs, ours in zip(self.veiled.manifest.clips, self.manifest.clips, strict=True)
+        }
+        ours = {clip.key: clip for clip in self.manifest.clips}
+        return [names.get(clip.key) or ours[clip.key] for clip in clips]
+
     def ground(self, attack: Attack, video: Video) -> Ground:
         """Return what an attack stands on."""
         return Ground(
             self.clips(video, attack.quality),
             self.plan.split,
-            self.plan.label,
+            attack.label or self.plan.label,
             self.frames,
             self.plan.recipe.size,
             self.plan.recipe.scales,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lightning_fabric import Fabric
 
 from motionveil.audit.attack import carry_out, labels_of
+from motionveil.audit.crossing import confounds, cross
 from motionveil.audit.judge import judge, judge_searches, strongest_of
 from motionveil.audit.judge_reconstruction import judge_reconstruction
+from motionveil.audit.pictures import draw_surest
 from motionveil.audit.reconstruction import reconstruct
 from motionveil.audit.retrieval import retrieve
 from motionveil.experiments.auditing.ground import Field
@@ -39,23 +42,33 @@ def attack(plan: AuditPlan, job: Job, out: Path, fabric: Fabric) -> Finding:
 
 def _recognise(field: Field, job: Job, out: Path) -> Finding:
     began = time.monotonic()
-    plan, manifest = field.plan, field.manifest
-    ground = field.ground(job.attack, job.video)
-    held_out = manifest.part(plan.split, training=False)
-    private = job.attack.target == "privacy"
-    variants = carry_out(job.attack, ground)
-    return judge(
-        job.attack,
+    attack, manifest = job.attack, field.manifest
+    ground = field.ground(attack, job.video)
+    if attack.across:
+        crossed = cross(attack, ground)
+        ground, variants = replace(ground, asked=crossed.clips), crossed.answers
+        trained_on = crossed.learned
+    else:
+        variants = carry_out(attack, ground)
+        trained_on = len(ground.part(training=True))
+    private = attack.target == "privacy"
+    clips = field.as_filmed(ground.part(training=False))
+    finding = judge(
+        attack,
         variants,
         video=job.video,
-        label=plan.label if private else "action",
-        classes=manifest.names_of(plan.label) if private else manifest.actions,
-        clips=[clip.key for clip in held_out],
-        groups=[clip.group for clip in held_out],
-        labels=labels_of(ground, job.attack.target),
-        trained_on=len(manifest.part(plan.split, training=True)),
+        label=ground.label if private else "action",
+        classes=manifest.names_of(ground.label) if private else manifest.actions,
+        clips=[clip.key for clip in clips],
+        groups=[clip.group for clip in clips],
+        labels=labels_of(ground, attack.target),
+        trained_on=trained_on,
         seconds=time.monotonic() - began,
     )
+    if job.video == "veiled" and private and not attack.across:
+        filmed = field.ground(attack, "raw")
+        finding = draw_surest(attack, finding, ground, filmed, out)
+    return finding
 
 
 def _retrieve(field: Field, job: Job, out: Path) -> Finding:
@@ -131,7 +144,10 @@ def audit(
     )
     findings = [read_finding(o.cell.folder / FINDING) for o in outcomes if o.status == "done"]
     spec = None if plan.veiled is not None else field.veil.spec
-    attacks = [f for f in findings if f.kind == "recognise"]
+    named = [f for f in findings if f.kind == "recognise"]
+    crossings = [f for f in named if f.attack["across"]]
+    beside = [f for f in named if f.target == "privacy" and f.label != plan.label]
+    attacks = [f for f in named if f not in crossings and f not in beside]
     found = Audit(
         command=command,
         encoder=plan.encoder if plan.veiled is None else plan.veiled,
@@ -143,6 +159,9 @@ def audit(
         seed=plan.seed,
         environment=describe_environment(fabric),
         attacks=attacks,
+        beside=beside,
+        crossings=crossings,
+        confounds=confounds(field.manifest, plan.split, plan.label),
         strongest=strongest_of(attacks),
         reconstructions=[f for f in findings if f.kind == "reconstruct"],
         retrievals=[f for f in findings if f.kind == "retrieve"],
