@@ -64,6 +64,8 @@ def test_from_the_command_line_to_the_findings(
     [
         (["bdq", "--only", "frme"], "--only frme: the suite quick has frame, integrated"),
         (["bdq", "--veiled", "no/where"], "--veiled no/where: no such folder"),
+        (["bdq", "--face-recogniser", "x"], "--face-recogniser x: it needs --face-detector"),
+        (["bdq", "--face-detector", "x.onnx"], "x.onnx: cannot read the detector"),
         (["bdqq"], "bdqq"),
         (["nowhere.py:veil"], "cannot import"),
         (["bdq", "--split", "fold7"], "--split fold7"),

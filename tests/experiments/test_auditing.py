@@ -11,8 +11,9 @@ import pytest
 from matplotlib.image import imread
 
 from motionveil.audit.attack import Attack
-from motionveil.audit.suites import SUITES, beside
+from motionveil.audit.suites import SUITES, beside, faces
 from motionveil.data.manifest import Manifest
+from motionveil.data.ut_interaction import index
 from motionveil.errors import MotionveilError
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import FILE_NAME, AuditPlan, Job
@@ -194,7 +195,11 @@ def test_another_audit_in_the_same_folder_is_refused(plan: AuditPlan, tmp_path: 
 
 def test_one_that_fails_is_named_and_stops_no_other(plan: AuditPlan, tmp_path: Path) -> None:
     found = run(plan, tmp_path / "out", InThisProcess(failing="clip-veiled"))
-    assert found.failed == {"clip-veiled": "see log.txt in its folder"}
+    assert found.failed == {"clip-veiled": "there is no log.txt"}
+    cell = next(cell for cell in plan.cells(tmp_path / "out") if cell.name == "clip-veiled")
+    cell.log.write_text("clip: epoch 1/2\nmotionveil: error: loss_privacy is nan\n\n")
+    again = run(plan, tmp_path / "out", InThisProcess(failing="clip-veiled"))
+    assert again.failed == {"clip-veiled": "loss_privacy is nan"}
     assert len(found.attacks) == 6
 
 
@@ -278,6 +283,27 @@ def test_the_original_is_reconstructed(tmp_path: Path) -> None:
     assert small.shape[0] == large.shape[0]
     assert small.shape[1] < large.shape[1]
     assert Audit.read(tmp_path / "out") == found
+
+
+@pytest.mark.slow
+def test_real_faces_are_found_in_raw_video_and_hardly_in_veiled(
+    ut_interaction: Path, pretrained: Path, tmp_path: Path
+) -> None:
+    whole = index(ut_interaction)
+    some = tuple(clip for clip in whole.clips if clip.privacy["pair"] in ("pair01", "pair02"))
+    manifest = replace(whole, clips=some).write(tmp_path / "manifest.csv")
+    recipe = tiny_recipe()
+    look = faces(
+        recipe,
+        str(pretrained / "yunet_n_640.onnx"),
+        str(pretrained / "dlib_face_resnet29.safetensors"),
+    )
+    plan = plan_of(str(manifest), attacks=(look,), label="pair", split="fold0")
+    (found,) = run(plan, tmp_path / "out").faces
+    assert found.original.value >= 0.8
+    assert found.veiled.value <= 0.3
+    assert found.naming is not None
+    assert found.naming.original.value > found.naming.veiled.value
 
 
 def test_cells_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None:

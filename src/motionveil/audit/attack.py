@@ -41,7 +41,8 @@ class Attack(BaseModel):
         name: Its name in reports and folders.
         kind: `"recognise"`: learns the classes of a label; `"retrieve"`: finds again people it has
             not learned from, see `motionveil.audit.retrieval`; `"reconstruct"`: computes the
-            original video, see `motionveil.audit.reconstruction`.
+            original video, see `motionveil.audit.reconstruction`; `"faces"`: looks for faces, see
+            `motionveil.audit.faces`.
         target: Which label it tries to learn; `"action"` asks how useful the video is, by the
             same means.
         label: Which privacy label that is; the audit's own where it is empty.
@@ -51,8 +52,10 @@ class Attack(BaseModel):
         view: What it makes of a clip before the network sees it, one of `VIEWS`.
         temporal: Whether the network sees the whole clip (an action network of the registry) or
             frame by frame (a privacy network).
-        network: The network.
-        schedule: How it is trained.
+        network: The network; for faces the detector with its file.
+        schedule: How it is trained; not for faces.
+        detector: Of a reconstruction: file of the detector that looks for faces in it.
+        describer: Of faces: file of the network that describes them.
         rates: Learning rates to try; the schedule's own where there are none.
         restarts: How often each is tried, with other weights and draws.
         crops: Test-time averaging: so many cuts of a clip, drawn as in training, are seen besides
@@ -63,7 +66,7 @@ class Attack(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
-    kind: Literal["recognise", "retrieve", "reconstruct"] = "recognise"
+    kind: Literal["recognise", "retrieve", "reconstruct", "faces"] = "recognise"
     target: Target = "privacy"
     label: str = ""
     across: str = ""
@@ -76,6 +79,8 @@ class Attack(BaseModel):
     restarts: int = Field(default=1, ge=1)
     crops: int = Field(default=0, ge=0)
     quality: int | None = None
+    detector: str = ""
+    describer: str = ""
 
     @property
     def names_frames(self) -> bool:

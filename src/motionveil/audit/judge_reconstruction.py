@@ -46,10 +46,11 @@ def judge_reconstruction(
 
 def _likeness(rebuilt: Rebuilt, which: np.ndarray) -> Likeness:
     clips = [clip for clip, taken in zip(rebuilt.clips, which, strict=True) if taken]
-    measures = (rebuilt.error, rebuilt.structure, rebuilt.gradients, rebuilt.recognised)
-    values = np.column_stack([measure[which] for measure in measures])
+    looked = not np.isnan(rebuilt.faces).any()
+    measures = [rebuilt.error, rebuilt.structure, rebuilt.gradients, rebuilt.recognised]
+    values = np.column_stack([m[which] for m in [*measures, *([rebuilt.faces] if looked else [])]])
     drawn = bootstrap_means(values, numbered([clip.group for clip in clips]))
-    error, ssim, gmsd, recognised = (
+    error, ssim, gmsd, recognised, *faces = (
         Measured(value=float(column.mean()), interval=interval_of(samples))
         for column, samples in zip(values.T, drawn.T, strict=True)
     )
@@ -65,5 +66,7 @@ def _likeness(rebuilt: Rebuilt, which: np.ndarray) -> Likeness:
         blank_ssim=float(rebuilt.blank_structure[which].mean()),
         blank_gmsd=float(rebuilt.blank_gradients[which].mean()),
         original_recognised=float(rebuilt.recognised_original[which].mean()),
+        faces=faces[0] if looked else None,
+        original_faces=float(rebuilt.original_faces[which].mean()) if looked else None,
         floor=float(np.bincount(labels).max() / len(labels)),
     )

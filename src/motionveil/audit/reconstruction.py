@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from motionveil.audit.attack import Attack, Ground, train
+from motionveil.audit.faces import Detect, share_with_faces
 from motionveil.audit.fitting import batches_of, fit
 from motionveil.audit.likeness import gradient_deviation, mean_square, structure
 from motionveil.audit.pictures import Images
@@ -53,6 +54,8 @@ class Rebuilt:
         recognised, recognised_original: Share of each clip's frames in which a network trained on
             original video names the person, in the reconstruction and in the original, (clips,).
         labels: Who each clip shows, (clips,).
+        faces, original_faces: Share of each clip's frames in which a face is found, in the
+            reconstruction and in the original, (clips,); not a number where none was looked for.
     """
 
     clips: tuple[Clip, ...]
@@ -66,6 +69,8 @@ class Rebuilt:
     recognised: Floats
     recognised_original: Floats
     labels: Integers
+    faces: Floats
+    original_faces: Floats
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,11 @@ class Sample:
 
 
 def reconstruct(
-    attack: Attack, ground: Ground, filmed: ClipCache, samples: int = 4
+    attack: Attack,
+    ground: Ground,
+    filmed: ClipCache,
+    samples: int = 4,
+    detect: Detect | None = None,
 ) -> tuple[Rebuilt, list[Sample]]:
     """Train a U-Net and a network that recognises people, and judge what the first makes.
 
@@ -95,6 +104,7 @@ def reconstruct(
         ground: The veiled clips.
         filmed: The same clips as they were filmed, each with as many frames.
         samples: How many clips to return a moment of, half of them of known people.
+        detect: Looks for faces in what was computed; None for not.
 
     Raises:
         MotionveilError: There are fewer than four people in both parts, or a loss is not finite.
@@ -107,7 +117,7 @@ def reconstruct(
     # On original video of everybody: the attacker's own pictures of them.
     recogniser = attack.model_copy(update={"name": f"{attack.name}, recogniser"})
     recognise = train(recogniser, original)
-    return _judge(attack, ground, original, strangers, (rebuild, recognise), samples)
+    return _judge(attack, ground, original, strangers, (rebuild, recognise), samples, detect)
 
 
 def _strangers(ground: Ground) -> set[str]:
@@ -180,6 +190,7 @@ def _judge(
     strangers: set[str],
     networks: tuple[nn.Module, nn.Module],
     samples: int,
+    detect: Detect | None,
 ) -> tuple[Rebuilt, list[Sample]]:
     rebuild, recognise = networks
     size = attack.schedule.batch
@@ -199,6 +210,8 @@ def _judge(
                     *_likeness(nothing, wanted),
                     _named(recognise, found, batch.privacy),
                     _named(recognise, wanted, batch.privacy),
+                    _with_faces(found, detect),
+                    _with_faces(wanted, detect),
                 ]
             )
         )
@@ -208,19 +221,22 @@ def _judge(
                 clip = held_out.clips[position]
                 shown.append(Sample(clip, bool(known[position]), *images))
     measured = np.concatenate(columns)
-    error, alike, apart, blank_error, blank_alike, blank_apart, named, original_named = measured.T
+    error, alike, apart, *of_blank = measured.T[:6]
+    named, original_named, faces, original_faces = measured.T[6:]
     rebuilt = Rebuilt(
         clips=held_out.clips,
         known=known,
         error=error,
         structure=alike,
         gradients=apart,
-        blank_error=blank_error,
-        blank_structure=blank_alike,
-        blank_gradients=blank_apart,
+        blank_error=of_blank[0],
+        blank_structure=of_blank[1],
+        blank_gradients=of_blank[2],
         recognised=named,
         recognised_original=original_named,
         labels=np.asarray(held_out.privacy),
+        faces=faces,
+        original_faces=original_faces,
     )
     return rebuilt, shown
 
@@ -250,6 +266,14 @@ def _named(network: nn.Module, clips: Tensor, labels: Tensor) -> Floats:
     guesses = network(all_frames(clips * 2 - 1)).argmax(1).reshape(len(clips), -1)
     shares: Floats = (guesses == labels[:, None]).double().mean(1).cpu().numpy()
     return shares
+
+
+def _with_faces(clips: Tensor, detect: Detect | None) -> Floats:
+    """Return the share of each clip's moments with a face, (B,); NaN where nobody looks."""
+    if detect is None:
+        return np.full(len(clips), np.nan)
+    frames = (clips.permute(0, 2, 3, 4, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return np.array([share_with_faces(list(clip), detect) for clip in frames])
 
 
 def _moment(clip: Tensor) -> Images:

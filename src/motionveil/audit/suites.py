@@ -72,11 +72,17 @@ def full(recipe: Recipe) -> list[Attack]:
 def paper(recipe: Recipe) -> list[Attack]:
     """Return the paper's attacks: networks of figures 5 and 6, pretrained, and reconstruction.
 
-    The paper's U-Net learns for 200 epochs where its networks learn for 50.
+    The networks of figure 5 from scratch too. The paper's U-Net learns for 200 epochs where its
+    networks learn for 50.
     """
     schedule = recipe.validation
     adversaries = [
-        Attack(name=name, network=_pretrained(name), schedule=schedule) for name in ADVERSARIES
+        Attack(name=f"{name}{ending}", network=network, schedule=schedule)
+        for name in ADVERSARIES
+        for network, ending in (
+            (_pretrained(name), ""),
+            (NetworkRecipe(name=name), "-scratch"),
+        )
     ]
     watchers = [
         Attack(
@@ -112,6 +118,15 @@ def beside(recipe: Recipe, manifest: Manifest, split: str, label: str) -> list[A
                 attacks.append(_frames(recipe, schedule, f"frame-{name}", **changes))
                 attacks.append(_clips(recipe, schedule, f"clip-{name}", **changes))
     return attacks
+
+
+def faces(recipe: Recipe, detector: str, describer: str = "") -> Attack:
+    """Return the search for faces, by files of the user's own."""
+    network = NetworkRecipe(name="yunet", weights=detector)
+    schedule = recipe.validation
+    return Attack(
+        name="faces", kind="faces", network=network, describer=describer, schedule=schedule
+    )
 
 
 SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {"quick": quick, "paper": paper, "full": full}

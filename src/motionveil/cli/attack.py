@@ -63,5 +63,10 @@ def _told(finding: Finding) -> str:
         return f"{known.psnr.value:.1f} dB, {known.blank_psnr:.1f} dB without looking"
     if finding.kind == "retrieve":
         return f"{finding.label} found first for {100 * finding.rank_1.value:.1f} % of the clips"
+    if finding.kind == "faces":
+        veiled, original = finding.veiled.value, finding.original.value
+        return (
+            f"a face in {100 * veiled:.1f} % of the frames, {100 * original:.1f} % of the original"
+        )
     share = finding.judgement.clip.value
     return f"{finding.label} recognised in {100 * share:.1f} % of the clips"

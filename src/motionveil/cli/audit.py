@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from motionveil.audit.attack import Attack
     from motionveil.data.manifest import Manifest
     from motionveil.experiments.auditing.plan import AuditPlan
-    from motionveil.findings import AttackFinding, Audit, Likeness, Measured, RetrievalFinding
+    from motionveil.findings import (
+        AttackFinding,
+        Audit,
+        FaceFinding,
+        Likeness,
+        Measured,
+        RetrievalFinding,
+    )
+    from motionveil.training.recipe import Recipe
 
 EPILOG = """\
 suites:
@@ -42,6 +50,7 @@ examples:
   motionveil audit runs/train actors/manifest.csv --jobs 2
   motionveil audit mine.py:veil ut/manifest.csv --recipe ut-interaction --only frame clip
   motionveil audit theirs ut/manifest.csv --veiled their/videos
+  motionveil audit runs/ut ut/manifest.csv --recipe ut-interaction --face-detector yunet.onnx
 
 An attack that is done is not carried out again: a stopped audit goes on when it is started again.
 """
@@ -60,6 +69,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="of the suite, only these attacks"
+    )
+    parser.add_argument(
+        "--face-detector", type=Path, metavar="FILE", help="look for faces too: YuNet's ONNX file"
+    )
+    parser.add_argument(
+        "--face-recogniser",
+        type=Path,
+        metavar="FILE",
+        help="and whose they are: dlib's network as safetensors",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/audit"), help="folder (default: runs/audit)"
@@ -117,7 +135,7 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
     manifest, split, label = data_of(arguments)
     recipe = recipe_of(arguments)
     known = [*SUITES[arguments.suite](recipe), *beside(recipe, manifest, split, label)]
-    attacks = {attack.name: attack for attack in known}
+    attacks = {attack.name: attack for attack in _with_faces(known, arguments, recipe)}
     for name in arguments.only:
         if name not in attacks:
             raise MotionveilError(
@@ -142,6 +160,31 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
     )
 
 
+def _with_faces(
+    attacks: Sequence[Attack], arguments: argparse.Namespace, recipe: Recipe
+) -> list[Attack]:
+    """Return the attacks with those that need files of networks for faces, where there are any.
+
+    Raises:
+        MotionveilError: A file is missing or holds another network.
+    """
+    from motionveil.audit.faces import FaceTools
+    from motionveil.audit.suites import faces
+
+    detector, describer = arguments.face_detector, arguments.face_recogniser
+    if detector is None:
+        if describer is not None:
+            raise MotionveilError(f"--face-recogniser {describer}: it needs --face-detector")
+        return list(attacks)
+    file, other = (str(f.absolute()) if f is not None else "" for f in (detector, describer))
+    FaceTools.open(file, other)  # what is wrong with a file is found out before any attack
+    looking = [
+        attack.model_copy(update={"detector": file}) if attack.kind == "reconstruct" else attack
+        for attack in attacks
+    ]
+    return [*looking, faces(recipe, file, other)]
+
+
 def _possible(
     attacks: Sequence[Attack], manifest: Manifest, split: str, label: str
 ) -> tuple[Attack, ...]:
@@ -156,7 +199,7 @@ def _possible(
         people_in_both(manifest, split, label)
         return tuple(attacks)
     except MotionveilError as error:
-        kept = tuple(attack for attack in attacks if attack.kind == "recognise")
+        kept = tuple(a for a in attacks if a.kind not in ("retrieve", "reconstruct"))
         for attack in attacks:
             if attack not in kept:
                 remark(f"{error}; {attack.name} is left out")
@@ -194,6 +237,9 @@ def print_findings(found: Audit) -> None:
         of_searches = ("finding again", "of", "veiled: first %", "raw: first %", "guessing %")
         print_table((*of_searches, "p", "equal error %"), rows)
 
+    if found.faces:
+        of_faces = ("faces", "of frames: veiled %", "original %", "again %", "named veiled %")
+        print_table((*of_faces, "original %", "floor %"), [_face_cells(f) for f in found.faces])
     if found.reconstructions:
         of_rebuilt = ("reconstruction of", "PSNR dB", "(blank)", "SSIM", "(blank)", "GMSD")
         rows = [
@@ -202,6 +248,21 @@ def print_findings(found: Audit) -> None:
             for name, likeness in (("known people", f.known), ("people never seen", f.strangers))
         ]
         print_table((*of_rebuilt, "(blank)", "recognised %", "(original)", "floor %"), rows)
+
+
+def _face_cells(finding: FaceFinding) -> list[str]:
+    naming = finding.naming
+    return [
+        finding.name,
+        _percent(finding.veiled),
+        _percent(finding.original),
+        "" if finding.again is None else _percent(finding.again),
+        *(
+            ("", "", "")
+            if naming is None
+            else (_percent(naming.veiled), _percent(naming.original), f"{100 * naming.floor:.1f}")
+        ),
+    ]
 
 
 def _rebuilt_cells(name: str, likeness: Likeness) -> list[str]:

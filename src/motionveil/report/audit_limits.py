@@ -10,7 +10,6 @@ FEW_CLIPS, FEW_RECORDINGS = 100, 20
 
 _NEVER = (
     "An attacker with other data: more clips of these people, or their raw videos to search in.",
-    "Face detection, face recognition and other programs that were made elsewhere.",
     "People who watch: nobody looked at the veiled video.",
 )
 """What no suite has."""
@@ -38,7 +37,16 @@ def not_tried(reading: Reading) -> list[str]:
         f"Chance in training and in the choice of clips: there is one seed"
         f" ({reading.audit.seed}) and one split ({reading.audit.split}).",
     ]
-    return [*lines, *_NEVER, *_small(reading)]
+    return [*lines, _made_elsewhere(reading), *_NEVER, *_small(reading)]
+
+
+def _made_elsewhere(reading: Reading) -> str:
+    searches = reading.audit.faces
+    if not searches:
+        return "Face detection, face recognition and other programs that were made elsewhere."
+    recognised = "" if any(found.naming for found in searches) else "Face recognition, and "
+    told = "programs that were made elsewhere, but for the one that looked for faces."
+    return recognised + told if recognised else told.capitalize()
 
 
 def _other_labels(reading: Reading) -> str:

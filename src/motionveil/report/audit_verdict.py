@@ -11,6 +11,7 @@ from motionveil.findings import (
     RetrievalFinding,
 )
 from motionveil.report.audit_confounds import crossed, judge_confound, told_beside
+from motionveil.report.audit_faces import told_faces
 from motionveil.report.audit_reading import ALPHA, Pair, Reading, nearer
 from motionveil.report.audit_words import (
     KINDS,
@@ -39,6 +40,8 @@ CAVEAT = (
 def headline(reading: Reading) -> str:
     """Return the verdict in one sentence or two, with intervals."""
     recognised, found, shown = reading.recognised(), reading.found_again(), reading.shown_again()
+    if not reading.attackers and reading.audit.faces:
+        return "No attack has learned from the veiled video; only faces were looked for."
     if not reading.attackers:
         return (
             "No attack on veiled video was carried out: this audit says nothing about what the"
@@ -144,6 +147,7 @@ def findings(reading: Reading) -> list[str]:
     if reading.hunts:
         sentences.append(_again(reading))
     sentences += [_rebuilt(found) for found in reading.rebuilt]
+    sentences += told_faces(reading)
     sentences += told_beside(reading)
     sentences += [judge_confound(found) for found in reading.audit.confounds if found.shared]
     sentences += crossed(reading)

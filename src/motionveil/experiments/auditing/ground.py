@@ -10,6 +10,7 @@ from functools import cached_property
 from lightning_fabric import Fabric
 
 from motionveil.audit.attack import Attack, Ground
+from motionveil.audit.faces import Frames, window_of
 from motionveil.audit.veiling import (
     Veil,
     clips_in,
@@ -97,6 +98,14 @@ class Field:
         if quality is None:
             return self.veiled
         return compressed_clips(self.veiled, quality, workers=self._threads)
+
+    def veil_window(self, clip: Clip, filmed: Frames) -> Frames:
+        """Return a window of a clip, see `motionveil.audit.faces.window_of`, as it is veiled."""
+        if self.plan.veiled is None:
+            return self.veil.change(filmed)
+        place = self.manifest.clips.index(clip)
+        theirs = self.veiled.manifest
+        return window_of(theirs.root, theirs.clips[place], self.plan.recipe.frame_step)
 
     def as_filmed(self, clips: Sequence[Clip]) -> list[Clip]:
         """Return clips under the names that they have in the data set, whoever has veiled them."""

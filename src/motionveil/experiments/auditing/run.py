@@ -12,7 +12,9 @@ from lightning_fabric import Fabric
 
 from motionveil.audit.attack import carry_out, labels_of
 from motionveil.audit.crossing import confounds, cross
+from motionveil.audit.faces import FaceTools, face_detector, find_faces, some_of_each, window_of
 from motionveil.audit.judge import judge, judge_searches, strongest_of
+from motionveil.audit.judge_faces import judge_faces
 from motionveil.audit.judge_reconstruction import judge_reconstruction
 from motionveil.audit.pictures import draw_surest
 from motionveil.audit.reconstruction import reconstruct
@@ -88,12 +90,35 @@ def _retrieve(field: Field, job: Job, out: Path) -> Finding:
 def _reconstruct(field: Field, job: Job, out: Path) -> Finding:
     began = time.monotonic()
     ground = field.ground(job.attack, "veiled")
-    rebuilt, samples = reconstruct(job.attack, ground, field.original)
+    detector = job.attack.detector
+    detect = face_detector(detector) if detector else None
+    rebuilt, samples = reconstruct(job.attack, ground, field.original, detect=detect)
     finding = judge_reconstruction(job.attack, rebuilt, samples, out, label=field.plan.label)
     return finding.model_copy(update={"seconds": time.monotonic() - began})
 
 
-_FIND = {"recognise": _recognise, "retrieve": _retrieve, "reconstruct": _reconstruct}
+def _look_for_faces(field: Field, job: Job, out: Path) -> Finding:
+    began = time.monotonic()
+    attack, plan, manifest = job.attack, field.plan, field.manifest
+    assert attack.network.weights is not None
+    seen = find_faces(
+        manifest.part(plan.split, training=False),
+        some_of_each(manifest.part(plan.split, training=True), plan.label),
+        manifest.names_of(plan.label),
+        plan.label,
+        film=lambda clip: window_of(manifest.root, clip, plan.recipe.frame_step),
+        veil=field.veil_window,
+        tools=FaceTools.open(attack.network.weights, attack.describer),
+    )
+    return judge_faces(attack, seen, label=plan.label, seconds=time.monotonic() - began)
+
+
+_FIND = {
+    "recognise": _recognise,
+    "retrieve": _retrieve,
+    "reconstruct": _reconstruct,
+    "faces": _look_for_faces,
+}
 
 
 def audit(
@@ -164,6 +189,7 @@ def audit(
         confounds=confounds(field.manifest, plan.split, plan.label),
         strongest=strongest_of(attacks),
         reconstructions=[f for f in findings if f.kind == "reconstruct"],
+        faces=[f for f in findings if f.kind == "faces"],
         retrievals=[f for f in findings if f.kind == "retrieve"],
         failed=failures(outcomes),
         seconds=sum(o.record.seconds for o in outcomes if o.record is not None),
@@ -176,7 +202,17 @@ def failures(outcomes: Sequence[Outcome]) -> dict[str, str]:
     """Return why each attack that failed did, by its name."""
     return {
         outcome.cell.name: (outcome.record.fault if outcome.record else None)
-        or f"see {outcome.cell.log.name} in its folder"
+        or _said_last(outcome.cell.log)
         for outcome in outcomes
         if outcome.status == "failed"
     }
+
+
+def _said_last(log: Path) -> str:
+    """Return the last line of an attack's log, which is its command's error."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError:
+        return f"there is no {log.name}"
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1].removeprefix("motionveil: error: ") if said else f"{log.name} is empty"

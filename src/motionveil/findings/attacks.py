@@ -1,21 +1,15 @@
-"""What an audit leaves behind: every attack with its answers and what follows from them.
-
-An `Audit` is JSON on disk, `audit.json`. Needs numpy and pydantic only, so that a report needs no
-torch.
-"""
+"""What each attack of an audit found, with every answer."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from motionveil.files import write_text_atomically
-from motionveil.results import Dataset, Stored, read_stored
+from motionveil.results import Stored, read_stored
 
-FILE_NAME = "audit.json"
 Interval = tuple[float, float]
 
 
@@ -187,6 +181,8 @@ class Likeness(Stored):
         blank_psnr, blank_ssim, blank_gmsd: Of the mean of the clips learned from, which knows
             nothing of the clip: a reconstruction that is no better has shown nothing.
         original_recognised: `recognised` of the original frames.
+        faces: Share of frames in which a face is found; None where none was looked for.
+        original_faces: The same of the original frames.
         floor: Share of the commonest person.
     """
 
@@ -199,6 +195,8 @@ class Likeness(Stored):
     blank_ssim: float
     blank_gmsd: float
     original_recognised: float
+    faces: Measured | None = None
+    original_faces: float | None = None
     floor: float
 
 
@@ -226,120 +224,58 @@ class ReconstructionFinding(Stored):
     seconds: float
 
 
-Finding = AttackFinding | RetrievalFinding | ReconstructionFinding
+class FaceNaming(Stored):
+    """Whose faces a network made elsewhere takes them for, told where they are.
+
+    Attributes:
+        clips: Clips with a face in their original frames.
+        original, veiled: Share of these of which the right class is named, by those frames and by
+            the veiled ones.
+        floor: Share of the commonest class.
+        p: How often labels dealt at random are named as well from veiled frames.
+    """
+
+    clips: int
+    original: Measured
+    veiled: Measured
+    floor: float
+    p: float
+
+
+class FaceFinding(Stored):
+    """Faces in the veiled video, at the size at which it was filmed.
+
+    Attributes:
+        kind: `"faces"`.
+        name, label, video, attack, seconds: As in `AttackFinding`.
+        clips: Clips looked at.
+        with_faces: How many of them have a face in their original frames.
+        original, veiled: Share of frames in which a face is found.
+        again: Share of the original's faces that are found at their places in veiled frames; None
+            where there are faces in fewer than two recordings.
+        naming: Whose faces they are taken for; None without a network for faces, or as `again`.
+    """
+
+    kind: Literal["faces"] = "faces"
+    name: str
+    label: str
+    video: str
+    attack: dict[str, Any]
+    clips: int
+    with_faces: int
+    original: Measured
+    veiled: Measured
+    again: Measured | None = None
+    naming: FaceNaming | None = None
+    seconds: float
+
+
+Finding = AttackFinding | RetrievalFinding | ReconstructionFinding | FaceFinding
 """What one attack found on one kind of video."""
 
 
 class _FindingFile(Stored):
     finding: Annotated[Finding, Field(discriminator="kind")]
-
-
-class Strongest(Stored):
-    """The strongest attack on a label, corrected for having been chosen.
-
-    Attributes:
-        accuracy: By clip: for each half of the recordings that of the attack that was best on the
-            other half.
-        chosen: Names of the attacks chosen, one or two.
-        naive: Accuracy of the best attack over all clips, which chance has chosen too.
-    """
-
-    accuracy: Measured
-    chosen: list[str]
-    naive: float
-
-
-class Confound(Stored):
-    """How well another column of the manifest tells a label: whether it can be mistaken for it.
-
-    Attributes:
-        label: The label.
-        column: The other column; `"group"` for recordings.
-        clips: Number of clips held out.
-        shared: How many of them show their value of the label under a value of the column under
-            which the training clips show it too.
-        crossable: How many can be asked about by one who has learned their label under other
-            values of the column only.
-        tells: Accuracy on the clips held out of one who knows nothing but the column, and guesses
-            what is commonest under it in training.
-        floor: Share of the commonest value of the label.
-    """
-
-    label: str
-    column: str
-    clips: int
-    shared: int
-    crossable: int
-    tells: float
-    floor: float
-
-    @property
-    def at_work(self) -> bool:
-        """Whether the column alone tells more of the label than guessing."""
-        return self.tells > self.floor
-
-
-class Audit(Stored):
-    """Everything an audit leaves behind; `audit.json` on disk.
-
-    Attributes:
-        command: The command line that made it.
-        encoder: What the encoder was called.
-        spec: The encoder as data, where it is one of ours.
-        dataset: What it was measured on.
-        split: The part held out.
-        recipe: The resolved recipe.
-        suite: The suite's name.
-        seed: The seed.
-        environment: Versions, processor, device.
-        attacks: The attacks that recognise the privacy label or the action.
-        beside: Those that recognise other labels of the manifest.
-        crossings: Those that may not go by another column, and their controls.
-        confounds: How other columns stand to the privacy label.
-        strongest: The strongest of those on the privacy label of veiled video; None where there
-            are none.
-        retrievals: The attacks that find people again.
-        reconstructions: The attacks that compute the original video.
-        failed: Names of the attacks that could not be carried out, and why.
-        seconds: Wall time of all attacks together.
-    """
-
-    command: str
-    encoder: str
-    spec: dict[str, Any] | None = None
-    dataset: Dataset
-    split: str
-    recipe: dict[str, Any]
-    suite: str
-    seed: int
-    environment: dict[str, str]
-    attacks: list[AttackFinding]
-    beside: list[AttackFinding] = Field(default_factory=list)
-    crossings: list[AttackFinding] = Field(default_factory=list)
-    confounds: list[Confound] = Field(default_factory=list)
-    strongest: Strongest | None = None
-    retrievals: list[RetrievalFinding] = Field(default_factory=list)
-    reconstructions: list[ReconstructionFinding] = Field(default_factory=list)
-    failed: dict[str, str] = Field(default_factory=dict)
-    seconds: float
-
-    def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write `audit.json` into a folder, whole or not at all, and return its path."""
-        return write_text_atomically(
-            Path(folder) / FILE_NAME, self.model_dump_json(indent=1) + "\n"
-        )
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Audit:
-        """Read and check an `audit.json`, or the one in a folder.
-
-        Raises:
-            MotionveilError: The file is missing or is no audit; names the file and the fault.
-        """
-        file = Path(path)
-        if file.is_dir():
-            file = file / FILE_NAME
-        return read_stored(cls, file, "audit")
 
 
 def write_finding(file: Path, finding: Finding) -> Path:
