@@ -11,4 +11,7 @@ import os
 GIVEN = dict(os.environ)
 """The environment for programs that shall have all threads."""
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # beside other tests, two threads are slower than one
+    GIVEN.setdefault("OMP_NUM_THREADS", "1")
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is loaded
