@@ -54,9 +54,9 @@ class Players:
         encoder: E.
         action: T, from `(B, 3, T', H, W)` in [-1, 1] to logits of the actions.
         privacy: P, from `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
-        more: Further adversaries like P; the encoder plays against the strongest.
+        more: Copies of P to play against too; the encoder plays against the strongest.
         fresh: Makes another P, where adversaries are restarted.
-        further: Adversaries of other kinds, which the strongest may be among.
+        further: Adversaries of other kinds, of which one may be the strongest.
     """
 
     encoder: Encoder
