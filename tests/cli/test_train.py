@@ -49,6 +49,25 @@ def test_writes_a_run_and_says_where(
     assert spec.provenance["seed"] == 0
 
 
+def test_further_adversaries_from_the_command_line(
+    manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--set", "game.further=[{temporal: true}, {view: integrated}]"]
+    assert train(manifest, recipe, tmp_path / "run", *words) == 0
+    said = capsys.readouterr()
+    assert ", by small3d on whole clips " in said.out
+    assert ", by small2d on frames, integrated " in said.out
+    assert "accuracy privacy 3 " in said.err
+    names = ["small3d on whole clips", "small2d on frames, integrated"]
+    assert load_spec(tmp_path / "run").provenance["further_adversaries"] == names
+    header = (tmp_path / "run" / "curves.csv").read_text().splitlines()[0].split(",")
+    assert [name for name in header if name.endswith("_3")] == [
+        "entropy_3",
+        "loss_privacy_3",
+        "accuracy_privacy_3",
+    ]
+
+
 def test_options_reach_the_encoder(manifest: str, recipe: str, tmp_path: Path) -> None:
     words = ["--alpha", "0.5", "--seed", "3", "--label", "hand", "--split", "validation"]
     assert train(manifest, recipe, tmp_path / "run", *words) == 0

@@ -13,9 +13,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.settings import RyooSettings, UnetSettings
 from motionveil.spec import EncoderSpec
-from motionveil.training.adversaries import Adversaries
+from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.game import Game
-from motionveil.training.privacy_view import entropy
+from motionveil.training.privacy_view import Look, entropy
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Schedule
 from motionveil.training.trial import Trial
@@ -37,7 +37,8 @@ def frames() -> Tensor:
 
 def adversaries(*networks: nn.Module) -> Adversaries:
     schedule = Schedule(optimizer="adamw", lr=0.01)
-    return Adversaries(make_fabric("cpu"), networks, schedule, lambda: linear(99))
+    several = [Adversary(network, Look(), lambda: linear(99)) for network in networks]
+    return Adversaries(make_fabric("cpu"), several, schedule)
 
 
 def test_the_least_uncertain_counts() -> None:
@@ -45,7 +46,7 @@ def test_the_least_uncertain_counts() -> None:
     several = adversaries(unsure, sure)
     seen = frames().requires_grad_()
     with several.held_fixed():
-        found = several.uncertainty(seen)
+        found = several.uncertainty([seen, seen], 1.0)["entropy"]
         found.backward()
     assert all(p.grad is None for net in (sure, unsure) for p in net.parameters())
     expected = entropy(sure(frames()))
@@ -62,7 +63,7 @@ def test_all_of_them_learn() -> None:
     several = adversaries(one, two)
     labels = torch.tensor([0, 1, 0, 1, 0, 1])
     several.zero_grad()
-    measured = several.learn(frames(), labels, 1.0, more=False)
+    measured = several.learn([frames()] * 2, labels, 1.0, more=False)
     several.step()
     losses = [nn.functional.cross_entropy(net(frames()), labels) for net in (linear(1), linear(2))]
     torch.testing.assert_close(measured["loss_privacy"], min(losses).detach())
@@ -73,7 +74,7 @@ def test_all_of_them_learn() -> None:
 def test_a_fresh_start_takes_one_in_turn_and_forgets_its_optimiser() -> None:
     one, two = linear(1), linear(2)
     several = adversaries(one, two)
-    several.learn(frames(), torch.zeros(6, dtype=torch.int64), 1.0, more=False)
+    several.learn([frames()] * 2, torch.zeros(6, dtype=torch.int64), 1.0, more=False)
     several.step()
     kept = {name: value.clone() for name, value in one.state_dict().items()}
     torch.manual_seed(5)

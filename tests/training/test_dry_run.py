@@ -150,6 +150,20 @@ def test_pretrained_weights_are_not_fetched(many: Manifest, found: DryRun) -> No
     assert found.fresh == []
 
 
+def test_further_adversaries_count(many: Manifest, found: DryRun) -> None:
+    """One of them has weights to fetch, which are not: `small2d` has none."""
+    further = [
+        {"temporal": True},
+        {"view": "integrated", "network": {"name": "small2d", "weights": "pretrained"}},
+    ]
+    other = run(many, tiny_recipe(game={"batch": 2, "further": further}))
+    P2 = create_action_network("small3d", classes=4)
+    count = sum(p.numel() for p in P2.parameters())
+    own = found.parameters
+    assert other.parameters == own | {"P2": count, "P3": own["P"]}
+    assert other.fresh == ["small2d"]
+
+
 def test_a_file_of_weights_must_fit(many: Manifest, tmp_path: Path) -> None:
     recipe = tiny_recipe(action={"name": "small3d", "weights": str(tmp_path / "no.safetensors")})
     with pytest.raises(MotionveilError, match=r"no\.safetensors"):

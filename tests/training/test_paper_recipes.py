@@ -77,7 +77,14 @@ def departures(name: str) -> list[str]:
 
 
 def test_the_five_of_the_handbook_are_there() -> None:
-    assert {"sbu", "kth", "ipn", "ut-interaction", "actors"} == set(recipe_names())
+    assert {"sbu", "kth", "ipn", "ut-interaction", "actors"} < set(recipe_names())
+
+
+def test_a_stronger_game_differs_in_its_adversaries_only() -> None:
+    plain, strong = load_recipe("actors"), load_recipe("actors-strong")
+    assert [a.seen for a in strong.game.further] == ["whole clips", "frames, integrated"]
+    game = strong.game.model_copy(update={"further": ()})
+    assert strong.model_copy(update={"game": game}) == plain
 
 
 @pytest.mark.parametrize("name", PAPER)

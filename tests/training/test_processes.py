@@ -36,7 +36,8 @@ leave(sys.argv[1], Path(sys.argv[2]))
 def leave(manifest: str, folder: Path) -> None:
     """Train and validate; write this process's players and scores."""
     watching = {name: value for name, value in GAME.items() if name != "encoder_lr"}
-    recipe = tiny_recipe(epochs=2, game=GAME, validation=watching)
+    game = GAME | {"further": [{"temporal": True}, {"view": "integrated"}]}
+    recipe = tiny_recipe(epochs=2, game=game, validation=watching)
     trial = tiny_trial(Manifest.read(manifest), recipe)
     trial = dataclasses.replace(trial, fabric=make_fabric("cpu"))
     players: list[Players] = []
@@ -46,10 +47,12 @@ def leave(manifest: str, folder: Path) -> None:
     row = trial.validate(spec, method="bdq")
     (made,) = players
     rank = trial.fabric.global_rank
+    networks = {"encoder": made.encoder, "action": made.action, "privacy": made.privacy}
+    networks |= {f"further{a.mark}": a.network for a in made.further}
     tensors = {
         f"{name}.{key}": value.contiguous()
-        for name in ("encoder", "action", "privacy")
-        for key, value in getattr(made, name).state_dict().items()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
     }
     save_file(tensors, folder / f"players{rank}.safetensors")
     said = {"curves": curves, "row": row.model_dump(mode="json")}

@@ -79,6 +79,7 @@ def test_changes_win(write: Any) -> None:
         ("validation: {encoder_lr: 1}", "validation.encoder_lr", "game.encoder_lr'"),
         ("action: {nane: small3d}", "action.nane", "action.name'"),
         ("privacy: {weight: x, name: small2d}", "privacy.weight", "privacy.weights'"),
+        ("game: {further: [{veiw: plain}]}", "game.further.0.veiw", "game.further.0.view'"),
     ],
 )
 def test_an_unknown_field_is_named_with_the_nearest(
@@ -107,6 +108,8 @@ def test_an_unknown_field_is_named_with_the_nearest(
         ("game: {batch: 1}", "game.batch"),
         ("game: {encoder_lr: 0}", "game.encoder_lr"),
         ("game: {optimizer: adam}", "game.optimizer"),
+        ("game: {further: [{temporal: true}, {view: sums}]}", "game.further.1.view"),
+        ("game: {further: small3d}", "game.further"),
         ("game: {momentum: 1}", "game.momentum"),
         ("validation: {epochs: 0}", "validation.epochs"),
         ("validation: {lr: -1}", "validation.lr"),
@@ -167,6 +170,7 @@ class TestSettings:
         assert read_setting("scales=[1.0, 0.84]") == ("scales", [1.0, 0.84])
         assert read_setting("action.weights=a=b.safetensors")[1] == "a=b.safetensors"
         assert read_setting("game.encoder_lr=null")[1] is None
+        assert read_setting("game.further=[{temporal: true}]")[1] == [{"temporal": True}]
 
     def test_change_what_they_name_and_nothing_else(self) -> None:
         plain = load_recipe("actors")

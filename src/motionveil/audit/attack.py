@@ -19,17 +19,17 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from motionveil.audit.fitting import batches_of, fit
-from motionveil.audit.views import VIEWS, View
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import Batch, ClipDataset
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
-from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.statistics import Floats, Integers
 from motionveil.training.batchnorm import has_batchnorm, reestimate
 from motionveil.training.privacy_view import all_frames, draw_frames
 from motionveil.training.recipe import NetworkRecipe, Schedule
 from motionveil.training.seeds import seed_for
+from motionveil.training.views import VIEWS, View
+from motionveil.training.watchers import make_watcher
 
 Target = Literal["privacy", "action"]
 
@@ -190,14 +190,7 @@ def carry_out(attack: Attack, ground: Ground) -> list[Answers]:
 
 def network_of(attack: Attack, outputs: int) -> nn.Module:
     """Return an attack's network with so many outputs, drawn from torch's global generator."""
-    recipe = attack.network
-    if attack.temporal:
-        network = create_action_network(recipe.name, outputs, weights=recipe.weights)
-        layout = torch.channels_last_3d
-    else:
-        network = create_privacy_network(recipe.name, outputs, weights=recipe.weights)
-        layout = torch.channels_last
-    return network.to(memory_format=layout)  # type: ignore[call-overload]
+    return make_watcher(attack.network, outputs, temporal=attack.temporal)
 
 
 def view_of(attack: Attack) -> View:

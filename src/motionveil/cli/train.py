@@ -65,6 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
     print(
         f"sigma {spec.sigma:.2f}; on the training clips: action {last['accuracy_action']:.3f},"
         f" {trial.privacy_label} by frame {last['accuracy_privacy']:.3f}"
+        + "".join(
+            f", by {adversary} {last[f'accuracy_privacy_{number}']:.3f}"
+            for number, adversary in enumerate(recipe.further_adversaries(), 2)
+        )
     )
     for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints"):
         print(f"wrote {out / name}")

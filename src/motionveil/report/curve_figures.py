@@ -28,8 +28,14 @@ def curve_panels(
         Titles and figures; only what the curves hold.
     """
     action, privacy = ("action", "#009E73", "-"), (short(privacy_label), "#D55E00", "--")
+    further = [
+        (name, f"{privacy[0]}, adversary {name.rpartition('_')[2]}", privacy[1], ":")
+        for name in (row.curves[-1] if row.curves else {})
+        if name.startswith("accuracy_privacy_")
+    ]
+    accuracies = [("accuracy_action", *action), ("accuracy_privacy", *privacy), *further]
     panels = [
-        ("Accuracy in training, %", [("accuracy_action", *action), ("accuracy_privacy", *privacy)]),
+        ("Accuracy in training, %", accuracies),
         ("Losses, nats", [("loss_action", *action), ("loss_privacy", *privacy)]),
         ("Entropy of the adversary, nats", [("entropy", "adversary's answer", "#CC79A7", "-")]),
         ("Blur σ, pixels", [("sigma", "σ", colour, "-")]),
@@ -86,6 +92,6 @@ def _panel(
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
     if limits:
         axes.set_ylim(*limits)
-    if 1 < len(axes.get_lines()) <= 3:
+    if 1 < len(axes.get_lines()) < LEVELS:
         axes.legend(loc="best")
     return figure

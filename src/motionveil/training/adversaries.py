@@ -2,12 +2,15 @@
 
 Wu et al. (ECCV 2018) train their filter against an ensemble of M adversaries, and start one anew
 every so many steps: a filter that has beaten one adversary's weights has not yet hidden anything.
+Nor has one that has beaten one kind of adversary: others see whole clips, or sums over time.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,35 +18,49 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from motionveil.training.privacy_view import entropy, held_fixed
-from motionveil.training.processes import prepare, unsynchronised
+from motionveil.training.privacy_view import Look, Showing, entropy, held_fixed
+from motionveil.training.processes import over_all, prepare, unsynchronised
 from motionveil.training.recipe import Schedule
 from motionveil.training.schedule import make_optimizer, set_rate
 
 
+@dataclass(frozen=True)
+class Adversary:
+    """One adversary.
+
+    Attributes:
+        network: From what it is shown to logits of the privacy label.
+        look: What it is shown.
+        fresh: Makes another network like it, where adversaries are restarted.
+        mark: Ends the names of its figures, such as `"_2"` that of `accuracy_privacy_2`. Those of
+            the same mark are copies, of which the best is measured.
+    """
+
+    network: nn.Module
+    look: Look
+    fresh: Callable[[], nn.Module] | None = None
+    mark: str = ""
+
+
 class Adversaries:
-    """M privacy networks with their optimisers.
+    """The adversaries' networks with their optimisers.
 
     Each is there twice: as Fabric wraps it (device, precision, processes), to be trained; and bare,
     to be held fixed while gradients pass through it to the encoder and none is to be averaged.
 
     Args:
         fabric: Device, precision and processes.
-        networks: The networks, at least one; trained in place.
+        adversaries: At least one; their networks are trained in place.
         schedule: How they are trained.
-        fresh: Makes a network as one of them was made, for `restart`.
     """
 
     def __init__(
-        self,
-        fabric: Fabric,
-        networks: Sequence[nn.Module],
-        schedule: Schedule,
-        fresh: Callable[[], nn.Module] | None = None,
+        self, fabric: Fabric, adversaries: Sequence[Adversary], schedule: Schedule
     ) -> None:
-        self.fabric, self.bare, self.fresh = fabric, list(networks), fresh
+        self.fabric, self.schedule, self.all = fabric, schedule, tuple(adversaries)
+        self.bare = [adversary.network for adversary in adversaries]
         self.wrapped, self.optimizers = [], []
-        for network in networks:
+        for network in self.bare:
             prepare(fabric, network)
             wrapped, optimizer = fabric.setup(
                 network, make_optimizer(network.parameters(), schedule)
@@ -53,11 +70,13 @@ class Adversaries:
 
     def state(self) -> dict[str, Any]:
         """Return everything that a checkpoint holds of them, by name."""
-        names = ["", *(str(number) for number in range(2, len(self.bare) + 1))]
-        networks = {f"privacy{n}": net for n, net in zip(names, self.bare, strict=True)}
-        optimizers = {
-            f"optimize_privacy{n}": o for n, o in zip(names, self.optimizers, strict=True)
-        }
+        names, copies = [], Counter[str]()
+        for adversary in self.all:
+            copies[adversary.mark] += 1
+            number = copies[adversary.mark]
+            names.append(f"privacy{adversary.mark}{number if number > 1 else ''}")
+        networks = dict(zip(names, self.bare, strict=True))
+        optimizers = {f"optimize_{n}": o for n, o in zip(names, self.optimizers, strict=True)}
         return networks | optimizers
 
     def train(self) -> None:
@@ -70,6 +89,11 @@ class Adversaries:
         for optimizer in self.optimizers:
             set_rate(optimizer, factor)
 
+    def showing(self, clips: int) -> Showing:
+        """Return what shows them a batch of so many clips."""
+        looks = [adversary.look for adversary in self.all]
+        return Showing(looks, clips, self.schedule.privacy_frames)
+
     @contextmanager
     def held_fixed(self) -> Iterator[None]:
         """Keep all networks as they are while gradients pass through them; see `held_fixed`."""
@@ -78,18 +102,35 @@ class Adversaries:
                 stack.enter_context(held_fixed(network))
             yield
 
-    def uncertainty(self, frames: Tensor) -> Tensor:
+    def uncertainty(self, seen: Sequence[Tensor], share: float) -> dict[str, Tensor]:
         """Return the entropy of the adversary that is least uncertain; for use in `held_fixed`.
 
+        It is the least over all kinds of adversaries and not their mean. All have the same classes,
+        so their entropies are in the same nats; an encoder leaks what its strongest adversary
+        finds, and for a mean it could pay one adversary that is sure with others that guess. It
+        costs that an adversary that is entirely sure, whose softmax is flat, stops the gradient for
+        all others too.
+
         Args:
-            frames: Veiled frames `(N, 3, H, W)` in [-1, 1]; the gradient reaches them.
+            seen: What each adversary sees, from `Showing`; the gradient reaches it.
+            share: Share of the whole batch that this is. Where it is all of it but for what other
+                processes have, all of them take the same adversary.
 
         Returns:
-            0-dimensional, in nats.
+            `entropy`, the least, with the gradient; and of each further adversary its own, such as
+            `entropy_2`. 0-dimensional, in nats.
         """
         with self.fabric.autocast():
-            guesses = [network(frames) for network in self.bare]
-        return torch.stack([entropy(logits) for logits in guesses]).min()
+            guesses = [network(shown) for network, shown in zip(self.bare, seen, strict=True)]
+        found = [entropy(logits) for logits in guesses]
+        each = {f"entropy{a.mark}": e.detach() for a, e in zip(self.all, found, strict=True)}
+        return each | {"entropy": found[self._least(found, share)]}
+
+    def _least(self, entropies: Sequence[Tensor], share: float) -> int:
+        """Return the place of the least over all processes' shares."""
+        values = torch.stack([value.detach() for value in entropies])
+        # In double precision, or two that differ by little could become equal.
+        return int(over_all(self.fabric, values.double() * share).argmin())
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
@@ -97,31 +138,36 @@ class Adversaries:
             optimizer.zero_grad()
 
     def learn(
-        self, frames: Tensor, labels: Tensor, weight: float, *, more: bool
+        self, seen: Sequence[Tensor], labels: Tensor, weight: float, *, more: bool
     ) -> dict[str, Tensor]:
         """Give every network its gradient for a part of a batch (equation 2).
 
         Args:
-            frames: Veiled frames `(N, 3, H, W)` in [-1, 1].
-            labels: Their classes, `(N,)`.
+            seen: What each adversary sees, from `Showing`.
+            labels: The clips' classes, `(B,)`.
             weight: Factor of the loss.
             more: Whether the batch has more parts.
 
         Returns:
-            `loss_privacy` and `accuracy_privacy` of the best network, 0-dimensional.
+            `loss_privacy` and `accuracy_privacy`, the best of the copies, and the same of each
+            further adversary, such as `accuracy_privacy_2`; 0-dimensional.
         """
-        losses, accuracies = [], []
-        for network in self.wrapped:
+        losses: dict[str, list[Tensor]] = {}
+        accuracies: dict[str, list[Tensor]] = {}
+        for adversary, network, shown in zip(self.all, self.wrapped, seen, strict=True):
+            truth = labels.repeat_interleave(len(shown) // len(labels))  # of each frame
             with unsynchronised(self.fabric, network, more):
-                guesses = network(frames)
-                loss = cross_entropy(guesses, labels)
+                guesses = network(shown)
+                loss = cross_entropy(guesses, truth)
                 self.fabric.backward(loss * weight)
-            losses.append(loss.detach())
-            accuracies.append((guesses.argmax(1) == labels).float().mean())
-        return {
-            "loss_privacy": torch.stack(losses).min(),
-            "accuracy_privacy": torch.stack(accuracies).max(),
-        }
+            losses.setdefault(adversary.mark, []).append(loss.detach())
+            right = (guesses.argmax(1) == truth).float().mean()
+            accuracies.setdefault(adversary.mark, []).append(right)
+        measured = {}
+        for mark in losses:
+            measured[f"loss_privacy{mark}"] = torch.stack(losses[mark]).min()
+            measured[f"accuracy_privacy{mark}"] = torch.stack(accuracies[mark]).max()
+        return measured
 
     def step(self) -> None:
         """Let every optimiser make its step."""
@@ -132,14 +178,15 @@ class Adversaries:
         """Give one network fresh weights and its optimiser a fresh state.
 
         Args:
-            number: Of the network, counted from 0; taken modulo their number.
+            number: Of the adversary, counted from 0; taken modulo their number.
             seed: Of the fresh weights; torch's global generator is left as it was.
         """
-        assert self.fresh is not None, "an adversary is restarted, but nothing makes fresh ones"
-        place = number % len(self.bare)
+        place = number % len(self.all)
+        fresh = self.all[place].fresh
+        assert fresh is not None, "an adversary is restarted, but nothing makes fresh ones"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.bare[place].load_state_dict(self.fresh().state_dict())
+            self.bare[place].load_state_dict(fresh().state_dict())
         optimizer = self.optimizers[place]
         # What Fabric wraps is the optimiser whose state it shows.
         getattr(optimizer, "optimizer", optimizer).state.clear()

@@ -45,7 +45,8 @@ class DryRun:
         clip: Shape of a batch of clips, `(B, 3, T, H, W)`.
         veiled: Shape of the veiled batch, `(B, 3, T - 1, H, W)`.
         frames: Shape of what the privacy network is given, `(B * privacy_frames, 3, H, W)`.
-        parameters: Number of parameters of `"E"`, `"T"` and `"P"`.
+        parameters: Number of parameters of `"E"`, `"T"` and `"P"`, and of further adversaries,
+            `"P2"` and so on.
         device: Where it ran, such as `"cuda:0"`.
         memory: Most bytes in use at once: on the device for CUDA, else of the whole process; None
             where that cannot be told.
@@ -68,7 +69,9 @@ class DryRun:
     @property
     def fresh(self) -> list[str]:
         """Names of the networks that had fresh weights in place of pretrained ones."""
-        return [n.name for n in (self.recipe.action, self.recipe.privacy) if _is_download(n)]
+        further = [self.recipe.network_of(adversary) for adversary in self.recipe.game.further]
+        networks = [self.recipe.action, self.recipe.privacy, *further]
+        return list(dict.fromkeys(n.name for n in networks if _is_download(n)))
 
     @property
     def steps(self) -> int:
@@ -94,8 +97,8 @@ class DryRun:
     def validation_seconds(self) -> float:
         """Seconds to train the validation's networks, as if a clip cost what it costs in the game.
 
-        It costs less: no gradient reaches the encoder, and the privacy network runs once. Scoring
-        is not counted.
+        It costs less: no gradient reaches the encoder, the privacy network runs once and further
+        adversaries not at all. Scoring is not counted.
         """
         clips = self.recipe.validation.epochs * self.training_clips
         return clips * self.step_seconds / self.recipe.game.batch
@@ -143,12 +146,21 @@ def _is_download(network: NetworkRecipe) -> bool:
 
 
 def _without_download(recipe: Recipe) -> Recipe:
-    fresh = {
-        role: NetworkRecipe(name=network.name)
-        for role, network in (("action", recipe.action), ("privacy", recipe.privacy))
-        if _is_download(network)
-    }
-    return recipe.model_copy(update=fresh)
+    further = tuple(
+        adversary.model_copy(update={"network": _fresh(recipe.network_of(adversary))})
+        for adversary in recipe.game.further
+    )
+    return recipe.model_copy(
+        update={
+            "action": _fresh(recipe.action),
+            "privacy": _fresh(recipe.privacy),
+            "game": recipe.game.model_copy(update={"further": further}),
+        }
+    )
+
+
+def _fresh(network: NetworkRecipe) -> NetworkRecipe:
+    return NetworkRecipe(name=network.name) if _is_download(network) else network
 
 
 def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: str) -> Manifest:
@@ -192,6 +204,7 @@ def _measure(trial: Trial, recipe: Recipe, training_clips: int) -> DryRun:
     with torch.no_grad():
         veiled = players.encoder(batch.clips)
     roles = {"E": players.encoder, "T": players.action, "P": players.privacy}
+    roles |= {f"P{n}": adversary.network for n, adversary in enumerate(players.further, 2)}
     return DryRun(
         recipe=recipe,
         training_clips=training_clips,

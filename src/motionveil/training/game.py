@@ -22,7 +22,7 @@ from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
-from motionveil.training.adversaries import Adversaries
+from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.checkpoint import (
     RandomState,
     load_checkpoint,
@@ -31,7 +31,7 @@ from motionveil.training.checkpoint import (
     save_checkpoint,
 )
 from motionveil.training.log import Log
-from motionveil.training.privacy_view import pick_frames, take_frames
+from motionveil.training.privacy_view import Look
 from motionveil.training.processes import (
     added_up,
     average_gradients,
@@ -54,8 +54,9 @@ class Players:
         encoder: E.
         action: T, from `(B, 3, T', H, W)` in [-1, 1] to logits of the actions.
         privacy: P, from `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
-        more: Further adversaries like P; the encoder plays against the strongest.
+        more: Copies of P to play against too; the encoder plays against the strongest.
         fresh: Makes another P, where adversaries are restarted.
+        further: Adversaries of other kinds, of which one may be the strongest.
     """
 
     encoder: Encoder
@@ -63,6 +64,12 @@ class Players:
     privacy: nn.Module
     more: tuple[nn.Module, ...] = ()
     fresh: Callable[[], nn.Module] | None = None
+    further: tuple[Adversary, ...] = ()
+
+    def adversaries(self) -> list[Adversary]:
+        """Return all adversaries, P first."""
+        copies = (self.privacy, *self.more)
+        return [*(Adversary(network, Look(), self.fresh) for network in copies), *self.further]
 
 
 def play(
@@ -95,8 +102,10 @@ def play(
 
     Returns:
         A dictionary an epoch: `epoch`, the encoder's `numbers()` (BDQ: `sigma`, `b1` ... `b15`),
-        `loss_action`, `loss_encoder` (equation 1), `loss_privacy` (equation 2), `entropy`,
-        `accuracy_action` and `accuracy_privacy` (on the training clips, as drawn, by frame).
+        `loss_action`, `loss_encoder` (equation 1), `loss_privacy` (equation 2), `entropy` (of the
+        adversary that counts), `accuracy_action` and `accuracy_privacy` (on the training clips, as
+        drawn, by frame); of each further adversary `entropy_2`, `loss_privacy_2` and
+        `accuracy_privacy_2`, and so on.
 
     Raises:
         OtherTrainingError: The checkpoint has another recipe, seed or data (as the encoder's
@@ -136,10 +145,13 @@ def play(
 def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return what decides a training: a checkpoint may only go on where all of it is the same."""
     provenance = encoder.spec.model_dump(mode="json")["provenance"]
+    left_out: dict[str, Any] = {"validation": True}
+    if not recipe.game.further:  # as for the versions that knew none
+        left_out["game"] = {"further"}
     return {
         "method": encoder.spec.name,
         "seed": seed,
-        "recipe": recipe.model_dump(mode="json", exclude={"validation"}),
+        "recipe": recipe.model_dump(mode="json", exclude=left_out),
         # A newer version may go on with what an older one began.
         "encoder": {key: value for key, value in provenance.items() if key != "motionveil"},
     }
@@ -171,9 +183,7 @@ class Game:
         self.T, self.optimize_action = fabric.setup(
             players.action, make_optimizer(players.action.parameters(), schedule)
         )
-        self.adversaries = Adversaries(
-            fabric, (players.privacy, *players.more), schedule, players.fresh
-        )
+        self.adversaries = Adversaries(fabric, players.adversaries(), schedule)
 
     def _encoder_optimizer(self) -> Optimizer:
         learned = [p for p in self.players.encoder.parameters() if p.requires_grad]
@@ -233,7 +243,7 @@ class Game:
         return encoder | privacy
 
     def step_encoder(self, batch: Batch) -> dict[str, Tensor]:
-        """Step 1, equation 1: train E and T, with P fixed.
+        """Step 1, equation 1: train E and T, with P (and every other adversary) fixed.
 
         Returns:
             This process's share of the mean over the whole batch, 0-dimensional tensors.
@@ -241,28 +251,25 @@ class Game:
         self.optimize_encoder.zero_grad()
         self.optimize_action.zero_grad()
         shares: list[dict[str, Tensor]] = []
-        picked: Tensor | None = None
+        show = self.adversaries.showing(batch.whole)
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with unsynchronised(self.fabric, self.T, not last):
                 veiled = for_networks(self.players.encoder.views(part.clips))  # (B, 3, T', H, W)
                 actions = self.T(veiled)  # (B, actions)
                 recognised = cross_entropy(actions, part.actions)
-                if picked is None:
-                    picked = self._pick(batch, veiled)
-                frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)
+                # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
+                seen = show(veiled if self.recipe.alpha else veiled.detach(), part.rows)
                 share = len(part.clips) / batch.whole
                 with self.adversaries.held_fixed():
-                    # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
-                    seen = frames if self.recipe.alpha else frames.detach()
-                    uncertainty = self.adversaries.uncertainty(seen)
-                    loss = recognised - self.recipe.alpha * uncertainty
+                    uncertainty = self.adversaries.uncertainty(seen, share)
+                    loss = recognised - self.recipe.alpha * uncertainty["entropy"]
                     # Gradients are averaged over the processes; the loss is a sum of their shares.
                     self.fabric.backward(loss * (share * self.fabric.world_size))
             measured = {
                 "loss_encoder": loss,
                 "loss_action": recognised,
-                "entropy": uncertainty,
+                **uncertainty,
                 "accuracy_action": _accuracy(actions, part.actions),
             }
             shares.append({name: value.detach() * share for name, value in measured.items()})
@@ -273,33 +280,26 @@ class Game:
         return summed(shares)
 
     def step_privacy(self, batch: Batch) -> dict[str, Tensor]:
-        """Step 2, equation 2: train P, with E and T fixed.
+        """Step 2, equation 2: train P (and every other adversary), with E and T fixed.
 
         Returns:
             This process's share of the mean over the whole batch, 0-dimensional tensors.
         """
         self.adversaries.zero_grad()
         shares: list[dict[str, Tensor]] = []
-        picked: Tensor | None = None
+        show = self.adversaries.showing(batch.whole)
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with torch.no_grad():
                 veiled = for_networks(self.players.encoder.views(part.clips))  # (B, 3, T', H, W)
-                if picked is None:
-                    picked = self._pick(batch, veiled)
-                frames = take_frames(veiled, picked[part.rows.cpu()])  # (B * frames, 3, H, W)
-            labels = part.privacy.repeat_interleave(picked.shape[1])
+                seen = show(veiled, part.rows)
             share = len(part.clips) / batch.whole
             measured = self.adversaries.learn(
-                frames, labels, share * self.fabric.world_size, more=not last
+                seen, part.privacy, share * self.fabric.world_size, more=not last
             )
             shares.append({name: value * share for name, value in measured.items()})
         self.adversaries.step()
         return summed(shares)
-
-    def _pick(self, batch: Batch, veiled: Tensor) -> Tensor:
-        """Draw frames for the whole batch, so that every process and part draws as one would."""
-        return pick_frames(batch.whole, veiled.shape[2], self.recipe.game.privacy_frames)
 
     def _batches(self, epoch: int, first: int) -> Iterator[Batch]:
         drawn = batches(

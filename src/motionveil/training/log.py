@@ -16,7 +16,7 @@ FIGURES = (
     "accuracy_action",
     "accuracy_privacy",
 )
-"""What is printed of an epoch's row, where it has it."""
+"""What is printed of an epoch's row, where it has it; then further adversaries' accuracies."""
 
 
 class Log:
@@ -40,8 +40,11 @@ class Log:
         self._first = self._first or epoch
         spent = time.monotonic() - self._began
         left = spent / (epoch - self._first + 1) * (self._epochs - epoch)
+        further = [name for name in row if name.startswith("accuracy_privacy_")]
         figures = "  ".join(
-            f"{name.replace('_', ' ')} {row[name]:.3f}" for name in FIGURES if name in row
+            f"{name.replace('_', ' ')} {row[name]:.3f}"
+            for name in (*FIGURES, *further)
+            if name in row
         )
         boundaries = " ".join(f"{row[f'b{n}']:.1f}" for n in range(1, LEVELS + 1) if f"b{n}" in row)
         print(

@@ -1,13 +1,16 @@
-"""How the privacy network looks at a veiled clip: frame by frame, on frames drawn from it."""
+"""How adversaries look at a veiled clip: whole, or frame by frame, on frames drawn from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from motionveil.training.views import VIEWS
 
 
 def pick_frames(clips: int, frames: int, count: int) -> Tensor:
@@ -47,6 +50,59 @@ def draw_frames(veiled: Tensor, count: int) -> Tensor:
 def all_frames(veiled: Tensor) -> Tensor:
     """Return every frame: `(B, 3, T, H, W)` to `(B * T, 3, H, W)`."""
     return veiled.transpose(1, 2).flatten(0, 1)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What an adversary is shown of veiled clips.
+
+    Attributes:
+        view: What it makes of them, one of `VIEWS`.
+        temporal: Whether it is shown the whole view or frames drawn from it.
+    """
+
+    view: str = "plain"
+    temporal: bool = False
+
+
+class Showing:
+    """Shows a batch's veiled clips to adversaries, part by part.
+
+    Frames are drawn once for the whole batch, so that every process and part draws as one would;
+    whoever sees frames of the same view sees the same ones.
+
+    Args:
+        looks: A look for each adversary.
+        clips: Number of clips in the whole batch.
+        frames: Frames to draw of each.
+    """
+
+    def __init__(self, looks: Sequence[Look], clips: int, frames: int) -> None:
+        self.looks, self.clips, self.frames = looks, clips, frames
+        self.picked: dict[str, Tensor] = {}
+
+    def __call__(self, veiled: Tensor, rows: Tensor) -> list[Tensor]:
+        """Return what each adversary sees; the gradient passes through it.
+
+        Args:
+            veiled: The part's veiled clips `(B, 3, T', H, W)` in [-1, 1].
+            rows: Their places in the whole batch, `(B,)`.
+
+        Returns:
+            For each look views `(B, 3, T", H, W)` or frames of them `(B * frames, 3, H, W)`.
+        """
+        views = {name: VIEWS[name](veiled) for name in dict.fromkeys(k.view for k in self.looks)}
+        seen = {
+            look: self._seen(look, views[look.view], rows) for look in dict.fromkeys(self.looks)
+        }
+        return [seen[look] for look in self.looks]
+
+    def _seen(self, look: Look, view: Tensor, rows: Tensor) -> Tensor:
+        if look.temporal:
+            return view
+        if look.view not in self.picked:
+            self.picked[look.view] = pick_frames(self.clips, view.shape[2], self.frames)
+        return take_frames(view, self.picked[look.view][rows.cpu()])
 
 
 def entropy(logits: Tensor) -> Tensor:

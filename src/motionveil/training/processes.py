@@ -108,12 +108,17 @@ def average_gradients(fabric: Fabric, network: nn.Module) -> None:
             parameter.grad /= fabric.world_size
 
 
+def over_all(fabric: Fabric, values: Tensor) -> Tensor:
+    """Return a tensor added up over the processes; it is changed in place."""
+    if fabric.world_size > 1:
+        distributed.all_reduce(values)
+    return values
+
+
 def added_up(fabric: Fabric, measured: Mapping[str, Tensor]) -> dict[str, float]:
     """Return 0-dimensional measurements, added up over the processes."""
     values = torch.stack([value.detach().float() for value in measured.values()])
-    if fabric.world_size > 1:
-        distributed.all_reduce(values)
-    return dict(zip(measured, values.tolist(), strict=True))
+    return dict(zip(measured, over_all(fabric, values).tolist(), strict=True))
 
 
 def summed(shares: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
@@ -18,6 +19,7 @@ from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.settings import UnetSettings
 from motionveil.spec import RangeMode
+from motionveil.training.views import VIEWS
 
 
 class _Part(BaseModel):
@@ -63,6 +65,35 @@ class Schedule(_Part):
     accumulate: int = Field(default=1, ge=1)
 
 
+def _known_view(name: str) -> str:
+    if name not in VIEWS:
+        raise ValueError(f"there are {', '.join(VIEWS)}")
+    return name
+
+
+class AdversaryRecipe(_Part):
+    """An adversary of the game besides the recipe's own privacy network.
+
+    Attributes:
+        network: None for the recipe's own: its action network where whole clips are seen, else its
+            privacy network.
+        view: What it makes of veiled clips before the network sees them, one of
+            `motionveil.training.views.VIEWS`.
+        temporal: Whether the network sees whole clips (an action network of the registry) or frame
+            by frame (a privacy network).
+    """
+
+    network: NetworkRecipe | None = None
+    view: Annotated[str, AfterValidator(_known_view)] = "plain"
+    temporal: bool = False
+
+    @property
+    def seen(self) -> str:
+        """What it sees, in words."""
+        seen = "whole clips" if self.temporal else "frames"
+        return seen if self.view == "plain" else f"{seen}, {self.view}"
+
+
 class GameSchedule(Schedule):
     """The schedule of the adversarial training.
 
@@ -70,13 +101,16 @@ class GameSchedule(Schedule):
         encoder_lr: Learning rate of sigma and the boundaries; None for the networks' own. In few
             steps the 16 numbers hardly move at the networks' rate. An encoder that is a network
             itself is trained as the others are.
-        adversaries: Privacy networks to play against; the one that is least uncertain counts.
-        restart_every: After so many steps one of them, each in turn, gets fresh weights; None for
+        adversaries: Copies of the recipe's privacy network to play against.
+        further: Adversaries of other kinds to play against too. Of all adversaries the one that is
+            least uncertain counts.
+        restart_every: After so many steps one adversary, each in turn, gets fresh weights; None for
             never.
     """
 
     encoder_lr: float | None = Field(default=None, gt=0)
     adversaries: int = Field(default=1, ge=1)
+    further: tuple[AdversaryRecipe, ...] = ()
     restart_every: int | None = Field(default=None, ge=1)
 
 
@@ -144,6 +178,15 @@ class Recipe(_Part):
     validation: Schedule = Schedule()
     unet: UnetRecipe = UnetRecipe()
     ryoo: RyooRecipe = RyooRecipe()
+
+    def network_of(self, adversary: AdversaryRecipe) -> NetworkRecipe:
+        """Return the network of a further adversary."""
+        own = self.action if adversary.temporal else self.privacy
+        return adversary.network or own
+
+    def further_adversaries(self) -> list[str]:
+        """Return what each of `game.further` is: `small3d on whole clips`, and its view."""
+        return [f"{self.network_of(a).name} on {a.seen}" for a in self.game.further]
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write every field as YAML, whole or not at all; `load_recipe` reads the same recipe."""
@@ -240,7 +283,7 @@ def _set(values: dict[str, Any], name: str, value: Any) -> None:
 
 def _unknown(name: str) -> str:
     """Return what to say of a field that does not exist: which it may have been."""
-    known = field_names()
+    known = [*field_names(), *_listed_beside(name)]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     if not near:  # the right name in the wrong place
         last = name.rpartition(".")[2]
@@ -248,6 +291,14 @@ def _unknown(name: str) -> str:
         near = [n for n in known if leaves and n.rpartition(".")[2] == leaves[0]]
     near = near or difflib.get_close_matches(name, known, n=1, cutoff=0)
     return f"no field {name!r}; the nearest is {' or '.join(map(repr, near))}"
+
+
+def _listed_beside(name: str) -> Iterator[str]:
+    """Yield the fields of the further adversary that a field is written at, if it is."""
+    place = re.match(r"game\.further\.\d+\.", name)
+    if place:
+        yield from _field_names(AdversaryRecipe, place.group())
+        yield from _field_names(NetworkRecipe, f"{place.group()}network.")
 
 
 def _fault(item: Any) -> str:

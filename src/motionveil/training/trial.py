@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,15 +17,16 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import Encoder, build_encoder, calibrate_range
-from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.results import Row
 from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.training.adversaries import Adversary
 from motionveil.training.game import Players, play
+from motionveil.training.privacy_view import Look
 from motionveil.training.processes import first_process_first, loading_threads
-from motionveil.training.recipe import Recipe
-from motionveil.training.recompute import recompute_activations
+from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.seeds import seed_for
 from motionveil.training.validation import Watchers, validate
+from motionveil.training.watchers import make_watcher
 
 
 def decode_clips(
@@ -129,6 +132,8 @@ class Trial:
             "action_network": self.recipe.action.name,
             "privacy_network": self.recipe.privacy.name,
         }
+        if self.recipe.game.further:
+            provenance["further_adversaries"] = self.recipe.further_adversaries()
         torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights
         encoder = build_encoder(start.model_copy(update={"provenance": provenance}))
         curves = play(
@@ -150,7 +155,16 @@ class Trial:
             self.watchers(f"adversary {number}").privacy
             for number in range(2, self.recipe.game.adversaries + 1)
         )
-        return Players(encoder, networks.action, networks.privacy, more, self._adversary)
+        further = tuple(self._further())
+        return Players(encoder, networks.action, networks.privacy, more, self._adversary, further)
+
+    def _further(self) -> Iterator[Adversary]:
+        """Yield the recipe's further adversaries; P is number 1."""
+        for number, adversary in enumerate(self.recipe.game.further, 2):
+            network, temporal = self.recipe.network_of(adversary), adversary.temporal
+            fresh = partial(self._watcher, network, self._identities, temporal=temporal)
+            torch.manual_seed(seed_for(self.seed, f"further {number}", "networks"))
+            yield Adversary(fresh(), Look(adversary.view, temporal), fresh, mark=f"_{number}")
 
     def validate(
         self,
@@ -205,19 +219,17 @@ class Trial:
     def watchers(self, purpose: str) -> Watchers:
         """Return new networks, the same for the same seed and purpose."""
         torch.manual_seed(seed_for(self.seed, purpose, "networks"))
-        action, actions = self.recipe.action, len(self.cache.manifest.actions)
-        T = create_action_network(action.name, actions, weights=action.weights)
-        P = self._adversary()
-        if self.recipe.activation_checkpointing:
-            recompute_activations(T)
-        # Channels last is the faster layout for convolutions, on CPUs and GPUs.
-        T.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        return Watchers(T, P)
+        T = self._watcher(self.recipe.action, len(self.cache.manifest.actions), temporal=True)
+        return Watchers(T, self._adversary())
+
+    @property
+    def _identities(self) -> int:
+        return len(self.cache.manifest.names_of(self.privacy_label))
 
     def _adversary(self) -> nn.Module:
         """Return a new privacy network, drawn from torch's global generator."""
-        privacy, names = self.recipe.privacy, self.cache.manifest.names_of(self.privacy_label)
-        P = create_privacy_network(privacy.name, len(names), weights=privacy.weights)
-        if self.recipe.activation_checkpointing:
-            recompute_activations(P)
-        return P.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return self._watcher(self.recipe.privacy, self._identities, temporal=False)
+
+    def _watcher(self, network: NetworkRecipe, outputs: int, *, temporal: bool) -> nn.Module:
+        recompute = self.recipe.activation_checkpointing
+        return make_watcher(network, outputs, temporal=temporal, recompute=recompute)

@@ -1,7 +1,8 @@
-"""What an attacker makes of veiled video before a network sees it.
+"""What an adversary makes of veiled video before a network sees it.
 
 A view takes clips `(B, 3, T, H, W)` in [-1, 1], as networks see them, to `(B, 3, T', H, W)` in
-[-1, 1]. It is what the attacker chooses to compute; it knows nothing of the encoder.
+[-1, 1]. It is what the adversary chooses to compute; it knows nothing of the encoder. Gradients
+pass through it to the clips, so that an encoder can be trained against it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from motionveil.errors import MotionveilError
 
 View = Callable[[Tensor], Tensor]
 
@@ -52,11 +55,14 @@ def stacked(clips: Tensor) -> Tensor:
         `(B, 3, T - 2 d, H, W)`, d the distance.
 
     Raises:
-        ValueError: A clip has fewer than three frames.
+        MotionveilError: A clip has fewer than three frames.
     """
     frames = clips.shape[2]
     if frames < STACK:
-        raise ValueError(f"{frames} frames; {STACK} are shown at once")
+        raise MotionveilError(
+            f"the view stacked shows {STACK} veiled frames at once, there are {frames}: set frames"
+            " higher"
+        )
     apart = min(max(1, frames // 4), (frames - 1) // (STACK - 1))
     luma = (clips * clips.new_tensor(_LUMA)[:, None, None, None]).sum(1)  # (B, T, H, W)
     last = frames - (STACK - 1) * apart
@@ -85,4 +91,4 @@ VIEWS: dict[str, View] = {
     "stacked": stacked,
     "most-motion": most_motion,
 }
-"""By the names that attacks call them by."""
+"""By the names that recipes and attacks call them by."""

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionveil.audit.views import MOVING, VIEWS, integrated, most_motion, stacked
+from motionveil.errors import MotionveilError
+from motionveil.training.views import MOVING, VIEWS, integrated, most_motion, stacked
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -23,6 +24,12 @@ def test_a_view_stays_in_its_range(name: str, frames: int) -> None:
     assert view.shape[3:] == (8, 8)
     assert 1 <= view.shape[2] <= frames
     assert view.abs().max() <= 1
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_gradients_pass_through(name: str) -> None:
+    clips = noise(2, 3, 5, 2, 2).double().requires_grad_()
+    assert torch.autograd.gradcheck(VIEWS[name], clips)
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -67,7 +74,7 @@ def test_stacked_channels_are_moments(frames: int) -> None:
 
 
 def test_too_few_to_stack() -> None:
-    with pytest.raises(ValueError, match="2 frames; 3 are shown at once"):
+    with pytest.raises(MotionveilError, match="shows 3 veiled frames at once, there are 2: set fr"):
         stacked(torch.zeros(1, 3, 2, 4, 4))
 
 

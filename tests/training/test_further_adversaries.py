@@ -1,0 +1,298 @@
+"""Adversaries of other kinds than the recipe's privacy network: whole clips, and other views."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from motionveil.data.dataset import Batch, batches
+from motionveil.data.manifest import Manifest
+from motionveil.encoders import BDQ
+from motionveil.encoders.functional import for_networks
+from motionveil.errors import MotionveilError
+from motionveil.training.adversaries import Adversary
+from motionveil.training.checkpoint import OtherTrainingError, read_facts
+from motionveil.training.game import Game, Players, play
+from motionveil.training.privacy_view import Look, Showing, all_frames
+from motionveil.training.trial import Trial
+from motionveil.training.views import VIEWS
+from tiny import tiny_recipe
+
+FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]
+NAMES = ["small3d on whole clips", "small2d on frames, integrated", "small2d on frames, stacked"]
+
+
+def trial_of(trial: Trial, *, further: Any = FURTHER, game: Any = None, **changes: Any) -> Trial:
+    recipe = tiny_recipe(game={"further": further, **(game or {})}, **changes)
+    return dataclasses.replace(trial, recipe=recipe)
+
+
+def one_step(trial: Trial, **game: Any) -> Trial:
+    """A trial whose training is a single step of plain SGD over all clips and frames."""
+    single = {"optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 0.02, "privacy_frames": 99}
+    return trial_of(trial, game=single | game)
+
+
+def play_here(trial: Trial, players: Players, run: Path) -> list[dict[str, float]]:
+    data = trial.clips(training=True)
+    return play(trial.fabric, players, data, trial.recipe, run=run, seed=trial.seed)
+
+
+def only_batch(trial: Trial) -> Batch:
+    (batch,) = batches(trial.clips(training=True), 12, epoch=0, seed=trial.seed)
+    return batch
+
+
+def make_sure(network: nn.Module) -> None:
+    """Make a network's answers far surer than any fresh network's are."""
+    last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.mul_(30)
+
+
+def same(one: nn.Module, other: nn.Module) -> bool:
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+class TestShowing:
+    def test_gives_each_its_own(self) -> None:
+        clips = torch.rand(2, 3, 8, 4, 4, requires_grad=True)
+        looks = [Look(), Look(temporal=True), Look("integrated", temporal=True), Look("stacked")]
+        frames, whole, sums, three = Showing(looks, 2, 3)(clips, torch.arange(2))
+        assert frames.shape == (6, 3, 4, 4)
+        assert torch.equal(whole, clips)
+        assert torch.equal(sums, VIEWS["integrated"](clips))
+        assert three.shape == (6, 3, 4, 4)
+        every = all_frames(VIEWS["stacked"](clips))
+        assert all(any(torch.equal(one, other) for other in every) for one in three)
+        torch.autograd.grad(three.sum(), clips)
+
+    def test_the_same_view_shows_the_same_frames(self) -> None:
+        clips = torch.rand(4, 3, 8, 2, 2)
+        one, sums, other = Showing([Look(), Look("integrated"), Look()], 4, 2)(
+            clips, torch.arange(4)
+        )
+        assert torch.equal(one, other)
+        assert not torch.equal(one, sums)
+
+    def test_parts_draw_as_the_whole_does(self) -> None:
+        clips = torch.rand(5, 3, 8, 2, 2)
+        looks = [Look(), Look("stacked"), Look("most-motion")]
+        torch.manual_seed(3)
+        whole = Showing(looks, 5, 2)(clips, torch.arange(5))
+        torch.manual_seed(3)
+        show = Showing(looks, 5, 2)
+        parts = [show(clips[rows], rows) for rows in torch.arange(5).split(2)]
+        for found, *pieces in zip(whole, *parts, strict=True):
+            assert torch.equal(found, torch.cat(pieces))
+
+    def test_other_kinds_leave_the_draws_of_the_first(self) -> None:
+        clips = torch.rand(3, 3, 8, 2, 2)
+        shown = []
+        for looks in ([Look()], [Look(), Look(temporal=True), Look("stacked")]):
+            torch.manual_seed(1)
+            shown.append(Showing(looks, 3, 2)(clips, torch.arange(3))[0])
+        assert torch.equal(*shown)
+
+
+@pytest.mark.parametrize("strongest", range(4))
+def test_one_step_agrees_with_plain_torch(trial: Trial, tmp_path: Path, strongest: int) -> None:
+    """Whichever is surest, equation 1 has its entropy; equation 2 trains all on what they see."""
+    single = one_step(trial, encoder_lr=0.3)
+    players = single.players(BDQ(single.untrained()))
+    watching = [players.privacy, *(adversary.network for adversary in players.further)]
+    make_sure(watching[strongest])
+    E, T = copy.deepcopy(players.encoder), copy.deepcopy(players.action)
+    plain = copy.deepcopy(watching)
+    (row,) = play_here(single, players, tmp_path)
+
+    batch = only_batch(single)
+    for network in (T, *plain):
+        network.train()
+
+    def seen(veiled: Tensor) -> list[Tensor]:
+        views = [veiled, VIEWS["integrated"](veiled), VIEWS["stacked"](veiled)]
+        frames, sums, three = map(all_frames, views)
+        return [frames, veiled, sums, three]
+
+    veiled = for_networks(E(batch.clips))
+    entropies = []
+    for network, own in zip(plain, seen(veiled), strict=True):
+        p = copy.deepcopy(network)(own).softmax(1)
+        entropies.append(-(p * p.log()).sum(1).mean())
+    assert min(range(4), key=lambda n: entropies[n].item()) == strongest
+    action = nn.functional.cross_entropy(T(veiled), batch.actions)
+    loss = action - single.recipe.alpha * entropies[strongest]
+    gradients = torch.autograd.grad(loss, list(E.parameters()))
+    with torch.no_grad():
+        for weight, gradient in zip(E.parameters(), gradients, strict=True):
+            weight -= 0.3 * gradient
+        E.constrain()
+    again = seen(for_networks(E(batch.clips)).detach())
+    for number, (network, own) in enumerate(zip(plain, again, strict=True), 1):
+        labels = batch.privacy.repeat_interleave(len(own) // 12)
+        guesses = network(own)
+        own_loss = nn.functional.cross_entropy(guesses, labels)
+        own_gradients = torch.autograd.grad(own_loss, list(network.parameters()))
+        with torch.no_grad():
+            for weight, gradient in zip(network.parameters(), own_gradients, strict=True):
+                weight -= 0.02 * gradient
+        mark = f"_{number}" if number > 1 else ""
+        assert row[f"loss_privacy{mark}"] == pytest.approx(own_loss.item(), rel=1e-4)
+        right = (guesses.argmax(1) == labels).double().mean().item()
+        assert row[f"accuracy_privacy{mark}"] == pytest.approx(right)
+        if number > 1:
+            found = row[f"entropy{mark}"]
+            assert found == pytest.approx(entropies[number - 1].item(), rel=1e-4, abs=1e-6)
+
+    assert row["entropy"] == pytest.approx(entropies[strongest].item(), rel=1e-4, abs=1e-6)
+    assert row["loss_encoder"] == pytest.approx(loss.item(), rel=1e-5)
+    # Running statistics of BatchNorm too: they have moved once, in step 2.
+    for mine, its in zip([players.encoder, *watching], [E, *plain], strict=True):
+        for name, value in its.state_dict().items():
+            torch.testing.assert_close(
+                mine.state_dict()[name], value, rtol=1e-3, atol=1e-5, msg=f"{name} differs"
+            )
+
+
+def test_one_of_the_same_kind_is_a_copy(trial: Trial, tmp_path: Path) -> None:
+    """`game.adversaries` and a further adversary that sees frames are the same game, to the bit."""
+    found = []
+    for style in ("copies", "further"):
+        own = trial_of(trial, game={"batch": 4, "accumulate": 2})
+        watchers, other = own.watchers("game"), own.watchers("other").privacy
+        players = Players(BDQ(own.untrained()), watchers.action, watchers.privacy)
+        if style == "copies":
+            players.more = (other,)
+        else:
+            players.further = (Adversary(other, Look(), mark="_2"),)
+        curves = play_here(own, players, tmp_path / style)
+        found.append((players, other, curves))
+    (one, another, curves), (two, further, its_curves) = found
+    assert same(one.encoder, two.encoder)
+    assert same(one.action, two.action)
+    assert same(one.privacy, two.privacy)
+    assert same(another, further)
+    for row, its in zip(curves, its_curves, strict=True):
+        assert all(its[name] == row[name] for name in ("entropy", "loss_encoder", "loss_action"))
+        assert row["loss_privacy"] <= min(its["loss_privacy"], its["loss_privacy_2"])
+
+
+def test_none_changes_nothing_and_one_that_counts_does(trial: Trial, tmp_path: Path) -> None:
+    """With alpha 0 a further adversary learns beside the game; with another it changes it."""
+    specs, rows = {}, {}
+    for alpha in (0.0, 2.0):
+        for further in ([], [{"temporal": True}]):
+            own = trial_of(trial, further=further, alpha=alpha)
+            run = tmp_path / f"{alpha}-{len(further)}"
+            specs[alpha, len(further)], curves = own.train(own.untrained(), run)
+            rows[alpha, len(further)] = curves[-1]
+    assert specs[0.0, 1].boundaries == specs[0.0, 0].boundaries
+    assert specs[2.0, 1].boundaries != specs[2.0, 0].boundaries
+    without, beside = rows[0.0, 0], rows[0.0, 1]
+    assert set(beside) - set(without) == {"entropy_2", "loss_privacy_2", "accuracy_privacy_2"}
+    assert beside["entropy"] <= without["entropy"]
+    own = {name: value for name, value in without.items() if "entropy" not in name}
+    assert {name: beside[name] for name in own} == own
+    assert "further_adversaries" not in specs[2.0, 0].provenance
+    assert specs[2.0, 1].provenance["further_adversaries"] == NAMES[:1]
+
+
+def test_parts_of_a_batch_add_up(trial: Trial, tmp_path: Path) -> None:
+    """With BatchNorm held and the same adversary the strongest in every part."""
+    made = []
+    for parts in (1, 3):
+        own = one_step(trial, accumulate=parts)
+        players = own.players(BDQ(own.untrained()))
+        make_sure(players.further[0].network)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("torch.nn.modules.batchnorm._BatchNorm.forward", lambda norm, x: x)
+            play_here(own, players, tmp_path / str(parts))
+        made.append([players.encoder, *(adversary.network for adversary in players.further)])
+    for whole, parted in zip(*made, strict=True):
+        for name, value in whole.state_dict().items():
+            torch.testing.assert_close(
+                parted.state_dict()[name], value, rtol=1e-3, atol=1e-5, msg=name
+            )
+
+
+def test_each_is_restarted_in_its_turn_as_what_it_is(trial: Trial) -> None:
+    players = trial_of(trial).players(BDQ(trial.untrained()))
+    game = Game(trial.fabric, players, trial.clips(training=True), trial_of(trial).recipe, 0)
+    networks = game.adversaries.bare
+    before = copy.deepcopy(networks)
+    game.adversaries.restart(1, seed=7)
+    changed = [not same(one, other) for one, other in zip(networks, before, strict=True)]
+    assert changed == [False, True, False, False]
+    game.adversaries.restart(4, seed=7)
+    assert not same(networks[0], before[0])
+    names = [name for name in game.state() if name.startswith("privacy")]
+    assert names == ["privacy", "privacy_2", "privacy_3", "privacy_4"]
+
+
+def test_fresh_networks_differ_from_each_other(trial: Trial) -> None:
+    own = trial_of(trial, further=[{"view": "integrated"}] * 2)
+    one, two = own.players(BDQ(own.untrained())).further
+    again = own.players(BDQ(own.untrained())).further[0]
+    assert not same(one.network, two.network)
+    assert same(one.network, again.network)
+
+
+def test_a_training_that_was_stopped_resumes_to_the_bit(
+    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two steps an epoch: it stops within one, and each network is restarted on the way."""
+    own = trial_of(trial, game={"restart_every": 1, "epochs": 3})
+    spec, curves = own.train(own.untrained(), tmp_path / "whole")
+    plain, calls = Game.step_privacy, []
+
+    def stop_in_step_4(game: Game, batch: Batch) -> dict[str, Tensor]:
+        calls.append(None)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(game, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Game, "step_privacy", stop_in_step_4)
+        with pytest.raises(KeyboardInterrupt):
+            own.train(own.untrained(), tmp_path / "parts", checkpoint_every=1)
+    torch.manual_seed(99)
+    other = trial_of(trial, further=FURTHER[:2], game={"restart_every": 1, "epochs": 3})
+    with pytest.raises(OtherTrainingError, match=r"encoder\.further_adversaries was .*stacked"):
+        other.train(own.untrained(), tmp_path / "parts", resume=True)
+    assert own.train(own.untrained(), tmp_path / "parts", resume=True) == (spec, curves)
+    assert spec.provenance["further_adversaries"] == NAMES
+
+
+def test_what_a_version_without_them_began_goes_on(trial: Trial, tmp_path: Path) -> None:
+    """Its checkpoint says nothing of further adversaries."""
+    own = trial_of(trial, further=[], epochs=1)
+    own.train(own.untrained(), tmp_path)
+    facts = read_facts(tmp_path / "checkpoints")
+    assert facts is not None
+    assert "further" not in facts["origin"]["recipe"]["game"]
+    assert "further" not in json.dumps(facts["origin"]["encoder"])
+
+
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        ({"network": {"name": "small2d"}, "temporal": True}, "no action network 'small2d'"),
+        ({"network": {"name": "small3d"}}, "no privacy network 'small3d'"),
+        ({"view": "stacked"}, "shows 3 veiled frames at once, there are 2: set frames higher"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    toys: Manifest, trial: Trial, tmp_path: Path, further: dict[str, Any], said: str
+) -> None:
+    own = trial_of(trial, further=[further], frames=3)
+    with pytest.raises(MotionveilError, match=said):
+        own.train(own.untrained(), tmp_path)
