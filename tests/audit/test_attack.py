@@ -31,6 +31,8 @@ def test_what_every_frame_tells_is_found(tmp_path: Path) -> None:
     for answer in answers:
         assert answer.probabilities.shape == (16, 2)
         assert np.allclose(answer.probabilities.sum(axis=1), 1)
+        assert len(answer.curve) == 8
+        assert answer.curve[-1] >= 0.9 > answer.curve[0]
     assert best(answers, labels) >= 0.95
     assert max(a.frames.mean() for a in answers) >= 0.95
 

@@ -8,7 +8,7 @@ at the clips that it is reported on, see `motionveil.audit.leak.strongest`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -154,6 +154,7 @@ class Answers:
         probabilities: Means over a clip's frames and cuts, (clips, classes).
         frames: Share of each clip's frames that the answer was right on, (clips,).
         surest: The frame of each clip's centre cut on which the true class was likeliest, (clips,).
+        curve: Accuracy in training, on the clips as drawn, for each epoch.
     """
 
     rate: float
@@ -163,6 +164,7 @@ class Answers:
     probabilities: Floats
     frames: Floats
     surest: Integers
+    curve: tuple[float, ...] = ()
 
 
 def labels_of(ground: Ground, target: Target) -> Integers:
@@ -183,8 +185,10 @@ def carry_out(attack: Attack, ground: Ground) -> list[Answers]:
         for restart in range(attack.restarts):
             torch.manual_seed(seed_for(ground.seed, "audit", attack.name, restart))
             schedule = attack.schedule.model_copy(update={"lr": rate})
-            trained = train(attack.model_copy(update={"schedule": schedule}), ground)
-            found += _ask(attack, ground, trained, rate, restart)
+            trained, rows = train(attack.model_copy(update={"schedule": schedule}), ground)
+            curve = tuple(row[f"accuracy_{attack.target}"] for row in rows)
+            asked = _ask(attack, ground, trained, rate, restart)
+            found += [replace(answers, curve=curve) for answers in asked]
     return found
 
 
@@ -238,8 +242,8 @@ def shown(attack: Attack, view: Tensor) -> Tensor:
     return view if attack.temporal else all_frames(view)
 
 
-def train(attack: Attack, ground: Ground) -> nn.Module:
-    """Train an attack's network on the clips to learn from and return it as Fabric wraps it.
+def train(attack: Attack, ground: Ground) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train an attack's network on the clips to learn from; see `fit` for what is returned.
 
     Its weights are drawn from torch's global generator.
 

@@ -26,8 +26,8 @@ def fit(
     schedule: Schedule,
     fabric: Fabric,
     step: Step,
-) -> nn.Module:
-    """Train a network, and return it as Fabric wraps it, in evaluation mode.
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """Train a network.
 
     Args:
         title: What the log and errors call it.
@@ -37,6 +37,9 @@ def fit(
         fabric: Device and precision; one process.
         step: Computes the loss of a batch.
 
+    Returns:
+        The network as Fabric wraps it, in evaluation mode; and for each epoch what the log shows.
+
     Raises:
         MotionveilError: A loss is not finite.
     """
@@ -44,6 +47,7 @@ def fit(
     wrapped, optimizer = fabric.setup(network, make_optimizer(network.parameters(), schedule))
     log = Log(title, schedule.epochs)
     steps, done = schedule.epochs * math.ceil(len(data) / schedule.batch), 0
+    curve: list[dict[str, float]] = []
     for epoch in range(schedule.epochs):
         wrapped.train()
         sums: dict[str, float] = {}
@@ -61,8 +65,9 @@ def fit(
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value * batch.whole
             done += 1
-        log.epoch({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
-    return wrapped.eval()
+        curve.append({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
+        log.epoch(curve[-1])
+    return wrapped.eval(), curve
 
 
 def batches_of(

@@ -99,6 +99,9 @@ def judge(
         ],
         trained_on=trained_on,
         names_frames=attack.names_frames,
+        curve=[
+            round(share, _DIGITS) for share in variants[int(np.bincount(chosen).argmax())].curve
+        ],
         seconds=seconds,
     )
 

@@ -116,7 +116,7 @@ def reconstruct(
     torch.manual_seed(seed_for(ground.seed, "audit", attack.name, "recognise"))
     # On original video of everybody: the attacker's own pictures of them.
     recogniser = attack.model_copy(update={"name": f"{attack.name}, recogniser"})
-    recognise = train(recogniser, original)
+    recognise, _ = train(recogniser, original)
     return _judge(attack, ground, original, strangers, (rebuild, recognise), samples, detect)
 
 
@@ -155,7 +155,7 @@ def _train_unet(attack: Attack, veiled: Ground, original: Ground, strangers: set
         return loss, {"loss_reconstruction": loss.item()}
 
     data, partner = (_of_known(ground, strangers, drawn=True) for ground in (veiled, original))
-    return fit(f"{attack.name}, U-Net", _unet(), data, attack.schedule, veiled.fabric, step)
+    return fit(f"{attack.name}, U-Net", _unet(), data, attack.schedule, veiled.fabric, step)[0]
 
 
 def _of_known(ground: Ground, strangers: set[str], *, drawn: bool) -> ClipDataset:

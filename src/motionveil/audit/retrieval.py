@@ -143,7 +143,7 @@ def _train(attack: Attack, ground: Ground, clips: list[Clip]) -> nn.Module:
             "accuracy_privacy": float((cosines.argmax(1) == truth).float().mean()),
         }
 
-    return fit(attack.name, model, data, attack.schedule, ground.fabric, step)
+    return fit(attack.name, model, data, attack.schedule, ground.fabric, step)[0]
 
 
 @torch.no_grad()

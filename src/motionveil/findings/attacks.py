@@ -87,6 +87,7 @@ class AttackFinding(Stored):
         judgement: What follows from the answers.
         answers: One for each clip held out.
         trained_on: Number of clips learned from.
+        curve: Accuracy in training for each epoch, of the variant that counts for most clips.
         names_frames: Whether its answers are about single frames, in their order.
         picture, picture_with_original: Names of PNGs in the attack's folder, the frames of the
             clips that it was right about and surest of; empty where there are none.
@@ -103,6 +104,7 @@ class AttackFinding(Stored):
     judgement: Judgement
     answers: list[ClipAnswer]
     trained_on: int
+    curve: list[float] = Field(default_factory=list)
     names_frames: bool = False
     picture: str = ""
     picture_with_original: str = ""

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from motionveil.findings import AttackFinding, RetrievalFinding
 from motionveil.report.audit_reading import Pair
@@ -65,6 +66,27 @@ def _entry(look: Look, name: str) -> Line2D:
     colour, marker = look
     return Line2D([], [], color=colour, marker=marker, markersize=6.5, markeredgecolor="white",
                   markeredgewidth=0.6, label=name)  # fmt: skip
+
+
+@house_style()
+def learning(findings: Sequence[AttackFinding]) -> Figure:
+    """Draw each attack's accuracy in training, epoch by epoch.
+
+    Args:
+        findings: At least one, each with a curve.
+    """
+    figure = Figure(figsize=(5.2, 3.2 + 0.11 * len(findings)), layout="constrained")
+    axes = figure.add_subplot()
+    looks = family_styles([finding.name for finding in findings])
+    for finding in findings:
+        colour, marker = looks[finding.name]
+        epochs = range(1, len(finding.curve) + 1)
+        axes.plot(epochs, [100 * share for share in finding.curve], color=colour, marker=marker,
+                  markersize=4.5, markevery=0.25, label=short(finding.name))  # fmt: skip
+    axes.set(ylim=(-3, 103), xlabel="epoch", ylabel="right in training, %")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)
+    return figure
 
 
 @house_style()

@@ -9,14 +9,17 @@ from motionveil.files import write_text_atomically
 from motionveil.findings import AttackFinding, Audit
 from motionveil.report import audit_tables as tables
 from motionveil.report.audit_confounds import judge_confound
-from motionveil.report.audit_figures import accuracies, roc
+from motionveil.report.audit_figures import accuracies, learning, roc
 from motionveil.report.audit_limits import not_tried
 from motionveil.report.audit_reading import Pair, Reading, read
 from motionveil.report.audit_verdict import figure, findings, headline
 from motionveil.report.audit_words import chance, doing, short_name, thing
 from motionveil.report.rendering import Picture, picture, render
+from motionveil.report.verdict import percent
 
 AUDIT_FILE = "audit.html"
+MOST_CURVES = 10
+"""Attacks whose training is drawn."""
 
 
 def write_audit(
@@ -67,6 +70,7 @@ def _page(reading: Reading, folder: Path, show_raw: bool) -> str:
         descriptions=tables.descriptions(reading),
         searches=tables.searches(reading),
         curve=_roc(reading),
+        learning=_learning(reading),
         rebuilt=tables.reconstructions(reading, folder, show_raw=show_raw),
         show_raw=show_raw,
         lead=lead and lead.veiled,
@@ -145,6 +149,19 @@ def _roc(reading: Reading) -> Picture | None:
         "ROC curves",
         roc(reading.hunts),
         f"ROC curves of telling pairs of one person from pairs of two. Area under them: {areas}.",
+    )
+
+
+def _learning(reading: Reading) -> Picture | None:
+    """How the strongest attacks came to learn what they did."""
+    found = [p.veiled for p in reading.privacy if p.veiled.curve][:MOST_CURVES]
+    if not found:
+        return None
+    ends = "; ".join(f"{f.name}: {percent(f.curve[-1])}" for f in found)
+    return picture(
+        "How the attacks learned",
+        learning(found),
+        f"Accuracy in training by epoch. In the last: {ends}.",
     )
 
 
