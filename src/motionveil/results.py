@@ -206,6 +206,7 @@ class Result(Stored):
         seed: The seed given on the command line.
         environment: Versions, processor, device.
         rows: One for each encoder validated.
+        collapsed: Encoders without a row, since their training collapsed, and what was said of it.
         media: Names of pictures and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
         seconds: Wall time of the whole.
     """
@@ -217,6 +218,7 @@ class Result(Stored):
     seed: int
     environment: dict[str, str]
     rows: list[Row]
+    collapsed: dict[str, str] = Field(default_factory=dict)
     media: dict[str, str] = Field(default_factory=dict)
     seconds: float
 

@@ -16,11 +16,13 @@ from motionveil.errors import MotionveilError
 from motionveil.experiments import tradeoff
 from motionveil.experiments.contenders import usual
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.report import write_report
 from motionveil.results import Result, Row
 from motionveil.spec import load_spec
 from motionveil.training.game import play
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
+from motionveil.training.standing import CollapseError
 from tiny import tiny_recipe, write_toys
 
 Measure = Callable[..., Result]
@@ -128,6 +130,39 @@ def test_a_new_alpha_trains_only_itself(
     assert trained == ["resumed bdq-alpha1"]
     assert [row.alpha for row in more.rows] == [None, None, 0.0, 1.0, 2.0]
     assert [more.rows[n] for n in (0, 1, 2, 4)] == result.rows
+
+
+def test_a_training_that_collapses_costs_its_own_row_only(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapsing(*arguments: Any, **options: Any) -> Any:
+        if options["run"].name == "bdq-alpha0":
+            raise CollapseError("action recognition collapsed")
+        return play(*arguments, **options)
+
+    monkeypatch.setattr("motionveil.training.trial.play", collapsing)
+    result = measure(plan_of(toys), tmp_path)
+    assert [(row.method, row.alpha) for row in result.rows] == [
+        ("raw", None),
+        ("bdq-untrained", None),
+        ("bdq", 2.0),
+    ]
+    assert result.collapsed == {"seed0-validation/bdq-alpha0": "action recognition collapsed"}
+    assert Result.read(tmp_path) == result
+    page = write_report(result, tmp_path).read_text()
+    assert "What seed0-validation/bdq-alpha0 gives: it has no row" in page
+
+
+def test_where_all_collapse_there_is_no_result(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def collapsing(*arguments: Any, **options: Any) -> Any:
+        raise CollapseError("action recognition collapsed")
+
+    monkeypatch.setattr("motionveil.training.trial.play", collapsing)
+    only = [c for c in plan_of(toys).contenders if c.method == "bdq" and c.alpha]
+    with pytest.raises(MotionveilError, match="bdq-alpha2: action recognition collapsed"):
+        measure(plan_of(toys, contenders=only), tmp_path)
 
 
 class TestMeasuredAgain:

@@ -386,7 +386,7 @@ class TestPage:
 
     def test_pictures_have_words_and_are_whole(self, leak_page):
         images = leak_page.all("img")
-        assert len(images) == 4  # both labels, the ROC curve, the reconstruction
+        assert len(images) == 5  # both labels, how they learned, the ROC curve, the reconstruction
         for image in images:
             assert image["alt"]
             if image["src"].startswith("data:image/svg+xml"):

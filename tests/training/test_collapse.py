@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
 from motionveil.training.game import Players, play
-from motionveil.training.standing import PATIENCE, refuse_collapse
+from motionveil.training.standing import PATIENCE, CollapseError, refuse_collapse
 from motionveil.training.trial import Trial
 from tiny import tiny_recipe
 
@@ -130,6 +130,8 @@ def test_an_encoder_torn_from_its_data_collapses(trial: Trial, tmp_path: Path) -
     """The boundaries are driven to the ends: nothing is left to recognise, so T guesses."""
     recipe = tiny_recipe(epochs=8, alpha=1000.0, game={"encoder_lr": 1000.0, "batch": 12})
     wild = dataclasses.replace(trial, recipe=recipe)
-    with pytest.raises(MotionveilError, match="action recognition collapsed"):
+    with pytest.raises(CollapseError, match="action recognition collapsed"):
         wild.train(trial.untrained(), tmp_path)
     assert (tmp_path / "curves.csv").exists(), "what led there is kept"
+    with pytest.raises(CollapseError):  # it is no success because it is asked for again
+        wild.train(trial.untrained(), tmp_path, resume=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,7 +82,7 @@ def compare(
     )
     if fabric.is_global_zero:
         _print_and_report(result, arguments.out)
-    return 0
+    return 1 if result.collapsed else 0
 
 
 def _print_and_report(result: Result, out: Path) -> None:
@@ -94,6 +95,8 @@ def _print_and_report(result: Result, out: Path) -> None:
     print(f"wrote {write_report(result, out)}")
     for file in write_tradeoff([Run(result, out)], out):
         print(f"wrote {file}")
+    for name, reason in result.collapsed.items():
+        print(f"\nno row: {name}: {reason}", file=sys.stderr)
 
 
 def _say_of_faces(result: Result) -> None:

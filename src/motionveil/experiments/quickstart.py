@@ -74,6 +74,8 @@ def run_quickstart(
     result = measure_tradeoff(
         plan, out, fabric, kind="quickstart", command=command, workers=workers
     )
+    for name, reason in result.collapsed.items():
+        raise MotionveilError(f"{name}: {reason}")
     spec = result.rows[-1].encoder
     spec.save(out / "encoder.json")
     result.media = _make_media(out, manifest, spec)

@@ -30,6 +30,7 @@ from motionveil.results import Dataset, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.processes import agreed, describe_environment, first_process_first
 from motionveil.training.recipe import Recipe
+from motionveil.training.standing import CollapseError
 from motionveil.training.trial import Trial, decode_clips
 
 
@@ -78,6 +79,8 @@ def measure_tradeoff(
 ) -> Result:
     """Run a plan and return its result; `out/results.json` is written after every row.
 
+    A training that collapses costs its own row only; the result names it.
+
     Args:
         plan: What to compare.
         out: Folder for runs, rows and the result.
@@ -87,8 +90,8 @@ def measure_tradeoff(
         workers: Videos decoded at once.
 
     Raises:
-        MotionveilError: Data cannot be read, a training collapsed, `out` cannot be written, or
-            the face detector cannot be used.
+        MotionveilError: Data cannot be read, `out` cannot be written, the face detector cannot be
+            used, or no training succeeded.
     """
     began = time.monotonic()
     bench = _Bench(plan, out, fabric, workers)
@@ -105,12 +108,27 @@ def measure_tradeoff(
     for seed in plan.seeds:
         for split in plan.splits:
             for row in bench.rows(seed, split):
+                if isinstance(row, _Collapse):
+                    result.collapsed[row.name] = row.reason
+                    continue
                 result.rows.append(row)
                 # Rows read back count too: what it took, not what this call took.
                 result.seconds = max(time.monotonic() - began, sum(r.seconds for r in result.rows))
                 if fabric.is_global_zero:
                     result.save(out / "results.json")
+    if not result.rows:
+        raise MotionveilError("; ".join(f"{k}: {v}" for k, v in result.collapsed.items()))
+    if fabric.is_global_zero:
+        result.save(out / "results.json")
     return result
+
+
+@dataclass(frozen=True)
+class _Collapse:
+    """A row that is missing, since its training collapsed."""
+
+    name: str
+    reason: str
 
 
 @dataclass
@@ -141,7 +159,7 @@ class _Bench:
         self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
         self.faces = FaceLog.read(place).model_dump(mode="json", exclude={"videos"})
 
-    def rows(self, seed: int, split: str) -> Iterator[Row]:
+    def rows(self, seed: int, split: str) -> Iterator[Row | _Collapse]:
         """Yield the rows of one split and seed, measuring only what is not stored yet."""
         plan, folder = self.plan, self.out / f"seed{seed}-{split}"
         trial = Trial(self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric)
@@ -156,7 +174,11 @@ class _Bench:
                 own = replace(trial, cache=self.blurred)
             place = folder / contender.folder
             measure = partial(self._measure, contender, own, workshop)
-            yield _stored(own, place, measure, self._more(contender))
+            try:
+                yield _stored(own, place, measure, self._more(contender))
+            except CollapseError as error:
+                print(f"{place}: {error}", file=sys.stderr)
+                yield _Collapse(f"{folder.name}/{contender.folder}", str(error))
 
     def _more(self, contender: Contender) -> dict[str, Any]:
         """Return what a row depends on besides its trial and name."""

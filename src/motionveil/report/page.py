@@ -109,6 +109,7 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
         "training": " or ".join(
             str(n) for n in sorted({train for train, _ in data.parts.values()})
         ),
+        "collapsed": {name: why for r in runs for name, why in r.result.collapsed.items()},
         "clips": max(method.action.n for method in methods),
     }
 

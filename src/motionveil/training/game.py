@@ -121,6 +121,7 @@ def play(
         refuse_other_training(run / "checkpoints", facts, origin)
         load_checkpoint(run / "checkpoints", game.state())
         standing = Standing.of(facts)
+        refuse_collapse(standing.curves, _floor(data.actions), recipe)  # as when it stopped
 
     if fabric.is_global_zero:
         recipe.write(run / "recipe.yaml")

@@ -75,6 +75,10 @@ class Standing:
         write_text_atomically(path, text.getvalue())
 
 
+class CollapseError(MotionveilError):
+    """A training in which actions are guessed, not recognised, so that its encoder is worthless."""
+
+
 def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) -> None:
     """Raise an error when actions have been guessed, not recognised, for `PATIENCE` epochs.
 
@@ -88,7 +92,7 @@ def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) 
         recipe: The recipe; names what to change.
 
     Raises:
-        MotionveilError: The training collapsed; says when and what to change.
+        CollapseError: The training collapsed; says when and what to change.
     """
     accuracies = [row["accuracy_action"] for row in rows]
     guessing = floor + 0.05 * (1 - floor)
@@ -98,7 +102,7 @@ def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) 
         return
     if max(accuracies) > succeeded or len(accuracies) - PATIENCE >= recipe.game.epochs / 2:
         first = int(rows[-PATIENCE]["epoch"])
-        raise MotionveilError(
+        raise CollapseError(
             f"action recognition collapsed: accuracy {max(last):.2f} or less on the training clips"
             f" in epochs {first} to {first + PATIENCE - 1}, guessing gives {floor:.2f};"
             f" lower alpha ({recipe.alpha:g}) or a learning rate (the networks'"
