@@ -121,6 +121,8 @@ class Study(_Frozen):
         questions: All questions; each participant gets all of them, in an order of their own.
         break_every: Number of questions after which a break is offered; 0 for none.
         encoder: The encoder of the veiled clips as data; None where there is none.
+        faces_found: Share of the frames of the face-blurred clips in which a face was found; where
+            none was found, the frame is raw video. None without such clips.
         exclusions: Whose answers will not count.
     """
 
@@ -139,6 +141,7 @@ class Study(_Frozen):
     questions: list[Question]
     break_every: int = Field(default=20, ge=0)
     encoder: dict[str, Any] | None = None
+    faces_found: float | None = Field(default=None, ge=0, le=1)
     exclusions: Exclusions = Exclusions()
 
     @model_validator(mode="after")
@@ -181,11 +184,13 @@ class Key(_Frozen):
 
     Attributes:
         questions: For each question's id, what is right.
-        names: For each person's id, the label's value.
+        names: For each person's id, their name: the label's value, or what it was read as.
+        portraits: For each name, what the picture was cut from.
     """
 
     questions: dict[str, RightAnswer]
     names: dict[str, str]
+    portraits: dict[str, str] = Field(default_factory=dict)
 
 
 def write_study(folder: str | os.PathLike[str], study: Study, key: Key) -> Path:
