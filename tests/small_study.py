@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import colorsys
-import shutil
+from fractions import Fraction
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
@@ -93,36 +95,38 @@ def small_study(
 def _write_media(folder: Path, study: Study) -> None:
     for name in (MEDIA, PICTURES):
         (folder / name).mkdir(parents=True)
-    frames = moving_square(20, 48, 64)
-    for suffix, codec in ((".mp4", "libx264"), (".webm", "libvpx-vp9")):
-        _write_clip(folder / f"clip{suffix}", frames, codec)
-        for question in study.questions:
-            shutil.copy(folder / f"clip{suffix}", folder / MEDIA / f"{question.clip}{suffix}")
-        (folder / f"clip{suffix}").unlink()
+    for question in study.questions:
+        for suffix, codec in ((".mp4", "libx264"), (".webm", "libvpx-vp9")):
+            (folder / MEDIA / f"{question.clip}{suffix}").write_bytes(_clip(suffix, codec))
     for number, person in enumerate(study.people):
-        colour = colorsys.hsv_to_rgb(number / len(study.people), 0.5, 0.8)
-        _write_portrait(folder / PICTURES / person.picture, colour)
+        (folder / PICTURES / person.picture).write_bytes(_portrait(number / len(study.people)))
 
 
-def _write_clip(path: Path, frames: np.ndarray, codec: str) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode(None))
+@cache
+def _clip(suffix: str, codec: str) -> bytes:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"clip{suffix}"
+        frames = moving_square(20, 48, 64)
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=10)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(None))
+        return path.read_bytes()
 
 
-def _write_portrait(path: Path, colour: tuple[float, float, float]) -> None:
-    """Write a face, more or less: a circle of one colour."""
+@cache
+def _portrait(hue: float) -> bytes:
+    """Return a face, more or less: a circle of one colour, as JPEG."""
+    colour = np.array(colorsys.hsv_to_rgb(hue, 0.5, 0.8))
     y, x = np.mgrid[-1:1:96j, -1:1:96j]
     pixels = np.full((96, 96, 3), 225, np.uint8)
-    pixels[(x**2 + (y + 0.1) ** 2) < 0.35] = (255 * np.array(colour)).astype(np.uint8)
-    pixels[(x**2 + (y - 1.1) ** 2) < 0.4] = (120 * np.array(colour)).astype(np.uint8)
-    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
-        stream = container.add_stream("mjpeg", rate=1)
-        stream.width = stream.height = 96
-        stream.pix_fmt = "yuvj420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
+    pixels[(x**2 + (y + 0.1) ** 2) < 0.35] = (255 * colour).astype(np.uint8)
+    pixels[(x**2 + (y - 1.1) ** 2) < 0.4] = (120 * colour).astype(np.uint8)
+    encoder = av.CodecContext.create("mjpeg", "w")
+    encoder.width = encoder.height = 96
+    encoder.pix_fmt, encoder.time_base = "yuvj420p", Fraction(1, 1)
+    frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuvj420p")
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])

@@ -202,13 +202,14 @@ class Store:
 
     def show(self, token: str, position: int) -> Future[None]:
         """Note that a question is being shown to a participant."""
+        moment = time.time()
 
         def note(connection: sqlite3.Connection) -> None:
             connection.execute(
                 "UPDATE place SET shown = coalesce(shown, ?), showings = showings + 1"
                 " WHERE position = ?"
                 " AND participant = (SELECT number FROM participant WHERE token = ?)",
-                (time.time(), position, hashed(token)),
+                (moment, position, hashed(token)),
             )
 
         return self._writer.submit(note)

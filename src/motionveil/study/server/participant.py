@@ -134,7 +134,10 @@ def participant_routes(site: Site) -> APIRouter:
         if path is None:
             return site.pages.problem(404, "not_found")
         headers = {"Cache-Control": "private, max-age=3600"}  # a loop is not loaded again each time
-        return FileResponse(path, media_type=TYPES[path.suffix], headers=headers)
+        kind = TYPES[path.suffix]
+        if kind.startswith("video/"):
+            return FileResponse(path, media_type=kind, headers=headers)  # knows ranges
+        return Response(path.read_bytes(), media_type=kind, headers=headers)
 
     return router
 

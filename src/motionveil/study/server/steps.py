@@ -38,6 +38,11 @@ def step_of(study: Study, standing: Standing) -> Step:
         return Step("answered", answered - 1, number, total)
     if answered >= standing.places:
         return Step("thanks", 0, number, total)
-    if unseen and study.break_every and number and number % study.break_every == 0:
+    if unseen and _is_break(study.break_every, number, total):
         return Step("pause", 0, number, total)
     return Step("question", answered, number, total)
+
+
+def _is_break(every: int, number: int, total: int) -> bool:
+    """Return whether a break is due; near the end it would be a nuisance."""
+    return every > 0 and number > 0 and number % every == 0 and number + every // 2 < total

@@ -3,19 +3,6 @@
 
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (gap, name) => values[name]);
 
-for (const form of document.querySelectorAll("form")) {
-  form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "yes";
-    for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
-  });
-}
-
-// A page that the browser kept may be out of date, and its form already sent.
-addEventListener("pageshow", (event) => {
-  if (event.persisted) location.reload();
-});
-
 const question = document.querySelector("form[data-needed]");
 if (question) {
   const needed = Number(question.dataset.needed);
@@ -32,8 +19,27 @@ if (question) {
       tell();
     }
   });
+  question.addEventListener("submit", (event) => {
+    if (chosen() === needed) return;
+    event.preventDefault();
+    status.textContent = question.dataset.wrong;
+  });
   tell();
 }
+
+for (const form of document.querySelectorAll("form")) {
+  form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return;
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+  });
+}
+
+// A page that the browser kept may be out of date, and its form already sent.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload();
+});
 
 const video = document.querySelector("video");
 if (video) {
