@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study.design import Condition
-from motionveil.study.images import Enlarger, Image
+from motionveil.study.images import Enlarger, Image, shrink
 from motionveil.video import Frame, VideoSink, probe, read_frames
+from motionveil.video.sink import DEFAULT_RATE
 
 if TYPE_CHECKING:  # needs packages that only face detection needs
     from motionveil.faces import Detect, FaceCounts
@@ -29,6 +31,9 @@ class ClipMaker:
         root: The data set's folder.
         spec: The encoder of veiled clips; frame by frame, as behind a camera.
         detector: Finds the faces of face-blurred clips; None where there are none.
+        size: Pixels of the short side to which frames are shrunk, in all conditions, before they
+            are veiled; None to leave them as filmed.
+        step: Take every so many frames, in all conditions.
 
     Attributes:
         faces: What was found in the face-blurred clips so far; None where there were none.
@@ -37,9 +42,18 @@ class ClipMaker:
         MotionveilError: The encoder cannot work frame by frame.
     """
 
-    def __init__(self, root: Path, spec: EncoderSpec, detector: Detect | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        spec: EncoderSpec,
+        detector: Detect | None,
+        *,
+        size: int | None = None,
+        step: int = 1,
+    ) -> None:
         StreamEncoder(spec)  # refuses what cannot stream, before anything is written
         self._root, self._spec, self._detector = root, spec, detector
+        self._size, self._step = size, step
         self.faces: FaceCounts | None = None
 
     def write(self, clip: Clip, condition: Condition, stem: Path) -> None:
@@ -50,12 +64,12 @@ class ClipMaker:
         equally long.
 
         Raises:
-            MotionveilError: The video cannot be read, or has one frame only.
+            MotionveilError: The video cannot be read, or one frame only is taken of it.
         """
-        if clip.length < 2:
+        if clip.length <= self._step:
             raise MotionveilError(f"{self._root / clip.key}: one frame only; a clip needs two")
         source = self._root / clip.path
-        rate, enlarge = probe(source).rate, Enlarger()
+        rate, enlarge = (probe(source).rate or DEFAULT_RATE) / self._step, Enlarger()
         with ExitStack() as stack:
             sinks = [
                 stack.enter_context(VideoSink(stem.with_suffix(suffix), rate=rate))
@@ -69,15 +83,20 @@ class ClipMaker:
                     sink.write(large)
 
     def _treated(self, frames: Iterator[Frame], condition: Condition) -> Iterator[Image]:
+        """Do what a condition asks for; faces are found in frames as filmed."""
+        if condition == "face-blurred":
+            frames = self._without_faces(frames)
+        taken = islice(frames, 0, None, self._step)
+        small = (frame._replace(image=shrink(frame.image, self._size)) for frame in taken)
         if condition == "veiled":
             encoder = StreamEncoder(self._spec, guard=Guard())
-            return (encoder(frame.image, time=frame.time) for frame in frames)
-        if condition == "face-blurred":
-            if self._detector is None:
-                raise MotionveilError("face-blurred clips need --face-detector, YuNet's ONNX file")
-            from motionveil.faces import FaceCounts, blurred_frames
+            return (encoder(frame.image, time=frame.time) for frame in small)
+        return (frame.image for frame in small)
 
-            self.faces = self.faces or FaceCounts()
-            blurred = blurred_frames(frames, self._detector, self.faces)
-            return (frame.image for frame in blurred)
-        return (frame.image for frame in frames)
+    def _without_faces(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        if self._detector is None:
+            raise MotionveilError("face-blurred clips need --face-detector, YuNet's ONNX file")
+        from motionveil.faces import FaceCounts, blurred_frames
+
+        self.faces = self.faces or FaceCounts()
+        return blurred_frames(frames, self._detector, self.faces)

@@ -7,7 +7,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from random import Random
@@ -43,6 +43,9 @@ if TYPE_CHECKING:  # needs packages that only face detection needs
     from motionveil.faces import Detect
 
 ALL = "all"
+OPTIONS = 7
+"""Pictures of a question, as in the paper."""
+
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that are taken for another
 
 
@@ -59,8 +62,9 @@ class Plan:
         pattern: Regular expression that finds two names; see `cast_of`.
         split: Part of the data whose clips are asked about, or `"all"`; None for the first part
             held out.
+        size, step: Of all clips; see `ClipMaker`.
         numbers: Number of questions of each condition.
-        options: Pictures of a question.
+        options: Pictures of a question; None for 7, or everybody where there are fewer.
         checks: Number of attention checks.
         break_every: Questions after which a break is offered.
         seed: Decides every draw.
@@ -79,8 +83,10 @@ class Plan:
     who: Path | None = None
     pattern: str | None = None
     split: str | None = None
+    size: int | None = None
+    step: int = 1
     numbers: dict[Condition, int] = field(default_factory=lambda: {"veiled": 60, "raw": 6})
-    options: int = 7
+    options: int | None = None
     checks: int = 3
     break_every: int = 20
     seed: int = 0
@@ -131,10 +137,9 @@ def make_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) -> t
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MotionveilError(f"{folder}: is there already; give another name")
     cast = cast_of(manifest, plan.label, plan.persons, table=plan.who, pattern=plan.pattern)
-    people = everybody(cast)
-    _check_numbers(plan, people)
+    plan = _with_options(plan, everybody(cast))
     detect = _detector(plan)
-    maker = ClipMaker(manifest.root, plan.spec, detect)
+    maker = ClipMaker(manifest.root, plan.spec, detect, size=plan.size, step=plan.step)
     left_out = actions_without_both(manifest, plan.persons)
     pool = [clip for clip in _part(manifest, plan.split) if clip.action not in left_out]
     random = Random(f"study {plan.seed}")
@@ -155,6 +160,7 @@ def draw_questions(pool: Sequence[Clip], plan: Plan, cast: Cast, random: Random)
         MotionveilError: There are too few clips.
     """
     people, label = everybody(cast), plan.label
+    number = plan.options or min(OPTIONS, len(people))
     chosen = choose_clips(pool, label, cast, plan.numbers, random)
     used = {clip.key for clips in chosen.values() for clip in clips}
     spare = [clip for clip in pool if clip.key not in used]
@@ -168,31 +174,34 @@ def draw_questions(pool: Sequence[Clip], plan: Plan, cast: Cast, random: Random)
     for condition, clips in chosen.items():
         for clip in clips:
             right = tuple(shown.name for shown in cast[clip.privacy[label]])
-            options = choose_others(right, people, plan.options, had, random)
+            options = choose_others(right, people, number, had, random)
             asked.append(Asked(clip, condition, "question", right, tuple(options)))
     example = spare.pop(random.randrange(len(spare)))
     right = tuple(shown.name for shown in cast[example.privacy[label]])
-    options = choose_others(right, people, plan.options, Counter(had), random)
+    options = choose_others(right, people, number, Counter(had), random)
     asked.append(Asked(example, "raw", "example", right, tuple(options)))
     again = [one.clip for one in asked if one.condition == "veiled"] or [one.clip for one in asked]
     for _ in range(plan.checks):
         source = spare if spare else again
         clip = source.pop(random.randrange(len(source))) if spare else random.choice(again)
-        names = tuple(random.sample(people, plan.options))
+        names = tuple(random.sample(people, number))
         asked.append(Asked(clip, "veiled", "attention", names[: plan.persons], names))
     return asked
 
 
-def _check_numbers(plan: Plan, people: Sequence[str]) -> None:
-    if not plan.persons < plan.options <= len(people):
+def _with_options(plan: Plan, people: Sequence[str]) -> Plan:
+    """Return a plan that says how many options there are, once its numbers are known to fit."""
+    options = min(OPTIONS, len(people)) if plan.options is None else plan.options
+    if not plan.persons < options <= len(people):
         raise MotionveilError(
-            f"--options {plan.options}: there are {len(people)} people, {plan.persons} of them in a"
+            f"--options {options}: there are {len(people)} people, {plan.persons} of them in a"
             f" clip; show {plan.persons + 1} to {len(people)}"
         )
     if plan.numbers.get("face-blurred") and plan.detector is None:
         raise MotionveilError("--face-blurred needs --face-detector, YuNet's ONNX file")
     if not sum(plan.numbers.values()):
         raise MotionveilError("no questions: ask at least one")
+    return replace(plan, options=options)
 
 
 def _detector(plan: Plan) -> Detect | None:
@@ -331,7 +340,7 @@ def _describe(
         label=plan.label,
         people=sorted(people.values(), key=lambda person: person.id),
         persons_per_question=plan.persons,
-        options=plan.options,
+        options=len(questions[0].options),
         conditions=[condition for condition, number in plan.numbers.items() if number],
         questions=sorted(questions, key=lambda question: question.id),
         break_every=plan.break_every,

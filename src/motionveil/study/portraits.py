@@ -146,8 +146,16 @@ def from_clips(
             if shown.name == name and clip.action not in left_out
         ]
         random.shuffle(clips)
-        clips.sort(key=lambda pair: (pair[0].key in asked - taken, pair[0].group in groups))
-        found[name] = _cut(manifest, name, clips, detect, around)
+        clips.sort(key=lambda pair: pair[0].group in groups)
+        free = [pair for pair in clips if pair[0].key not in asked - taken]
+        costly = [pair for pair in clips if pair[0].key in asked - taken]
+        portrait = _cut(manifest, free, detect, around) or _cut(manifest, costly, detect, around)
+        if portrait is None:
+            raise MotionveilError(
+                f"{manifest.name}: no face of {name!r} found in {len(clips)} clips; give --boxes"
+                " or --pictures, or leave --face-detector out for pictures of the whole person"
+            )
+        found[name] = portrait
     return found
 
 
@@ -158,13 +166,13 @@ def _portrait(manifest: Manifest, image: Image, path: str, frame: int) -> Portra
 
 def _cut(
     manifest: Manifest,
-    name: str,
     clips: Sequence[tuple[Clip, Shown]],
     detect: Detect | None,
     around: float,
-) -> Portrait:
+) -> Portrait | None:
+    """Return the best picture out of the first clips that have one; None where none has."""
     root = manifest.root
-    if detect is None:
+    if detect is None and clips:
         clip, shown = clips[0]
         frame = next(read_frames(root / clip.path, clip.start, clip.start + 1)).image
         return _portrait(manifest, cut_square(frame, _half(frame, shown)), clip.path, clip.start)
@@ -177,12 +185,7 @@ def _cut(
                     best = score, _portrait(manifest, image, clip.path, number)
         if best is not None and tried >= TRIES:
             break
-    if best is None:
-        raise MotionveilError(
-            f"{root}: no face of {name!r} found in {len(clips)} clips; give --boxes or --pictures,"
-            " or leave --face-detector out for pictures of the whole person"
-        )
-    return best[1]
+    return None if best is None else best[1]
 
 
 def _some_frames(root: Path, clip: Clip, shown: Shown) -> Iterable[tuple[int, Image]]:
@@ -195,8 +198,9 @@ def _some_frames(root: Path, clip: Clip, shown: Shown) -> Iterable[tuple[int, Im
     return ((number, frame.image) for number, frame in islice(frames, 0, None, step))
 
 
-def _faces(detect: Detect, frame: Image, shown: Shown) -> Iterable[tuple[float, Box]]:
+def _faces(detect: Detect | None, frame: Image, shown: Shown) -> Iterable[tuple[float, Box]]:
     """Yield the faces that may be somebody's, and how sure each is."""
+    assert detect is not None, "without a detector nobody looks for faces"
     faces = detect(frame)
     for box, score in zip(faces.boxes.tolist(), faces.scores.tolist(), strict=True):
         x, y, width, height = box
