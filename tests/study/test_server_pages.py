@@ -295,7 +295,7 @@ class TestConsent:
     def test_is_needed(self, world: World, fields: dict[str, str]) -> None:
         browser = world.browser()
         browser.post("/consent", **fields)
-        assert browser.status == 422
+        assert browser.status == 403
         assert TEXTS["consent"]["missing"] in browser.page
         browser.post("/go-on", answered=0)
         assert browser.heading == TEXTS["consent"]["title"]

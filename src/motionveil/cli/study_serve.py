@@ -80,8 +80,14 @@ def run_serve(arguments: argparse.Namespace) -> int:
         raise MotionveilError("--links needs --invite N: there are no links to write")
     token = _admin_token(arguments.admin_token)
     host, port = _host_and_port(arguments.address)
-    _check_url(arguments, host)
+    others = _others_can_read(arguments, host)
     with listen(host, port) as listener:
+        if others:
+            print(
+                f"motionveil: {others} is reached over plain HTTP: others on the network can read"
+                " links and answers, and the administrator's token",
+                file=sys.stderr,
+            )
         shown = f"[{host}]" if ":" in host else host
         url = arguments.url or f"http://{shown}:{listener.getsockname()[1]}"
         site = Site(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
@@ -119,8 +125,12 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return (host if host not in ("", "localhost") else "127.0.0.1"), int(port)
 
 
-def _check_url(arguments: argparse.Namespace, host: str) -> None:
-    """Refuse an address that participants could not open, and warn when others could read along."""
+def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
+    """Return the name under which others reach the server unencrypted; None if they do not.
+
+    Raises:
+        MotionveilError: Participants could not open this address.
+    """
     from motionveil.study.server.serving import is_loopback
 
     if arguments.url is None:
@@ -129,22 +139,15 @@ def _check_url(arguments: argparse.Namespace, host: str) -> None:
                 f"--address {arguments.address}: also give --url with the address that participants"
                 " open, such as https://study.example.org"
             )
-        name, scheme = host, "http"
-    else:
-        parts = urlsplit(arguments.url)
-        bare = parts.path in ("", "/") and not parts.query and not parts.fragment
-        if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
-            raise MotionveilError(
-                f"--url {arguments.url}: write what participants open, with nothing after the name,"
-                " such as https://study.example.org"
-            )
-        name, scheme = parts.hostname, parts.scheme
-    if scheme == "http" and not is_loopback(name):
-        print(
-            f"motionveil: {name} is reached over plain HTTP: others on the network can read links"
-            " and answers, and the administrator's token",
-            file=sys.stderr,
+        return None if is_loopback(host) else host
+    parts = urlsplit(arguments.url)
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
+        raise MotionveilError(
+            f"--url {arguments.url}: write what participants open, with nothing after the name,"
+            " such as https://study.example.org"
         )
+    return None if parts.scheme == "https" or is_loopback(parts.hostname) else parts.hostname
 
 
 def _invite(site: Site, count: int, file: Path | None) -> None:

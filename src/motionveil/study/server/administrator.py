@@ -34,7 +34,7 @@ def administrator_routes(site: Site) -> APIRouter:
         return _progress(site)
 
     @router.post("/admin/sign-in", status_code=303, response_class=RedirectResponse)
-    async def sign_in(token: Annotated[str, Form(max_length=500)]) -> Response:
+    async def sign_in(token: Annotated[str, Form(min_length=1, max_length=500)]) -> Response:
         """Give the browser the administrator's session."""
         if not same(token.strip(), site.admin_token):
             wrong = site.pages.texts["admin"]["wrong_token"]

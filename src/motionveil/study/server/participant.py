@@ -14,7 +14,7 @@ from motionveil.study.server.site import DOCUMENTED, SESSION, Site, kept, onward
 from motionveil.study.server.steps import Step, step_of
 from motionveil.study.store import Standing
 
-Text = Annotated[str, Form(max_length=100)]
+Text = Annotated[str, Form(min_length=1, max_length=100)]
 
 _SECONDS_A_QUESTION = 15
 
@@ -68,14 +68,16 @@ def participant_routes(site: Site) -> APIRouter:
         return _page(site, token, standing, step)
 
     @router.post("/consent", **moved)
-    async def consent(request: Request, agree: Text = "") -> Response:
+    async def consent(
+        request: Request, agree: Annotated[str | None, Form(max_length=100)] = None
+    ) -> Response:
         """Begin a participant's session, if they agree to it."""
         token = site.token_of(request)
         if not token:
             return site.no_session()
         if agree != "yes":
             missing = site.pages.texts["consent"]["missing"]
-            return site.pages.page("consent", 422, problem=missing)
+            return site.pages.page("consent", 403, problem=missing)
         await kept(site.store.consent(token))
         return onward()
 
@@ -90,7 +92,7 @@ def participant_routes(site: Site) -> APIRouter:
 
     @router.post("/answer", **moved)
     async def answer(
-        request: Request, question: Text, chosen: Annotated[list[Text] | None, Form()] = None
+        request: Request, question: Text, chosen: Annotated[list[str] | None, Form()] = None
     ) -> Response:
         """Take the answer to the question that is shown; the first one counts."""
         token = site.token_of(request)
