@@ -97,7 +97,10 @@ class TestQuestions:
 
     def test_leave_no_clip_for_the_example(self):
         plan = self.plan(numbers={"veiled": 128})
-        with pytest.raises(MotionveilError, match="one is needed for the worked example"):
+        with pytest.raises(
+            MotionveilError,
+            match="128 questions and a worked example are asked for, and there are 128",
+        ):
             draw_questions(clips_of(PEOPLE), plan, self.cast, Random(1))
 
     def test_a_check_may_have_the_clip_of_a_question(self):

@@ -239,7 +239,10 @@ class TestPlan:
             ({"options": 1}, "show 2 to 3"),
             ({"numbers": {"veiled": 0}}, "no questions"),
             ({"numbers": {"face-blurred": 1}}, "--face-blurred needs --face-detector"),
-            ({"numbers": {"veiled": 25}}, "25 questions are asked for, and 24 clips"),
+            (
+                {"numbers": {"veiled": 25}},
+                "25 questions and a worked example are asked for, and there are 24",
+            ),
             ({"split": "fold7"}, "no split 'fold7'"),
             ({"label": "shoe"}, "no privacy label 'shoe'"),
             ({"spec": load_spec("raw")}, "passes video through unveiled"),
@@ -290,7 +293,10 @@ class TestUtInteraction:
     def test_faces_are_found_on_their_side(self, pairs: Manifest, tmp_path: Path, pretrained: Path):
         pytest.importorskip("onnxruntime")
         detector = pretrained / "yunet_n_640.onnx"
-        study, key = make_study(pairs, self.plan(detector=detector), tmp_path / "study")
+        plan = replace(self.plan(detector=detector), numbers={"face-blurred": 1})
+        study, key = make_study(pairs, plan, tmp_path / "study")
+        assert study.faces_found is not None
+        assert study.faces_found > 0.5
         person = next(p for p in study.people if key.names[p.id] == "white shirt")
         (image,) = read_clip(tmp_path / "study" / "pictures" / person.picture)
         # Black hair above, skin in the middle, the white shirt below.

@@ -30,8 +30,8 @@ personal data. Nobody may see them who did not get them lawfully; docs/study.md 
 
 examples:
   motionveil study create actors/manifest.csv --questions 20 --out mystudy
-  motionveil study create ut/manifest.csv --encoder bdq-ut --persons 2 --split all \\
-      --questions 24 --raw 6 --face-blurred 6 --face-detector yunet.onnx --out ut-study
+  motionveil study create ut/manifest.csv --encoder bdq-ut --size 96 --step 3 --persons 2 \\
+      --split fold1 --questions 10 --raw 4 --face-detector yunet.onnx --out ut-study
 """
 ANALYSE_EPILOG = """\
 Writes STUDY/results: study-results.json, study.html, the figures as PNG and SVG, tables as CSV.

@@ -142,6 +142,7 @@ def make_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) -> t
     maker = ClipMaker(manifest.root, plan.spec, detect, size=plan.size, step=plan.step)
     left_out = actions_without_both(manifest, plan.persons)
     pool = [clip for clip in _part(manifest, plan.split) if clip.action not in left_out]
+    _check_enough(pool, plan)  # looking for faces takes a while
     random = Random(f"study {plan.seed}")
     faces = _portraits(manifest, plan, cast, pool, random, detect, left_out)
     held = set().union(*(portrait.clips for portrait in faces.values()))
@@ -161,14 +162,10 @@ def draw_questions(pool: Sequence[Clip], plan: Plan, cast: Cast, random: Random)
     """
     people, label = everybody(cast), plan.label
     number = plan.options or min(OPTIONS, len(people))
+    _check_enough(pool, plan)
     chosen = choose_clips(pool, label, cast, plan.numbers, random)
     used = {clip.key for clips in chosen.values() for clip in clips}
     spare = [clip for clip in pool if clip.key not in used]
-    if not spare:
-        raise MotionveilError(
-            f"{len(pool)} clips, all for questions: one is needed for the worked example; ask fewer"
-            " questions, or take clips of all parts (--split all)"
-        )
     had: Counter[str] = Counter()
     asked = []
     for condition, clips in chosen.items():
@@ -187,6 +184,15 @@ def draw_questions(pool: Sequence[Clip], plan: Plan, cast: Cast, random: Random)
         names = tuple(random.sample(people, number))
         asked.append(Asked(clip, "veiled", "attention", names[: plan.persons], names))
     return asked
+
+
+def _check_enough(pool: Sequence[Clip], plan: Plan) -> None:
+    questions = sum(plan.numbers.values())
+    if len(pool) <= questions:
+        raise MotionveilError(
+            f"{questions} questions and a worked example are asked for, and there are {len(pool)}"
+            " clips to ask about; ask fewer questions, or take clips of all parts (--split all)"
+        )
 
 
 def _with_options(plan: Plan, people: Sequence[str]) -> Plan:

@@ -154,8 +154,8 @@ def _limits(findings: StudyFindings) -> list[str]:
         )
     said.append(
         "Participants had never seen these people before. Somebody who knows a person's walk, or"
-        " a machine that learned from veiled video, may recognise more: that is what"
-        " `motionveil audit` asks."
+        " a machine that learned from veiled video, may recognise more: that is what the"
+        " audit (motionveil audit) asks."
     )
     return said
 
