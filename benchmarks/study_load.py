@@ -28,7 +28,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from measuring import write_figures
-
 from motionveil.study.design import (
     MEDIA,
     PICTURES,
@@ -91,9 +90,11 @@ class Browser:
         self._cookie = ""
 
     async def open(self) -> None:
+        """Connect."""
         self._reader, self._writer = await asyncio.open_connection(self._host, self._port)
 
     async def ask(self, method: str, path: str, body: str = "") -> tuple[int, bytes]:
+        """Make a request; return the status and the body."""
         head = f"{method} {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n{self._cookie}"
         if method == "POST":
             head += "Content-Type: application/x-www-form-urlencoded\r\n"
@@ -118,6 +119,7 @@ class Load:
         self.acknowledged: list[tuple[str, frozenset[str]]] = []
 
     async def timed(self, times: list[float], browser: Browser, *words: str) -> tuple[int, str]:
+        """Make a request, and note how long it took."""
         begun = time.perf_counter()
         status, content = await browser.ask(*words)
         times.append(time.perf_counter() - begun)

@@ -275,7 +275,7 @@ class TestQuestion:
             visit.page.click("main button")
             assert visit.status() == TEXTS["question"]["wrong_two"]
             visit.choose(1, 2)
-            assert visit.status() == "You have chosen 2 already. Take one back to choose another."
+            assert visit.status() == TEXTS["question"]["too_many"]
             assert marks.count() == 2
             visit.choose(0)
             assert visit.status() == "1 of 2 chosen"

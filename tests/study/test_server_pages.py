@@ -411,7 +411,14 @@ class TestMedia:
             *("/media/../answers.json", "/media/..%2fanswers.json", "/media/%2e%2e/study.db"),
             *("/media/answers.json", "/media/%2fetc%2fpasswd", "/media/clip000.mp4%00.jpg"),
             *("/static/../app.py", "/static/..%2fapp.py", "/answers.json", "/study.db", "/docs"),
-            *("/media/", "/static/", "/redoc", "/media/q000", "/media/..%5canswers.json"),
+            *(
+                "/media/",
+                "/static/",
+                "/session/",
+                "/redoc",
+                "/media/q000",
+                "/media/..%5canswers.json",
+            ),
         ],
     )
     def test_nothing_else_is_there(self, world: World, path: str) -> None:
@@ -469,7 +476,7 @@ class TestGuard:
         answer = browser.client.post("/consent", data={"agree": "yes"}, headers=headers)
         assert answer.status_code == 403
         assert world.site.store.participants()[0].consented is None
-        own = {"origin": URL, "sec-fetch-site": "same-origin"}
+        own = {"origin": URL, "sec-fetch-site": "same-origin", "host": "localhost:3"}  # by a proxy
         assert browser.client.post("/consent", data={"agree": "yes"}, headers=own).is_success
 
     def test_a_large_body_is_refused_before_it_is_read(self, world: World) -> None:

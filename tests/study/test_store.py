@@ -174,6 +174,17 @@ class TestSecrets:
 
 
 class TestFile:
+    def test_a_commit_waits_for_the_disk_and_readers_wait_for_nobody(
+        self, folder: Path, study: Study
+    ) -> None:
+        with Store(folder, study) as store:
+
+            def settings(connection: sqlite3.Connection) -> list[object]:
+                names = ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
+                return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+            assert store._writer.submit(settings).result() == ["wal", 2, 1, 1]
+
     def test_of_another_study_is_refused(self, folder: Path, study: Study) -> None:
         Store(folder, study).close()
         other = study.model_copy(update={"seed": 8})

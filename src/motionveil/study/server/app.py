@@ -42,6 +42,7 @@ def make_app(site: Site) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would name the host as the proxy does
         lifespan=lifespan,
     )
     app.include_router(participant_routes(site))
@@ -53,7 +54,7 @@ def make_app(site: Site) -> FastAPI:
         return bytes(site.pages.problem(status, name).body), b"text/html; charset=utf-8"
 
     hosts = frozenset({*LOOPBACK, (urlsplit(site.url).hostname or "").lower()})
-    app.add_middleware(Guard, hosts=hosts, refusal=refusal)
+    app.add_middleware(Guard, hosts=hosts, origin=site.url, refusal=refusal)
     return app
 
 

@@ -41,12 +41,14 @@ class Guard:
     Args:
         app: What is guarded.
         hosts: Names under which this server may be asked, in small letters, without the port.
+        origin: Of the server as participants know it; behind a proxy, the host may be another.
         refusal: Makes a page out of a status and a text's name.
     """
 
-    def __init__(self, app: App, hosts: frozenset[str], refusal: Refuse) -> None:
+    def __init__(self, app: App, hosts: frozenset[str], origin: str, refusal: Refuse) -> None:
         self._app = app
         self._hosts = hosts
+        self._origin = origin
         self._refusal = refusal
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -73,7 +75,8 @@ class Guard:
             site = headers.get(b"sec-fetch-site", "same-origin")
             origin = headers.get(b"origin", "")
             hidden = origin == "null" and b"sec-fetch-site" in headers
-            known = not origin or hidden or origin.partition("://")[2] == host
+            own = origin == self._origin or origin.partition("://")[2] == host
+            known = not origin or hidden or own
             if site not in ("same-origin", "none") or not known:
                 return 403, "other_site"
         length = headers.get(b"content-length", "0")

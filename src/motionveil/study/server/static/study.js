@@ -14,7 +14,7 @@ if (question) {
   question.addEventListener("change", (event) => {
     if (chosen() > needed) {
       event.target.checked = false;
-      status.textContent = fill(question.dataset.tooMany, { needed });
+      status.textContent = question.dataset.tooMany;
     } else {
       tell();
     }
