@@ -9,10 +9,11 @@ from random import Random
 import numpy as np
 import pytest
 
+from motionveil.data.sbu import read_list
 from motionveil.errors import MotionveilError
 from motionveil.published.figures import load_publication
 from motionveil.study.analysis import analyse
-from motionveil.study.chance import chance_of, chance_of_at_least
+from motionveil.study.chance import chance_of, chance_of_at_least, chance_of_knowing_groups
 from motionveil.study.design import Exclusions, Study
 from motionveil.study.findings import ConditionFinding, StudyFindings
 from motionveil.study.records import Participant
@@ -55,6 +56,37 @@ class TestChance:
     def test_needs_more_options_than_people(self):
         with pytest.raises(ValueError, match="2 people of 2 options"):
             chance_of(1, 2, 2)
+
+
+class TestInformedChance:
+    def test_is_chance_where_everybody_occurs_with_everybody(self):
+        pairs = list(combinations("abcdefg", 2))
+        for least in (1, 2):
+            informed = chance_of_knowing_groups(least, [(pair, "abcdefg") for pair in pairs])
+            assert informed == pytest.approx(chance_of_at_least(least, 7, 2))
+
+    def test_of_sbu_is_more_than_its_chance(self):
+        sets = [name[:6] for name, clip in read_list().items() if clip.split == "validation"]
+        everybody = [f"s{number:02d}" for number in range(1, 8)]
+        questions = [((name[:3], name[3:]), everybody) for name in sets]
+        assert len({frozenset(right) for right, _ in questions}) == 13
+        both, one = (round(100 * chance_of_knowing_groups(k, questions), 2) for k in (2, 1))
+        assert (both, one) == (7.69, 57.28)
+
+    def test_is_more_where_few_pairs_exist(self):
+        questions = [("ab", "abcde"), ("cd", "abcde"), ("ae", "abe"), ("ab", "abcd")]
+        # Of ab, cd and ae: three fit the first two questions, ab and ae the third, ab and cd
+        # the last.
+        assert chance_of_knowing_groups(2, questions) == pytest.approx((2 / 3 + 1) / 4)
+        assert chance_of_knowing_groups(1, questions) == pytest.approx(
+            (2 / 3 + 1 / 3 + 1 + 1 / 2) / 4
+        )
+
+    def test_is_told_beside_chance(self):
+        study, key = invented_study(veiled=4, raw=0, checks=0)
+        found = analyse(study, key, crowd(study, guesser(study), 3), draws=100)
+        both = found.conditions[0].scores[0]
+        assert both.informed >= 0.25 > both.chance
 
 
 class TestFindings:

@@ -348,12 +348,23 @@ def _print_findings(found: StudyFindings) -> None:
                     str(score.share.n),
                     with_interval(score.share),
                     percent(score.chance),
+                    percent(score.informed),
                     chance_words(score.p),
                     f"{percent(against.value)}{in_brackets(against.interval)}" if against else "",
                     chance_words(against.p) if against else "",
                 ]
             )
-    headings = ("clips", "right", "answers", "share", "guessing %", "p", "less than raw", "p")
+    headings = (
+        "clips",
+        "right",
+        "answers",
+        "share",
+        "guessing %",
+        "informed %",
+        "p",
+        "less raw",
+        "p",
+    )
     print_table(headings, rows)
     for excluded in found.excluded:
         print(f"{excluded.participant} does not count: {'; '.join(excluded.reasons)}")

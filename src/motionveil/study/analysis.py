@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
-from motionveil.study.chance import chance_of_at_least
+from motionveil.study.chance import chance_of_at_least, chance_of_knowing_groups
 from motionveil.study.design import Key, Study
 from motionveil.study.findings import (
     ConditionFinding,
@@ -119,7 +119,7 @@ def _condition(
         condition=condition,
         participants=int(responses.answered.any(axis=1).sum()),
         questions=len(responses.questions),
-        scores=[_score(study, measure, responses, draws) for measure in measures],
+        scores=[_score(study, key, measure, responses, draws) for measure in measures],
         chance_person=study.persons_per_question / study.options,
         times=_times(responses),
         control=[
@@ -134,12 +134,20 @@ def _condition(
     )
 
 
-def _score(study: Study, measure: Measure, responses: Responses, draws: int) -> Score:
+def _score(study: Study, key: Key, measure: Measure, responses: Responses, draws: int) -> Score:
     return Score(
         measure=measure.name,
         share=_share(measure.scores(responses), responses.answered, draws),
         chance=chance_of_at_least(measure.least, study.options, study.persons_per_question),
+        informed=_informed(study, key, measure),
         p=chance_test(responses, measure.least, draws=draws),
+    )
+
+
+def _informed(study: Study, key: Key, measure: Measure) -> float:
+    questions = study.of_kind("question")
+    return chance_of_knowing_groups(
+        measure.least, [(key.questions[one.id].persons, one.options) for one in questions]
     )
 
 

@@ -1,7 +1,8 @@
-"""What guessing scores: choosing as many pictures at random as there are people to name."""
+"""What guessing scores: at random, or knowing which people occur together."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from math import comb
 
 
@@ -34,3 +35,30 @@ def chance_of_at_least(hits: int, options: int, persons: int) -> float:
         52.38
     """
     return sum(chance_of(more, options, persons) for more in range(hits, persons + 1))
+
+
+def chance_of_knowing_groups(
+    least: int, questions: Sequence[tuple[Collection[str], Collection[str]]]
+) -> float:
+    """Return what one scores who knows which people occur together, and guesses among those.
+
+    A data set of pairs seldom has every pair. Who has seen in original clips who goes with whom
+    can rule out most choices without seeing anything in a veiled clip.
+
+    Args:
+        least: How many must be right.
+        questions: For each question, who is right and who can be chosen. Those who are right
+            together in any of them occur together.
+
+    Example:
+        >>> pairs = [("a", "b"), ("c", "d")]
+        >>> chance_of_knowing_groups(2, [(pair, "abcd") for pair in pairs])
+        0.5
+    """
+    groups = {frozenset(right) for right, _ in questions}
+    shares = []
+    for right, options in questions:
+        possible = [group for group in groups if group <= set(options)]
+        fitting = [group for group in possible if len(group & set(right)) >= least]
+        shares.append(len(fitting) / len(possible))
+    return sum(shares) / len(shares)

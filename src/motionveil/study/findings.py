@@ -35,12 +35,15 @@ class Score(Stored):
         measure: `"right"` with one person a clip; `"both"` or `"at least one"` with two.
         share: How often answers were right.
         chance: What guessing scores, exactly.
+        informed: What one scores who knows which people occur together in the study and guesses
+            among those.
         p: How often people dealt at random are named as well; see `resampling.chance_test`.
     """
 
     measure: str
     share: Share
     chance: float
+    informed: float
     p: float
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from motionveil.statistics import Interval
-from motionveil.study.findings import ConditionFinding, Share, StudyFindings
+from motionveil.study.findings import ConditionFinding, Score, Share, StudyFindings
 
 PROVEN = 0.05
 
@@ -88,18 +88,30 @@ def _of_kind(findings: StudyFindings) -> str:
 def _against_chance(found: ConditionFinding, place: int) -> str:
     score = found.scores[place]
     fit = f"people dealt at random fit the answers as well with {p_words(score.p)}"
-    what = f"that participants {measure_words(score.measure)}"
+    what = f"participants {measure_words(score.measure)} more often than luck explains"
     if score.p < PROVEN:
-        return f"{found.condition.capitalize()} clips: {what} is more often than by luck; {fit}."
+        said = f"{found.condition.capitalize()} clips: {what}; {fit}."
+        return said + _informed(score)
     ceiling = ""
     if score.share.interval is not None:
         ceiling = (
             f" It is no proof that they cannot: up to {percent(score.share.interval[1])} % is"
             " within the interval."
         )
+    return f"{found.condition.capitalize()} clips: it is not shown that {what}; {fit}.{ceiling}"
+
+
+def is_informed(score: Score) -> bool:
+    """Return whether knowing who occurs together helps a guesser."""
+    return score.informed - score.chance > 0.0005
+
+
+def _informed(score: Score) -> str:
+    if not is_informed(score):
+        return ""
     return (
-        f"{found.condition.capitalize()} clips: {what} more often than by luck is not shown;"
-        f" {fit}.{ceiling}"
+        " Yet who only knows which people occur together, and guesses among those, scores"
+        f" {percent(score.informed)} %."
     )
 
 
