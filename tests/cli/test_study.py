@@ -141,3 +141,13 @@ def test_help_of_each_step_ends_with_an_example(step: str, capsys: pytest.Captur
     with pytest.raises(SystemExit, match="0"):
         main(["study", step, "--help"])
     assert f"motionveil study {step} " in capsys.readouterr().out.partition("example")[2]
+
+
+@pytest.mark.parametrize("option", ["--fastest", "--around"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "x"])
+def test_a_number_that_is_none_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit, match="2"):
+        main(["study", "create", "none.csv", f"{option}={value}"])
+    assert option in capsys.readouterr().err

@@ -119,6 +119,22 @@ class TestKey:
         for source in key.portraits.values():
             assert source.partition(",")[0] not in videos
 
+    def test_no_picture_is_of_a_clip_that_is_asked_about_where_all_parts_are(
+        self, actors: Manifest, tmp_path: Path
+    ):
+        clips = [clip for clip in actors.clips if clip.split == "validation"]
+        few = Manifest(actors.name, actors.root, tuple(clips[:3] + clips[8:11] + clips[16:19]))
+        plan = replace(PLAN, numbers={"veiled": 5}, checks=0, split="all")
+        _, key = make_study(few, plan, tmp_path / "study")
+        asked = {answer.source for answer in key.questions.values()}
+        assert len(asked) == 6  # with the example: all that are left
+        for source in key.portraits.values():
+            path, _, frame = source.partition(", frame ")
+            clip = next(c for c in clips if c.path == path and c.start <= int(frame) < c.end)
+            assert clip.key not in asked
+        with pytest.raises(MotionveilError, match="and there are 6 clips"):
+            make_study(few, replace(plan, numbers={"veiled": 6}), tmp_path / "more")
+
     def test_the_same_seed_asks_the_same(
         self, actors: Manifest, key: Key, study: Study, tmp_path: Path
     ):
@@ -237,6 +253,7 @@ class TestPlan:
         [
             ({"options": 4}, "there are 3 people, 1 of them in a clip; show 2 to 3"),
             ({"options": 1}, "show 2 to 3"),
+            ({"title": "x" * 201}, "--title: has 201 characters"),
             ({"numbers": {"veiled": 0}}, "no questions"),
             ({"numbers": {"face-blurred": 1}}, "--face-blurred needs --face-detector"),
             (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +163,7 @@ def _add_people(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--around",
-        type=float,
+        type=_number_from(0.5),
         default=2.0,
         metavar="TIMES",
         help="how many times a picture is as large as the face (default: 2)",
@@ -183,7 +183,7 @@ def _add_exclusions(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--fastest",
-        type=float,
+        type=_number_from(0),
         default=1.0,
         metavar="SECONDS",
         help="who answers half of the questions faster; 0: nobody (default: 1)",
@@ -193,6 +193,18 @@ def _add_exclusions(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let those count too who have not answered everything",
     )
+
+
+def _number_from(least: float) -> Callable[[str], float]:
+    """Return a reader of numbers from `least` on, for argparse."""
+
+    def read(text: str) -> float:
+        value = float(text)
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"{text!r} is no number of {least:g} or more")
+        return value
+
+    return read
 
 
 def _add_analyse(parser: argparse.ArgumentParser) -> None:

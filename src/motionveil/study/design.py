@@ -23,6 +23,8 @@ STUDY_FILE = "study.json"
 KEY_FILE = "answers.json"
 MEDIA = "media"
 PICTURES = "pictures"
+TITLE = 200
+"""Characters of a title at most."""
 
 Condition = Literal["veiled", "raw", "face-blurred"]
 Kind = Literal["question", "attention", "example"]
@@ -127,7 +129,7 @@ class Study(_Frozen):
     """
 
     format: Literal[1] = FORMAT
-    title: str = Field(min_length=1, max_length=200)
+    title: str = Field(min_length=1, max_length=TITLE)
     created: IsoTime
     motionveil: str
     command: str = ""

@@ -24,6 +24,7 @@ from motionveil.study.clips import ClipMaker
 from motionveil.study.design import (
     MEDIA,
     PICTURES,
+    TITLE,
     Condition,
     Exclusions,
     Key,
@@ -202,6 +203,10 @@ def _with_options(plan: Plan, people: Sequence[str]) -> Plan:
         raise MotionveilError(
             f"--options {options}: there are {len(people)} people, {plan.persons} of them in a"
             f" clip; show {plan.persons + 1} to {len(people)}"
+        )
+    if not 0 < len(plan.title.strip()) <= TITLE:
+        raise MotionveilError(
+            f"--title: has {len(plan.title.strip())} characters; give 1 to {TITLE}"
         )
     if plan.numbers.get("face-blurred") and plan.detector is None:
         raise MotionveilError("--face-blurred needs --face-detector, YuNet's ONNX file")
