@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from motionveil.study.server.app import make_app
-from motionveil.study.server.site import Site
 from small_study import small_study
 
+pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: install '.[test]'")
+
+from motionveil.study.server.app import make_app  # noqa: E402, after what may be missing
+from motionveil.study.server.site import Site  # noqa: E402
 
 URL = "http://127.0.0.1"
 TOKEN = "the administrator's token"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from motionveil.study.server.site import Site
 
 SHORTEST_TOKEN = 16
-PACKAGES = ("fastapi", "uvicorn", "jinja2", "multipart", "yaml")
+PACKAGES = ("fastapi", "uvicorn", "jinja2", "python_multipart", "yaml")
 
 SERVE_EPILOG = """\
 Participants need a personal link each, from --invite or from the administrator's page, unless
