@@ -23,8 +23,7 @@ def choose_clips(
 
     One clip after the other is taken, for the conditions in turn: always one whose people, and
     then whose action, and then whose people in this action, the condition has had least often; of
-    several, any. What a data set has too little of cannot be balanced; `count` says how it came
-    out.
+    several, any. What a data set has too little of cannot be balanced.
 
     Args:
         clips: What there is to choose from.
