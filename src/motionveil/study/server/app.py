@@ -44,6 +44,14 @@ def make_app(site: Site) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # it would name the host as the proxy does
         lifespan=lifespan,
+        # A path can be a participant's link: told to nobody, whatever the environment asks for.
+        telemetry={
+            "tracing": False,
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+        },
     )
     app.include_router(participant_routes(site))
     app.include_router(administrator_routes(site))
