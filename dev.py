@@ -65,7 +65,7 @@ def install() -> None:
     """Make the environment anew and install motionveil into it, with all that tests need."""
     print(f"dev.py: making {ENVIRONMENT}; this takes some minutes, once", flush=True)
     stop_on_failure([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-    run("-m", "pip", "install", "--editable", ".[train,test]")
+    run("-m", "pip", "install", "--editable", ".[train,study,test]")
     stamp_file().write_text(wanted(), encoding="utf-8")  # last: a broken install leaves none
 
 

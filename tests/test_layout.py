@@ -128,6 +128,7 @@ class TestFloors:
             "import motionveil.capture",
             "import motionveil.report",
             "import motionveil.report.comparison",
+            "import motionveil.study.making, motionveil.study.page",
             "from motionveil.cli import main; main(['encode', 'none.mp4'])",
             "from motionveil.cli import main; main(['index', 'folder', 'none'])",
             "from motionveil.cli import main; main(['check', 'none.csv'])",

@@ -28,6 +28,7 @@ COMMANDS = {
     "sweep": "run every cell of a grid, here or on a Ray cluster",
     "audit": "attack veiled video in many ways: what can still be learned from it",
     "attack": "carry out one attack of an audit",
+    "study": "ask people whom veiled video shows: make a study, serve it, analyse the answers",
     "complexity": "measure what encoders cost: parameters, size, operations, speed, memory",
     "report": "draw figures and HTML out of stored results",
     "verify": "compare a stored result with the published figures",
@@ -53,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         package = (error.name or "").partition(".")[0]
         if package == "motionveil":
             raise
-        extra = "export" if package == "onnx" else "train"
+        extra = "study" if arguments.command == "study" else "train"
+        if package == "onnx":
+            extra = "export"
         if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
             extra = "faces"
         print(

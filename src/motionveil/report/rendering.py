@@ -47,14 +47,14 @@ def steps(methods: Sequence[Method]) -> list[Picture]:
     return drawn
 
 
-def render(template: str, **values: Any) -> str:
-    """Return a page of this package's templates, with the style that they share.
+def render(template: str, *, package: str = "motionveil.report", **values: Any) -> str:
+    """Return a page of a package's templates, with the style that all pages share.
 
     Every text of a result is a stranger's: all is escaped, and the pages' policies forbid scripts
     and any address but `data:`.
     """
     environment = Environment(
-        loader=PackageLoader("motionveil.report", "."),
+        loader=PackageLoader(package, "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,173 @@
+"""`motionveil study serve STUDY`: let people take part in a study, in their browsers."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from motionveil.errors import MotionveilError
+from motionveil.files import atomic_path, write_text_atomically
+
+if TYPE_CHECKING:
+    from motionveil.study.server.site import Site
+
+SHORTEST_TOKEN = 16
+PACKAGES = ("fastapi", "uvicorn", "jinja2", "python_multipart", "yaml")
+
+SERVE_EPILOG = """\
+Participants need a personal link each, from --invite or from the administrator's page, unless
+--open lets anybody take part. Answers go to STUDY/study.db. A server that was stopped, or killed,
+goes on when it is started again; links stay valid.
+
+For people on other machines, put a TLS proxy in front of it and give --url with the address that
+they open. Over plain HTTP, others on the network can read links and answers.
+
+examples:
+  motionveil study serve mystudy --invite 26 --links links.txt
+  motionveil study serve mystudy --open --url https://study.example.org
+"""
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `study serve`."""
+    parser.add_argument("study", type=Path, metavar="STUDY", help="folder from `study create`")
+    parser.add_argument(
+        "--address",
+        default="127.0.0.1:8000",
+        metavar="HOST:PORT",
+        help="where to listen (default: 127.0.0.1:8000, this machine only)",
+    )
+    parser.add_argument("--url", help="what participants open, if it is not the address")
+    parser.add_argument("--invite", type=int, default=0, metavar="N", help="make N personal links")
+    parser.add_argument(
+        "--links", type=Path, metavar="FILE", help="write the links there instead of printing them"
+    )
+    parser.add_argument("--open", action="store_true", help="let anybody take part, with no link")
+    parser.add_argument(
+        "--admin-token",
+        metavar="TOKEN",
+        help="what the administrator signs in with (default: a new one, printed)",
+    )
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="a translation of all texts")
+    parser.add_argument(
+        "--write-texts", type=Path, metavar="FILE", help="write the English texts there, and end"
+    )
+    parser.epilog = SERVE_EPILOG
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """Serve a study until it is stopped."""
+    for package in PACKAGES:
+        if find_spec(package) is None:
+            raise MotionveilError(
+                f"`study serve` needs the package {package!r}: pip install 'motionveil[study]'"
+            )
+    from motionveil.study.server.serving import listen, serve
+    from motionveil.study.server.site import Site
+    from motionveil.study.server.texts import own_texts
+
+    if arguments.write_texts:
+        print(f"wrote {write_text_atomically(arguments.write_texts, own_texts())}")
+        return 0
+    if arguments.invite < 0 or arguments.invite > 10_000:
+        raise MotionveilError(f"--invite {arguments.invite}: between 0 and 10000")
+    if arguments.links and not arguments.invite:
+        raise MotionveilError("--links needs --invite N: there are no links to write")
+    token = _admin_token(arguments.admin_token)
+    host, port = _host_and_port(arguments.address)
+    others = _others_can_read(arguments, host)
+    with listen(host, port) as listener:
+        if others:
+            print(
+                f"motionveil: {others} is reached over plain HTTP: others on the network can read"
+                " links and answers, and the administrator's token",
+                file=sys.stderr,
+            )
+        shown = f"[{host}]" if ":" in host else host
+        url = arguments.url or f"http://{shown}:{listener.getsockname()[1]}"
+        site = Site(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
+        try:
+            _invite(site, arguments.invite, arguments.links)
+            serve(site, listener, lambda: _greet(site, is_new_token=not arguments.admin_token))
+        finally:
+            site.store.close()
+    return 0
+
+
+def _admin_token(given: str | None) -> str:
+    if given is None:
+        return secrets.token_urlsafe(24)
+    if len(given.strip()) < SHORTEST_TOKEN:
+        raise MotionveilError(
+            f"--admin-token: has {len(given.strip())} characters; give {SHORTEST_TOKEN} or more"
+            " that nobody guesses, or leave it out to get a new one"
+        )
+    return given.strip()
+
+
+def _host_and_port(address: str) -> tuple[str, int]:
+    host, _, port = address.strip().rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    valid = port.isascii() and port.isdecimal() and int(port) <= 65535
+    if not valid or (":" in host) != bracketed or any(c in host for c in "/@[] "):
+        raise MotionveilError(
+            f"--address {address}: no address; write HOST:PORT, such as 127.0.0.1:8000 or"
+            " [::1]:8000, or PORT alone, from 0 (any free one) to 65535"
+        )
+    # "localhost" by name could be found at ::1, where browsers do not look first.
+    return (host if host not in ("", "localhost") else "127.0.0.1"), int(port)
+
+
+def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
+    """Return the name under which others reach the server unencrypted; None if they do not.
+
+    Raises:
+        MotionveilError: Participants could not open this address.
+    """
+    from motionveil.study.server.serving import is_loopback
+
+    if arguments.url is None:
+        if host in ("0.0.0.0", "::"):
+            raise MotionveilError(
+                f"--address {arguments.address}: also give --url with the address that participants"
+                " open, such as https://study.example.org"
+            )
+        return None if is_loopback(host) else host
+    parts = urlsplit(arguments.url)
+    bare = parts.path in ("", "/") and not parts.query and not parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.hostname or not bare:
+        raise MotionveilError(
+            f"--url {arguments.url}: write what participants open, with nothing after the name,"
+            " such as https://study.example.org"
+        )
+    return None if parts.scheme == "https" or is_loopback(parts.hostname) else parts.hostname
+
+
+def _invite(site: Site, count: int, file: Path | None) -> None:
+    tokens = [site.store.enrol() for _ in range(count)]
+    links = [site.link(token.result()) for token in tokens]
+    if file is None:
+        for link in links:
+            print(link)
+        return
+    with atomic_path(file) as part:
+        part.chmod(0o600)  # whoever has a link can answer for its participant
+        part.write_text("".join(f"{link}\n" for link in links), encoding="utf-8")
+    print(f"wrote {file}")
+
+
+def _greet(site: Site, *, is_new_token: bool) -> None:
+    print(f"serving {site.study.title!r} at {site.url}; Ctrl-C stops it")
+    print(f"administrator: {site.url}/admin")
+    if is_new_token:
+        print(f"administrator's token: {site.admin_token}")
+    if not site.open and not site.store.progress():
+        print("nobody is invited yet: --invite N makes links, --open lets anybody take part")
+    sys.stdout.flush()

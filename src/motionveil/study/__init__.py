@@ -1,0 +1,1 @@
+"""A user study: can people tell who a veiled video shows?"""

@@ -1,0 +1,102 @@
+"""The clips of a study: cut, veiled or face-blurred, enlarged, as mp4 and webm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from motionveil.capture import Guard, StreamEncoder
+from motionveil.data.manifest import Clip
+from motionveil.errors import MotionveilError
+from motionveil.spec import EncoderSpec
+from motionveil.study.design import Condition
+from motionveil.study.images import Enlarger, Image, shrink
+from motionveil.video import Frame, VideoSink, probe, read_frames
+from motionveil.video.sink import DEFAULT_RATE
+
+if TYPE_CHECKING:  # needs packages that only face detection needs
+    from motionveil.faces import Detect, FaceCounts
+
+SUFFIXES = (".mp4", ".webm")
+"""H.264, which nearly every browser plays, and VP9 for the rest."""
+
+
+class ClipMaker:
+    """Makes the clips of a study.
+
+    Args:
+        root: The data set's folder.
+        spec: The encoder of veiled clips; frame by frame, as behind a camera.
+        detector: Finds the faces of face-blurred clips; None where there are none.
+        size: Pixels of the short side to which frames are shrunk, in all conditions, before they
+            are veiled; None to leave them as filmed.
+        step: Take every so many frames, in all conditions.
+
+    Attributes:
+        faces: What was found in the face-blurred clips so far; None where there were none.
+
+    Raises:
+        MotionveilError: The encoder cannot work frame by frame.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        spec: EncoderSpec,
+        detector: Detect | None,
+        *,
+        size: int | None = None,
+        step: int = 1,
+    ) -> None:
+        StreamEncoder(spec)  # refuses what cannot stream, before anything is written
+        self._root, self._spec, self._detector = root, spec, detector
+        self._size, self._step = size, step
+        self.faces: FaceCounts | None = None
+
+    def write(self, clip: Clip, condition: Condition, stem: Path) -> None:
+        """Write a clip as `stem.mp4` and `stem.webm`, without sound and metadata.
+
+        The first frame is left out: veiled, it has nothing to be compared with, and a clip that
+        is played over and over would flash. It is left out in all conditions, so that they are
+        equally long.
+
+        Raises:
+            MotionveilError: The video cannot be read, or one frame only is taken of it.
+        """
+        if clip.length <= self._step:
+            raise MotionveilError(f"{self._root / clip.key}: one frame only; a clip needs two")
+        source = self._root / clip.path
+        rate, enlarge = (probe(source).rate or DEFAULT_RATE) / self._step, Enlarger()
+        with ExitStack() as stack:
+            sinks = [
+                stack.enter_context(VideoSink(stem.with_suffix(suffix), rate=rate))
+                for suffix in SUFFIXES
+            ]
+            frames = self._treated(read_frames(source, clip.start, clip.end), condition)
+            next(frames)
+            for image in frames:
+                large = enlarge(image)
+                for sink in sinks:
+                    sink.write(large)
+
+    def _treated(self, frames: Iterator[Frame], condition: Condition) -> Iterator[Image]:
+        """Do what a condition asks for; faces are found in frames as filmed."""
+        if condition == "face-blurred":
+            frames = self._without_faces(frames)
+        taken = islice(frames, 0, None, self._step)
+        small = (frame._replace(image=shrink(frame.image, self._size)) for frame in taken)
+        if condition == "veiled":
+            encoder = StreamEncoder(self._spec, guard=Guard())
+            return (encoder(frame.image, time=frame.time) for frame in small)
+        return (frame.image for frame in small)
+
+    def _without_faces(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        if self._detector is None:
+            raise MotionveilError("face-blurred clips need --face-detector, YuNet's ONNX file")
+        from motionveil.faces import FaceCounts, blurred_frames
+
+        self.faces = self.faces or FaceCounts()
+        return blurred_frames(frames, self._detector, self.faces)

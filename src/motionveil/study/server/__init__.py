@@ -1,0 +1,1 @@
+"""The web server of a study: pages for participants and for the administrator."""

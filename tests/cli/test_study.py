@@ -1,0 +1,153 @@
+"""`motionveil study create` and `study analyse`: from a manifest to figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from motionveil.cli import main
+from motionveil.data.actors import make_actors
+from motionveil.data.manifest import Manifest
+from motionveil.study.design import read_key, read_study
+from motionveil.study.findings import StudyFindings
+from motionveil.study.store import Store
+
+
+@dataclass(frozen=True)
+class Run:
+    """A study made by the command, and what it printed."""
+
+    manifest: Path
+    folder: Path
+    printed: str
+
+
+@pytest.fixture(scope="module")
+def created(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    root = tmp_path_factory.mktemp("study")
+    actors = make_actors(root / "actors", people=3, train_sessions=1, validation_sessions=1)
+    manifest = actors.root / "manifest.csv"
+    command = ["create", str(manifest), "--questions", "3", "--raw", "2", "--options", "3"]
+    command += ["--checks", "1", "--fastest", "0", "--out", str(root / "mystudy")]
+    code = "import sys; from motionveil.cli import main; status = main(sys.argv[1:])"
+    code += "; sys.exit(9 if 'torch' in sys.modules else status)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "study", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr  # 9: it has loaded torch
+    return Run(manifest, root / "mystudy", done.stdout)
+
+
+class TestCreate:
+    def test_says_what_there_is_and_where(self, created: Run):
+        study = read_study(created.folder)
+        assert "5 questions (3 veiled, 2 raw), 1 attention checks, 1 worked example" in (
+            created.printed
+        )
+        for person in study.people:
+            assert (person.picture in created.printed) == (not person.marked)
+        assert created.printed.splitlines()[-1] == f"wrote {created.folder}"
+
+    def test_says_that_pictures_are_personal_data(self, created: Run):
+        assert f"{created.folder / 'pictures'} and {created.folder / 'media'}" in created.printed
+        assert "personal data" in created.printed
+
+    def test_remembers_its_command(self, created: Run):
+        study = read_study(created.folder)
+        assert study.command.startswith("motionveil ")
+        assert study.dataset.hash == Manifest.read(created.manifest).hash
+        assert study.exclusions.seconds == 0
+
+    def test_says_where_the_encoder_was_trained_otherwise(
+        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        command = ["study", "create", str(created.manifest), "--encoder", "bdq-ut", "--raw", "0"]
+        command += ["--questions", "1", "--options", "2", "--out", str(tmp_path / "study")]
+        assert main(command) == 0
+        warned = capsys.readouterr().err
+        assert "--size 96 shows such" in warned
+        assert "--step 3 shows such" in warned
+        assert main([*command[:-1], str(tmp_path / "as"), "--size", "96", "--step", "3"]) == 0
+        assert "shows such" not in capsys.readouterr().err
+
+    def test_refuses_what_does_not_fit(
+        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        command = ["study", "create", str(created.manifest), "--out", str(tmp_path / "study")]
+        assert main([*command, "--options", "7"]) == 1
+        assert "--options 7: there are 3 people" in capsys.readouterr().err
+        assert not (tmp_path / "study").exists()
+
+
+class TestAnalyse:
+    def test_turns_answers_into_figures(
+        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        self.take_part(created.folder, people=4)
+        out = tmp_path / "results"
+        command = ["study", "analyse", str(created.folder), "--out", str(out), "--draws", "100"]
+        assert main(command) == 0
+        printed = capsys.readouterr().out
+        assert "SIMULATED" in printed
+        assert "Of 12 answers to veiled clips by 4 participants, 100.0 %" in printed
+        for line in printed.splitlines():
+            assert not line.startswith("wrote ") or Path(line.split()[1]).exists()
+        found = StudyFindings.read(out / "study-results.json")
+        assert [c.scores[0].share.value for c in found.conditions] == [1, 1]
+        assert found.conditions[0].scores[0].chance == pytest.approx(1 / 3)
+
+    def take_part(self, folder: Path, *, people: int) -> None:
+        """Have simulated people answer everything, through the store, as they know it."""
+        study = read_study(folder)
+        key = read_key(folder, study)
+        with Store(folder, study) as store:
+            for _ in range(people):
+                token = store.enrol("simulated").result()
+                store.consent(token).result()
+                for position in range(len(study.questions)):
+                    store.show(token, position).result()
+                    asked = store.asked(token, position)
+                    persons = key.questions[asked.question].persons
+                    assert store.answer(token, asked.question, persons).result() == "kept"
+
+    def test_before_anybody_took_part(
+        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        fresh = tmp_path / "fresh"
+        fresh.mkdir()
+        for name in ("study.json", "answers.json"):
+            (fresh / name).write_bytes((created.folder / name).read_bytes())
+        assert main(["study", "analyse", str(fresh)]) == 1
+        assert "study.db: no such file" in capsys.readouterr().err
+
+    def test_of_answers_of_another_study(
+        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        (tmp_path / "study.json").write_bytes((created.folder / "study.json").read_bytes())
+        values = json.loads((created.folder / "answers.json").read_text())
+        values["questions"].popitem()
+        (tmp_path / "answers.json").write_text(json.dumps(values))
+        assert main(["study", "analyse", str(tmp_path)]) == 1
+        assert "answers.json: its questions are not those of study.json" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["create", "analyse"])
+def test_help_of_each_step_ends_with_an_example(step: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit, match="0"):
+        main(["study", step, "--help"])
+    assert f"motionveil study {step} " in capsys.readouterr().out.partition("example")[2]
+
+
+@pytest.mark.parametrize("option", ["--fastest", "--around"])
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "x"])
+def test_a_number_that_is_none_is_refused(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+):
+    with pytest.raises(SystemExit, match="2"):
+        main(["study", "create", "none.csv", f"{option}={value}"])
+    assert option in capsys.readouterr().err
