@@ -100,7 +100,11 @@ def _add_create_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="take every Nth frame, as an encoder may have been trained (default: 1)",
     )
-    parser.add_argument("--title", help="what participants see above (default: Who is in ...?)")
+    parser.add_argument(
+        "--title",
+        default="Can you tell who it is?",
+        help="what participants see above (default: %(default)s)",
+    )
     _add_questions(parser)
     _add_people(parser)
     _add_exclusions(parser)
@@ -248,9 +252,8 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
     }
     spec = load_spec(arguments.encoder)
     _remark_on_training(spec.provenance, arguments)
-    people = "Who are the two people in the video?" if arguments.persons == 2 else None
     return Plan(
-        title=arguments.title or people or "Who is in the video?",
+        title=arguments.title,
         spec=spec,
         label=choose(arguments.label, labels, "--label", arguments.manifest),
         persons=arguments.persons,

@@ -79,7 +79,7 @@ class Plan:
 
     spec: EncoderSpec
     label: str
-    title: str = "Who is in the video?"
+    title: str = "Can you tell who it is?"
     persons: int = 1
     who: Path | None = None
     pattern: str | None = None
