@@ -1,14 +1,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
 from motionveil.errors import MotionveilError
 from motionveil.networks import action_networks, privacy_networks
-from motionveil.training.recipe import Recipe, load_recipe, read_setting, recipe_names
+from motionveil.training.recipe import (
+    AdversaryRecipe,
+    Recipe,
+    load_recipe,
+    read_setting,
+    recipe_names,
+)
+from motionveil.training.views import VIEWS
 from tiny import tiny_values
 
 
@@ -36,6 +43,10 @@ def test_every_shipped_recipe_loads(name: str) -> None:
     assert recipe.action.name in action_networks()
     assert recipe.privacy.name in privacy_networks()
     assert recipe.range_mode == "fixed", "what is shipped can stream"
+
+
+def test_an_adversary_may_have_every_view() -> None:
+    assert set(get_args(AdversaryRecipe.model_fields["view"].annotation)) == set(VIEWS)
 
 
 def test_there_is_one_for_the_built_in_data() -> None:

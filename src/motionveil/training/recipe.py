@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
@@ -19,7 +19,6 @@ from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.settings import UnetSettings
 from motionveil.spec import RangeMode
-from motionveil.training.views import VIEWS
 
 
 class _Part(BaseModel):
@@ -65,12 +64,6 @@ class Schedule(_Part):
     accumulate: int = Field(default=1, ge=1)
 
 
-def _known_view(name: str) -> str:
-    if name not in VIEWS:
-        raise ValueError(f"there are {', '.join(VIEWS)}")
-    return name
-
-
 class AdversaryRecipe(_Part):
     """An adversary of the game besides the recipe's own privacy network.
 
@@ -84,7 +77,7 @@ class AdversaryRecipe(_Part):
     """
 
     network: NetworkRecipe | None = None
-    view: Annotated[str, AfterValidator(_known_view)] = "plain"
+    view: Literal["plain", "integrated", "stacked", "most-motion"] = "plain"
     temporal: bool = False
 
     @property
