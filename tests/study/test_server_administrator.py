@@ -5,24 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-from small_study import small_study
 
 pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 
 from study_world import TEXTS, TOKEN, URL, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    small_study(tmp_path / "study")
-    world = World(tmp_path / "study")
-    yield world
-    world.site.store.close()
 
 
 class TestAdministrator:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,14 +13,6 @@ pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 
 from motionveil.study.server.guard import LARGEST_BODY
 from study_world import TEXTS, URL, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    small_study(tmp_path / "study")
-    world = World(tmp_path / "study")
-    yield world
-    world.site.store.close()
 
 
 class TestWhoMayCome:

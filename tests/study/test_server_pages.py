@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,6 @@ pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 
 from motionveil.study.server.texts import own_texts
 from study_world import TEXTS, URL, World
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    small_study(tmp_path / "study")
-    world = World(tmp_path / "study")
-    yield world
-    world.site.store.close()
 
 
 class TestSession:

@@ -5,7 +5,6 @@ Standard library and PyAV only. The module is given veiled frames and never sees
 
 from __future__ import annotations
 
-import errno
 import socket
 import threading
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.addresses import host_and_port, not_taken
 from motionveil.capture.preview_screen import Screen
 from motionveil.capture.preview_server import Server, Stats, is_loopback
 from motionveil.errors import MotionveilError
@@ -71,7 +71,7 @@ class Preview:
             raise ValueError(f"the rate is above 0, not {rate}")
         if token is not None and not token.strip():
             raise MotionveilError("--preview-token is empty: give some characters hard to guess")
-        host, port = _host_and_port(address)
+        host, port = host_and_port("--preview", address, 8080)
         if token is None and not is_loopback(host):
             raise MotionveilError(
                 f"--preview {address} can be seen by others: give --preview-token, or keep to this"
@@ -127,31 +127,10 @@ class Preview:
         self._server.hang_up()
 
 
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.strip().rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if bracketed:
-        host = host[1:-1]
-    valid = port.isascii() and port.isdecimal() and int(port) <= 65535
-    if not valid or (":" in host) != bracketed or any(c in host for c in "/@[] "):
-        raise MotionveilError(
-            f"--preview {address}: no address; write HOST:PORT, such as 127.0.0.1:8080 or"
-            " [::1]:8080, or PORT alone, from 0 (any free one) to 65535"
-        )
-    # "localhost" by name could be found at ::1, where browsers do not look first.
-    return (host if host not in ("", "localhost") else "127.0.0.1"), int(port)
-
-
 def _listen(address: str, host: str, port: int) -> Server:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return Server((host, port), family)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name too long to look up
-        number = error.errno if isinstance(error, OSError) else None
-        if number == errno.EADDRINUSE:
-            reason = f"port {port} is in use by another program; choose another, or 0 for any"
-        elif number == errno.EACCES:
-            reason = f"port {port} is for the administrator only; choose one above 1023"
-        else:
-            reason = f"{host} is no address of this machine; 127.0.0.1:{port} would be"
+        reason = not_taken(host, port, error)
         raise MotionveilError(f"--preview {address}: {reason}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from motionveil.addresses import host_and_port
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 
@@ -79,7 +80,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
     if arguments.links and not arguments.invite:
         raise MotionveilError("--links needs --invite N: there are no links to write")
     token = _admin_token(arguments.admin_token)
-    host, port = _host_and_port(arguments.address)
+    host, port = host_and_port("--address", arguments.address, 8000)
     others = _others_can_read(arguments, host)
     with listen(host, port) as listener:
         if others:
@@ -108,21 +109,6 @@ def _admin_token(given: str | None) -> str:
             " that nobody guesses, or leave it out to get a new one"
         )
     return given.strip()
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    host, _, port = address.strip().rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if bracketed:
-        host = host[1:-1]
-    valid = port.isascii() and port.isdecimal() and int(port) <= 65535
-    if not valid or (":" in host) != bracketed or any(c in host for c in "/@[] "):
-        raise MotionveilError(
-            f"--address {address}: no address; write HOST:PORT, such as 127.0.0.1:8000 or"
-            " [::1]:8000, or PORT alone, from 0 (any free one) to 65535"
-        )
-    # "localhost" by name could be found at ::1, where browsers do not look first.
-    return (host if host not in ("", "localhost") else "127.0.0.1"), int(port)
 
 
 def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:

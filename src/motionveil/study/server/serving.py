@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from contextlib import suppress
 
 import uvicorn
 
+from motionveil.addresses import not_taken
 from motionveil.errors import MotionveilError
 from motionveil.study.server.app import make_app
 from motionveil.study.server.site import Site
@@ -37,13 +37,7 @@ def listen(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.create_server((host, port), family=family, backlog=1024)
     except (OSError, UnicodeError) as error:  # UnicodeError: a name too long to look up
-        number = error.errno if isinstance(error, OSError) else None
-        if number == errno.EADDRINUSE:
-            reason = f"port {port} is in use by another program; choose another, or 0 for any"
-        elif number == errno.EACCES:
-            reason = f"port {port} is for the administrator only; choose one above 1023"
-        else:
-            reason = f"{host} is no address of this machine; 127.0.0.1:{port} would be"
+        reason = not_taken(host, port, error)
         raise MotionveilError(f"--address {host}:{port}: {reason}") from error
     # Connections inherit it. Otherwise the end of each answer waits 40 ms for the beginning to be
     # acknowledged.
