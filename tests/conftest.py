@@ -10,24 +10,12 @@ import pytest
 
 from threads import GIVEN
 
-QUICKSTART = "quickstart"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, under pytest-xdist, what shares a file's fixtures or the one quickstart.
-
-    The quickstart comes first, since it takes longest.
-    """
-
-    def group(item: pytest.Item) -> str:
-        return (
-            QUICKSTART if "quickstart_run" in getattr(item, "fixturenames", ()) else item.path.name
-        )
-
-    items.sort(key=lambda item: group(item) != QUICKSTART)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
+    """Begin with the real quickstart, which takes longest, where tests are shared out."""
+    items.sort(key=lambda item: "quickstart_run" not in getattr(item, "fixturenames", ()))
 
 
 def _shared(name: str) -> Path:

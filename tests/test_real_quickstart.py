@@ -1,0 +1,108 @@
+"""One real quickstart: what it leaves, and whether its data are an honest test bed.
+
+In one file, so that the quickstart is run once where tests are shared out over processes.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionveil.results import Result
+from motionveil.spec import EncoderSpec
+from motionveil.video import count_frames, read_frames
+from threads import GIVEN
+
+BENCHMARK = Path(__file__).resolve().parents[1] / "benchmarks" / "actors_test_bed.py"
+PEOPLE = 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+class TestQuickstart:
+    """What the real one leaves, and whether it does what the README says of it."""
+
+    @pytest.fixture
+    def result(self, quickstart_run: Path) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads((quickstart_run / "results.json").read_text("utf-8"))
+        return values
+
+    @pytest.fixture
+    def rows(self, result: dict[str, Any]) -> dict[tuple[str, bool], dict[str, Any]]:
+        """The rows by method, and whether it was trained against the adversary."""
+        return {(row["method"], bool(row["alpha"])): row for row in result["rows"]}
+
+    def test_results_hold_four_rows_and_the_time(self, result: dict[str, Any]):
+        methods = [(row["method"], row["alpha"]) for row in result["rows"]]
+        assert methods[:3] == [("raw", None), ("bdq-untrained", None), ("bdq", 0)]
+        assert [name for name, _ in methods[3:]] == ["bdq"]
+        assert methods[3][1] > 0
+        assert result["seconds"] > 0
+        for row in result["rows"]:
+            privacy = row["privacy"]
+            for accuracy in (row["action"], privacy["frame"], privacy["clip"]):
+                low, high = accuracy["interval"]
+                assert 0 <= low <= accuracy["accuracy"] <= high <= 1
+                assert 0 < accuracy["floor"] < 0.5
+                assert accuracy["n"] == len(row["predictions"]) >= 100
+
+    def test_action_is_kept(self, rows: dict[tuple[str, bool], dict[str, Any]]):
+        raw, trained = (rows[key]["action"]["accuracy"] for key in (("raw", False), ("bdq", True)))
+        assert trained >= 0.9 * raw
+
+    def test_identity_is_at_most_half_of_raw(self, rows: dict[tuple[str, bool], dict[str, Any]]):
+        raw, trained = (rows[key]["privacy"]["frame"] for key in (("raw", False), ("bdq", True)))
+        assert trained["accuracy"] <= 0.5 * raw["accuracy"]
+
+    def test_the_adversary_made_the_difference(self, rows: dict[tuple[str, bool], dict[str, Any]]):
+        plain, trained = (rows["bdq", adversarial]["privacy"]["frame"] for adversarial in (0, 1))
+        assert trained["interval"][1] < plain["interval"][0]
+
+    def test_the_encoder_is_the_trained_one(
+        self, quickstart_run: Path, rows: dict[tuple[str, bool], dict[str, Any]]
+    ):
+        spec = EncoderSpec.read(quickstart_run / "encoder.json")
+        assert spec == EncoderSpec.model_validate(rows["bdq", True]["encoder"])
+        assert spec.boundaries != EncoderSpec.untrained(range=0.1).boundaries
+
+    def test_the_report_needs_nothing_else(self, quickstart_run: Path):
+        page = (quickstart_run / "report.html").read_text(encoding="utf-8")
+        addresses = re.findall(r"(?:src|href|poster)\s*=\s*[\"']([^\"']*)", page)
+        addresses += re.findall(r"url\(([^)]*)\)|@import", page)
+        assert addresses
+        assert all(address.startswith("data:") for address in addresses)
+        assert "<script" not in page
+        video = base64.b64encode((quickstart_run / "veiled.mp4").read_bytes()).decode()
+        assert f"data:video/mp4;base64,{video}" in page
+
+    def test_the_veiled_video_plays(self, quickstart_run: Path, result: dict[str, Any]):
+        source = result["rows"][0]["predictions"][0]["clip"].rpartition("#")[0]
+        frames = list(read_frames(quickstart_run / "veiled.mp4"))
+        assert len(frames) == count_frames(quickstart_run / "actors" / "seed0" / source)
+        assert frames[0].image.std() < 2  # the neutral frame shows nothing
+        assert max(frame.image.std() for frame in frames) > 5  # but the video shows motion
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_raw_video_gives_both_one_frame_no_action_and_a_difference_the_identity(
+    quickstart_run: Path, tmp_path: Path
+):
+    """The data must be neither too easy nor too hard to mean anything."""
+    measured = tmp_path / "figures.json"
+    words = ["--data", str(quickstart_run / "actors"), "--without-raw", "--json", str(measured)]
+    subprocess.run([sys.executable, str(BENCHMARK), *words], check=True, env=GIVEN)
+    figures = {name: value["accuracy"] for name, value in json.loads(measured.read_text()).items()}
+    (raw,) = (row for row in Result.read(quickstart_run).rows if row.method == "raw")
+
+    assert raw.action.accuracy >= 0.95
+    assert raw.privacy.frame.accuracy >= 0.95
+    assert figures["one frame of raw video, action"] < 0.70
+    assert figures["frame difference, identity by frame"] >= 3 / PEOPLE
