@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,6 +50,23 @@ def published_lists() -> Path:
 def pretrained() -> Path:
     """The folder of pretrained weights."""
     return _shared("weights")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, driven by Playwright."""
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright: install '.[test]'"
+    )
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs a chromium: apt install chromium")
+    flags = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+    flags += ("--disable-component-update", "--disable-sync")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(flags))
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from audit_examples import attacked, attacks, leaking, stored
-from test_tradeoff_browser import CHROMIUM, FLAGS, LAPTOP, PHONE, sync_api
+from test_tradeoff_browser import LAPTOP, PHONE
 
 from motionveil.findings import Audit
 from motionveil.report import write_audit
 
 PAPER = {"width": 688, "height": 1000}  # A4 less the margins of `@page`
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a chromium: apt install chromium"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 
 
 def unruly() -> Audit:
@@ -29,14 +24,6 @@ def unruly() -> Audit:
     named = attack.model_copy(update={"name": long})
     found = [attacked(named, "veiled", 0.6, classes=people, clips=320)]
     return stored(found, people=people, failed={long: long}, encoder=long, command=long)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=[leaking, unruly], ids=["usual", "unruly"])

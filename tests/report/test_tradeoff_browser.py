@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,10 @@ from report_examples import result, rival_rows, write_png
 from motionveil.report import write_tradeoff
 from motionveil.report.pooling import Run, pool
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: install '.[test]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 LAPTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 400, "height": 800}
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs a chromium: apt install chromium"),
-    pytest.mark.slow,
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -37,14 +30,6 @@ def file(tmp_path_factory, stored) -> Path:
         one.picture = "frames.png"
     write_png(folder / "frames.png", width=60, height=20)
     return write_tradeoff([Run(stored, folder)], folder)[0]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[LAPTOP, PHONE], ids=["laptop", "phone"])

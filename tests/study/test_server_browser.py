@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +14,6 @@ import pytest
 
 from small_study import small_study
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: install '.[test]'")
 axe_api = pytest.importorskip(
     "axe_playwright_python.sync_playwright", reason="needs axe: install '.[test]'"
 )
@@ -26,11 +24,6 @@ from motionveil.study.server.serving import listen  # noqa: E402
 from motionveil.study.server.site import Site  # noqa: E402
 from motionveil.study.server.texts import read_texts  # noqa: E402
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = (
-    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync"),
-)
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 360, "height": 740},
@@ -40,16 +33,6 @@ PHONE: dict[str, Any] = {
 }
 TEXTS = read_texts()
 TOKEN = "the administrator's token"
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a chromium: apt install chromium")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -61,15 +61,12 @@ def _confound(manifest: Manifest, split: str, label: str, column: str) -> Confou
         guesses.get(_value(clip, column), commonest) == clip.privacy[label] for clip in held_out
     ]
     counts = Counter(clip.privacy[label] for clip in held_out)
-    eligible = [
-        clips for half in (0, 1) for clips in _half(manifest, split, label, column, half)[1]
-    ]
     return Confound(
         label=label,
         column=column,
         clips=len(held_out),
         shared=shared,
-        crossable=len(eligible),
+        crossable=sum(len(asked) for _, asked in _halved(manifest, split, label, column)),
         tells=float(np.mean(right)),
         floor=max(counts.values()) / len(held_out),
     )
@@ -104,8 +101,8 @@ def cross(attack: Attack, ground: Ground) -> Crossed:
     clips: list[Clip] = []
     found: list[list[Answers]] = []
     most = 0
-    for half in (0, 1):
-        learned, asked = _half(manifest, ground.split, ground.label, column, half)
+    halves = _halved(manifest, ground.split, ground.label, column)
+    for half, (learned, asked) in enumerate(halves):
         if not asked:
             continue
         if attack.control:
@@ -121,42 +118,47 @@ def cross(attack: Attack, ground: Ground) -> Crossed:
     return Crossed(tuple(clips), [_joined(parts) for parts in zip(*found, strict=True)], most)
 
 
-def _half(
-    manifest: Manifest, split: str, label: str, column: str, half: int
-) -> tuple[tuple[Clip, ...], tuple[Clip, ...]]:
-    """Return the clips to learn from and to ask about for one half of a column's values.
+def _halved(
+    manifest: Manifest, split: str, label: str, column: str
+) -> list[tuple[tuple[Clip, ...], tuple[Clip, ...]]]:
+    """Return for each half of a column's values the clips to learn from and to ask about.
 
     Each value of the label has its values of the column dealt to the two halves in turn, in one
     order for all, so that a value that many share falls into one half for most of them. Of the
     label's values only those count that can be learned in both halves.
     """
-    training = manifest.part(split, training=True)
     halves = _halves(manifest, label, column)
 
     def place(clip: Clip) -> tuple[str, int]:
         name = clip.privacy[label]
         return name, halves[name, _value(clip, column)]
 
+    training, held_out = (manifest.part(split, training=part) for part in (True, False))
     places = {place(clip) for clip in training}
     both = {name for name, _ in places if {(name, 0), (name, 1)} <= places}
-    learned = tuple(c for c in training if c.privacy[label] in both and place(c)[1] != half)
-    asked = tuple(
-        clip
-        for clip in manifest.part(split, training=False)
-        if clip.privacy[label] in both and place(clip)[1] == half
+    learned, asked = (
+        [c for c in part if c.privacy[label] in both] for part in (training, held_out)
     )
-    return learned, asked
+    return [
+        (
+            tuple(clip for clip in learned if place(clip)[1] != half),
+            tuple(clip for clip in asked if place(clip)[1] == half),
+        )
+        for half in (0, 1)
+    ]
 
 
 def _halves(manifest: Manifest, label: str, column: str) -> dict[tuple[str, str], int]:
     """Return the half, 0 or 1, of each pair of a label's and a column's value."""
-    values = sorted({_value(clip, column) for clip in manifest.clips})
+    shown: dict[str, set[str]] = defaultdict(set)
+    for clip in manifest.clips:
+        shown[_value(clip, column)].add(clip.privacy[label])
+    values = sorted(shown)
     order = np.random.default_rng(len(values)).permutation(len(values))
     halves: dict[tuple[str, str], int] = {}
     seen: Counter[str] = Counter()
     for value in (values[place] for place in order):
-        here = {clip.privacy[label] for clip in manifest.clips if _value(clip, column) == value}
-        for name in sorted(here):
+        for name in sorted(shown[value]):
             halves[name, value] = seen[name] % 2
             seen[name] += 1
     return halves

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -122,12 +123,8 @@ def window_of(root: Path, clip: Clip, step: int = 1) -> Frames:
     """
     length = min(clip.length, WINDOW * step)
     start = clip.start + (clip.length - length) // 2
-    frames = []
     # Reading to a given end would refuse a video that ends before it.
-    for frame in read_frames(root / clip.path, start):
-        frames.append(frame.image)
-        if len(frames) == length:
-            break
+    frames = [frame.image for frame in islice(read_frames(root / clip.path, start), length)]
     if not frames:
         raise MotionveilError(f"{root / clip.path}: ends before frame {start}")
     return np.stack(frames[::step])

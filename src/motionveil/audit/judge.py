@@ -145,10 +145,7 @@ def strongest_of(findings: Sequence[AttackFinding]) -> Strongest | None:
     if not rivals:
         return None
     answers = rivals[0].answers  # all are about the same clips
-    scores = [
-        np.array([float(np.argmax(a.probabilities) == a.truth) for a in rival.answers])
-        for rival in rivals
-    ]
+    scores = [np.array([float(answer.right) for answer in rival.answers]) for rival in rivals]
     labels = np.array([answer.truth for answer in answers], np.int64)
     best = strongest(scores, labels, numbered([answer.recording for answer in answers]))
     return Strongest(

@@ -59,7 +59,7 @@ def _naming(seen: SeenFaces, recordings: Integers) -> FaceNaming | None:
         original=original,
         veiled=veiled,
         floor=float(np.bincount(labels).max() / len(labels)),
-        p=permutation_test(seen.named_veiled[asked], labels, _again_numbered(recordings[asked])),
+        p=permutation_test(seen.named_veiled[asked], labels, numbered(recordings[asked].tolist())),
     )
 
 
@@ -72,13 +72,8 @@ def _of_some(values: Floats, recordings: Integers, which: np.ndarray) -> Measure
     """Return the mean over some clips; None where they come from fewer than two recordings."""
     if not _several(recordings, which):
         return None
-    return _mean(values[which], _again_numbered(recordings[which]))
+    return _mean(values[which], numbered(recordings[which].tolist()))
 
 
 def _several(recordings: Integers, which: np.ndarray) -> bool:
     return len(np.unique(recordings[which])) > 1
-
-
-def _again_numbered(recordings: Integers) -> Integers:
-    numbers: Integers = np.unique(recordings, return_inverse=True)[1].astype(np.int64)
-    return numbers

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionveil.audit.attack import Attack, Ground
 from motionveil.files import atomic_path
-from motionveil.findings import AttackFinding, ClipAnswer
+from motionveil.findings import AttackFinding
 
 SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"
 SHOWN = 6
@@ -54,7 +54,7 @@ def draw_surest(
     Returns:
         The finding with the pictures' names; without, where it was right about no clip.
     """
-    places = surest(finding.answers)
+    places = finding.surest(SHOWN)
     if not places:
         return finding
     middle = veiled.frames // 2
@@ -68,16 +68,6 @@ def draw_surest(
     draw_grid(out / SUREST_WITH_ORIGINAL, titles, lines)
     names = {"picture": SUREST, "picture_with_original": SUREST_WITH_ORIGINAL}
     return finding.model_copy(update=names)
-
-
-def surest(answers: Sequence[ClipAnswer]) -> list[int]:
-    """Return the places of the clips answered right, the surest first, at most `SHOWN`."""
-    right = [
-        (-answer.probabilities[answer.truth], answer.clip, place)
-        for place, answer in enumerate(answers)
-        if int(np.argmax(answer.probabilities)) == answer.truth
-    ]
-    return [place for _, _, place in sorted(right)[:SHOWN]]
 
 
 def _frames(ground: Ground, places: Sequence[int], moments: Sequence[int]) -> list[Images]:

@@ -105,12 +105,10 @@ def measure_tradeoff(
         rows=[],
         seconds=0.0,
     )
+    result.collapsed = bench.collapsed  # which grows as the rows are made
     for seed in plan.seeds:
         for split in plan.splits:
             for row in bench.rows(seed, split):
-                if isinstance(row, _Collapse):
-                    result.collapsed[row.name] = row.reason
-                    continue
                 result.rows.append(row)
                 # Rows read back count too: what it took, not what this call took.
                 result.seconds = max(time.monotonic() - began, sum(r.seconds for r in result.rows))
@@ -121,14 +119,6 @@ def measure_tradeoff(
     if fabric.is_global_zero:
         result.save(out / "results.json")
     return result
-
-
-@dataclass(frozen=True)
-class _Collapse:
-    """A row that is missing, since its training collapsed."""
-
-    name: str
-    reason: str
 
 
 @dataclass
@@ -142,6 +132,7 @@ class _Bench:
     cache: ClipCache = field(init=False)
     blurred: ClipCache | None = field(init=False, default=None)
     faces: dict[str, Any] = field(init=False, default_factory=dict)
+    collapsed: dict[str, str] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cache = decode_clips(self.plan.manifest, self.plan.recipe, self.fabric, self.workers)
@@ -159,7 +150,7 @@ class _Bench:
         self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
         self.faces = FaceLog.read(place).model_dump(mode="json", exclude={"videos"})
 
-    def rows(self, seed: int, split: str) -> Iterator[Row | _Collapse]:
+    def rows(self, seed: int, split: str) -> Iterator[Row]:
         """Yield the rows of one split and seed, measuring only what is not stored yet."""
         plan, folder = self.plan, self.out / f"seed{seed}-{split}"
         trial = Trial(self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric)
@@ -178,7 +169,7 @@ class _Bench:
                 yield _stored(own, place, measure, self._more(contender))
             except CollapseError as error:
                 print(f"{place}: {error}", file=sys.stderr)
-                yield _Collapse(f"{folder.name}/{contender.folder}", str(error))
+                self.collapsed[f"{folder.name}/{contender.folder}"] = str(error)
 
     def _more(self, contender: Contender) -> dict[str, Any]:
         """Return what a row depends on besides its trial and name."""

@@ -72,6 +72,12 @@ class ClipAnswer(Stored):
     frames: float
     surest: int
 
+    @property
+    def right(self) -> bool:
+        """Whether the likeliest class is the true one."""
+        likeliest = max(range(len(self.probabilities)), key=self.probabilities.__getitem__)
+        return likeliest == self.truth
+
 
 class AttackFinding(Stored):
     """One attack on one kind of video.
@@ -109,6 +115,15 @@ class AttackFinding(Stored):
     picture: str = ""
     picture_with_original: str = ""
     seconds: float
+
+    def surest(self, most: int) -> list[int]:
+        """Return the places of so many answers at most: the right ones, the surest first."""
+        right = [place for place, answer in enumerate(self.answers) if answer.right]
+        return sorted(right, key=self._sureness)[:most]
+
+    def _sureness(self, place: int) -> tuple[float, str]:
+        answer = self.answers[place]
+        return -answer.probabilities[answer.truth], answer.clip
 
 
 class Guessed(Measured):

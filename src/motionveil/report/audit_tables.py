@@ -11,7 +11,6 @@ import numpy as np
 from motionveil.errors import MotionveilError
 from motionveil.findings import (
     AttackFinding,
-    ClipAnswer,
     Guessed,
     Likeness,
     ReconstructionFinding,
@@ -173,12 +172,8 @@ def _within(finding: AttackFinding, classes: Mapping[str, int]) -> dict[int, lis
     found: dict[int, list[bool]] = {}
     for answer in finding.answers:
         if answer.clip in classes:
-            found.setdefault(classes[answer.clip], []).append(_right(answer))
+            found.setdefault(classes[answer.clip], []).append(answer.right)
     return found
-
-
-def _right(answer: ClipAnswer) -> bool:
-    return int(np.argmax(answer.probabilities)) == answer.truth
 
 
 def _class_table(
@@ -216,10 +211,6 @@ class SureClip:
 
 def surest(finding: AttackFinding) -> list[SureClip]:
     """Return the clips that an attack was right about and surest of, at most `SUREST`."""
-    right = sorted(
-        (answer for answer in finding.answers if _right(answer)),
-        key=lambda answer: (-answer.probabilities[answer.truth], answer.clip),
-    )
     return [
         SureClip(
             answer.clip,
@@ -227,5 +218,5 @@ def surest(finding: AttackFinding) -> list[SureClip]:
             answer.probabilities[answer.truth],
             answer.surest if finding.names_frames else None,
         )
-        for answer in right[:SUREST]
+        for answer in (finding.answers[place] for place in finding.surest(SUREST))
     ]

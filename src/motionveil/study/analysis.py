@@ -94,7 +94,7 @@ def analyse(
         participants=len(participants),
         excluded=[Exclusion(participant=name, reasons=why) for name, why in reasons.items() if why],
         draws=draws,
-        conditions=_findings(study, key, counted, draws),
+        conditions=everybody if counted == consented else _findings(study, key, counted, draws),
         everybody=everybody,
     )
 

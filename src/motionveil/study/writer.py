@@ -48,7 +48,7 @@ class Writer:
 
         Args:
             operation: Changes the database. It may run twice, the first time in vain.
-        forget: Afterwards also empty the log, which has what was there before.
+            forget: Afterwards also empty the log, which has what was there before.
 
         Raises:
             RuntimeError: The writer is closed.

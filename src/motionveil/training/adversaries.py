@@ -128,6 +128,8 @@ class Adversaries:
 
     def _least(self, entropies: Sequence[Tensor], share: float) -> int:
         """Return the place of the least over all processes' shares."""
+        if len(entropies) == 1:  # nothing to wait for
+            return 0
         values = torch.stack([value.detach() for value in entropies])
         # In double precision, or two that differ by little could become equal.
         return int(over_all(self.fabric, values.double() * share).argmin())

@@ -171,8 +171,9 @@ def audit(
     spec = None if plan.veiled is not None else field.veil.spec
     named = [f for f in findings if f.kind == "recognise"]
     crossings = [f for f in named if f.attack["across"]]
-    beside = [f for f in named if f.target == "privacy" and f.label != plan.label]
-    attacks = [f for f in named if f not in crossings and f not in beside]
+    plain = [f for f in named if not f.attack["across"]]
+    beside = [f for f in plain if f.target == "privacy" and f.label != plan.label]
+    attacks = [f for f in plain if f.target == "action" or f.label == plan.label]
     found = Audit(
         command=command,
         encoder=plan.encoder if plan.veiled is None else plan.veiled,

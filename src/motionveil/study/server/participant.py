@@ -58,10 +58,10 @@ def participant_routes(site: Site) -> APIRouter:
     @router.get("/session")
     async def session(request: Request) -> Response:
         """Show the page on which the participant is."""
-        token = site.token_of(request)
-        standing = token and site.store.standing(token)
-        if not token or not standing:
+        found = site.participant(request)
+        if found is None:
             return site.no_session()
+        token, standing = found
         step = step_of(site.study, standing)
         if step.kind == "question":
             await kept(site.store.show(token, step.position))
@@ -95,10 +95,10 @@ def participant_routes(site: Site) -> APIRouter:
         request: Request, question: Text, chosen: Annotated[list[str] | None, Form()] = None
     ) -> Response:
         """Take the answer to the question that is shown; the first one counts."""
-        token = site.token_of(request)
-        standing = token and site.store.standing(token)
-        if not token or not standing:
+        found = site.participant(request)
+        if found is None:
             return site.no_session()
+        token, standing = found
         return await _answer(site, token, standing, question, chosen or [])
 
     @router.get("/withdraw")

@@ -18,7 +18,7 @@ from motionveil.study.design import Question, read_key, read_study
 from motionveil.study.server.media import Media
 from motionveil.study.server.pages import Pages
 from motionveil.study.server.texts import read_texts
-from motionveil.study.store import Store
+from motionveil.study.store import Standing, Store
 
 T = TypeVar("T")
 
@@ -99,10 +99,14 @@ class Site:
 
     def token_of(self, request: Request) -> str | None:
         """Return the secret of the participant who asks; None if there is none such."""
+        found = self.participant(request)
+        return found and found[0]
+
+    def participant(self, request: Request) -> tuple[str, Standing] | None:
+        """Return the secret of the participant who asks, and where they are; None if none such."""
         token = request.cookies.get(SESSION)
-        if token is None or self.store.standing(token) is None:
-            return None
-        return token
+        standing = None if token is None else self.store.standing(token)
+        return None if token is None or standing is None else (token, standing)
 
     def is_administrator(self, request: Request) -> bool:
         """Return whether the administrator asks: signed in, or with the token as a bearer."""
