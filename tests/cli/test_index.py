@@ -12,6 +12,7 @@ import pytest
 
 from motionveil.cli import main
 from motionveil.cli.index import KINDS
+from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
 from motionveil.video import VideoSink
 
@@ -156,6 +157,21 @@ def test_fault_is_one_line_and_nothing_is_left(
     assert str(broken) in error
     assert error.count("\n") == 1
     assert not list(tmp_path.glob("manifest.*"))
+
+
+def test_the_built_in_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it films is trusted to `make_actors`, which has tests of its own; here, a small cast."""
+
+    def film_a_few(root: str, *, seed: int) -> Manifest:
+        return make_actors(root, seed=seed, people=2, train_sessions=1, validation_sessions=1)
+
+    monkeypatch.setattr("motionveil.cli.index.make_actors", film_a_few)
+    monkeypatch.chdir(tmp_path)
+    assert main(["index", "actors", "actors", "--seed", "3", "-o", "actors/manifest.csv"]) == 0
+    manifest = Manifest.read("actors/manifest.csv")
+    assert manifest.root == tmp_path / "actors/seed3-people2"
+    assert len(manifest.clips) == 2 * 2 * 8
+    assert all((manifest.root / clip.path).is_file() for clip in manifest.clips)
 
 
 def test_every_kind_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:

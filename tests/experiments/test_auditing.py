@@ -89,9 +89,18 @@ def plan_of(manifest: str, encoder: str = "bdq", **changes: object) -> AuditPlan
     return AuditPlan.model_validate(values | changes)
 
 
-def run(plan: AuditPlan, out: Path, engine: InThisProcess | None = None) -> Audit:
-    fabric = make_fabric("cpu")
-    found, _ = audit(plan, out, engine or InThisProcess(), fabric, command="test", workers=1)
+def run(
+    plan: AuditPlan, out: Path, engine: InThisProcess | None = None, raw_from: Path | None = None
+) -> Audit:
+    found, _ = audit(
+        plan,
+        out,
+        engine or InThisProcess(),
+        make_fabric("cpu"),
+        command="test",
+        workers=1,
+        raw_from=raw_from,
+    )
     return found
 
 
@@ -183,6 +192,50 @@ def test_what_is_done_is_not_done_again(plan: AuditPlan, tmp_path: Path) -> None
     found = run(plan, out, second)
     assert not set(first.carried_out) & set(second.carried_out)
     assert len(found.attacks) == 7
+
+
+def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_path: Path) -> None:
+    first, fewer = tmp_path / "first", plan.model_copy(update={"attacks": plan.attacks[:2]})
+    raw = {f.name: f for f in run(fewer, first).attacks if f.video == "raw"}
+    engine = InThisProcess()
+    other = plan.model_copy(update={"encoder": "dvs-0.4"})
+    found = run(other, tmp_path / "second", engine, raw_from=first)
+    assert {name for name in engine.carried_out if name.endswith("-raw")} == {"action-raw"}
+    taken = {f.name: f for f in found.attacks if f.video == "raw"}
+    assert taken.keys() == {"frame", "clip", "action"}
+    assert all(taken[name] == raw[name] for name in raw)
+    assert (found.raw_from, found.seconds) == (str(first), 2.0 * 5)
+    # It is what an attack of one's own would have found.
+    alone = {f.name: f for f in run(other, tmp_path / "alone").attacks if f.video == "raw"}
+    assert all(taken[name].answers == alone[name].answers for name in alone)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"seed": 1}, "the audits differ in seed"),
+        ({"label": "hand", "split": "validation"}, "the audits differ in label"),
+        ({"encoder": "raw"}, "its attackers saw 5 frames of a clip, this audit's see 6"),
+    ],
+)
+def test_other_findings_on_raw_video_are_refused(
+    plan: AuditPlan, tmp_path: Path, changes: dict[str, object], fault: str
+) -> None:
+    few = plan.model_copy(update={"attacks": plan.attacks[:1]})
+    run(few, tmp_path / "first")
+    other = few.model_copy(update=changes)
+    with pytest.raises(MotionveilError, match=fault):
+        run(other, tmp_path / "second", raw_from=tmp_path / "first")
+
+
+def test_an_attack_that_is_another_is_not_taken_over(plan: AuditPlan, tmp_path: Path) -> None:
+    few = plan.model_copy(update={"attacks": plan.attacks[:1]})
+    run(few, tmp_path / "first")
+    changed = few.model_copy(update={"attacks": (few.attacks[0].model_copy(update={"crops": 1}),)})
+    engine = InThisProcess()
+    found = run(changed, tmp_path / "second", engine, raw_from=tmp_path / "first")
+    assert engine.carried_out == ["frame-veiled", "frame-raw"]
+    assert found.raw_from == ""
 
 
 def test_another_audit_in_the_same_folder_is_refused(plan: AuditPlan, tmp_path: Path) -> None:

@@ -255,6 +255,18 @@ class TestLimits:
         assert line in read(stored([attacked(attack, "veiled", 0.5)]), tmp_path).text
         assert line not in read(stored([attacked(with_weights, "veiled", 0.5)]), tmp_path).text
 
+    def test_who_had_not_learned_its_own_clips_might_find_more(self, tmp_path):
+        known = {"frame": 0.4, "stacked": 0.6, "clip": 0.95}
+        found = [attacked(a, "veiled", known[a.name]) for a in attacks() if a.name in known]
+        page = read(stored(found), tmp_path)
+        assert (
+            "learn for longer: when their training ended, 2 of 3\N{NO-BREAK SPACE}attacks were"
+            in (page.text)
+        )
+        assert re.search(r"less than 90\W%.*\(“stacked”: 60\W% after 12 epochs\)", page.text)
+        done = read(stored([f for f in found if f.name == "clip"]), tmp_path)
+        assert "learn for longer" not in done.text
+
 
 class TestTables:
     def test_attacks_are_sorted_and_hold_the_findings(self, leak, leak_page):

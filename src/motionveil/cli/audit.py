@@ -48,6 +48,7 @@ it is only what the audit calls the folder's videos.
 
 examples:
   motionveil audit runs/train actors/manifest.csv --jobs 2
+  motionveil audit dvs-0.4 actors/manifest.csv --out runs/audit-dvs --raw-from runs/audit
   motionveil audit mine.py:veil ut/manifest.csv --recipe ut-interaction --only frame clip
   motionveil audit theirs ut/manifest.csv --veiled their/videos
   motionveil audit runs/ut ut/manifest.csv --recipe ut-interaction --face-detector yunet.onnx
@@ -81,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/audit"), help="folder (default: runs/audit)"
+    )
+    parser.add_argument(
+        "--raw-from",
+        type=Path,
+        metavar="AUDIT",
+        help="do not attack raw video again: take what another audit's folder has of it",
     )
     add_show_raw(parser)
     add_engine_arguments(parser, cells="attacks")
@@ -118,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
             threads=threads_of(arguments),
             workers=arguments.workers,
             retry=arguments.retry,
+            raw_from=arguments.raw_from,
             progress=tell,
         )
     print_findings(found)

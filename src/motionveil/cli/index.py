@@ -1,4 +1,4 @@
-"""`motionveil index`: turn a data set as published, or a user's own videos, into a manifest."""
+"""`motionveil index`: turn a data set as published, or one's own videos, into a manifest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 
 from motionveil.cli.options import count_from
 from motionveil.data import folder, ipn, kth, sbu, ut_interaction
+from motionveil.data.actors import make_actors
 from motionveil.data.check import find_missing
 from motionveil.data.leakage import report_leakage
 from motionveil.data.manifest import Manifest
@@ -59,6 +60,10 @@ KINDS: dict[str, Kind] = {
         "UT-Interaction, segmented set 1; ROOT holds segmented_set1; three folds",
         lambda given: ut_interaction.index(given.root),
     ),
+    "actors": Kind(
+        "the built-in data: films drawn people into ROOT/seedN, see --seed",
+        lambda given: make_actors(given.root, seed=given.seed),
+    ),
     "folder": Kind(
         "your own videos, ROOT/<action>/<person>/*.mp4",
         lambda given: folder.index(given.root, share=given.share, seed=given.seed),
@@ -92,7 +97,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"folder, csv: share of clips for validation (default: {folder.DEFAULT_SHARE})",
     )
     parser.add_argument(
-        "--seed", type=count_from(0), default=0, help="of a split that is drawn (default: 0)"
+        "--seed",
+        type=count_from(0),
+        default=0,
+        help="of a split, or of people, that are drawn (default: 0)",
     )
     parser.add_argument(
         "--with-non-gestures",
@@ -101,7 +109,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         f"kinds, and the ways to split them:\n{_help()}\n\n"
-        "examples:\n  motionveil index folder videos/ -o videos/manifest.csv\n"
+        "examples:\n  motionveil index actors actors -o actors/manifest.csv\n"
+        "  motionveil index folder videos/ -o videos/manifest.csv\n"
         "  motionveil index kth kth/ --split scenario -o kth/manifest.csv"
     )
 

@@ -78,7 +78,10 @@ class Audit(Stored):
         recipe: The resolved recipe.
         suite: The suite's name.
         seed: The seed.
+        frames: Frames of a clip that attackers saw; 0 where it was not noted.
         environment: Versions, processor, device.
+        raw_from: The folder of the audit whose findings on raw video these are; empty where raw
+            video was attacked for this audit alone.
         attacks: The attacks that recognise the privacy label or the action.
         beside: Those that recognise other labels of the manifest.
         crossings: Those that may not go by another column, and their controls.
@@ -100,7 +103,9 @@ class Audit(Stored):
     recipe: dict[str, Any]
     suite: str
     seed: int
+    frames: int = 0
     environment: dict[str, str]
+    raw_from: str = ""
     attacks: list[AttackFinding]
     beside: list[AttackFinding] = Field(default_factory=list)
     crossings: list[AttackFinding] = Field(default_factory=list)

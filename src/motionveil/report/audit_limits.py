@@ -5,8 +5,11 @@ from __future__ import annotations
 from motionveil.report.audit_reading import Reading
 from motionveil.report.audit_verdict import kinds_of
 from motionveil.report.audit_words import KINDS, count, doing
+from motionveil.report.verdict import percent
 
 FEW_CLIPS, FEW_RECORDINGS = 100, 20
+LEARNED = 0.9
+"""Share of its own clips that an attack is right about which has learned them, in training."""
 
 _NEVER = (
     "An attacker with other data: more clips of these people, or their raw videos to search in.",
@@ -37,7 +40,23 @@ def not_tried(reading: Reading) -> list[str]:
         f"Chance in training and in the choice of clips: there is one seed"
         f" ({reading.audit.seed}) and one split ({reading.audit.split}).",
     ]
-    return [*lines, _made_elsewhere(reading), *_NEVER, *_small(reading)]
+    return [*_longer(reading), *lines, _made_elsewhere(reading), *_NEVER, *_small(reading)]
+
+
+def _longer(reading: Reading) -> list[str]:
+    """Return that attackers were stopped before they had learned even their own clips."""
+    taught = [pair.veiled for pair in reading.privacy if pair.veiled.curve]
+    short = [finding for finding in taught if finding.curve[-1] < LEARNED]
+    if not short:
+        return []
+    epochs = "epochs" if len(short[0].curve) > 1 else "epoch"
+    return [
+        f"Attackers that learn for longer: when their training ended, {len(short)} of"
+        f" {count(len(taught), 'attack')} {'was' if len(short) == 1 else 'were'} right about less"
+        f" than {percent(LEARNED)} of what they learned from (“{short[0].name}”:"
+        f" {percent(short[0].curve[-1])} after {len(short[0].curve)} {epochs}). Whoever has not"
+        " learned that by heart might find more with more time."
+    ]
 
 
 def _made_elsewhere(reading: Reading) -> str:

@@ -19,6 +19,8 @@ from motionveil.audit.judge_reconstruction import judge_reconstruction
 from motionveil.audit.pictures import draw_surest
 from motionveil.audit.reconstruction import reconstruct
 from motionveil.audit.retrieval import retrieve
+from motionveil.data.remarks import remark
+from motionveil.experiments.auditing.borrowing import Shared, raw_findings
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
 from motionveil.experiments.sweep.run import Engine, Outcome, Progress, look, run_sweep
@@ -131,6 +133,7 @@ def audit(
     threads: str = "1",
     workers: int | None = None,
     retry: bool = False,
+    raw_from: Path | None = None,
     progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[Audit, list[Outcome]]:
     """Carry out a plan and write `audit.json`; attacks that are done are not carried out again.
@@ -144,19 +147,26 @@ def audit(
         threads: OMP_NUM_THREADS of each attack.
         workers: Videos decoded, or clips veiled, at once.
         retry: Carry out again what has failed before.
+        raw_from: Folder of a finished audit of the same data by the same recipe: what it found of
+            raw video is taken over, and not attacked again.
         progress: Told how far it is.
 
     Returns:
         The audit, and what became of each attack.
 
     Raises:
-        MotionveilError: A video cannot be read, the encoder gives no frames, or `out` cannot be
-            written or holds another audit's attacks.
+        MotionveilError: A video cannot be read, the encoder gives no frames, `out` cannot be
+            written or holds another audit's attacks, or `raw_from` asked something else of raw
+            video.
         KeyboardInterrupt: The attacks that ran are stopped; done ones stay.
     """
     field = Field(plan, fabric, workers)
     field.make()  # before anything is attacked: what cannot be veiled is found out here
-    cells = plan.cells(out)
+    taken: dict[str, Shared] = {}
+    if raw_from is not None:
+        taken = raw_findings(raw_from, plan, field.manifest.hash, field.frames)
+        remark(f"raw video: {len(taken)} findings are taken over from {raw_from}")
+    cells = [cell for cell in plan.cells(out) if cell.name not in taken]
     look(cells)  # another audit's folder is refused before its plan is written over
     plan.write(out)
     outcomes = run_sweep(
@@ -167,7 +177,8 @@ def audit(
         retry=retry,
         progress=progress,
     )
-    findings = [read_finding(o.cell.folder / FINDING) for o in outcomes if o.status == "done"]
+    done = [o.cell for o in outcomes if o.status == "done"]
+    findings = [*(read_finding(cell.folder / FINDING) for cell in done), *taken.values()]
     spec = None if plan.veiled is not None else field.veil.spec
     named = [f for f in findings if f.kind == "recognise"]
     crossings = [f for f in named if f.attack["across"]]
@@ -183,6 +194,8 @@ def audit(
         recipe=plan.recipe.model_dump(mode="json"),
         suite=plan.suite,
         seed=plan.seed,
+        frames=field.frames,
+        raw_from=str(raw_from) if taken else "",
         environment=describe_environment(fabric),
         attacks=attacks,
         beside=beside,
