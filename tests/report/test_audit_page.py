@@ -139,7 +139,7 @@ class TestVerdict:
         for name in leak.strongest.chosen:
             assert f"“{name}”" in leak_page.verdict
         assert f"luck has chosen too, has {100 * leak.strongest.naive:.0f} %" in leak_page.verdict
-        assert "p = 0.0005, 0.004 for one of 8 attacks" in leak_page.verdict
+        assert "p < 0.001, 0.004 for one of 8 attacks" in leak_page.verdict
 
     def test_the_leak_in_bits_is_a_lower_bound_of_what_there_is(self, leak, leak_page):
         lead = next(

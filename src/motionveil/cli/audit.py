@@ -288,15 +288,13 @@ def _rebuilt_cells(name: str, likeness: Likeness) -> list[str]:
     ]
 
 
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
-
-
 def _percent(measured: Measured) -> str:
     return in_percent(measured.value, measured.interval)
 
 
 def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
+    from motionveil.statistics import p_value
+
     judged = finding.judgement
     return [
         finding.name,
@@ -305,18 +303,20 @@ def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
         f"{100 * judged.frame.value:.1f}",
         "" if raw is None else f"{100 * raw.judgement.clip.value:.1f}",
         f"{100 * judged.floor:.1f}",
-        _p(judged.p),
+        p_value(judged.p),
         f"{max(0.0, judged.bits.value):.2f} of {judged.entropy:.2f}",
     ]
 
 
 def _search_cells(finding: RetrievalFinding, raw: RetrievalFinding | None) -> list[str]:
+    from motionveil.statistics import p_value
+
     return [
         finding.name,
         finding.label,
         _percent(finding.rank_1),
         "" if raw is None else f"{100 * raw.rank_1.value:.1f}",
         f"{100 * finding.rank_1.guessed:.1f}",
-        _p(finding.p),
+        p_value(finding.p),
         f"{100 * finding.equal_error.value:.1f}",
     ]

@@ -346,7 +346,8 @@ def _analyse(arguments: argparse.Namespace) -> int:
 
 
 def _print_findings(found: StudyFindings) -> None:
-    from motionveil.study.words import chance_words, headline, in_brackets, percent, with_interval
+    from motionveil.statistics import p_value
+    from motionveil.study.words import headline, in_brackets, percent, with_interval
 
     if found.kind == "simulated":
         print("SIMULATED participants: this says nothing about people")
@@ -364,9 +365,9 @@ def _print_findings(found: StudyFindings) -> None:
                     with_interval(score.share),
                     percent(score.chance),
                     percent(score.informed),
-                    chance_words(score.p),
+                    p_value(score.p),
                     f"{percent(against.value)}{in_brackets(against.interval)}" if against else "",
-                    chance_words(against.p) if against else "",
+                    p_value(against.p) if against else "",
                 ]
             )
     headings = (

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from motionveil.findings import FaceFinding
 from motionveil.report.audit_reading import Reading
-from motionveil.report.audit_words import chance, figure
+from motionveil.report.audit_words import figure
 from motionveil.report.verdict import percent
+from motionveil.statistics import p_words
 
 
 def told_faces(reading: Reading) -> Iterator[str]:
@@ -38,6 +39,6 @@ def _told(found: FaceFinding) -> str:
             f" Told where the faces are, a network for faces names the right {label} from veiled"
             f" frames of {figure(naming.veiled)} of the {naming.clips} clips with a face, from"
             f" original ones of {figure(naming.original)}; guessing the commonest:"
-            f" {percent(naming.floor)} (p = {chance(naming.p)})."
+            f" {percent(naming.floor)} ({p_words(naming.p)})."
         )
     return "".join(sentences)

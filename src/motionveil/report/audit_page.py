@@ -13,9 +13,10 @@ from motionveil.report.audit_figures import accuracies, learning, roc
 from motionveil.report.audit_limits import not_tried
 from motionveil.report.audit_reading import Pair, Reading, read
 from motionveil.report.audit_verdict import figure, findings, headline
-from motionveil.report.audit_words import chance, doing, short_name, thing
+from motionveil.report.audit_words import doing, short_name, thing
 from motionveil.report.rendering import Picture, picture, render
 from motionveil.report.verdict import percent
+from motionveil.statistics import p_value, p_words
 
 AUDIT_FILE = "audit.html"
 MOST_CURVES = 10
@@ -84,7 +85,8 @@ def _page(reading: Reading, folder: Path, show_raw: bool) -> str:
         shown=tables.picture_of(lead.veiled, folder, show_raw=show_raw) if lead else None,
         confounds=[(confound, judge_confound(confound)) for confound in audit.confounds],
         parts=audit.dataset.parts.get(audit.split),
-        chance=chance,
+        p_value=p_value,
+        p_words=p_words,
     )
 
 

@@ -17,7 +17,6 @@ from motionveil.report.audit_words import (
     KINDS,
     OTHER,
     Doing,
-    chance,
     count,
     doing,
     figure,
@@ -25,6 +24,7 @@ from motionveil.report.audit_words import (
     span,
 )
 from motionveil.report.verdict import beside_raw, percent
+from motionveil.statistics import p_value, p_words
 
 NOTHING = "None of these attacks learned anything that these clips can show"
 TOO_WEAK = (
@@ -191,7 +191,7 @@ def _choice(reading: Reading) -> str:
         chosen += ", one on each half of the recordings"
     p = lead.veiled.judgement.p
     tried = len(reading.privacy)
-    times = f", {chance(reading.corrected(p))} for one of {count(tried, 'attack')}"
+    times = f", {p_value(reading.corrected(p))} for one of {count(tried, 'attack')}"
     verdict = "chance is no explanation" if reading.corrected(p) < ALPHA else "it may be chance"
     picked = ""
     if tried > 1:
@@ -201,7 +201,7 @@ def _choice(reading: Reading) -> str:
         )
     return (
         f"Strongest: {chosen}.{picked} Labels dealt at random would be guessed as well as by"
-        f" “{lead.name}” with p = {chance(p)}{times if tried > 1 else ''}: {verdict}."
+        f" “{lead.name}” with {p_words(p)}{times if tried > 1 else ''}: {verdict}."
     )
 
 

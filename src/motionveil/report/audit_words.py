@@ -209,11 +209,6 @@ def span(numbers: Iterable[int]) -> str:
     return f"{found[0]}" if found[0] == found[-1] else f"{found[0]} to {found[-1]}"
 
 
-def chance(p: float) -> str:
-    """Return a p-value with the digits that it deserves: `0.0005`, `0.012`, `0.41`."""
-    return f"{p:.4f}" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
-
-
 def short_name(encoder: str) -> str:
     """Return what a heading calls an encoder: of a path, the last two parts."""
     return "/".join(encoder.replace("\\", "/").rstrip("/").split("/")[-2:])

@@ -14,6 +14,7 @@ from motionveil.published.figures import Publication
 from motionveil.published.figures import Study as PublishedStudy
 from motionveil.report.figures import to_png, to_svg
 from motionveil.report.rendering import Picture, picture, render
+from motionveil.statistics import p_value
 from motionveil.study import figures, words
 from motionveil.study.chance import chance_of_at_least
 from motionveil.study.findings import ConditionFinding, Share, StudyFindings
@@ -69,6 +70,7 @@ def _page(findings: StudyFindings, published: Publication, pictures: dict[str, P
         published=published,
         printed=_printed(published.study),
         words=words,
+        p_value=p_value,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from motionveil.statistics import Interval
+from motionveil.statistics import Interval, p_words
 from motionveil.study.findings import ConditionFinding, Score, Share, StudyFindings
 
 PROVEN = 0.05
@@ -26,16 +26,6 @@ def in_brackets(interval: Interval | None) -> str:
     if interval is None:
         return ""
     return f" ({percent(interval[0])} to {percent(interval[1])})"
-
-
-def chance_words(p: float) -> str:
-    """Return a p-value, such as `0.031` or `<0.001`."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def p_words(p: float) -> str:
-    """Return a p-value as in a sentence, such as `p = 0.031` or `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def measure_words(measure: str) -> str:
