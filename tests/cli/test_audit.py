@@ -59,6 +59,23 @@ def test_from_the_command_line_to_the_findings(
     assert "no attack 'frme'; there are frame, action" in capsys.readouterr().err
 
 
+@pytest.mark.slow
+def test_bdq_before_training(toys: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "audit"
+    assert main(["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out)]) == 0
+    spec = Audit.read(out).spec
+    assert spec is not None
+    assert spec["sigma"] == 1.0
+    assert spec["provenance"]["note"] == "untrained: protects nothing"
+    # It lies there for the attackers, for whoever checks the audit, and to be compared with.
+    raw_from = ["--raw-from", str(out)]
+    again = ["audit", str(out / "bdq-untrained"), *toys, "--only", "frame", *raw_from]
+    assert main([*again, "--out", str(tmp_path / "again")]) == 0
+    found = Audit.read(tmp_path / "again")
+    assert {(f.name, f.video) for f in found.attacks} == {("frame", "veiled"), ("frame", "raw")}
+    assert (found.raw_from, found.spec) == (str(out), spec)
+
+
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
@@ -71,6 +88,7 @@ def test_from_the_command_line_to_the_findings(
         (["bdq", "--split", "fold7"], "--split fold7"),
         (["bdq", "--engine", "ray", "--jobs", "2"], "--jobs 2: it goes with --engine local"),
         (["bdq", "--set", "frames=2"], "set frames=3 or more"),
+        (["bdq", "--raw-from", "no/where"], "no/where: cannot read audit"),
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_attacked(

@@ -18,7 +18,7 @@ from motionveil.cli.engine import (
 )
 from motionveil.cli.options import command_line
 from motionveil.cli.table import in_percent, print_table
-from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of
+from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
 from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
 
@@ -43,8 +43,9 @@ suites:
   full   every attack at the recipe's own length, and the paper's
 
 ENCODER is a name, an encoder.json, a run's folder, or a function of your own,
-module:function or file.py:function, from and to uint8 frames (T, H, W, 3). With --veiled
-it is only what the audit calls the folder's videos.
+module:function or file.py:function, from and to uint8 frames (T, H, W, 3). bdq-untrained
+is BDQ as its training by the recipe would begin. With --veiled it is only what the audit
+calls the folder's videos.
 
 examples:
   motionveil audit runs/train actors/manifest.csv --jobs 2
@@ -154,7 +155,7 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
     if veiled is not None and not veiled.is_dir():
         raise MotionveilError(f"--veiled {veiled}: no such folder")
     return AuditPlan(
-        encoder=_anywhere(arguments.encoder),
+        encoder=_encoder(arguments, recipe),
         veiled=None if veiled is None else str(veiled.absolute()),
         manifest=str(Path(arguments.manifest).absolute()),
         recipe=recipe,
@@ -214,6 +215,17 @@ def _possible(
     if not kept:
         raise MotionveilError(f"{manifest.name}: no attack is left")
     return kept
+
+
+def _encoder(arguments: argparse.Namespace, recipe: Recipe) -> str:
+    """Return the encoder so that every process finds it."""
+    from motionveil.experiments.contenders import UNTRAINED
+
+    if arguments.encoder != UNTRAINED or arguments.veiled is not None:
+        return _anywhere(arguments.encoder)
+    folder = Path(arguments.out).absolute() / UNTRAINED
+    trial_of(arguments, recipe).untrained().save(folder / "encoder.json")
+    return str(folder)
 
 
 def _anywhere(encoder: str) -> str:
