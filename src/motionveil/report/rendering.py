@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from motionveil._version import __version__
@@ -48,13 +48,14 @@ def steps(methods: Sequence[Method]) -> list[Picture]:
 
 
 def render(template: str, *, package: str = "motionveil.report", **values: Any) -> str:
-    """Return a page of a package's templates, with the style that all pages share.
+    """Return a page of a package's templates, with the frame and the style that all pages share.
 
     Every text of a result is a stranger's: all is escaped, and the pages' policies forbid scripts
     and any address but `data:`.
     """
+    own, shared = PackageLoader(package, "."), PackageLoader("motionveil.report", ".")
     environment = Environment(
-        loader=PackageLoader(package, "."),
+        loader=ChoiceLoader([own, shared]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
