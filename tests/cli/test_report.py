@@ -67,4 +67,4 @@ def test_an_audit_has_a_page_of_its_own(run_folder, tmp_path, capsys):
     (tmp_path / "audit").mkdir()
     (tmp_path / "audit/audit.json").write_text("{}")
     assert main(["report", str(run_folder), str(tmp_path / "audit")]) == 1
-    assert "an audit has a page of its own" in capsys.readouterr().err
+    assert "audits have a page of their own" in capsys.readouterr().err

@@ -23,15 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="the page (default: report.html, or audit.html, in the first run's folder)",
+        help="the page (default: report.html, audit.html or audits.html in the first run's folder)",
     )
     add_show_raw(parser)
     parser.epilog = (
         "examples:\n"
         "  motionveil report runs/quickstart\n"
         "  motionveil report runs/seed-0 runs/seed-1 runs/seed-2 -o seeds.html\n"
-        "  motionveil report runs/audit --show-raw\n\n"
-        "Runs on the same data set are pooled in one section; nothing is run again."
+        "  motionveil report runs/audit --show-raw\n"
+        "  motionveil report audits/bdq audits/dvs -o audits.html\n\n"
+        "Runs on the same data set are pooled in one section, audits stand side by side; nothing\n"
+        "is run again."
     )
 
 
@@ -39,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the results, or the audit, write one page, print where it is."""
     audits = [path for path in arguments.runs if _is_audit(path)]
     if audits:
-        return _report_audit(arguments)
+        return _report_audits(arguments)
     if arguments.show_raw:
         raise MotionveilError("--show-raw: it goes with an audit")
     from motionveil.report import write_joint_report
@@ -63,18 +65,25 @@ def _is_audit(path: Path) -> bool:
     return path.name == FILE_NAME
 
 
-def _report_audit(arguments: argparse.Namespace) -> int:
+def _report_audits(arguments: argparse.Namespace) -> int:
     from motionveil.findings import Audit
-    from motionveil.report import write_audit
+    from motionveil.report import write_audit, write_audits
     from motionveil.report.audit_page import AUDIT_FILE
+    from motionveil.report.audits_page import AUDITS_FILE
 
-    if len(arguments.runs) > 1:
-        raise MotionveilError(
-            f"{len(arguments.runs)} runs with an audit among them; an audit has a page of its own"
-        )
-    (path,) = arguments.runs
-    folder = path if path.is_dir() else path.parent
-    target = arguments.out or folder
-    page = target / AUDIT_FILE if target.is_dir() else target
-    print(write_audit(Audit.read(path), folder, page, show_raw=arguments.show_raw))
+    results = [path for path in arguments.runs if not _is_audit(path)]
+    if results:
+        raise MotionveilError(f"{results[0]}: no audit, and audits have a page of their own")
+    folders = [path if path.is_dir() else path.parent for path in arguments.runs]
+    audits = [Audit.read(path) for path in arguments.runs]
+    alone = len(audits) == 1
+    target = arguments.out or folders[0]
+    if target.is_dir():
+        target = target / (AUDIT_FILE if alone else AUDITS_FILE)
+    if alone:
+        print(write_audit(audits[0], folders[0], target, show_raw=arguments.show_raw))
+        return 0
+    if arguments.show_raw:
+        raise MotionveilError("--show-raw: several audits side by side show no frames")
+    print(write_audits(list(zip(audits, folders, strict=True)), target))
     return 0

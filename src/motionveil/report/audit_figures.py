@@ -1,8 +1,9 @@
-"""The figures of an audit: what each attack learned, and how well people are found again."""
+"""The figures of audits: what each attack learned, how it learned, and whom it finds again."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -10,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from motionveil.findings import AttackFinding, RetrievalFinding
+from motionveil.findings import AttackFinding, Measured, RetrievalFinding
 from motionveil.report.audit_reading import Pair
 from motionveil.report.figures import GREY, Look, family_styles, house_style, short
 from motionveil.report.pooling import BDQ, RAW
@@ -66,6 +67,56 @@ def _entry(look: Look, name: str) -> Line2D:
     colour, marker = look
     return Line2D([], [], color=colour, marker=marker, markersize=6.5, markeredgecolor="white",
                   markeredgewidth=0.6, label=name)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Leak:
+    """An encoder in the figure of several.
+
+    Attributes:
+        name: The encoder.
+        leak: What the strongest attack learned.
+        action: How useful the video remains.
+    """
+
+    name: str
+    leak: Measured
+    action: Measured
+
+
+@house_style()
+def leaks(points: Sequence[Leak], label: str, floors: tuple[float, float]) -> Figure:
+    """Draw what is useful against what leaks, an encoder each mark, with both intervals.
+
+    Args:
+        points: At least one encoder.
+        label: What the attacks try to learn.
+        floors: What guessing the commonest scores, of the label and of the action, in [0, 1].
+    """
+    figure = Figure(figsize=(5.2, 4.6 + 0.1 * len(points)), layout="constrained")
+    axes = figure.add_subplot()
+    looks = family_styles([point.name for point in points])
+    for point in points:
+        colour, marker = looks[point.name]
+        x, y = 100 * point.leak.value, 100 * point.action.value
+        axes.plot([100 * end for end in point.leak.interval], [y, y], color=colour, zorder=3)
+        axes.plot([x, x], [100 * end for end in point.action.interval], color=colour, zorder=3)
+        axes.plot(x, y, color=colour, marker=marker, markersize=8, markeredgecolor="white",
+                  markeredgewidth=0.6, linestyle="none", zorder=4, clip_on=False,
+                  label=short(point.name))  # fmt: skip
+    private, useful = (100 * floor for floor in floors)
+    axes.axvline(private, color=GREY, linestyle="--", linewidth=1.2,
+                 label=f"guess the commonest {short(label)}")  # fmt: skip
+    axes.axhline(useful, color=GREY, linestyle=":", linewidth=1.2,
+                 label="guess the commonest action")  # fmt: skip
+    axes.set(
+        xlim=(-3, 103),
+        ylim=(-3, 103),
+        xlabel=f"{short(label)} recognised by the strongest attack, % of clips",
+        ylabel="action recognised, % of clips",
+    )
+    figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)
+    return figure
 
 
 @house_style()
