@@ -60,7 +60,9 @@ def test_from_the_command_line_to_the_findings(
 
 
 @pytest.mark.slow
-def test_bdq_before_training(toys: list[str], tmp_path: Path) -> None:
+def test_bdq_before_training(
+    toys: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "audit"
     assert main(["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out)]) == 0
     spec = Audit.read(out).spec
@@ -74,6 +76,13 @@ def test_bdq_before_training(toys: list[str], tmp_path: Path) -> None:
     found = Audit.read(tmp_path / "again")
     assert {(f.name, f.video) for f in found.attacks} == {("frame", "veiled"), ("frame", "raw")}
     assert (found.raw_from, found.spec) == (str(out), spec)
+    # Another one does not take its place.
+    other = ["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out), "--seed", "1"]
+    before = (out / "bdq-untrained/encoder.json").read_bytes()
+    assert main(other) == 1
+    assert "holds another untrained BDQ" in capsys.readouterr().err
+    assert (out / "bdq-untrained/encoder.json").read_bytes() == before
+    assert main([*other[:-2]]) == 0
 
 
 @pytest.mark.parametrize(

@@ -218,13 +218,22 @@ def _possible(
 
 
 def _encoder(arguments: argparse.Namespace, recipe: Recipe) -> str:
-    """Return the encoder so that every process finds it."""
+    """Return the encoder so that every process finds it.
+
+    Raises:
+        MotionveilError: The audit's folder holds another one before its training.
+    """
     from motionveil.experiments.contenders import UNTRAINED
+    from motionveil.spec import EncoderSpec
 
     if arguments.encoder != UNTRAINED or arguments.veiled is not None:
         return _anywhere(arguments.encoder)
     folder = Path(arguments.out).absolute() / UNTRAINED
-    trial_of(arguments, recipe).untrained().save(folder / "encoder.json")
+    spec, file = trial_of(arguments, recipe).untrained(), folder / "encoder.json"
+    if not file.exists():
+        spec.save(file)
+    elif spec != EncoderSpec.read(file):  # another audit's, which stays as it is
+        raise MotionveilError(f"{file}: the folder holds another untrained BDQ; give another --out")
     return str(folder)
 
 

@@ -11,7 +11,7 @@ from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.findings import AttackFinding, Audit, Measured
 from motionveil.report.audit_figures import Leak, leaks
-from motionveil.report.audit_reading import Reading, read
+from motionveil.report.audit_reading import Found, Pair, Reading, read
 from motionveil.report.audit_verdict import CAVEAT
 from motionveil.report.audit_words import count, figure, short_name
 from motionveil.report.rendering import Picture, picture, render
@@ -94,7 +94,7 @@ def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
         scatter=_scatter(encoders),
         attacks=_attacks(encoders),
         further=[line for line in _further(encoders) if any(line.cells)],
-        action=Line("action", [e.action for e in encoders], _raw_action(encoders)),
+        raw_action=_raw_action(encoders),
         floor=_floor(encoders),
         folders=[str(folder) for _, folder in audits],
     )
@@ -172,9 +172,14 @@ def _attacks(encoders: Sequence[Encoder]) -> list[Line]:
     for name in dict.fromkeys(name for pairs in found for name in pairs):
         pairs = [of_one.get(name) for of_one in found]
         cells = [_clip(pair.veiled) if pair else None for pair in pairs]
-        raw = next((pair.raw for pair in pairs if pair and pair.raw), None)
+        raw = _first_raw(pairs)
         lines.append(Line(name, cells, _clip(raw) if raw else None))
     return sorted(lines, key=lambda line: -max(cell.value for cell in line.cells if cell))
+
+
+def _first_raw(pairs: Sequence[Pair[Found] | None]) -> Found | None:
+    """Return what the first audit that asked found of raw video."""
+    return next((pair.raw for pair in pairs if pair and pair.raw), None)
 
 
 def _clip(finding: AttackFinding) -> Measured:
@@ -186,7 +191,7 @@ def _further(encoders: Sequence[Encoder]) -> Iterator[Line]:
     hunts = [{p.name: p for p in e.reading.hunts} for e in encoders]
     for name in dict.fromkeys(name for of_one in hunts for name in of_one):
         pairs = [of_one.get(name) for of_one in hunts]
-        raw = next((pair.raw for pair in pairs if pair and pair.raw), None)
+        raw = _first_raw(pairs)
         cells: list[Cell] = [pair.veiled.rank_1 if pair else None for pair in pairs]
         yield Line(f"{name}: found again first", cells, raw.rank_1 if raw else None)
     rebuilt = [next(iter(e.reading.rebuilt), None) for e in encoders]
@@ -201,8 +206,8 @@ def _further(encoders: Sequence[Encoder]) -> Iterator[Line]:
 
 
 def _raw_action(encoders: Sequence[Encoder]) -> Cell:
-    useful = [e.reading.useful for e in encoders]
-    return next((_clip(pair.raw) for pair in useful if pair and pair.raw), None)
+    raw = _first_raw([e.reading.useful for e in encoders])
+    return _clip(raw) if raw else None
 
 
 def _floor(encoders: Sequence[Encoder]) -> float:
