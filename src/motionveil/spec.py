@@ -26,6 +26,7 @@ from pydantic import (
 
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
+from motionveil.geometry import Geometry
 from motionveil.settings import METHODS, STRENGTHS, Settings
 
 LEVELS = 15
@@ -35,6 +36,9 @@ KERNEL_SIZE = 5
 """Width of the Gaussian window in pixels (paper, section 3.1)."""
 
 RangeMode = Literal["fixed", "clip", "batch"]
+
+_PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
+"""Frames a second of data sets, for encoders written before the geometry was."""
 
 
 def untrained_boundaries() -> tuple[float, ...]:
@@ -58,6 +62,8 @@ class EncoderSpec(BaseModel):
         settings: Of the other methods; a model of `motionveil.settings`.
         weights: Name of the file of learned weights beside `encoder.json`; None where the spec
             says everything.
+        geometry: Size and rate at which the encoder was trained and audited, to which every
+            source is brought; None for an encoder that was not trained (`blur-4`, `raw`).
         provenance: Where the numbers came from (data, recipe, seed, version); free-form.
     """
 
@@ -73,6 +79,7 @@ class EncoderSpec(BaseModel):
     range: float | None = Field(default=None, gt=0, le=1)
     settings: SerializeAsAny[Settings] | None = None
     weights: str | None = None
+    geometry: Geometry | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -88,6 +95,16 @@ class EncoderSpec(BaseModel):
             return {**values, "settings": model.model_validate(values["settings"])}
         except ValidationError as error:
             raise ValueError(f"settings: {describe(error)}") from error
+
+    @model_validator(mode="before")
+    @classmethod
+    def _date_geometry(cls, values: Any) -> Any:
+        """Give an encoder that was written before geometries the one that it was trained at."""
+        if not isinstance(values, dict) or values.get("geometry") is not None:
+            return values
+        origin = values.get("provenance")
+        geometry = _trained_geometry(origin) if isinstance(origin, dict) else None
+        return values if geometry is None else {**values, "geometry": geometry}
 
     @field_validator("weights")
     @classmethod
@@ -135,7 +152,9 @@ class EncoderSpec(BaseModel):
         return self
 
     @classmethod
-    def untrained(cls, *, range: float, **provenance: Any) -> EncoderSpec:
+    def untrained(
+        cls, *, range: float, geometry: Geometry | None = None, **provenance: Any
+    ) -> EncoderSpec:
         """Return BDQ as it stands before training: sigma 1, boundaries 0.5 ... 14.5, H = 5.
 
         It protects nothing: its quantiser is almost the identity.
@@ -147,6 +166,7 @@ class EncoderSpec(BaseModel):
             hardness=5.0,
             range_mode="fixed",
             range=range,
+            geometry=geometry,
             provenance=dict(provenance),
         )
 
@@ -157,6 +177,12 @@ class EncoderSpec(BaseModel):
         if strength is None:
             return self.method
         return f"{self.method}-{getattr(self.settings, strength):g}"
+
+    @property
+    def multiple(self) -> int:
+        """What both sides of a working frame must be multiples of."""
+        # Wu's filter works at a quarter of the resolution; video has colour for two pixels each.
+        return 4 if self.method == "unet" else 2
 
     def gaussian(self) -> NDArray[np.float64]:
         """Return the 5 weights of the separable Gaussian, normalised to sum 1."""
@@ -197,7 +223,8 @@ class EncoderSpec(BaseModel):
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the spec as JSON, whole or not at all, and return the path."""
-        other = {name for name in ("settings", "weights") if getattr(self, name) is None}
+        names = ("settings", "weights", "geometry")
+        other = {name for name in names if getattr(self, name) is None}
         return write_text_atomically(path, self.model_dump_json(indent=2, exclude=other) + "\n")
 
     @classmethod
@@ -217,6 +244,15 @@ class EncoderSpec(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             raise MotionveilError(f"{path}: {describe(error)}") from error
+
+
+def _trained_geometry(provenance: dict[str, Any]) -> dict[str, float] | None:
+    """Return the geometry that a provenance tells of; None where it does not."""
+    size, step = provenance.get("size"), provenance.get("frame_step")
+    rate = _PUBLISHED_RATES.get(str(provenance.get("data")))
+    if not isinstance(size, int) or not isinstance(step, int) or step < 1 or rate is None:
+        return None
+    return {"size": size, "rate": rate / step}
 
 
 def describe(error: ValidationError) -> str:

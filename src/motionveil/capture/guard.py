@@ -99,15 +99,23 @@ class Guard:
         self._time = time
 
     def check(
-        self, rows: NDArray[np.uint8], previous: NDArray[np.uint8], time: float | None = None
+        self,
+        frame: NDArray[np.uint8],
+        previous: NDArray[np.uint8],
+        veiled: NDArray[np.uint8],
+        neutral: int,
+        time: float | None = None,
     ) -> Reason | None:
         """Say why a frame must not be compared with the one before; None if it may.
 
         Args:
-            rows: The frame, uint8 (H, 3 W), channels interleaved.
+            frame: uint8 (H, W, 3).
             previous: The frame before, likewise.
+            veiled: What would be shown, likewise.
+            neutral: Its grey value where nothing moves.
             time: When it was taken, in seconds; None if there is no clock.
         """
+        rows, previous = (image.reshape(len(image), -1) for image in (frame, previous))
         gap = self._is_gap(time)
         self._time = time
         if self._sums.shape != rows.shape[1:]:

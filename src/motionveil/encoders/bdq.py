@@ -62,6 +62,7 @@ class BDQ(Encoder):
         self.range_mode = spec.range_mode
         self.range = spec.range
         self.hard = False
+        self._geometry = spec.geometry
         self._provenance = dict(spec.provenance)
 
     def forward(self, clip: Tensor) -> Tensor:
@@ -115,7 +116,8 @@ class BDQ(Encoder):
 
     @property
     def spec(self) -> EncoderSpec:
-        """The encoder's numbers as they are now, with the provenance it was built with."""
+        """The encoder's numbers as they are now, with the geometry and provenance it was built
+        with."""
         return EncoderSpec(
             method="bdq",
             sigma=decimals(self.sigma)[0],
@@ -123,6 +125,7 @@ class BDQ(Encoder):
             hardness=self.hardness,
             range_mode=self.range_mode,
             range=self.range,
+            geometry=self._geometry,
             provenance=self._provenance,
         )
 

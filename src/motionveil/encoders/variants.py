@@ -147,4 +147,9 @@ def variant_of(spec: EncoderSpec, stages: Stages, *, hard: bool = False) -> Enco
         range=spec.range if "D" in stages else None,
         hard=hard,
     )
-    return EncoderSpec(method="bdq-variant", settings=settings, provenance=spec.provenance)
+    return EncoderSpec(
+        method="bdq-variant",
+        settings=settings,
+        geometry=spec.geometry,
+        provenance=spec.provenance,
+    )

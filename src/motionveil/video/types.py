@@ -47,6 +47,7 @@ class Frame(NamedTuple):
             damaged or missing data. It must not be compared with the frame before.
         arrived: `time.monotonic()` at which its data reached this process; None where nothing
             waits for it (a file).
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
     """
 
     image: Image
@@ -54,6 +55,7 @@ class Frame(NamedTuple):
     time_base: Fraction
     fresh: bool = False
     arrived: float | None = None
+    aspect: Fraction = Fraction(1)
 
     @property
     def time(self) -> float:
