@@ -49,8 +49,8 @@ examples:
 
 A source is brought to the size and the rate at which the encoder was trained and audited; what is
 written is that small. Sound and metadata are left out. Where two frames have no valid difference (a
-scene cut, a jump of exposure, a lost stretch) the neutral frame is written. Veiled video hides who is seen only as far
-as the encoder was trained and audited to; an untrained encoder hides nothing.
+scene cut, a jump of exposure, a lost stretch) the neutral frame is written. Veiled video hides who
+is seen only as far as the encoder was trained and audited to; an untrained encoder hides nothing.
 """
 
 _TOLD = ("data", "privacy_label", "alpha")

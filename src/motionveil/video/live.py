@@ -213,9 +213,7 @@ class LiveSource:
         fresh = intact.fresh or jumped or size != self._stored
         self._stored = size
         image = self._convert(picture, (self.info.width, self.info.height))
-        return Frame(
-            image, stamp, LIVE_TIME_BASE, fresh, intact.arrived, aspect=self.info.aspect
-        )
+        return Frame(image, stamp, LIVE_TIME_BASE, fresh, intact.arrived, aspect=self.info.aspect)
 
     def _check_whole(self, stream: Any, end: Fraction | None) -> None:
         if end is None:

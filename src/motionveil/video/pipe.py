@@ -119,9 +119,7 @@ class PipeSource:
         self._frames += 1
         fresh = intact.fresh or jumped
         image = self._convert(intact.picture)
-        return Frame(
-            image, pts, stream.time_base, fresh, intact.arrived, aspect=self.info.aspect
-        )
+        return Frame(image, pts, stream.time_base, fresh, intact.arrived, aspect=self.info.aspect)
 
     def _stamp(self, picture: Any, time_base: Fraction) -> tuple[int, bool]:
         """Return the stream's timestamp, moved on where that starts anew, and whether it does."""
