@@ -61,15 +61,7 @@ class Geometry(BaseModel):
             >>> Geometry(size=64, rate=15).shape(576, 720, Fraction(64, 45))
             (64, 114)
         """
-        shown = width * float(aspect)
-        short = min(height, shown)
-        if max(height, shown) > _WIDEST * short:
-            raise MotionveilError(
-                f"a picture of {width}x{height} pixels (each {float(aspect):g} times as wide as"
-                f" high) is no scene; its sides may differ {_WIDEST} times at the most"
-            )
-        scale = self.size / short
-        return _rounded(height * scale, multiple), _rounded(shown * scale, multiple)
+        return working_shape(self.size, height, width, aspect, multiple=multiple)
 
     def frame_rate(self, source: Fraction | None) -> Fraction | None:
         """Return how many frames a second are taken of a source of a constant rate.
@@ -84,7 +76,7 @@ class Geometry(BaseModel):
 
 
 class FrameRate:
-    """Chooses the frames of one stream that are taken, by their timestamps; at most `rate` a second.
+    """Chooses the frames of one stream that are taken, by their timestamps.
 
     A frame is taken when an interval has passed since the one before, less a tenth of it. What is
     taken too early is made up for, so that no more than the rate are taken in the long run. Of a
@@ -122,6 +114,21 @@ class FrameRate:
             return False
         self._due = max(self._due, time - early) + self._interval
         return True
+
+
+def working_shape(
+    size: int, height: int, width: int, aspect: Fraction | float = 1, *, multiple: int = 2
+) -> tuple[int, int]:
+    """Return height and width of a frame whose short side is made `size`; see `Geometry.shape`."""
+    shown = width * float(aspect)
+    short = min(height, shown)
+    if max(height, shown) > _WIDEST * short:
+        raise MotionveilError(
+            f"a picture of {width}x{height} pixels (each {float(aspect):g} times as wide as"
+            f" high) is no scene; its sides may differ {_WIDEST} times at the most"
+        )
+    scale = size / short
+    return _rounded(height * scale, multiple), _rounded(shown * scale, multiple)
 
 
 def _rounded(side: float, multiple: int) -> int:

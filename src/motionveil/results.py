@@ -10,13 +10,14 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
+from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec, describe
 
 
@@ -122,6 +123,12 @@ class Privacy(PrivacyScore):
     modes: dict[str, PrivacyScore]
 
 
+Order = Literal["camera", "paper"]
+"""What was measured: `"camera"`: frames as they leave a camera, whole, at the encoder's geometry,
+in 8 bits, and then cut for the networks; `"paper"`: frames cut first and then encoded in floating
+point (section 4.2)."""
+
+
 class ClipPrediction(Stored):
     """The answers for one validation clip.
 
@@ -150,6 +157,8 @@ class Row(Stored):
         alpha: Adversarial weight that the encoder was trained with; None where none was.
         seed: Seed of the encoder's training and of the validation.
         split: Name of the split or fold.
+        order: What was measured; results older than the field are in the paper's.
+        geometry: Size and rate at which frames were veiled; None in the paper's order.
         action: Clip-1 crop-1 accuracy of a fresh action network.
         privacy: Accuracy of a fresh privacy network.
         encoder: The encoder's numbers.
@@ -164,6 +173,8 @@ class Row(Stored):
     alpha: float | None
     seed: int
     split: str = "split"
+    order: Order = "paper"
+    geometry: Geometry | None = None
     action: Accuracy
     privacy: Privacy
     encoder: EncoderSpec

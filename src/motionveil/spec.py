@@ -6,6 +6,7 @@ pydantic only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from importlib import resources
@@ -183,6 +184,12 @@ class EncoderSpec(BaseModel):
         """What both sides of a working frame must be multiples of."""
         # Wu's filter works at a quarter of the resolution; video has colour for two pixels each.
         return 4 if self.method == "unet" else 2
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that tell the encoder from any other, whatever its origin."""
+        text = self.model_dump_json(exclude={"provenance"})
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def gaussian(self) -> NDArray[np.float64]:
         """Return the 5 weights of the separable Gaussian, normalised to sum 1."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from motionveil.audit.fitting import batches_of, fit
-from motionveil.data.cache import ClipCache
+from motionveil.data.cache import ClipCache, Fit
 from motionveil.data.dataset import Batch, ClipDataset
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
@@ -101,6 +101,7 @@ class Ground:
         scales: Sides of the training crop as shares of the short side.
         seed: Decides everything that is drawn.
         fabric: Device and precision; one process.
+        fit: How frames become squares, see `ClipDataset`.
         learned, asked: The clips to learn from, and those to be asked about, where they are not
             the whole parts of the split.
     """
@@ -113,6 +114,7 @@ class Ground:
     scales: tuple[float, ...]
     seed: int
     fabric: Fabric
+    fit: Fit = "short-side"
     learned: tuple[Clip, ...] | None = None
     asked: tuple[Clip, ...] | None = None
 
@@ -138,6 +140,7 @@ class Ground:
             training=drawn,
             seed=self.seed,
             scales=self.scales,
+            fit=self.fit,
         )
 
 

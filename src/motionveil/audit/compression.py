@@ -8,14 +8,26 @@ from fractions import Fraction
 
 import av
 import numpy as np
-from numpy.typing import NDArray
 
-Frames = NDArray[np.uint8]
+from motionveil.data.cache import ClipCache, Frames
 
 QUALITIES = (18, 28, 38)
 """x264's crf: hardly visible loss, a usual camera's, and a poor connection's."""
 
+FORMAT = 1
+"""Raised whenever the same quality would leave other frames."""
+
 _RATE = 30  # frames a second; x264's choices hardly depend on it at a constant quality
+
+
+def compressed_clips(veiled: ClipCache, quality: int, *, workers: int = 1) -> ClipCache:
+    """Return veiled clips as they are after H.264; see `compress`."""
+    return veiled.derive(
+        f"h264 {FORMAT} {quality}",
+        lambda frames, times: compress(frames, quality),
+        title=f"Compressing, crf {quality}",
+        workers=workers,
+    )
 
 
 def compress(frames: Frames, quality: int) -> Frames:

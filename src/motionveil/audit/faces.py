@@ -17,13 +17,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from motionveil.data.cache import Frames, Times
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
+from motionveil.geometry import FrameRate
 from motionveil.networks.face import FaceDescriber, face_chips, load_face_describer
 from motionveil.statistics import Floats, Integers
 from motionveil.video import read_frames
 
-Frames = NDArray[np.uint8]
+Film = Callable[[Clip], tuple[Frames, Times]]
 Boxes = NDArray[np.float32]
 Detect = Callable[[Frames], Boxes]
 """From a frame, uint8 (H, W, 3), to the boxes of its faces, (N, 4): x, y, width, height."""
@@ -115,19 +117,26 @@ def face_detector(file: str | os.PathLike[str]) -> Detect:
     return lambda frame: detector(frame).boxes
 
 
-def window_of(root: Path, clip: Clip, step: int = 1) -> Frames:
-    """Return frames from a clip's middle, as they were filmed: uint8 (T, H, W, 3).
+def window_of(root: Path, clip: Clip, rate: float | None = None) -> tuple[Frames, Times]:
+    """Return frames from a clip's middle, as they were filmed, uint8 (T, H, W, 3), and their times.
+
+    Args:
+        root: The data set's folder.
+        clip: The clip.
+        rate: Frames a second that are taken at the most; None for all.
 
     Raises:
         MotionveilError: The video cannot be read, or ends before the clip begins.
     """
-    length = min(clip.length, WINDOW * step)
-    start = clip.start + (clip.length - length) // 2
+    takes = FrameRate(rate).takes
     # Reading to a given end would refuse a video that ends before it.
-    frames = [frame.image for frame in islice(read_frames(root / clip.path, start), length)]
-    if not frames:
-        raise MotionveilError(f"{root / clip.path}: ends before frame {start}")
-    return np.stack(frames[::step])
+    there = islice(read_frames(root / clip.path, clip.start), clip.length)
+    taken = [frame for frame in there if takes(frame.time)]
+    if not taken:
+        raise MotionveilError(f"{root / clip.path}: ends before frame {clip.start}")
+    first = (len(taken) - min(len(taken), WINDOW)) // 2
+    window = taken[first : first + WINDOW]
+    return np.stack([frame.image for frame in window]), np.array([f.time for f in window])
 
 
 def some_of_each(clips: Sequence[Clip], label: str) -> list[Clip]:
@@ -153,8 +162,8 @@ def find_faces(
     names: Sequence[str],
     label: str,
     *,
-    film: Callable[[Clip], Frames],
-    veil: Callable[[Clip, Frames], Frames],
+    film: Film,
+    veil: Callable[[Clip, Frames, Times], Frames],
     tools: FaceTools,
 ) -> SeenFaces:
     """Look for faces in clips, and whose they are.
@@ -164,7 +173,7 @@ def find_faces(
         known: Clips of which the attacker has the original.
         names: The label's classes.
         label: The label.
-        film: A clip's original frames, uint8 (T, H, W, 3).
+        film: A clip's original frames, uint8 (T, H, W, 3), and their times.
         veil: From a clip and these to its veiled frames, the last ones of as many moments.
         tools: Find faces, and describe them.
 
@@ -193,12 +202,12 @@ def find_faces(
 
 def _look(
     clip: Clip,
-    film: Callable[[Clip], Frames],
-    veil: Callable[[Clip, Frames], Frames],
+    film: Film,
+    veil: Callable[[Clip, Frames, Times], Frames],
     detect: Detect,
 ) -> _Look:
-    filmed = film(clip)
-    veiled = veil(clip, filmed)
+    filmed, times = film(clip)
+    veiled = veil(clip, filmed, times)
     if not len(veiled):
         raise MotionveilError(f"{clip.key}: nothing is left of {len(filmed)} frames")
     original = filmed[len(filmed) - len(veiled) :]
@@ -239,14 +248,14 @@ def _gallery(
     known: Sequence[Clip],
     names: Sequence[str],
     label: str,
-    film: Callable[[Clip], Frames],
+    film: Film,
     detect: Detect,
     describe: FaceDescriber,
 ) -> tuple[Floats, Integers]:
     """Return descriptions of the faces in original clips, (N, 128), and whose they are, (N,)."""
     found, owners = [np.empty((0, 128))], []
     for clip in known:
-        filmed = film(clip)
+        filmed, _ = film(clip)
         for moment in _moments(len(filmed)):
             described = _described(filmed[moment], detect(filmed[moment]), describe)
             found.append(described)

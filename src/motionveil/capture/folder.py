@@ -143,7 +143,7 @@ def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
     """Compare what `out` was made with, or write it there."""
     wanted = {
         "encoder": spec.model_dump(mode="json", exclude={"provenance"}),
-        "options": {k: v for k, v in asdict(options).items() if k != "threads"},
+        "options": asdict(options),
     }
     record = out / RECORD
     if record.exists():

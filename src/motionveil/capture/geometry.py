@@ -42,7 +42,8 @@ def working_frames(
         fresh = fresh or frame.fresh
         if not rate.takes(frame.time):
             continue
-        shape = geometry.shape(*frame.image.shape[:2], frame.aspect, multiple=multiple)
+        height, width = frame.image.shape[:2]
+        shape = geometry.shape(height, width, frame.aspect, multiple=multiple)
         yield frame._replace(image=area_average(frame.image, shape), fresh=fresh)
         fresh = False
 
@@ -131,7 +132,8 @@ def _sum_rows(
     bottom = np.uint32(end - last * height)
     for x in range(length):
         column[x] = np.uint32(
-            np.uint32(top * np.uint32(rows[first, x])) + np.uint32(bottom * np.uint32(rows[last, x]))
+            np.uint32(top * np.uint32(rows[first, x]))
+            + np.uint32(bottom * np.uint32(rows[last, x]))
         )
     weight = np.uint32(height)
     y = first + _U(1)
@@ -163,7 +165,7 @@ def _average_columns(
     area: np.uint64,
     inverse: float,
     out: Image,
-    i: np.uint64,
+    i: int,
 ) -> None:
     """Average along a row: the columns that each pixel of the result covers, by their overlap.
 
@@ -197,7 +199,7 @@ def _average_columns(
 
 @numba.njit(cache=True, nogil=True, inline="always")
 def _divided(number: np.uint64, divisor: np.uint64, inverse: float) -> np.uint8:
-    """Return `number // divisor` for a quotient below 256, without the processor's slow division."""
+    """Return `number // divisor` for a quotient below 256, without a slow division."""
     guess = np.int64(np.float64(number) * inverse)
     rest = np.int64(number) - guess * np.int64(divisor)
     if rest < 0:

@@ -48,6 +48,7 @@ class Pipeline:
         encoder: What veils them.
         open_output: Called with what the source is and its time base, when the first frame is
             there; returns the sink.
+        enlarge: How many times each pixel is repeated, along both sides, in what is written.
         first: The first frame has no difference: write the `"neutral"` frame, or `"drop"` it.
         limit: Stop after so many frames; None for all.
         stop: Set it to end: what has been read is still written. Then a fault of the source is
@@ -62,6 +63,7 @@ class Pipeline:
         encoder: StreamEncoder,
         open_output: OpenOutput,
         *,
+        enlarge: int = 1,
         first: First = "neutral",
         limit: int | None = None,
         stop: Event | None = None,
@@ -71,6 +73,7 @@ class Pipeline:
         self._source = source
         self._encoder = encoder
         self._open_output = open_output
+        self._enlarge = enlarge
         self._first = first
         self._limit = limit
         self._stop = stop or Event()
@@ -112,7 +115,6 @@ class Pipeline:
                     frame = frame._replace(arrived=time.monotonic())
                 if status.started is None:
                     status.started = frame.arrived
-                    status.height, status.width = frame.image.shape[:2]
                 status.frames_in += 1
                 # Asked for each frame: an address is known to be a film only when it has answered.
                 self._read.put(frame, merge=_newest if self._source.live else None)
@@ -129,7 +131,11 @@ class Pipeline:
     def _veil_all(self) -> None:
         try:
             for frame in self._read:
-                self._veiled.put(self._veil(frame))
+                veiled = self._veil(frame)
+                if veiled is None:
+                    self.status.left_out += 1
+                else:
+                    self._veiled.put(veiled)
         except ClosedError:
             pass
         except BaseException as error:  # raised again in the thread of `run`
@@ -137,13 +143,19 @@ class Pipeline:
         else:
             self._veiled.end()
 
-    def _veil(self, frame: Frame) -> _Veiled:
-        image = np.empty(0, np.uint8)
+    def _veil(self, frame: Frame) -> _Veiled | None:
+        spare: NDArray[np.uint8] | None = None
         with suppress(Empty):
-            image = self._spare.get_nowait()
-        if image.shape != frame.image.shape:
-            image = np.empty(frame.image.shape, np.uint8)
-        self._encoder(frame.image, out=image, time=frame.time, fresh=frame.fresh)
+            spare = self._spare.get_nowait()
+        if spare is not None and spare.shape != self._encoder.shape_of(frame.image, frame.aspect):
+            spare = None
+        image = self._encoder(
+            frame.image, out=spare, time=frame.time, fresh=frame.fresh, aspect=frame.aspect
+        )
+        if image is None:
+            if spare is not None:
+                self._spare.put(spare)
+            return None
         assert frame.arrived is not None
         guard = self._encoder.guarded
         return _Veiled(image, frame.pts, frame.time_base, guard, frame.arrived)
@@ -163,7 +175,9 @@ class Pipeline:
                     self.status.guarded[frame.guard] += 1
                 self.status.guard = frame.guard
                 if number > 0 or self._first == "neutral":
-                    sink.write(frame.image, frame.pts + shift)
+                    image = enlarged(frame.image, self._enlarge)
+                    self.status.height, self.status.width = image.shape[:2]
+                    sink.write(image, frame.pts + shift)
                     self.status.wrote(frame.arrived)
                 self._watch(frame.image)
                 self._spare.put(frame.image)
@@ -176,6 +190,11 @@ class Pipeline:
 def _newest(older: Frame, newer: Frame) -> Frame:
     """Drop the older of two frames, but not the knowledge that something is missing there."""
     return newer._replace(fresh=newer.fresh or older.fresh)
+
+
+def enlarged(image: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
+    """Return an image (H, W, 3) with each pixel repeated along both sides."""
+    return image if times == 1 else image.repeat(times, 0).repeat(times, 1)
 
 
 def _chain(first: _Veiled, rest: Iterator[_Veiled]) -> Iterator[_Veiled]:

@@ -43,18 +43,19 @@ class Status:
     Attributes:
         frames_in: Frames that the source gave.
         frames_out: Frames written.
+        left_out: Frames that came too early for the encoder's rate.
         dropped: Frames of a live source for which there was no time.
         guarded: Neutral frames by reason; the first frame is one.
         guard: Why the newest frame written is neutral; None if it is a difference.
         latency: From a frame's arrival in this process to the end of its writing.
-        width: Pixels of a frame; 0 before the first.
+        width: Pixels of a frame as it is written; 0 before the first.
         height: Likewise.
         started: `time.monotonic()` of the first frame's arrival; None before.
         ended: Nothing follows.
     """
 
     def __init__(self) -> None:
-        self.frames_in = self.frames_out = self.dropped = 0
+        self.frames_in = self.frames_out = self.left_out = self.dropped = 0
         self.guarded: Counter[Reason] = Counter()
         self.guard: Reason | None = None
         self.latency = Latency()
@@ -69,6 +70,11 @@ class Status:
         self.frames_out += 1
         self.latency.add(now - arrived)
         self._written.append(now)
+
+    @property
+    def taken(self) -> int:
+        """Frames that were veiled: neither dropped nor left out."""
+        return self.frames_in - self.dropped - self.left_out
 
     @property
     def seconds(self) -> float:
@@ -91,6 +97,7 @@ class Status:
             "height": self.height,
             "frames_in": self.frames_in,
             "frames_out": self.frames_out,
+            "left_out": self.left_out,
             "dropped": self.dropped,
             "guarded": sum(self.guarded.values()),
             "guard": self.guard,

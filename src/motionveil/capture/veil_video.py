@@ -12,6 +12,7 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil._version import __version__
 from motionveil.capture.guard import Guard, Reason
 from motionveil.capture.pipeline import First, Pipeline
 from motionveil.capture.status import Status
@@ -27,19 +28,21 @@ class VeilOptions:
     """How a video is veiled and written.
 
     Attributes:
+        native: Veil at the source's own size and rate, for which nothing was measured.
+        enlarge: How many times each pixel is repeated along both sides, for people to see.
         hard: Quantise in steps instead of sigmoids.
-        guard: Write the neutral frame where two frames have no honest difference; see `Guard`.
+        guard: Write the neutral frame where two frames have no valid difference; see `Guard`.
         first: The first frame has no difference: write the `"neutral"` frame, or `"drop"` it.
         codec: `"h264"`, `"ffv1"` or `"vp9"`, where the file's format leaves a choice.
-        threads: Threads that share the rows of a frame.
         limit: Stop after so many frames; None for all.
     """
 
+    native: bool = False
+    enlarge: int = 1
     hard: bool = False
     guard: bool = True
     first: First = "neutral"
     codec: str | None = None
-    threads: int = 1
     limit: int | None = None
 
 
@@ -51,8 +54,13 @@ class VeilSummary:
         source: What was read.
         dest: What was written; None if it was only shown.
         info: The source's size, rate and clock.
+        width: Pixels of a veiled frame, as written.
+        height: Likewise.
+        rate: Frames a second written, where the source has a constant rate.
         frames_in: Frames read.
         frames_out: Frames written.
+        taken: Frames that were veiled.
+        left_out: Frames that came too early for the encoder's rate.
         dropped: Frames of a live source for which there was no time.
         guarded: Neutral frames by reason; see `motionveil.capture.guard.Reason`.
         latency_p50: Seconds from a frame's arrival to the end of its writing, median.
@@ -63,8 +71,13 @@ class VeilSummary:
     source: str
     dest: str | None
     info: VideoInfo
+    width: int
+    height: int
+    rate: Fraction | None
     frames_in: int
     frames_out: int
+    taken: int
+    left_out: int = 0
     dropped: int = 0
     guarded: dict[Reason, int] = field(default_factory=dict)
     latency_p50: float | None = None
@@ -81,7 +94,7 @@ def veil_source(
     stop: Event | None = None,
     watch: Callable[[Status, NDArray[np.uint8]], None] = lambda status, image: None,
 ) -> VeilSummary:
-    """Veil a source: as many frames out as in, with the same timestamps, and nothing else.
+    """Veil a source: the frames that the encoder's rate takes, with their timestamps, no more.
 
     Sound and metadata (title, place, time, device) stay behind; no raw frame is written to disk.
     Of a file, the whole of `dest` appears, or nothing does. What came from elsewhere will not come
@@ -106,9 +119,9 @@ def veil_source(
         _refuse_overwriting(source.name, dest)
     encoder = StreamEncoder(
         spec,
+        native=options.native,
         hard=options.hard,
         guard=Guard() if options.guard else None,
-        threads=options.threads,
     )
 
     def open_output(info: VideoInfo, time_base: Fraction) -> Sink:
@@ -116,12 +129,21 @@ def veil_source(
             return NoSink()
         # What comes from a camera, a network or a pipe will not come again.
         once = not isinstance(source, FileSource)
-        return open_sink(dest, rate=info.rate, time_base=time_base, codec=options.codec, live=once)
+        return open_sink(
+            dest,
+            rate=_rate(encoder, info),
+            time_base=time_base,
+            codec=options.codec,
+            live=once,
+            aspect=info.aspect if options.native else Fraction(1),  # else taken into account
+            comment=describe_encoder(spec, options),
+        )
 
     pipeline = Pipeline(
         source,
         encoder,
         open_output,
+        enlarge=options.enlarge,
         first=options.first,
         limit=options.limit,
         stop=stop,
@@ -134,8 +156,13 @@ def veil_source(
         source=source.name,
         dest=dest,
         info=source.info,
+        width=status.width,
+        height=status.height,
+        rate=_rate(encoder, source.info),
         frames_in=status.frames_in,
         frames_out=status.frames_out,
+        taken=status.taken,
+        left_out=status.left_out,
         dropped=status.dropped,
         guarded=dict(status.guarded),
         latency_p50=status.latency.percentile(50),
@@ -175,6 +202,20 @@ def veil_video(
         options,
         watch=lambda status, image: progress(status.frames_out, total),
     )
+
+
+def describe_encoder(spec: EncoderSpec, options: VeilOptions) -> str:
+    """Return what a veiled video says of itself, in a line: the encoder and its geometry."""
+    geometry = NATIVE if options.native else str(spec.geometry)
+    kind = "hard" if options.hard else "soft"
+    return f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}"
+
+
+NATIVE = "source's own size and rate, at which nothing was audited"
+
+
+def _rate(encoder: StreamEncoder, info: VideoInfo) -> Fraction | None:
+    return info.rate if encoder.geometry is None else encoder.geometry.frame_rate(info.rate)
 
 
 def _refuse_overwriting(source: str, dest: str) -> None:

@@ -39,7 +39,7 @@ destinations:
 
 examples:
   motionveil encode in.mp4                        writes in.veiled.mp4
-  motionveil encode in.mp4 out.mkv                lossless
+  motionveil encode in.mp4 out.mkv --enlarge 4    lossless, each pixel as 4 x 4
   motionveil encode frames/ out.mp4 --rate 30000/1001
   motionveil encode in.mp4 --encoder runs/1 --hard
   motionveil encode videos/ --out veiled/ --name '{stem}.veiled.mkv' --jobs 2
@@ -47,12 +47,13 @@ examples:
   motionveil encode rtsp://127.0.0.1:8554/live live.mkv --codec h264
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | motionveil encode - - | ffplay -
 
-Sound and metadata are left out. Where two frames have no honest difference (a scene cut, a jump of
-exposure, a lost stretch) the neutral frame is written. Veiled video hides who is seen only as far
-as the encoder was trained and audited to; an untrained encoder hides nothing.
+A source is brought to the size and the rate at which the encoder was trained and audited; what is
+written is that small. Sound and metadata are left out. Where two frames have no valid difference (a
+scene cut, a jump of exposure, a lost stretch) the neutral frame is written. Veiled video hides who
+is seen only as far as the encoder was trained and audited to; an untrained encoder hides nothing.
 """
 
-_TOLD = ("data", "privacy_label", "alpha", "size", "frame_step")
+_TOLD = ("data", "privacy_label", "alpha")
 """What of an encoder's provenance is printed."""
 
 
@@ -87,11 +88,9 @@ def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         help="compare every two frames, also across cuts: that shows the scene",
     )
     parser.add_argument(
-        "--threads",
-        type=count_from(1),
-        default=1,
-        metavar="N",
-        help="threads that share a frame's rows, for large frames (default: %(default)s)",
+        "--native",
+        action="store_true",
+        help="veil at the source's own size and rate, at which nothing was audited",
     )
 
 
@@ -107,6 +106,13 @@ def _add_video_arguments(parser: argparse.ArgumentParser) -> None:
         type=_rate,
         default=FOLDER_RATE,
         help="frames a second of a folder of frames, such as 30000/1001 (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--enlarge",
+        type=count_from(1),
+        default=1,
+        metavar="N",
+        help="write each pixel as N x N, for people to see (default: %(default)s)",
     )
     parser.add_argument("--codec", choices=["h264", "ffv1", "vp9"], help="of a .mkv: h264 or ffv1")
     parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")
@@ -146,15 +152,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
     forbid_core_dumps()
     spec = load_spec(arguments.encoder)
-    StreamEncoder(spec)  # refuses what cannot stream, before anything is opened
+    # Refuses what cannot stream, before anything is opened.
+    StreamEncoder(spec, native=arguments.native)
+    if arguments.native:
+        _notice(
+            "warning: --native: veiled at the source's own size and rate; no figure of this"
+            " encoder holds there, and faces may be readable"
+        )
     output = sys.stderr if arguments.dest == "-" else sys.stdout
     print(f"encoder {arguments.encoder}: {describe(spec)}", file=output, flush=True)
     options = VeilOptions(
+        native=arguments.native,
+        enlarge=arguments.enlarge,
         hard=arguments.hard,
         guard=not arguments.no_guard,
         first=arguments.first,
         codec=arguments.codec,
-        threads=arguments.threads,
         limit=arguments.frames,
     )
     if arguments.out is not None:
@@ -214,17 +227,17 @@ def _run_folder(arguments: argparse.Namespace, spec: EncoderSpec, options: VeilO
 
 def describe_summary(summary: VeilSummary) -> list[str]:
     """Say what was written, in lines for a person."""
-    info, rate = summary.info, summary.info.rate
+    info, rate = summary.info, summary.rate
     reasons = ", ".join(f"{reason} {number}" for reason, number in summary.guarded.items())
     lines = [] if summary.dest in (None, "-") else [f"wrote {summary.dest}"]
     lines.append(
-        f"{summary.frames_in} frames in, {summary.frames_out} out, {summary.dropped} dropped,"
-        f" {sum(summary.guarded.values())} guarded{f' ({reasons})' if reasons else ''}"
+        f"{summary.frames_in} frames in: {summary.taken} taken, {summary.left_out} left out by"
+        f" rate, {summary.dropped} dropped; {sum(summary.guarded.values())}"
+        f" guarded{f' ({reasons})' if reasons else ''}; {summary.frames_out} written"
     )
     lines.append(
-        f"{info.width}x{info.height},"
-        f" {f'{float(rate):.6g} ({rate})' if rate else 'unknown'} frames/s,"
-        f" {summary.seconds:.1f} s"
+        f"{info.width}x{info.height} at {_told(info.rate)} in,"
+        f" {summary.width}x{summary.height} at {_told(rate)} out, {summary.seconds:.1f} s"
     )
     if summary.latency_p50 is not None and summary.latency_p95 is not None:
         p50, p95 = summary.latency_p50 * 1e3, summary.latency_p95 * 1e3
@@ -256,7 +269,15 @@ def describe(spec: EncoderSpec) -> str:
     """Return an encoder's method and what of its provenance tells where it fits, in one line."""
     known = spec.provenance
     facts = [f"{name} {known[name]}" for name in _TOLD if _is_short(known.get(name))]
-    return f"{spec.method}, {', '.join(facts) or 'of unknown provenance'}"
+    geometry = [] if spec.geometry is None else [str(spec.geometry)]
+    return ", ".join([spec.method, *geometry, *(facts or ["of unknown provenance"])])
+
+
+def _told(rate: Fraction | None) -> str:
+    if rate is None:
+        return "unknown frames/s"
+    exact = f" ({rate})" if rate.denominator > 1 else ""
+    return f"{float(rate):.6g}{exact} frames/s"
 
 
 def _is_short(value: object) -> bool:

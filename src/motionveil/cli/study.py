@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from motionveil.cli.options import command_line, count_from
 from motionveil.cli.study_serve import add_serve_arguments, run_serve
@@ -30,7 +30,7 @@ personal data. Nobody may see them who did not get them lawfully; docs/study.md 
 
 examples:
   motionveil study create actors/manifest.csv --questions 20 --out mystudy
-  motionveil study create ut/manifest.csv --encoder bdq-ut --size 96 --step 3 --persons 2 \\
+  motionveil study create ut/manifest.csv --encoder bdq-ut --persons 2 \\
       --split fold1 --questions 10 --raw 4 --face-detector yunet.onnx --out ut-study
 """
 ANALYSE_EPILOG = """\
@@ -86,19 +86,6 @@ def _add_create_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default="bdq",
         help="a shipped encoder's name, an encoder.json or a run folder (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--size",
-        type=count_from(16),
-        metavar="PIXELS",
-        help="shrink frames to this short side before they are veiled (default: as filmed)",
-    )
-    parser.add_argument(
-        "--step",
-        type=count_from(1),
-        default=1,
-        metavar="N",
-        help="take every Nth frame, as an encoder may have been trained (default: 1)",
     )
     parser.add_argument(
         "--title",
@@ -241,6 +228,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
     from motionveil.cli.options import choose
+    from motionveil.data.remarks import remark
     from motionveil.spec import load_spec
     from motionveil.study.design import Exclusions
     from motionveil.study.making import Plan
@@ -251,7 +239,8 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
         "face-blurred": arguments.face_blurred,
     }
     spec = load_spec(arguments.encoder)
-    _remark_on_training(spec.provenance, arguments)
+    if not spec.provenance.get("alpha"):
+        remark("the encoder was not trained against an adversary: it was not made to hide anybody")
     return Plan(
         title=arguments.title,
         spec=spec,
@@ -260,8 +249,6 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
         who=arguments.who,
         pattern=arguments.pattern,
         split=arguments.split,
-        size=arguments.size,
-        step=arguments.step,
         numbers={condition: number for condition, number in numbers.items() if number},
         options=arguments.options,
         checks=arguments.checks,
@@ -278,19 +265,6 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
         ),
         command=command_line(),
     )
-
-
-def _remark_on_training(provenance: Mapping[str, Any], arguments: argparse.Namespace) -> None:
-    """Say where the study would show an encoder at something else than it was trained for."""
-    from motionveil.data.remarks import remark
-
-    size, step = provenance.get("size"), provenance.get("frame_step")
-    if isinstance(size, int) and arguments.size != size:
-        remark(f"the encoder was trained on frames of {size} pixels: --size {size} shows such")
-    if isinstance(step, int) and arguments.step != step:
-        remark(f"the encoder was trained on every {step}. frame: --step {step} shows such")
-    if not provenance.get("alpha"):
-        remark("the encoder was not trained against an adversary: it was not made to hide anybody")
 
 
 def _print_study(study: Study, key: Key, folder: Path) -> None:

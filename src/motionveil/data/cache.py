@@ -14,31 +14,35 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
+from motionveil.capture.geometry import area_average
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path
-from motionveil.video import read_frames
+from motionveil.geometry import FrameRate, working_shape
+from motionveil.video import Frame, read_frames
 from motionveil.video.folder import is_pictures, list_pictures
+from motionveil.video.reader import FOLDER_RATE
 
 Fit = Literal["short-side", "letterbox", "squeeze"]
-"""How a frame is brought to the stored size: `"short-side"`: its short side becomes `size`, the
-aspect is kept; `"letterbox"`: its long side does, and black bars make it square; `"squeeze"`: it
-becomes a square of `size`, the aspect changes. Black bars never change, so they have no
-difference, but their shape tells the aspect of the source."""
+"""How a frame is brought to the stored size, by averaging areas: `"short-side"`: its short side
+becomes `size`, the aspect is kept; `"letterbox"`: its long side does, and black bars make it
+square; `"squeeze"`: it becomes a square of `size`, the aspect changes. Black bars never change, so
+they have no difference, but their shape tells the aspect of the source."""
 
-FORMAT = 1
+FORMAT = 2
 """Part of the folder's name; raised whenever the same source would be stored differently."""
 
 Frames = NDArray[np.uint8]
+Times = NDArray[np.float64]
+Change = Callable[[Frames, Times], Frames]
 T = TypeVar("T")
 
 
@@ -51,13 +55,16 @@ class ClipCache:
         folder: Where the clips lie: a folder for each manifest, size and fit.
         size: Stored size in pixels.
         fit: How frames were brought to that size.
+        rate: Frames a second that were taken at the most; None if all were.
     """
 
     manifest: Manifest
     folder: Path
     size: int
     fit: Fit
+    rate: float | None
     _frames: dict[str, Frames]
+    _times: dict[str, Path]
 
     @classmethod
     def build(
@@ -66,6 +73,8 @@ class ClipCache:
         *,
         size: int,
         fit: Fit = "squeeze",
+        rate: float | None = None,
+        multiple: int = 2,
         folder: str | os.PathLike[str] | None = None,
         workers: int | None = None,
     ) -> ClipCache:
@@ -75,6 +84,9 @@ class ClipCache:
             manifest: The data set.
             size: Stored size in pixels, see `Fit`.
             fit: How frames are brought to that size.
+            rate: Frames a second that are taken of each clip at the most; None for all.
+            multiple: What the sides must be multiples of with `"short-side"`; see
+                `motionveil.geometry.Geometry.shape`.
             folder: Folder of all caches; by default `.cache` beside the manifest's file.
             workers: Videos decoded at once; by default one for each processor.
 
@@ -87,14 +99,17 @@ class ClipCache:
                 f"cache of size {size!r}, fit {fit!r}: size must be 1 or more,"
                 f" fit one of {', '.join(get_args(Fit))}"
             )
-        name = f"{manifest.hash[:16]}-{size}-{fit}-{FORMAT}"
+        taken = "all" if rate is None else f"{rate:.6g}"
+        name = f"{manifest.hash[:16]}-{size}-{fit}-{taken}-{multiple}-{FORMAT}"
         home = _caches_of(manifest, folder) / name
         files = _files(manifest, home)
+        stored = _Stored(size, fit, rate, multiple)
 
         def make(missing: Sequence[Clip]) -> None:
-            _decode_all(manifest, missing, files, size, fit, workers or os.cpu_count() or 1)
+            _decode_all(manifest, missing, files, stored, workers or os.cpu_count() or 1)
 
-        return cls(manifest, home, size, fit, _completed(manifest, files, make))
+        times = {key: _times_file(file) for key, file in files.items()}
+        return cls(manifest, home, size, fit, rate, _completed(manifest, files, make), times)
 
     def frames(self, clip: Clip) -> Frames:
         """Return a clip's stored frames: uint8 (T, H, W, 3), RGB, mapped from disk, read-only.
@@ -103,10 +118,22 @@ class ClipCache:
         """
         return self._frames[clip.key]
 
+    def times(self, clip: Clip) -> Times:
+        """Return when a clip's decoded frames are shown, in seconds: float64 (T,).
+
+        Raises:
+            MotionveilError: The cache was changed by somebody else.
+        """
+        file = self._times[clip.key]
+        try:
+            return np.asarray(np.load(file, allow_pickle=False))
+        except (OSError, ValueError, EOFError) as error:
+            raise MotionveilError(f"{file}: cannot be read; remove {self.folder}") from error
+
     def derive(
         self,
         name: str,
-        change: Callable[[Frames], Frames],
+        change: Change,
         *,
         title: str = "Preparing clips",
         workers: int = 1,
@@ -119,7 +146,8 @@ class ClipCache:
         Args:
             name: Names the change; it must differ for every change, since a clip that is stored
                 under it is taken for the clip so changed.
-            change: From a clip's frames, uint8 (T, H, W, 3), to others, of any number and size.
+            change: From a clip's frames, uint8 (T, H, W, 3), and their times in seconds, (T,), to
+                other frames, of any number and size.
             title: What the progress bar says.
             workers: Clips changed at once, by threads.
 
@@ -132,7 +160,7 @@ class ClipCache:
         files = {key: home / file.name for key, file in _files(self.manifest, self.folder).items()}
 
         def make(clip: Clip) -> None:
-            changed = change(self.frames(clip))
+            changed = change(self.frames(clip), self.times(clip))
             if changed.dtype != np.uint8 or changed.ndim != 4 or changed.shape[3:] != (3,):
                 fault = f"{changed.dtype} {changed.shape}"
                 raise MotionveilError(
@@ -153,35 +181,37 @@ class ClipCache:
         return sum(file.stat().st_size for file in self.folder.iterdir())
 
 
-def fit_frame(image: Frames, size: int, fit: Fit) -> Frames:
-    """Bring a frame to the stored size, bilinear with anti-aliasing.
+def fit_frame(
+    image: Frames, size: int, fit: Fit, *, aspect: Fraction | float = 1, multiple: int = 2
+) -> Frames:
+    """Bring a frame to the stored size by averaging areas.
 
     Args:
         image: uint8 (H, W, 3).
         size: Stored size in pixels.
         fit: See `Fit`.
+        aspect: Sample aspect ratio: how much wider than high a pixel is shown.
+        multiple: With `"short-side"`, what both sides must be multiples of.
 
     Returns:
         uint8 (H', W', 3): a square of `size`, or with `"short-side"` its short side is `size`.
+
+    Raises:
+        MotionveilError: The picture is a line.
     """
     height, width = image.shape[:2]
     if fit == "squeeze":
-        return _resize(image, size, size)
-    reference = min(height, width) if fit == "short-side" else max(height, width)
-    scale = size / reference
-    resized = _resize(image, max(1, round(height * scale)), max(1, round(width * scale)))
+        return area_average(image, (size, size))
     if fit == "short-side":
-        return resized
+        shape = working_shape(size, height, width, aspect, multiple=multiple)
+        return area_average(image, shape)
+    shown = width * float(aspect)
+    scale = size / max(height, shown)
+    inner = max(1, round(height * scale)), max(1, round(shown * scale))
     boxed = np.zeros((size, size, 3), np.uint8)
-    top, left = (size - resized.shape[0]) // 2, (size - resized.shape[1]) // 2
-    boxed[top : top + resized.shape[0], left : left + resized.shape[1]] = resized
+    top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
+    boxed[top : top + inner[0], left : left + inner[1]] = area_average(image, inner)
     return boxed
-
-
-def _resize(image: Frames, height: int, width: int) -> Frames:
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-    resized = functional.interpolate(pixels, (height, width), mode="bilinear", antialias=True)
-    return resized[0].permute(1, 2, 0).numpy()
 
 
 def _caches_of(manifest: Manifest, folder: str | os.PathLike[str] | None) -> Path:
@@ -256,12 +286,27 @@ def _opened(file: Path) -> Frames:
     return frames
 
 
+@dataclass(frozen=True)
+class _Stored:
+    """How frames are stored: see `ClipCache.build`."""
+
+    size: int
+    fit: Fit
+    rate: float | None
+    multiple: int
+
+    def fitted(self, frame: Frame) -> Frames:
+        """Return a frame as it is stored."""
+        return fit_frame(
+            frame.image, self.size, self.fit, aspect=frame.aspect, multiple=self.multiple
+        )
+
+
 def _decode_all(
     manifest: Manifest,
     clips: Sequence[Clip],
     files: dict[str, Path],
-    size: int,
-    fit: Fit,
+    stored: _Stored,
     workers: int,
 ) -> None:
     """Decode each video that has missing clips once, several at a time.
@@ -273,44 +318,73 @@ def _decode_all(
         videos.setdefault(clip.path, []).append(clip)
 
     def decode(path: str) -> None:
-        for clip, frames in _decode(manifest.root / path, videos[path], size, fit):
-            _store(files[clip.key], np.stack(frames))
+        video, rate = manifest.root / path, manifest.rate or FOLDER_RATE
+        for clip, taken in _decode(video, videos[path], stored, Fraction(rate)):
+            # The times first: where there are frames, there are times.
+            _store(_times_file(files[clip.key]), np.array(taken.times))
+            _store(files[clip.key], np.stack(taken.frames))
 
     _at_once(decode, list(videos), "Decoding", workers)
 
 
+class _Taken:
+    """What has been taken of a clip so far."""
+
+    def __init__(self, rate: float | None) -> None:
+        self._rate = FrameRate(rate)
+        self.frames: list[Frames] = []
+        self.times: list[float] = []
+
+    def wants(self, time: float) -> bool:
+        """Say whether the next frame is to be taken, and if so note its time."""
+        taken = self._rate.takes(time)
+        if taken:
+            self.times.append(time)
+        return taken
+
+
 def _decode(
-    video: Path, clips: Sequence[Clip], size: int, fit: Fit
-) -> Iterator[tuple[Clip, list[Frames]]]:
-    """Read a video once and yield each clip with its frames; a clip may end before its range."""
-    stored: dict[str, list[Frames]] = {clip.key: [] for clip in clips}
+    video: Path, clips: Sequence[Clip], stored: _Stored, rate: Fraction
+) -> Iterator[tuple[Clip, _Taken]]:
+    """Read a video once and yield each clip with its frames; a clip may end before its range.
+
+    Each clip is a stream of its own: its first frame is taken, whatever came before.
+    """
+    taken = {clip.key: _Taken(stored.rate) for clip in clips}
     start, end = min(clip.start for clip in clips), max(clip.end for clip in clips)
     # Reading to a given end would refuse a video that ends before it.
-    for number, frame in enumerate(read_frames(video, start), start):
-        wanting = [clip for clip in clips if clip.start <= number < clip.end]
+    for number, frame in enumerate(read_frames(video, start, rate=rate), start):
+        here = [clip for clip in clips if clip.start <= number < clip.end]
+        wanting = [clip for clip in here if taken[clip.key].wants(frame.time)]
         if wanting:
-            small = fit_frame(frame.image, size, fit)
+            small = stored.fitted(frame)
         for clip in wanting:
-            stored[clip.key].append(small)
+            taken[clip.key].frames.append(small)
+        for clip in here:
             if number == clip.end - 1:
-                yield clip, stored.pop(clip.key)
+                yield clip, taken.pop(clip.key)
         if number == end - 1:
             break
     for clip in clips:
-        if clip.key not in stored:
+        if clip.key not in taken:
             continue
-        if not stored[clip.key]:
+        if not taken[clip.key].frames:
             raise MotionveilError(
                 f"{video}: ends before frame {clip.start}, the clip is frames"
                 f" {clip.start} to {clip.end}"
             )
-        yield clip, stored[clip.key]
+        yield clip, taken[clip.key]
 
 
-def _store(file: Path, frames: Frames) -> None:
-    """Write a clip, and remove what was cached of an earlier state of its video."""
+def _times_file(file: Path) -> Path:
+    """Return where the times of a clip's frames lie: `00012t-...npy` beside `00012-...npy`."""
+    return file.with_name(file.name.replace("-", "t-", 1))
+
+
+def _store(file: Path, values: NDArray[np.generic]) -> None:
+    """Write a clip or its times, and remove what was cached of an earlier state of its video."""
     with atomic_path(file) as part, part.open("wb") as output:
-        np.save(output, frames, allow_pickle=False)
+        np.save(output, values, allow_pickle=False)
     position = file.name.partition("-")[0]
     for stale in file.parent.glob(f"{position}-*.npy"):
         if stale != file:

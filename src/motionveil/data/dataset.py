@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 from torch.utils.data import Dataset
 
-from motionveil.data.cache import ClipCache
+from motionveil.data.cache import ClipCache, Fit
 from motionveil.data.manifest import Clip
 from motionveil.data.sampling import (
     SCALES,
@@ -73,7 +73,9 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         training: Draw start, scale and position; else take the centre.
         seed: Seed of what is drawn.
         scales: Sides of the training crop to draw from, as shares of the short side.
-        step: Take every `step`-th frame of the video, as a slower camera would.
+        fit: How frames that are no squares become some: `"short-side"` cuts a square out,
+            `"squeeze"` cuts out a region of the frame's own shape and changes its aspect,
+            `"letterbox"` repeats the frame's border until it is a square.
         threads: Threads that make a batch; what they make does not depend on their number.
 
     Attributes:
@@ -81,7 +83,7 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         actions, privacy: int64 (N,), the labels of all clips.
 
     Raises:
-        ValueError: There are no clips, or `t`, `size`, `step` or `threads` is below 1.
+        ValueError: There are no clips, or `t`, `size` or `threads` is below 1.
         MotionveilError: The manifest has no such privacy label.
     """
 
@@ -96,16 +98,16 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         training: bool,
         seed: int = 0,
         scales: Sequence[float] = SCALES,
-        step: int = 1,
+        fit: Fit = "short-side",
         threads: int = 1,
     ) -> None:
-        if not clips or min(t, size, step, threads) < 1:
+        if not clips or min(t, size, threads) < 1:
             raise ValueError(
-                f"{len(clips)} clips of {t} frames of {size} pixels, every {step}th frame, by"
-                f" {threads} threads: all must be > 0"
+                f"{len(clips)} clips of {t} frames of {size} pixels, by {threads} threads: all must"
+                " be > 0"
             )
         self.cache, self.clips = cache, tuple(clips)
-        self.t, self.size, self.scales, self.step = t, size, tuple(scales), step
+        self.t, self.size, self.scales, self.fit = t, size, tuple(scales), fit
         self.training, self.seed, self.epoch = training, seed, 0
         self.threads = threads
         action_names = cache.manifest.actions
@@ -144,13 +146,13 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
     def _fill(self, clips: torch.Tensor, positions: Sequence[int], seed: int, epoch: int) -> None:
         """Draw, cut and resize some clips into float32 (B, 3, T, size, size)."""
         cuts = [self._cut(position, seed, epoch) for position in positions]
-        # Crops of one side are resized together, as uint8, which is what a camera gives. Neither
+        # Crops of one shape are resized together, as uint8, which is what a camera gives. Neither
         # this nor numpy uses torch's threads, which are the training's.
-        for side in {cut.shape[1] for cut in cuts}:
-            rows = [row for row, cut in enumerate(cuts) if cut.shape[1] == side]
+        for shape in {cut.shape for cut in cuts}:
+            rows = [row for row, cut in enumerate(cuts) if cut.shape == shape]
             stacked = torch.from_numpy(np.concatenate([cuts[row] for row in rows]))
             resized = functional.interpolate(
-                stacked.permute(0, 3, 1, 2),  # (rows * T, 3, side, side)
+                stacked.permute(0, 3, 1, 2),  # (rows * T, 3, height, width)
                 (self.size, self.size),
                 mode="bilinear",
                 antialias=True,
@@ -160,18 +162,31 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
                 np.divide(clip, np.float32(255), out=clips[row].numpy(), dtype=np.float32)
 
     def _cut(self, position: int, seed: int, epoch: int) -> NDArray[np.uint8]:
-        """Return the frames and the square of one clip: uint8 (T, side, side, 3)."""
-        frames = self.cache.frames(self.clips[position])[:: self.step]
+        """Return the frames and the region of one clip: uint8 (T, height, width, 3)."""
+        frames = self.cache.frames(self.clips[position])
         length, height, width, _ = frames.shape
+        if self.fit == "letterbox":
+            height = width = max(height, width)
+        square = self.fit != "squeeze"
         if self.training:
             rng = np.random.default_rng((seed, epoch, position + 1))
             start = random_start(length, self.t, rng)
-            crop = random_crop(height, width, rng, self.scales)
+            crop = random_crop(height, width, rng, self.scales, square=square)
         else:
             start = centre_start(length, self.t)
-            crop = centre_crop(height, width)
-        square = frames[:, crop.top : crop.top + crop.side, crop.left : crop.left + crop.side]
-        return square[frame_indices(length, start, self.t)]
+            crop = centre_crop(height, width, square=square)
+        taken = frames[frame_indices(length, start, self.t)]
+        if self.fit == "letterbox":
+            taken = _boxed(taken)
+        return taken[:, crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+
+
+def _boxed(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Make frames (T, H, W, 3) squares by repeating their border."""
+    side = max(frames.shape[1:3])
+    lacking = [side - length for length in frames.shape[1:3]]
+    padding = [(0, 0), *((lack // 2, lack - lack // 2) for lack in lacking), (0, 0)]
+    return np.pad(frames, padding, mode="edge")
 
 
 def batches(

@@ -72,6 +72,8 @@ class Manifest:
         file: The CSV it was read from; None for one that was made in memory.
         split_rule: How the split was made, in a sentence; the name of the way and a colon first
             where a data set can be split in several. Kept in the sidecar, not in the hash.
+        rate: Frames a second of its folders of frames, which have no timestamps; None for 25.
+            Kept in the sidecar.
 
     Raises:
         MotionveilError: A clip is at fault, two clips are the same, the splits are neither
@@ -83,6 +85,7 @@ class Manifest:
     clips: tuple[Clip, ...]
     file: Path | None = field(default=None, compare=False)
     split_rule: str = ""
+    rate: float | None = None
 
     def __post_init__(self) -> None:
         for position, fault in find_faults(self.clips):
@@ -177,6 +180,7 @@ class Manifest:
             privacy={label: list(self.names_of(label)) for label in self.privacy_labels},
             splits=sorted({clip.split for clip in self.clips}),
             split_rule=self.split_rule,
+            rate=self.rate,
             hash=self.hash,
         )
         write_text_atomically(file.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n")
@@ -210,8 +214,9 @@ class Manifest:
             where = f"{file}:{line_numbers[position]}" if position is not None else f"{file}"
             raise MotionveilError(f"{where}: {fault}")
         sidecar = _Sidecar.read(file.with_suffix(".json"))
-        name, rule = (sidecar.name, sidecar.split_rule) if sidecar else (file.stem, "")
-        manifest = cls(name, root, clips, file, rule)
+        known = {} if sidecar is None else {"split_rule": sidecar.split_rule, "rate": sidecar.rate}
+        name = file.stem if sidecar is None else sidecar.name
+        manifest = cls(name, root, clips, file, **known)  # type: ignore[arg-type]
         if sidecar and sidecar.hash != manifest.hash:
             raise MotionveilError(
                 f"{file}: its hash is {manifest.hash[:12]}, {file.with_suffix('.json').name} has"
@@ -233,6 +238,7 @@ class _Sidecar(BaseModel):
     privacy: dict[str, list[str]]
     splits: list[str]
     split_rule: str = ""
+    rate: float | None = None
     hash: str
 
     @classmethod

@@ -21,11 +21,12 @@ SCALES = (1.0, 2**-0.25, 2**-0.75, 0.5)
 
 @dataclass(frozen=True)
 class Crop:
-    """A square region of a frame, in pixels."""
+    """A region of a frame, in pixels."""
 
     top: int
     left: int
-    side: int
+    height: int
+    width: int
 
 
 def random_start(length: int, t: int, rng: np.random.Generator) -> int:
@@ -61,7 +62,12 @@ def frame_indices(length: int, start: int, t: int) -> NDArray[np.int64]:
 
 
 def random_crop(
-    height: int, width: int, rng: np.random.Generator, scales: Sequence[float] = SCALES
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    scales: Sequence[float] = SCALES,
+    *,
+    square: bool = True,
 ) -> Crop:
     """Draw a scale and then a position, every one inside the frame equally likely.
 
@@ -69,15 +75,20 @@ def random_crop(
         height, width: Size of the frame in pixels.
         rng: Source of the draws.
         scales: Sides of the crop to draw from, as shares of the short side, in (0, 1].
+        square: Draw a square; else a region of the frame's own shape, its sides shares of the
+            frame's.
     """
     scale = scales[int(rng.integers(len(scales)))]
-    side = max(1, round(scale * min(height, width)))
-    top = int(rng.integers(height - side + 1))
-    left = int(rng.integers(width - side + 1))
-    return Crop(top, left, side)
+    sides = [min(height, width)] * 2 if square else [height, width]
+    down, across = (max(1, round(scale * side)) for side in sides)
+    top = int(rng.integers(height - down + 1))
+    left = int(rng.integers(width - across + 1))
+    return Crop(top, left, down, across)
 
 
-def centre_crop(height: int, width: int) -> Crop:
-    """Return the largest square in the middle of the frame (scale 1)."""
+def centre_crop(height: int, width: int, *, square: bool = True) -> Crop:
+    """Return the largest square in the middle of the frame (scale 1), or the whole frame."""
+    if not square:
+        return Crop(0, 0, height, width)
     side = min(height, width)
-    return Crop((height - side) // 2, (width - side) // 2, side)
+    return Crop((height - side) // 2, (width - side) // 2, side, side)

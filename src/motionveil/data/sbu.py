@@ -117,7 +117,13 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
         _clip(name, paths[name], min(lengths[name], listed[name].frames), listed[name].split)
         for name in names
     ]
-    return Manifest("sbu", folder, tuple(_split(clips, split, seed)), split_rule=_rule(split, seed))
+    return Manifest(
+        "sbu",
+        folder,
+        tuple(_split(clips, split, seed)),
+        split_rule=_rule(split, seed),
+        rate=15,  # pictures have no timestamps
+    )
 
 
 def read_list() -> dict[str, Listed]:

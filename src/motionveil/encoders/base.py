@@ -23,10 +23,13 @@ class Encoder(nn.Module):
             and has weights in a file beside its spec.
         window: Width in pixels of the Gaussian window that it convolves every frame with; None
             where it blurs none.
+        varies_training: Whether `views` differs from `forward`: then networks must be trained on
+            raw clips, which it varies.
     """
 
     is_network = False
     window: int | None = None
+    varies_training = False
 
     @property
     def spec(self) -> EncoderSpec:

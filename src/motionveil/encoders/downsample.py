@@ -68,6 +68,7 @@ class Ryoo(Downsample):
             `motionveil.settings.Motion`.
     """
 
+    varies_training = True
     turn: Tensor
 
     def __init__(self, spec: EncoderSpec) -> None:

@@ -16,7 +16,8 @@ from motionveil.findings.attacks import (
     ReconstructionFinding,
     RetrievalFinding,
 )
-from motionveil.results import Dataset, Stored, read_stored
+from motionveil.geometry import Geometry
+from motionveil.results import Dataset, Order, Stored, read_stored
 
 FILE_NAME = "audit.json"
 
@@ -79,6 +80,9 @@ class Audit(Stored):
         suite: The suite's name.
         seed: The seed.
         frames: Frames of a clip that attackers saw; 0 where it was not noted.
+        order: What was attacked: what leaves a camera. See `motionveil.results.Order`.
+        geometry: Size and rate at which it was veiled; None for older audits, which veiled at the
+            recipe's `cache_size`.
         environment: Versions, processor, device.
         raw_from: The folder of the audit whose findings on raw video these are; empty where raw
             video was attacked for this audit alone.
@@ -104,6 +108,8 @@ class Audit(Stored):
     suite: str
     seed: int
     frames: int = 0
+    order: Order = "camera"
+    geometry: Geometry | None = None
     environment: dict[str, str]
     raw_from: str = ""
     attacks: list[AttackFinding]

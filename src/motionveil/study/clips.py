@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motionveil.capture import Guard, StreamEncoder
+from motionveil.capture.geometry import working_frames
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study.design import Condition
-from motionveil.study.images import Enlarger, Image, shrink
+from motionveil.study.images import Enlarger, Image
 from motionveil.video import Frame, VideoSink, probe, read_frames
 from motionveil.video.sink import DEFAULT_RATE
 
@@ -25,35 +26,25 @@ SUFFIXES = (".mp4", ".webm")
 
 
 class ClipMaker:
-    """Makes the clips of a study.
+    """Makes the clips of a study, in all conditions at the encoder's size and rate.
 
     Args:
         root: The data set's folder.
         spec: The encoder of veiled clips; frame by frame, as behind a camera.
         detector: Finds the faces of face-blurred clips; None where there are none.
-        size: Pixels of the short side to which frames are shrunk, in all conditions, before they
-            are veiled; None to leave them as filmed.
-        step: Take every so many frames, in all conditions.
 
     Attributes:
         faces: What was found in the face-blurred clips so far; None where there were none.
 
     Raises:
-        MotionveilError: The encoder cannot work frame by frame.
+        MotionveilError: The encoder cannot work frame by frame, or has no geometry.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        spec: EncoderSpec,
-        detector: Detect | None,
-        *,
-        size: int | None = None,
-        step: int = 1,
-    ) -> None:
+    def __init__(self, root: Path, spec: EncoderSpec, detector: Detect | None) -> None:
         StreamEncoder(spec)  # refuses what cannot stream, before anything is written
+        assert spec.geometry is not None
         self._root, self._spec, self._detector = root, spec, detector
-        self._size, self._step = size, step
+        self._geometry = spec.geometry
         self.faces: FaceCounts | None = None
 
     def write(self, clip: Clip, condition: Condition, stem: Path) -> None:
@@ -66,10 +57,8 @@ class ClipMaker:
         Raises:
             MotionveilError: The video cannot be read, or one frame only is taken of it.
         """
-        if clip.length <= self._step:
-            raise MotionveilError(f"{self._root / clip.key}: one frame only; a clip needs two")
         source = self._root / clip.path
-        rate, enlarge = (probe(source).rate or DEFAULT_RATE) / self._step, Enlarger()
+        rate, enlarge = self._geometry.frame_rate(probe(source).rate or DEFAULT_RATE), Enlarger()
         with ExitStack() as stack:
             sinks = [
                 stack.enter_context(VideoSink(stem.with_suffix(suffix), rate=rate))
@@ -77,7 +66,10 @@ class ClipMaker:
             ]
             frames = self._treated(read_frames(source, clip.start, clip.end), condition)
             next(frames)
-            for image in frames:
+            second = next(frames, None)
+            if second is None:
+                raise MotionveilError(f"{self._root / clip.key}: one frame only; a clip needs two")
+            for image in chain([second], frames):
                 large = enlarge(image)
                 for sink in sinks:
                     sink.write(large)
@@ -86,12 +78,17 @@ class ClipMaker:
         """Do what a condition asks for; faces are found in frames as filmed."""
         if condition == "face-blurred":
             frames = self._without_faces(frames)
-        taken = islice(frames, 0, None, self._step)
-        small = (frame._replace(image=shrink(frame.image, self._size)) for frame in taken)
         if condition == "veiled":
-            encoder = StreamEncoder(self._spec, guard=Guard())
-            return (encoder(frame.image, time=frame.time) for frame in small)
+            return self._veiled(frames)
+        small = working_frames(frames, self._geometry, multiple=self._spec.multiple)
         return (frame.image for frame in small)
+
+    def _veiled(self, frames: Iterator[Frame]) -> Iterator[Image]:
+        encoder = StreamEncoder(self._spec, guard=Guard())
+        for frame in frames:
+            image = encoder(frame.image, time=frame.time, fresh=frame.fresh, aspect=frame.aspect)
+            if image is not None:
+                yield image
 
     def _without_faces(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         if self._detector is None:

@@ -46,15 +46,6 @@ class Enlarger:
         return large[: large.shape[0] // 2 * 2, : large.shape[1] // 2 * 2]
 
 
-def shrink(frame: Image, size: int | None) -> Image:
-    """Return a frame whose short side has at most `size` pixels; None leaves it as it is."""
-    height, width = frame.shape[:2]
-    if size is None or size >= min(height, width):
-        return frame
-    scale = size / min(height, width)
-    return _resize(VideoReformatter(), frame, round(width * scale), round(height * scale))
-
-
 def cut_square(frame: Image, box: Box, around: float = 1.0) -> Image:
     """Cut a square around a box out of a frame and bring it to the size of an option picture.
 

@@ -63,7 +63,6 @@ class Plan:
         pattern: Regular expression that finds two names; see `cast_of`.
         split: Part of the data whose clips are asked about, or `"all"`; None for the first part
             held out.
-        size, step: Of all clips; see `ClipMaker`.
         numbers: Number of questions of each condition.
         options: Pictures of a question; None for 7, or everybody where there are fewer.
         checks: Number of attention checks.
@@ -84,8 +83,6 @@ class Plan:
     who: Path | None = None
     pattern: str | None = None
     split: str | None = None
-    size: int | None = None
-    step: int = 1
     numbers: dict[Condition, int] = field(default_factory=lambda: {"veiled": 60, "raw": 6})
     options: int | None = None
     checks: int = 3
@@ -140,7 +137,7 @@ def make_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) -> t
     cast = cast_of(manifest, plan.label, plan.persons, table=plan.who, pattern=plan.pattern)
     plan = _with_options(plan, everybody(cast))
     detect = _detector(plan)
-    maker = ClipMaker(manifest.root, plan.spec, detect, size=plan.size, step=plan.step)
+    maker = ClipMaker(manifest.root, plan.spec, detect)
     left_out = actions_without_both(manifest, plan.persons)
     pool = [clip for clip in _part(manifest, plan.split) if clip.action not in left_out]
     _check_enough(pool, plan)  # looking for faces takes a while

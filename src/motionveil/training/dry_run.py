@@ -178,10 +178,13 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
         *first.values(),
         *named.values(),
     ]
-    length = recipe.frames * recipe.frame_step
-    cut = [replace(clip, end=min(clip.end, clip.start + length)) for clip in chosen]
+    # Nobody has asked the videos yet how many of their frames a rate takes.
+    cut = [
+        clip if recipe.rate else replace(clip, end=min(clip.end, clip.start + recipe.frames))
+        for clip in chosen
+    ]
     unique = {clip.key: clip for clip in cut}
-    return Manifest(manifest.name, manifest.root, tuple(unique.values()))
+    return replace(manifest, clips=tuple(unique.values()), file=None)
 
 
 def _measure(trial: Trial, recipe: Recipe, training_clips: int) -> DryRun:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
+from motionveil.results import Order
 from motionveil.settings import UnetSettings
 from motionveil.spec import RangeMode
 
@@ -135,11 +136,16 @@ class Recipe(_Part):
 
     Attributes:
         frames: t, consecutive frames of a clip.
-        frame_step: Every how many frames of the video count as consecutive; 2 makes 15 frames a
-            second out of 30.
-        size: Width and height that the networks see, in pixels.
-        cache_size: Size at which decoded clips are kept, in pixels.
-        fit: How frames are brought to `cache_size`.
+        rate: Frames a second that are taken of a video at the most; None for all of them. With
+            `size` it becomes the geometry of the encoder that is trained.
+        size: Width and height that the networks see, in pixels, and short side at which an encoder
+            works.
+        order: In which order frames are cut and veiled for the networks of validation. `"camera"`:
+            whole frames at the encoder's geometry are veiled and rounded to 8 bits, as they leave
+            a camera, and then cut. `"paper"`: frames are cut, and then veiled in floating point
+            (section 4.2). An encoder itself is always trained in the paper's order.
+        cache_size: Size at which decoded clips are kept for the paper's order, in pixels.
+        fit: How frames become squares.
         scales: Sides of the training crop as shares of the short side, in (0, 1].
         alpha: Adversarial weight of equation 1.
         hardness: H of the quantiser.
@@ -155,8 +161,9 @@ class Recipe(_Part):
     """
 
     frames: int = Field(default=16, ge=2)
-    frame_step: int = Field(default=1, ge=1)
+    rate: float | None = Field(default=None, gt=0)
     size: int = Field(default=224, ge=16)
+    order: Order = "camera"
     cache_size: int = Field(default=256, ge=16)
     fit: Fit = "short-side"
     scales: tuple[Annotated[float, Field(gt=0, le=1)], ...] = Field(default=SCALES, min_length=1)
@@ -171,6 +178,16 @@ class Recipe(_Part):
     validation: Schedule = Schedule()
     unet: UnetRecipe = UnetRecipe()
     ryoo: RyooRecipe = RyooRecipe()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_frame_step(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "frame_step" in values:
+            raise ValueError(
+                "frame_step has become rate, the frames a second that are taken:"
+                " write rate: 10 for every third of 30"
+            )
+        return values
 
     def network_of(self, adversary: AdversaryRecipe) -> NetworkRecipe:
         """Return the network of a further adversary."""

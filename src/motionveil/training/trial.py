@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -13,11 +13,13 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from motionveil._version import __version__
-from motionveil.data.cache import ClipCache
+from motionveil.data.cache import ClipCache, Fit
 from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Manifest
-from motionveil.encoders import Encoder, build_encoder, calibrate_range
-from motionveil.results import Row
+from motionveil.data.rates import usual_rate
+from motionveil.encoders import Encoder, Raw, build_encoder, calibrate_range
+from motionveil.geometry import Geometry
+from motionveil.results import Order, Row
 from motionveil.spec import EncoderSpec, untrained_boundaries
 from motionveil.training.adversaries import Adversary
 from motionveil.training.game import Players, play
@@ -26,6 +28,12 @@ from motionveil.training.processes import first_process_first, loading_threads
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.seeds import seed_for
 from motionveil.training.validation import Watchers, validate
+from motionveil.training.veiling import (
+    frames_left,
+    veil_clips,
+    veil_of_encoder,
+    working_clips,
+)
 from motionveil.training.watchers import make_watcher
 
 
@@ -44,7 +52,35 @@ def decode_clips(
         MotionveilError: A video cannot be read, or the cache cannot be written.
     """
     with first_process_first(fabric):
-        return ClipCache.build(manifest, size=recipe.cache_size, fit=recipe.fit, workers=workers)
+        return ClipCache.build(
+            manifest, size=recipe.cache_size, fit=recipe.fit, rate=recipe.rate, workers=workers
+        )
+
+
+def geometry_of(manifest: Manifest, recipe: Recipe) -> Geometry:
+    """Return the size and rate of an experiment: the recipe's, or the rate of the data.
+
+    Raises:
+        MotionveilError: A video cannot be read.
+    """
+    return Geometry(size=recipe.size, rate=recipe.rate or usual_rate(manifest))
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What networks see of the clips behind an encoder.
+
+    Attributes:
+        encoder: What veils a batch; the identity where the clips are veiled already.
+        training: The clips that networks are trained on.
+        validation: The clips held out.
+        geometry: Size and rate at which the clips were veiled; None in the paper's order.
+    """
+
+    encoder: Encoder
+    training: ClipDataset
+    validation: ClipDataset
+    geometry: Geometry | None = None
 
 
 @dataclass(frozen=True)
@@ -67,20 +103,55 @@ class Trial:
     seed: int
     fabric: Fabric
 
+    @cached_property
+    def geometry(self) -> Geometry:
+        """The size and rate at which encoders are trained, and work where they have none."""
+        return geometry_of(self.cache.manifest, self.recipe)
+
     def clips(self, *, training: bool) -> ClipDataset:
-        """Return the clips to train on, or those held out."""
+        """Return the clips to train on, or those held out, as filmed."""
+        return self._dataset(self.cache, training=training, frames=self.recipe.frames)
+
+    def _dataset(
+        self, cache: ClipCache, *, training: bool, frames: int, fit: Fit = "short-side"
+    ) -> ClipDataset:
         return ClipDataset(
-            self.cache,
-            self.cache.manifest.part(self.split, training=training),
-            t=self.recipe.frames,
+            cache,
+            cache.manifest.part(self.split, training=training),
+            t=frames,
             size=self.recipe.size,
             privacy_label=self.privacy_label,
             training=training,
             seed=self.seed,
             scales=self.recipe.scales,
-            step=self.recipe.frame_step,
+            fit=fit,
             threads=loading_threads(self.fabric),
         )
+
+    def watched(self, encoder: Encoder, *, order: Order) -> Watched:
+        """Return what networks see of the clips behind an encoder.
+
+        Args:
+            encoder: The encoder.
+            order: See `motionveil.training.recipe.Recipe.order`.
+
+        Raises:
+            MotionveilError: A video cannot be read, fewer than two frames of a clip are left, or
+                the cache cannot be written.
+        """
+        if order == "paper":
+            return Watched(encoder, self.clips(training=True), self.clips(training=False))
+        veil = veil_of_encoder(encoder, encoder.spec.name, str(self.fabric.device))
+        geometry = veil.geometry(self.geometry)
+        with first_process_first(self.fabric):
+            filmed = working_clips(self.cache.manifest, geometry, multiple=veil.multiple)
+            veiled = veil_clips(filmed, veil)
+        frames = frames_left(self.recipe.frames, filmed, veiled)
+        training, validation = (
+            self._dataset(veiled, training=part, frames=frames, fit=self.recipe.fit)
+            for part in (True, False)
+        )
+        return Watched(Raw(), training, validation, geometry)
 
     def untrained(self) -> EncoderSpec:
         """Return BDQ before training, its range calibrated on the training clips."""
@@ -95,6 +166,7 @@ class Trial:
             hardness=self.recipe.hardness,
             range_mode=self.recipe.range_mode,
             range=spread,
+            geometry=self.geometry,
             provenance=self.provenance() | {"note": "untrained: protects nothing"},
         )
 
@@ -106,8 +178,6 @@ class Trial:
             "manifest": manifest.hash,
             "split": self.split,
             "privacy_label": self.privacy_label,
-            "size": self.recipe.size,
-            "frame_step": self.recipe.frame_step,
             "seed": self.seed,
             "motionveil": __version__,
         }
@@ -135,7 +205,8 @@ class Trial:
         if self.recipe.game.further:
             provenance["further_adversaries"] = self.recipe.further_adversaries()
         torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights
-        encoder = build_encoder(start.model_copy(update={"provenance": provenance}))
+        changes = {"provenance": provenance, "geometry": self.geometry}
+        encoder = build_encoder(start.model_copy(update=changes))
         curves = play(
             self.fabric,
             self.players(encoder),
@@ -192,12 +263,14 @@ class Trial:
         began = time.monotonic()
         encoder = build_encoder(spec, folder)
         title = method if alpha is None else f"{method}, alpha {alpha:g}"
+        order: Order = "paper" if encoder.varies_training else self.recipe.order
+        watched = self.watched(encoder, order=order)
         scores = validate(
             self.fabric,
-            encoder,
+            watched.encoder,
             self.watchers("validation"),
-            self.clips(training=True),
-            self.clips(training=False),
+            watched.training,
+            watched.validation,
             self.recipe.validation,
             privacy_label=self.privacy_label,
             seed=self.seed,
@@ -208,6 +281,8 @@ class Trial:
             alpha=alpha,
             seed=self.seed,
             split=self.split,
+            order=order,
+            geometry=watched.geometry,
             action=scores.action,
             privacy=scores.privacy,
             encoder=spec,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from av.video.reformatter import VideoReformatter
@@ -43,3 +44,9 @@ def upright_size(picture: Any) -> tuple[int, int]:
     if orientation(picture)[0] == 0:
         return picture.height, picture.width
     return picture.width, picture.height
+
+
+def upright_aspect(picture: Any, stream: Any) -> Fraction:
+    """Return how much wider than high a pixel of a decoded picture is once it is upright."""
+    aspect = Fraction(stream.sample_aspect_ratio or 1)  # 0: not known
+    return 1 / aspect if orientation(picture)[0] == 0 else aspect

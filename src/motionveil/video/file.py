@@ -11,6 +11,7 @@ import av
 from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
+from motionveil.video.colour import upright_aspect
 from motionveil.video.integrity import broken_at, missing_bytes
 from motionveil.video.types import Decoded
 
@@ -63,7 +64,8 @@ def decode_file(path: Path) -> Iterator[Decoded]:
     with opened(path) as (container, stream):
         clock = _Clock(slots=container.format.name == "avi")
         for picture in _pictures(path, container, stream):
-            yield Decoded(picture, clock.stamp(picture), stream.time_base)
+            aspect = upright_aspect(picture, stream)
+            yield Decoded(picture, clock.stamp(picture), stream.time_base, aspect)
             frames += 1
     reason, broken = _cut_short(path), broken_at(path)
     if broken is not None:

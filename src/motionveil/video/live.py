@@ -16,7 +16,7 @@ from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
 from motionveil.video.clock import LIVE_TIME_BASE, LiveClock
-from motionveil.video.colour import RgbConverter, upright_size
+from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.intact import Intact, IntactDecoder
 from motionveil.video.types import Frame, VideoInfo
 
@@ -206,13 +206,14 @@ class LiveSource:
         if self.info is None:
             rate = _rate(stream) if timed else None
             frames = None if paced else stream.frames or None
-            self.info = VideoInfo(*size, rate, LIVE_TIME_BASE, frames)
+            aspect = upright_aspect(picture, stream)
+            self.info = VideoInfo(*size, rate, LIVE_TIME_BASE, frames, aspect)
         pts = picture.pts * stream.time_base if timed and picture.pts is not None else None
         stamp, jumped = self._clock.stamp(pts, intact.arrived, paced=paced)
         fresh = intact.fresh or jumped or size != self._stored
         self._stored = size
         image = self._convert(picture, (self.info.width, self.info.height))
-        return Frame(image, stamp, LIVE_TIME_BASE, fresh, intact.arrived)
+        return Frame(image, stamp, LIVE_TIME_BASE, fresh, intact.arrived, aspect=self.info.aspect)
 
     def _check_whole(self, stream: Any, end: Fraction | None) -> None:
         if end is None:

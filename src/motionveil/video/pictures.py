@@ -20,17 +20,22 @@ from motionveil.errors import MotionveilError
 TIMES = "times.csv"
 """What keeps the timestamps, in seconds, which pictures cannot."""
 
+ABOUT = "about.txt"
+"""What says where the pictures come from."""
+
 
 class PictureSink:
     """Writes each frame as `000000.png`, `000001.png`, ... into a folder; a context manager.
 
-    PNG is lossless. `times.csv` beside the pictures says when each is shown. The folder appears
+    PNG is lossless. `times.csv` beside the pictures says when each is shown, `about.txt` what
+    they are. The folder appears
     under its name when the block ends well, or with `live` in any case; otherwise nothing is left.
 
     Args:
         path: The folder; it must not exist, or be empty.
         time_base: Seconds that one unit of `pts` lasts.
         live: A recording that nobody can make again: keep what came before a failure.
+        comment: What `about.txt` says; None for no such file.
 
     Raises:
         MotionveilError: There is such a file, or such a folder with something in it; or it cannot
@@ -38,12 +43,18 @@ class PictureSink:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, time_base: Fraction, live: bool = False
+        self,
+        path: str | os.PathLike[str],
+        *,
+        time_base: Fraction,
+        live: bool = False,
+        comment: str | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = str(path)
         self.time_base = time_base
         self.live = live
+        self._comment = comment
         self.frames = 0
         self._encoder: Any = None
 
@@ -56,6 +67,8 @@ class PictureSink:
         try:
             self._part.mkdir(parents=True)
             self._append("picture,seconds\n")
+            if self._comment is not None:
+                (self._part / ABOUT).write_text(f"{self._comment}\n", encoding="utf-8")
         except OSError as error:
             shutil.rmtree(self._part, ignore_errors=True)
             raise self._unwritable(error) from error

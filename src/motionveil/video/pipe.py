@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 import av
 
 from motionveil.errors import MotionveilError
-from motionveil.video.colour import RgbConverter, upright_size
+from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.intact import Intact, IntactDecoder
 from motionveil.video.types import Frame, VideoInfo
 
@@ -108,7 +108,8 @@ class PipeSource:
         size = upright_size(intact.picture)
         if self.info is None:
             rate = stream.average_rate or stream.guessed_rate or None
-            self.info = VideoInfo(*size, rate, stream.time_base, None)
+            aspect = upright_aspect(intact.picture, stream)
+            self.info = VideoInfo(*size, rate, stream.time_base, None, aspect)
         if size != (self.info.width, self.info.height):
             raise MotionveilError(
                 f"{self.name}: frame {self._frames} is {size[0]}x{size[1]},"
@@ -117,7 +118,8 @@ class PipeSource:
         pts, jumped = self._stamp(intact.picture, stream.time_base)
         self._frames += 1
         fresh = intact.fresh or jumped
-        return Frame(self._convert(intact.picture), pts, stream.time_base, fresh, intact.arrived)
+        image = self._convert(intact.picture)
+        return Frame(image, pts, stream.time_base, fresh, intact.arrived, aspect=self.info.aspect)
 
     def _stamp(self, picture: Any, time_base: Fraction) -> tuple[int, bool]:
         """Return the stream's timestamp, moved on where that starts anew, and whether it does."""

@@ -34,13 +34,15 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
         MotionveilError: There is no such file, or no frame of video in it.
     """
     path = Path(source)
-    height, width = next(read_frames(path, rate=rate)).image.shape[:2]
+    first = next(read_frames(path, rate=rate))
+    height, width = first.image.shape[:2]
     if is_pictures(path):
         constant = Fraction(rate)
         return VideoInfo(width, height, constant, 1 / constant, len(list_pictures(path)))
     with opened(path) as (_, stream):
         average = stream.average_rate or stream.guessed_rate or None
-        return VideoInfo(width, height, average, stream.time_base, stream.frames or None)
+        frames = stream.frames or None
+        return VideoInfo(width, height, average, stream.time_base, frames, first.aspect)
 
 
 def count_frames(source: Source) -> int:
@@ -116,5 +118,5 @@ def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterato
 
 def _rgb(frames: Iterator[Decoded]) -> Iterator[Frame]:
     converter = RgbConverter()
-    for picture, pts, time_base in frames:
-        yield Frame(converter(picture), pts, time_base)
+    for picture, pts, time_base, aspect in frames:
+        yield Frame(converter(picture), pts, time_base, aspect=aspect)

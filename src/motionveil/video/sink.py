@@ -34,7 +34,7 @@ class VideoSink:
     - `.webm`: VP9. Lossy.
 
     Matroska and WebM count milliseconds, so timestamps are rounded to 1 ms there; they are exact
-    in mp4. No metadata is written.
+    in mp4. No metadata is written but for the comment given.
 
     The file appears under its name when the block ends well; a failure leaves nothing behind,
     and an earlier file as it was. With `live`, what came before a failure is worth keeping:
@@ -48,6 +48,8 @@ class VideoSink:
         time_base: Seconds that one unit of `pts` lasts; one frame (1 / rate) if None.
         codec: `"h264"`, `"ffv1"` or `"vp9"`; None for the usual one of the suffix.
         live: A recording that nobody can make again.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
+        comment: What the file says of itself; None for nothing.
 
     Raises:
         MotionveilError: The suffix is none of these or does not take the codec (at once), or
@@ -68,10 +70,13 @@ class VideoSink:
         time_base: Fraction | None = None,
         codec: str | None = None,
         live: bool = False,
+        aspect: Fraction = Fraction(1),
+        comment: str | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = str(path)
         self.live = live
+        self._aspect, self._comment = aspect, comment
         self.rate = Fraction(rate or DEFAULT_RATE)
         self.time_base = time_base or 1 / self.rate
         self._settings = settings_for(self.path, codec=codec, live=live, time_base=self.time_base)
@@ -152,12 +157,15 @@ class VideoSink:
         self._container = av.open(
             str(self._part), "w", format=settings.container, options=settings.muxing
         )
+        if self._comment is not None:
+            self._container.metadata["comment"] = self._comment
         stream = self._container.add_stream(
             settings.library, rate=self.rate, options=settings.encoding
         )
         stream.width, stream.height = width, height
         stream.pix_fmt = settings.pixel_format(width, height)
         context = stream.codec_context
+        stream.sample_aspect_ratio = context.sample_aspect_ratio = self._aspect
         context.time_base = stream.time_base = self.time_base
         if self.live:
             context.gop_size = max(1, round(self.rate))

@@ -42,6 +42,8 @@ def open_sink(
     time_base: Fraction,
     codec: str | None = None,
     live: bool = False,
+    aspect: Fraction = Fraction(1),
+    comment: str | None = None,
 ) -> Sink:
     """Open a destination; use it as a context manager.
 
@@ -52,18 +54,28 @@ def open_sink(
         time_base: Seconds that one unit of a timestamp lasts.
         codec: `"h264"`, `"ffv1"` or `"vp9"`, where the file's format leaves a choice.
         live: A recording that nobody can make again; see `VideoSink`.
+        aspect: Sample aspect ratio, where the format has a place for it.
+        comment: What is written says of itself; None for nothing.
 
     Raises:
         MotionveilError: The destination is written in no known way.
     """
     check_dest(dest, codec=codec)
     if dest == "-":
-        return Y4mSink(sys.stdout.buffer, rate=rate)
+        return Y4mSink(sys.stdout.buffer, rate=rate, aspect=aspect, comment=comment)
     if is_device(dest):
         return VirtualCameraSink(dest, rate=rate)
     if not _is_file(dest):
-        return PictureSink(dest, time_base=time_base, live=live)
-    return VideoSink(dest, rate=rate, time_base=time_base, codec=codec, live=live)
+        return PictureSink(dest, time_base=time_base, live=live, comment=comment)
+    return VideoSink(
+        dest,
+        rate=rate,
+        time_base=time_base,
+        codec=codec,
+        live=live,
+        aspect=aspect,
+        comment=comment,
+    )
 
 
 def _is_file(dest: str) -> bool:

@@ -27,6 +27,7 @@ class VideoInfo:
         time_base: Seconds that one unit of a timestamp lasts.
         frames: Number of frames as declared, None where nothing is declared. A container may
             declare frames that decode to nothing; `count_frames` counts them.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
     """
 
     width: int
@@ -34,6 +35,7 @@ class VideoInfo:
     rate: Fraction | None
     time_base: Fraction
     frames: int | None
+    aspect: Fraction = Fraction(1)
 
 
 class Frame(NamedTuple):
@@ -125,3 +127,4 @@ class Decoded(NamedTuple):
     picture: Any
     pts: int
     time_base: Fraction
+    aspect: Fraction = Fraction(1)

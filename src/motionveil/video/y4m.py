@@ -24,6 +24,8 @@ class Y4mSink:
     Args:
         stream: Where to write, such as `sys.stdout.buffer`; it is flushed, not closed.
         rate: Frames a second; 25 if None.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
+        comment: What the stream says of itself; None for nothing.
         name: What to call it in messages.
 
     Raises:
@@ -31,11 +33,18 @@ class Y4mSink:
     """
 
     def __init__(
-        self, stream: BinaryIO, *, rate: Fraction | None = None, name: str = "standard output"
+        self,
+        stream: BinaryIO,
+        *,
+        rate: Fraction | None = None,
+        aspect: Fraction = Fraction(1),
+        comment: str | None = None,
+        name: str = "standard output",
     ) -> None:
         self.name = name
         self.rate = rate or DEFAULT_RATE
         self.frames = 0
+        self._aspect, self._comment = aspect, comment
         self._stream = stream
         self._shape: tuple[int, ...] | None = None
         self._converter = VideoReformatter()
@@ -74,7 +83,11 @@ class Y4mSink:
     def _header(self, image: NDArray[np.uint8]) -> bytes:
         height, width = image.shape[:2]
         rate = f"{self.rate.numerator}:{self.rate.denominator}"
-        return f"YUV4MPEG2 W{width} H{height} F{rate} Ip A1:1 C444\n".encode("ascii")
+        aspect = f"{self._aspect.numerator}:{self._aspect.denominator}"
+        # A comment ends at the first space.
+        comment = "" if self._comment is None else f" X{self._comment.replace(' ', '_')}"
+        header = f"YUV4MPEG2 W{width} H{height} F{rate} Ip A{aspect} C444{comment}\n"
+        return header.encode("ascii", "replace")
 
     def _planes(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         frame: Any = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")

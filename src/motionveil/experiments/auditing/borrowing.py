@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from motionveil.errors import MotionveilError
+from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import FILE_NAME, AuditPlan, Job
 from motionveil.findings import AttackFinding, Audit, RetrievalFinding
 
@@ -15,14 +16,13 @@ _SAME = ("recipe", "label", "split", "seed", "device", "precision")
 """What two plans must agree on for their attacks on raw video to be the same."""
 
 
-def raw_findings(earlier: Path, plan: AuditPlan, data: str, frames: int) -> dict[str, Shared]:
+def raw_findings(earlier: Path, plan: AuditPlan, field: Field) -> dict[str, Shared]:
     """Return what another audit found of raw video that a plan asks for too, by the job's name.
 
     Args:
         earlier: Folder of the other audit.
         plan: The plan.
-        data: Hash of its data set.
-        frames: Frames of a clip that its attackers see.
+        field: Its data.
 
     Raises:
         MotionveilError: There is no finished audit, or it asked something else of raw video: of
@@ -35,10 +35,16 @@ def raw_findings(earlier: Path, plan: AuditPlan, data: str, frames: int) -> dict
             f"--raw-from {earlier}: raw video was attacked in another way there: the audits differ"
             f" in {', '.join(differing)}"
         )
+    data, frames = field.manifest.hash, field.frames
     if audit.dataset.hash != data:
         raise MotionveilError(
             f"--raw-from {earlier}: that audit is of other data ({audit.dataset.name}, hash"
             f" {audit.dataset.hash[:12]}), this one's hash is {data[:12]}"
+        )
+    if audit.geometry != field.geometry:
+        raise MotionveilError(
+            f"--raw-from {earlier}: that audit is at"
+            f" {audit.geometry or 'an unknown size and rate'}, this one at {field.geometry}"
         )
     if audit.frames != frames:
         raise MotionveilError(

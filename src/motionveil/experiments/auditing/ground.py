@@ -7,23 +7,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
 from lightning_fabric import Fabric
 
 from motionveil.audit.attack import Attack, Ground
+from motionveil.audit.compression import compressed_clips
 from motionveil.audit.faces import Frames, window_of
-from motionveil.audit.veiling import (
+from motionveil.capture.geometry import area_average
+from motionveil.data.cache import ClipCache, Times
+from motionveil.data.manifest import Clip, Manifest
+from motionveil.experiments.auditing.plan import AuditPlan, Video
+from motionveil.geometry import Geometry
+from motionveil.training.trial import geometry_of
+from motionveil.training.veiling import (
     Veil,
     clips_in,
-    compressed_clips,
-    frames_lost,
+    frames_left,
     original_clips,
     veil_clips,
     veil_of,
+    working_clips,
 )
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Clip, Manifest
-from motionveil.errors import MotionveilError
-from motionveil.experiments.auditing.plan import AuditPlan, Video
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,16 @@ class Field:
         return Manifest.read(self.plan.manifest)
 
     @cached_property
+    def geometry(self) -> Geometry:
+        """Size and rate of the veiled video: the encoder's own, or the recipe's."""
+        otherwise = geometry_of(self.manifest, self.plan.recipe)
+        return otherwise if self.plan.veiled is not None else self.veil.geometry(otherwise)
+
+    @cached_property
     def filmed(self) -> ClipCache:
-        """The clips as they were filmed."""
-        recipe = self.plan.recipe
-        return ClipCache.build(
-            self.manifest, size=recipe.cache_size, fit=recipe.fit, workers=self.workers
-        )
+        """The clips at the geometry, not veiled."""
+        multiple = 2 if self.plan.veiled is not None else self.veil.multiple
+        return working_clips(self.manifest, self.geometry, multiple=multiple, workers=self.workers)
 
     @cached_property
     def veil(self) -> Veil:
@@ -62,18 +70,13 @@ class Field:
     def veiled(self) -> ClipCache:
         """The veiled clips."""
         if self.plan.veiled is not None:
-            theirs = clips_in(self.plan.veiled, self.filmed, self.workers)
-            step = self.plan.recipe.frame_step
-            # Every frame of theirs has one of ours beside it.
-            return theirs if step == 1 else theirs.derive(f"step {step}", lambda f: f[::step])
-        return veil_clips(
-            self.filmed, self.veil, step=self.plan.recipe.frame_step, workers=self._threads
-        )
+            return clips_in(self.plan.veiled, self.filmed, self.workers)
+        return veil_clips(self.filmed, self.veil, workers=self._threads)
 
     @cached_property
     def original(self) -> ClipCache:
         """The clips as filmed, each with as many frames as its veiled one."""
-        return original_clips(self.filmed, self.veiled, step=self.plan.recipe.frame_step)
+        return original_clips(self.filmed, self.veiled)
 
     @property
     def frames(self) -> int:
@@ -82,14 +85,7 @@ class Field:
         Raises:
             MotionveilError: Fewer than two are left.
         """
-        lost = frames_lost(self.filmed, self.veiled, step=self.plan.recipe.frame_step)
-        left = self.plan.recipe.frames - lost
-        if left < 2:
-            raise MotionveilError(
-                f"{self.plan.encoder}: {left} veiled frames are left of the recipe's"
-                f" {self.plan.recipe.frames}; set frames={2 + lost} or more"
-            )
-        return left
+        return frames_left(self.plan.recipe.frames, self.filmed, self.veiled)
 
     def clips(self, video: Video, quality: int | None = None) -> ClipCache:
         """Return the clips that an attack of this kind sees."""
@@ -99,13 +95,21 @@ class Field:
             return self.veiled
         return compressed_clips(self.veiled, quality, workers=self._threads)
 
-    def veil_window(self, clip: Clip, filmed: Frames) -> Frames:
-        """Return a window of a clip, see `motionveil.audit.faces.window_of`, as it is veiled."""
-        if self.plan.veiled is None:
-            return self.veil.change(filmed)
-        place = self.manifest.clips.index(clip)
-        theirs = self.veiled.manifest
-        return window_of(theirs.root, theirs.clips[place], self.plan.recipe.frame_step)
+    def veil_window(self, clip: Clip, filmed: Frames, times: Times) -> Frames:
+        """Return a window of a clip, see `motionveil.audit.faces.window_of`, as it is veiled.
+
+        Veiled frames are enlarged to the size of the original, so that faces can be looked for at
+        their places.
+        """
+        if self.plan.veiled is not None:
+            place = self.manifest.clips.index(clip)
+            theirs = self.veiled.manifest
+            return window_of(theirs.root, theirs.clips[place], self.geometry.rate)[0]
+        height, width = filmed.shape[1:3]
+        shape = self.geometry.shape(height, width, multiple=self.veil.multiple)
+        small = np.stack([area_average(frame, shape) for frame in filmed])
+        veiled = self.veil.change(small, times)
+        return np.stack([area_average(frame, (height, width)) for frame in veiled])
 
     def as_filmed(self, clips: Sequence[Clip]) -> list[Clip]:
         """Return clips under the names that they have in the data set, whoever has veiled them."""
@@ -127,6 +131,7 @@ class Field:
             self.plan.recipe.scales,
             self.plan.seed,
             self.fabric,
+            self.plan.recipe.fit,
         )
 
     def make(self) -> None:

@@ -25,7 +25,7 @@ class AuditPlan(BaseModel):
     """What is attacked, and how.
 
     Attributes:
-        encoder: As `motionveil.audit.veiling.veil_of` takes it; its name only, where `veiled` is
+        encoder: As `motionveil.training.veiling.veil_of` takes it; its name only, where `veiled` is
             given.
         veiled: A folder of video that somebody else has veiled, instead of the encoder.
         manifest: The data set's `manifest.csv`.

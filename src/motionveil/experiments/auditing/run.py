@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -108,7 +107,7 @@ def _look_for_faces(field: Field, job: Job, out: Path) -> Finding:
         some_of_each(manifest.part(plan.split, training=True), plan.label),
         manifest.names_of(plan.label),
         plan.label,
-        film=lambda clip: window_of(manifest.root, clip, plan.recipe.frame_step),
+        film=lambda clip: window_of(manifest.root, clip, field.geometry.rate),
         veil=field.veil_window,
         tools=FaceTools.open(attack.network.weights, attack.describer),
     )
@@ -164,7 +163,7 @@ def audit(
     field.make()  # before anything is attacked: what cannot be veiled is found out here
     taken: dict[str, Shared] = {}
     if raw_from is not None:
-        taken = raw_findings(raw_from, plan, field.manifest.hash, field.frames)
+        taken = raw_findings(raw_from, plan, field)
         remark(f"raw video: {len(taken)} findings are taken over from {raw_from}")
     cells = [cell for cell in plan.cells(out) if cell.name not in taken]
     look(cells)  # another audit's folder is refused before its plan is written over
@@ -179,7 +178,7 @@ def audit(
     )
     done = [o.cell for o in outcomes if o.status == "done"]
     findings = [*(read_finding(cell.folder / FINDING) for cell in done), *taken.values()]
-    spec = None if plan.veiled is not None else field.veil.spec
+    veil = None if plan.veiled is not None else field.veil.spec
     named = [f for f in findings if f.kind == "recognise"]
     crossings = [f for f in named if f.attack["across"]]
     plain = [f for f in named if not f.attack["across"]]
@@ -188,7 +187,9 @@ def audit(
     found = Audit(
         command=command,
         encoder=plan.encoder if plan.veiled is None else plan.veiled,
-        spec=json.loads(spec) if spec else None,
+        spec=None if veil is None else veil.model_dump(mode="json"),
+        order="camera",
+        geometry=field.geometry,
         dataset=describe_dataset(field.manifest, [plan.split], plan.label),
         split=plan.split,
         recipe=plan.recipe.model_dump(mode="json"),

@@ -1,8 +1,9 @@
-"""The veiled video that is attacked: every clip veiled once, as it would leave a camera.
+"""Veiled video for networks: every clip veiled once, as it would leave a camera.
 
-An attacker has the veiled video as it was stored, in 8 bits, and cuts and enlarges that. So the
-encoder runs on whole clips at the size at which they are kept, before anything is cropped, and what
-it gives is rounded as it is on disk: `round(17 y)`.
+Whoever receives veiled video has it as it was stored, in 8 bits, and cuts and enlarges that. So the
+encoder runs on whole frames at its geometry, before anything is cropped, and what it gives is
+rounded as it is on disk: `round(17 y)`. An encoder that can work frame by frame is run as behind a
+camera, guard included: the bytes are those that `motionveil encode` writes.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ import importlib
 import importlib.util
 import inspect
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from motionveil.audit.compression import compress
-from motionveil.data.cache import ClipCache
+from motionveil.capture import Guard, StreamEncoder
+from motionveil.data.cache import Change, ClipCache, Frames, Times
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import Encoder, load_encoder
 from motionveil.errors import MotionveilError
+from motionveil.geometry import Geometry
+from motionveil.spec import EncoderSpec
 
-Frames = NDArray[np.uint8]
-FORMAT = 1
+FORMAT = 2
 """Raised whenever the same encoder would leave other frames."""
 
 
@@ -39,14 +40,24 @@ class Veil:
     Attributes:
         name: What the report calls it.
         key: What tells it from every other veil: its numbers, weights or source.
-        change: From a clip's frames, uint8 (T, H, W, 3), to its veiled ones.
-        spec: The encoder's `EncoderSpec` as JSON; empty for a function.
+        change: From a clip's frames, uint8 (T, H, W, 3), and their times to its veiled ones.
+        spec: The encoder; None for a function.
     """
 
     name: str
     key: str
-    change: Callable[[Frames], Frames]
-    spec: str = ""
+    change: Change
+    spec: EncoderSpec | None = None
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of a frame must be multiples of."""
+        return 2 if self.spec is None else self.spec.multiple
+
+    def geometry(self, otherwise: Geometry) -> Geometry:
+        """Return the size and rate at which it works: its own, or that of the experiment."""
+        own = None if self.spec is None else self.spec.geometry
+        return own or otherwise
 
 
 def veil_of(encoder: str, device: str = "cpu") -> Veil:
@@ -73,16 +84,29 @@ def veil_of_encoder(encoder: Encoder, name: str, device: str = "cpu") -> Veil:
     weights = hashlib.sha256()
     for part in encoder.state_dict().values():
         weights.update(part.detach().cpu().contiguous().numpy().tobytes())
-    spec = encoder.spec.model_dump_json(exclude={"provenance"})
+    spec = encoder.spec
+    key = f"{spec.model_dump_json(exclude={'provenance'})} {weights.hexdigest()}"
+    if spec.method == "bdq" and spec.range_mode == "fixed":
+        return Veil(name, f"stream {key}", partial(_veil_by_frame, spec), spec)
 
     @torch.no_grad()
-    def change(frames: Frames) -> Frames:
+    def change(frames: Frames, times: Times) -> Frames:
         clip = torch.from_numpy(frames.copy()).permute(3, 0, 1, 2)[None]
         veiled = encoder(clip.to(device) / 255)
         levels = (veiled * 17).round_().clamp_(0, 255).to(torch.uint8)
         return np.ascontiguousarray(levels[0].permute(1, 2, 3, 0).cpu().numpy())
 
-    return Veil(name, f"{spec} {weights.hexdigest()}", change, encoder.spec.model_dump_json())
+    return Veil(name, key, change, spec)
+
+
+def _veil_by_frame(spec: EncoderSpec, frames: Frames, times: Times) -> Frames:
+    """Veil a clip as behind a camera; the first frame, which has no difference, is left out.
+
+    The frames have been brought to the geometry, so here they are veiled as they are.
+    """
+    stream = StreamEncoder(spec, native=True, guard=Guard())
+    veiled = [stream(frame, time=time) for frame, time in zip(frames, times, strict=True)]
+    return np.stack([image for image in veiled[1:] if image is not None] or [frames[:0, 0]])
 
 
 def _veil_of_function(written: str, place: str, name: str) -> Veil:
@@ -95,7 +119,7 @@ def _veil_of_function(written: str, place: str, name: str) -> Veil:
     except (OSError, TypeError) as error:
         raise MotionveilError(f"{written}: the source of {place} cannot be read") from error
 
-    def change(frames: Frames) -> Frames:
+    def change(frames: Frames, times: Times) -> Frames:
         veiled = function(frames)
         if not isinstance(veiled, np.ndarray):
             kind = type(veiled).__name__
@@ -120,34 +144,47 @@ def _module(written: str, place: str) -> Any:
         raise MotionveilError(f"{written}: cannot import {place}: {error}") from error
 
 
-def veil_clips(cache: ClipCache, veil: Veil, *, step: int = 1, workers: int = 1) -> ClipCache:
+def working_clips(
+    manifest: Manifest, geometry: Geometry, *, multiple: int = 2, workers: int | None = None
+) -> ClipCache:
+    """Return a manifest's clips at a geometry, whole frames, before they are veiled."""
+    return ClipCache.build(
+        manifest,
+        size=geometry.size,
+        fit="short-side",
+        rate=geometry.rate,
+        multiple=multiple,
+        workers=workers,
+    )
+
+
+def veil_clips(cache: ClipCache, veil: Veil, *, workers: int = 1) -> ClipCache:
     """Return the cache of a manifest's clips as a veil leaves them.
 
     Args:
-        cache: The clips as they were filmed.
+        cache: The clips at the veil's geometry.
         veil: What veils them.
-        step: Take every `step`-th frame first, as a slower camera would.
         workers: Clips veiled at once.
 
     Raises:
         MotionveilError: What comes out are no frames, or the cache cannot be written.
     """
     return cache.derive(
-        f"veil {FORMAT} {step} {veil.key}",
-        lambda frames: veil.change(frames[::step]),
+        f"veil {FORMAT} {veil.key}",
+        veil.change,
         title=f"Veiling by {veil.name}",
         workers=workers,
     )
 
 
-def frames_lost(filmed: ClipCache, veiled: ClipCache, *, step: int = 1) -> int:
+def frames_lost(filmed: ClipCache, veiled: ClipCache) -> int:
     """Return how many frames fewer a veiled clip has than what was filmed.
 
     Raises:
         MotionveilError: It is not the same number for every clip, or there are more.
     """
     lost = {
-        len(filmed.frames(before)[::step]) - len(veiled.frames(after))
+        len(filmed.frames(before)) - len(veiled.frames(after))
         for before, after in zip(filmed.manifest.clips, veiled.manifest.clips, strict=True)
     }
     if len(lost) != 1 or min(lost) < 0:
@@ -158,7 +195,22 @@ def frames_lost(filmed: ClipCache, veiled: ClipCache, *, step: int = 1) -> int:
     return lost.pop()
 
 
-def original_clips(cache: ClipCache, veiled: ClipCache, *, step: int = 1) -> ClipCache:
+def frames_left(frames: int, filmed: ClipCache, veiled: ClipCache) -> int:
+    """Return how many veiled frames are left of so many that were filmed.
+
+    Raises:
+        MotionveilError: Fewer than two, or clips have lost different numbers of frames.
+    """
+    lost = frames_lost(filmed, veiled)
+    if frames - lost < 2:
+        raise MotionveilError(
+            f"{frames - lost} veiled frames are left of the recipe's {frames}; set"
+            f" frames={2 + lost} or more"
+        )
+    return frames - lost
+
+
+def original_clips(cache: ClipCache, veiled: ClipCache) -> ClipCache:
     """Return the original clips, each with as many frames as its veiled one has.
 
     A veil that takes differences has no frame for a clip's first; the n-th of these frames is the
@@ -167,18 +219,8 @@ def original_clips(cache: ClipCache, veiled: ClipCache, *, step: int = 1) -> Cli
     Raises:
         MotionveilError: Not every clip has lost the same number of frames.
     """
-    first = frames_lost(cache, veiled, step=step)
-    return cache.derive(f"original {FORMAT} {step} {first}", lambda frames: frames[::step][first:])
-
-
-def compressed_clips(veiled: ClipCache, quality: int, *, workers: int = 1) -> ClipCache:
-    """Return veiled clips as they are after H.264; see `compress`."""
-    return veiled.derive(
-        f"h264 {FORMAT} {quality}",
-        lambda frames: compress(frames, quality),
-        title=f"Compressing, crf {quality}",
-        workers=workers,
-    )
+    first = frames_lost(cache, veiled)
+    return cache.derive(f"original {FORMAT} {first}", lambda frames, times: frames[first:])
 
 
 def clips_in(
@@ -190,7 +232,8 @@ def clips_in(
 
     Args:
         folder: Holds a video for each of the manifest's, in the same folders and of the same
-            names, whatever their suffixes; each with the frames of its original, one for one.
+            names, whatever their suffixes; each with the frames of its original, one for one, at
+            the same times.
         cache: The clips as they were filmed.
         workers: Videos decoded at once.
 
@@ -210,7 +253,12 @@ def clips_in(
             raise MotionveilError(f"{root / wanted}.*: wanted one veiled video, found {names}")
         clips.append(replace(clip, path=found[0].relative_to(root).as_posix()))
     source = cache.manifest
-    manifest = Manifest(source.name, root, tuple(clips), split_rule=source.split_rule)
+    manifest = replace(source, root=root, clips=tuple(clips), file=None)
     return ClipCache.build(
-        manifest, size=cache.size, fit=cache.fit, folder=cache.folder.parent, workers=workers
+        manifest,
+        size=cache.size,
+        fit=cache.fit,
+        rate=cache.rate,
+        folder=cache.folder.parent,
+        workers=workers,
     )

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from motionveil.audit.compression import compress
-from motionveil.audit.veiling import (
+from motionveil.training.veiling import (
     clips_in,
     compressed_clips,
     original_clips,
