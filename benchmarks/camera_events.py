@@ -33,7 +33,8 @@ class Film:
         other: A picture of another scene, of the same size.
         rng: Draws the event.
         noise: Sensor noise in grey levels, added last.
-        repeated: Whether the event does something that the clock could tell, and does not.
+        plain: The same without the event, where the event needs another one (a camera that pans
+            sees a part); else None.
     """
 
     images: list[Image]
@@ -42,6 +43,7 @@ class Film:
     other: Image
     rng: Rng
     noise: float = 0.0
+    plain: list[Image] | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -73,6 +75,12 @@ class Film:
 
 
 Event = Callable[[Film], None]
+
+
+def _each(images: list[Image], make: Callable[[Image], Image]) -> list[Image]:
+    """Change all pictures; one that is there many times is changed once."""
+    made = {id(image): make(image) for image in {id(i): i for i in images}.values()}
+    return [made[id(image)] for image in images]
 
 
 def rise(length: int, low: float = 0.0, high: float = 1.0) -> Callable[[int], float]:
@@ -163,8 +171,8 @@ def lamp_local(film: Film) -> None:
 
 def lamp_night(film: Film) -> None:
     night, length = film.rng.uniform(0.03, 0.2), int(film.rng.integers(1, 11))
-    spot = pool(film, 0.05, 0.6) if film.rng.random() < 0.5 else np.float32(1)
-    film.images = [image * np.float32(night) for image in film.images]
+    spot = pool(film, 0.05, 0.6) if film.rng.random() < 0.5 else np.ones((1, 1, 1), np.float32)
+    film.images = _each(film.images, lambda image: image * np.float32(night))
     up = film.rng.uniform(0.4, 1) / night
     film.change(lambda image, part: image * (1 + (up - 1) * part * spot), rise(length))
 
@@ -202,7 +210,8 @@ def white_balance(film: Film) -> None:
 
 
 def infrared_cut(film: Film) -> None:
-    tint = film.rng.uniform(0.8, 1.3, 3).astype(np.float32) if film.rng.random() < 0.5 else 1
+    warm = film.rng.uniform(0.8, 1.3, 3).astype(np.float32)
+    tint = warm if film.rng.random() < 0.5 else np.ones(3, np.float32)
     gain, length = film.rng.uniform(0.8, 1.6), int(film.rng.integers(1, 4))
 
     def mono(image: Image) -> Image:
@@ -284,7 +293,8 @@ def panning(film: Film) -> None:
     # All of a larger picture is seen in passing.
     share = film.rng.uniform(0.05, 0.8) * film.size[1] / film.rate
     sign = film.rng.choice([-1, 1])
-    film.images = [moved(image, 0, 0, 1.5) for image in film.images]
+    film.images = _each(film.images, lambda image: moved(image, 0, 0, 1.5))
+    film.plain = list(film.images)
     limit = film.size[1] * 0.6
     film.change(
         lambda image, n: moved(image, 0, sign * min(n * share, limit)), lambda n: float(n + 1)
@@ -379,9 +389,9 @@ def disturbance(film: Film) -> None:
 
 
 def _inside(film: Film, mask: Image) -> None:
-    film.images = [image * mask for image in film.images]
+    film.images = _each(film.images, lambda image: image * mask)
     film.rng.choice([exposure_step, exposure_ramp, lamp_whole, white_balance, cut])(film)
-    film.images = [image * mask for image in film.images]
+    film.images = _each(film.images, lambda image: image * mask)
 
 
 def black_bars(film: Film) -> None:

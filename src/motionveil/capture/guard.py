@@ -1,9 +1,9 @@
-"""Which frames have no honest difference to the one before.
+"""Which veiled frames would show the scene.
 
 The difference of two frames shows motion only where both show the same scene in the same light.
-Across a cut it is a double exposure of two scenes, after a jump of exposure a picture of the scene,
-after a gap a picture of the person at two places. A guard finds such frames; what is written in
-their place is the neutral frame.
+Across a cut it is a double exposure of two scenes, after a lamp goes on a picture of the scene,
+after a gap a picture of the person at two places. A guard finds such frames by what is about to be
+written; what is written in their place is the neutral frame.
 """
 
 from __future__ import annotations
@@ -12,78 +12,143 @@ from collections import deque
 from statistics import median
 from typing import Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-Reason = Literal["first", "size", "fresh", "gap", "exposure", "cut", "jump", "frozen"]
+from motionveil.capture.guard_measure import (
+    SIDE,
+    Measures,
+    find_near,
+    find_off,
+    measure,
+    reduce_frame,
+    remember,
+)
+
+Reason = Literal[
+    "first", "size", "fresh", "gap", "exposure", "cut", "camera", "patch", "jump", "frozen"
+]
 """Why an output is the neutral frame.
 
 - `first`: nothing came before; `size`: the frames before had another size;
 - `fresh`: the source says that what came before is not known (a new connection, lost data);
 - `gap`: the clock leapt, or went back: a stretch was lost or repeated;
 - `frozen`: the picture moves again after it stood entirely still: a stretch was lost;
-- `exposure`: the whole picture became brighter or darker;
-- `cut`: the picture changed in too many places at once;
-- `jump`: it changed much more than just before: an edit, or a stretch lost without a trace.
+- `exposure`: the light or the colours of the whole picture changed;
+- `cut`: another scene;
+- `camera`: the whole picture moved, or its sharpness changed;
+- `patch`: a part of the picture changed at once where nothing had moved: a lamp, damage;
+- `jump`: much more moved than just before: an edit, or a stretch lost without a trace.
 """
 
-GRID = (12, 16)
-"""Blocks of a picture, down and across, whose mean brightness is compared."""
+SHOWN = 0.005
+"""Share of cells off neutral below which an output shows nothing. A quarter of the 2 % from which
+on a picture counts as readable, since only part of the cells may be static."""
 
-EXPOSURE = 1.75
-"""Grey levels by which the median block may become brighter or darker."""
+WHOLE = 0.7
+"""Share of the textured cells that changed from which on the whole scene did. In 8,000 real frames
+behind still cameras people changed 0.68 at most."""
 
-AGAINST = 0.02
-"""Share of blocks that may change against the others when the light does; more is a cut."""
+ALL = 0.6
+"""Share of all cells that changed that is the whole scene, textured or not; people: 0.55."""
 
-CHANGED = 5.0
-"""Grey levels from which on a block counts as changed."""
+CALM_WHOLE, CALM_ALL = 0.5, 0.45
+"""The same shares for `HOLD` frames after such a change: a lamp flickers, a camera hunts and
+swings."""
 
-CUT = 0.3
-"""Share of changed blocks that is a cut, where there was less motion just before."""
+HOLD = 10
+"""Frames that those count for; up to a second at 10 to 15 frames a second."""
 
-ALWAYS_CUT = 0.6
-"""Share of changed blocks that is one whatever came before."""
+CAMERA, FIT = 1.1, 0.4
+"""Share of the change that one motion of the camera explains plus share of the textured cells that
+changed, from which on the camera moved, and the least of the first."""
+
+CAMERA_CHANGED = 0.2
+"""Share of all cells that must have changed, so that it is not a person on a plain wall."""
+
+LIT, LIT_WHOLE, LIT_ONE_WAY = 0.4, 0.5, 0.7
+"""Share of all cells and of the textured ones that changed, and how far one way, that is light."""
+
+SAME_SCENE = 0.3
+"""Correlation of what changed, before and after, below which it is another scene. (Only the name of
+the reason depends on it.)"""
+
+PATCH = 0.012
+"""Share of cells newly off neutral that is a patch: below the 2 % of a readable picture."""
+
+GROWTH = 0.5
+"""Where something moves nearby, a patch must also be larger than so many times what moved."""
+
+ONE_WAY, CONTRAST = 0.6, 0.5
+"""How far a change goes one way, and by how much (logarithm) it changes the variance, from which on
+it is light or damage. What moves rearranges the cells of a place: it conserves both."""
+
+HUGE = 0.16
+"""Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
+
+STRIP, ENTRY = 0.15, 0.4
+"""How far from a side, in short sides, somebody who enters at once reaches: surely, and if the
+shape is not a rectangle."""
+
+FULL = 0.75
+"""Share of its bounding box from which on a shape is a rectangle."""
+
+SAME = 0.75
+"""Correlation of a place before and after from which on nobody entered there."""
+
+AGAIN = 0.8
+"""Correlation of a change with the change before, all one way, that is a light that still grows."""
+
+GROWS, GOES = 0.6, -0.8
+"""That correlation of a patch from which on it still grows, and below which it goes again."""
+
+PATIENCE = 15
+"""Closed frames, one after the other, after which what moves is taken for motion, except where more
+than `SURELY` of the texture changes: a lasting rise of motion must not keep the guard closed."""
+
+SURELY = 0.7
+"""Share of the textured cells that changed that never is trusted: nothing stands still."""
 
 JUMP = 2.5
-"""How many times the largest change of the last frames is a jump."""
+"""How many times the largest motion of the last frames is a jump."""
 
-QUIET = 1.0
-"""Grey levels of mean change of the blocks that count as no motion, for `JUMP`."""
+MOVING = 2.0
+"""Grey levels of mean change of blocks that count as motion, for `JUMP`. From rest, a jump cannot
+be told from a start."""
 
 GAP = 3.0
 """How many of the last intervals between frames are a gap."""
 
-FROZEN = 0.5
-"""Seconds of entirely equal frames after which the next change is not trusted; or 12 frames."""
+FROZEN, FROZEN_FRAMES = 0.75, 18
+"""Seconds of entirely equal frames after which the next change is not trusted; or so many frames
+where there is no clock. The clips of UT-Interaction begin with half a second of equal frames."""
 
-_MEMORY = 4  # frames whose change says how much motion there is just now
+_MEMORY = 4  # frames whose motion counts as just now
+_REACH = 8  # short sides are so many times the way that somebody goes in that time
 _INTERVALS = 9  # intervals whose median is the usual one
-_SAMPLES = 8  # rows of a block that are looked at, or a few more
 
 
 class Guard:
-    """Finds the frames of one stream that must not be compared with the frame before.
+    """Finds the veiled frames of one stream that would show the scene.
 
-    It looks at the mean brightness of 12 x 16 blocks, so that sensor noise averages out, and at
-    the clock. The thresholds are the constants of this module; `docs/capture.md` says on which
-    real video they were found, what they miss, and how often they are wrong.
+    It looks at which cells of the output are off neutral, and at what changed in the frames there
+    and all over the picture. It remembers where the output was off neutral in the last frames,
+    except in those that it closed: an event does not teach it that events are usual.
 
-    **What it cannot do.** A camera that moves draws every edge at every frame; a change slower
-    than the thresholds (a dissolve, the sun) passes; a cut between two pictures that differ in
-    few places looks like motion.
+    The thresholds are the constants of this module; `docs/capture.md` says on which real video
+    they were found, what they miss, and how often they are wrong.
+
+    **What it cannot do.** A lasting motion of the camera that is small or slow looks like people; a
+    change of light that stays within the encoder's flat step at each frame is not seen, and mostly
+    not shown; from rest, a lost stretch looks like a start.
     """
 
     def __init__(self) -> None:
-        self._blocks = np.empty(GRID, np.float64)
-        self._sums = np.empty(0, np.int16)
+        self._shape: tuple[int, ...] = ()
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream."""
-        self._changes: deque[float] = deque(maxlen=_MEMORY)
-        self._shares: deque[float] = deque(maxlen=_MEMORY)
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
         self.restart(None)
 
@@ -93,8 +158,10 @@ class Guard:
         Args:
             time: When it was taken, in seconds; None if there is no clock.
         """
-        self._changes.clear()
-        self._shares.clear()
+        self._shape = ()
+        self._motions: deque[float] = deque(maxlen=_MEMORY)
+        self._hold = self._closed = 0
+        self._trusting = self._patched = False
         self._still_frames, self._still_since = 0, time
         self._time = time
 
@@ -106,36 +173,153 @@ class Guard:
         neutral: int,
         time: float | None = None,
     ) -> Reason | None:
-        """Say why a frame must not be compared with the one before; None if it may.
+        """Say why a veiled frame must not be shown; None if it may.
 
         Args:
-            frame: uint8 (H, W, 3).
+            frame: The frame, uint8 (h, w, 3), contiguous.
             previous: The frame before, likewise.
-            veiled: What would be shown, likewise.
-            neutral: Its grey value where nothing moves.
-            time: When it was taken, in seconds; None if there is no clock.
+            veiled: What would be written of the two, likewise.
+            neutral: The grey value of no motion in `veiled`.
+            time: When the frame was taken, in seconds; None if there is no clock.
         """
-        rows, previous = (image.reshape(len(image), -1) for image in (frame, previous))
         gap = self._is_gap(time)
         self._time = time
-        if self._sums.shape != rows.shape[1:]:
-            self._sums = np.empty(rows.shape[1:], np.int16)
-        block_differences(rows, previous, self._sums, self._blocks)
-        middle, change, share, against = summarise(self._blocks, CHANGED)
-        reason: Reason | None = None
-        if gap:
-            reason = "gap"
-        elif abs(middle) > EXPOSURE:
-            reason = "exposure" if against < AGAINST else "cut"
-        elif share > min(max(CUT, 1.5 * max(self._shares, default=0)), ALWAYS_CUT):
-            reason = "cut"
-        elif self._changes and change > JUMP * max(QUIET, *self._changes):
-            reason = "jump"
-        elif self._thaws(change, rows, previous, time):
-            reason = "frozen"
-        self._changes.append(change)
-        self._shares.append(share)
+        thaws = self._thaws(frame, previous, time)
+        if self._shape != frame.shape:
+            self._make_room(frame.shape)
+        measures = self._measure(frame, previous, veiled, neutral)
+        reason: Reason | None = "gap" if gap else "frozen" if thaws else None
+        if measures is None:
+            self._rest()
+        else:
+            found = self._judge(measures)
+            reason = reason or found
+            self._motions.append(measures.motion)
+        remember(self._off, reason is None, self._age)
         return reason
+
+    def _judge(self, measures: Measures) -> Reason | None:
+        """Say why what is off neutral is not motion, or None."""
+        reason = self._whole(measures) or self._patch(measures)
+        if reason is None and self._jumps(measures):
+            return "jump"  # once: the motion that follows is as large
+        if reason is None:
+            self._closed = 0
+            return None
+        self._closed += 1
+        if self._closed > PATIENCE or self._trusting:
+            self._trusting = measures.textured_changed < SURELY and measures.changed < SURELY
+            return None if self._trusting else reason
+        return reason
+
+    def _whole(self, measures: Measures) -> Reason | None:
+        """Say whether the whole scene changed, and how."""
+        texture, cells = measures.textured_changed, measures.changed
+        self._hold -= self._hold > 0
+        if texture > WHOLE or cells > ALL:
+            self._hold = HOLD
+        held = self._hold and (texture > CALM_WHOLE or cells > CALM_ALL)
+        moved = measures.camera > FIT and measures.camera + texture > CAMERA
+        moved = moved and cells > CAMERA_CHANGED
+        lit = cells > LIT and texture > LIT_WHOLE and measures.one_way > LIT_ONE_WAY
+        if not (held or moved or lit):
+            return None
+        if measures.one_way > ONE_WAY:
+            return "exposure"
+        return "cut" if measures.alike < SAME_SCENE else "camera"
+
+    def _patch(self, measures: Measures) -> Reason | None:
+        """Say whether a part of the picture changed at once where nothing had moved."""
+        grows = measures.again > AGAIN and measures.off_one_way > 0.9 and measures.off > PATCH
+        patched, self._patched = self._patched, False
+        if not (grows or self._is_patch(measures)):
+            return None
+        if patched and GOES < measures.again < GROWS:
+            return None  # neither the same light again nor the damage that goes: it moves
+        self._patched = True
+        return "patch"
+
+    def _is_patch(self, measures: Measures) -> bool:
+        if measures.far > HUGE:
+            return True
+        just_now = max(self._motions_off, default=0.0)
+        self._motions_off.append(measures.off)
+        if measures.far < PATCH and measures.new < PATCH + GROWTH * just_now:
+            return False
+        conserved = measures.one_way < ONE_WAY and abs(measures.contrast) < CONTRAST
+        return not conserved and not self._enters(measures)
+
+    def _enters(self, measures: Measures) -> bool:
+        """Say whether the patch may be somebody who enters at a side, at once."""
+        if measures.alike > SAME:
+            return False
+        height, width = self._age.shape
+        short = min(height, width)
+        tall, wide = measures.bottom - measures.top, measures.right - measures.left
+        sideways = measures.left <= 1 or measures.right >= width - 1
+        upright = measures.top <= 1 or measures.bottom >= height - 1
+        if sideways and wide < STRIP * short:
+            return True
+        depth = min(wide if sideways else np.inf, tall if upright else np.inf)
+        full = measures.new * height * width / (tall * wide)
+        return depth < ENTRY * short and full < FULL
+
+    def _jumps(self, measures: Measures) -> bool:
+        just_now = max(self._motions, default=0.0)
+        return just_now > MOVING and measures.motion > JUMP * just_now
+
+    def _rest(self) -> None:
+        """Take note of a frame of which nothing is shown."""
+        self._motions.append(0.0)
+        self._motions_off.append(0.0)
+        self._hold -= self._hold > 0
+        self._closed = 0
+        self._trusting = self._patched = False
+        self._change.fill(0)
+
+    def _measure(
+        self,
+        frame: NDArray[np.uint8],
+        previous: NDArray[np.uint8],
+        veiled: NDArray[np.uint8],
+        neutral: int,
+    ) -> Measures | None:
+        """Measure what is shown; None if it is nothing."""
+        if find_off(veiled, neutral, self._step, self._off) <= SHOWN * self._off.size:
+            return None
+        cells, cells_before = frame, previous
+        if self._step > 1:
+            cells, cells_before = self._cells
+            reduce_frame(frame, self._step, cells)
+            reduce_frame(previous, self._step, cells_before)
+        reach = max(1, min(self._off.shape) // _REACH)
+        find_near(self._age, _MEMORY, reach, self._scratch, self._near)
+        find_near(self._age, _MEMORY, 2 * reach, self._scratch, self._nearby)
+        self._change, self._change_before = self._change_before, self._change
+        measure(
+            cells,
+            cells_before,
+            self._off,
+            self._near,
+            self._nearby,
+            self._light,
+            self._change,
+            self._change_before,
+            self._measured,
+        )
+        return Measures(*self._measured.tolist())
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._step = max(1, min(shape[:2]) // SIDE)
+        cells = (shape[0] // self._step, shape[1] // self._step)
+        self._cells = np.empty((2, *cells, 3), np.uint8)
+        self._off, self._near, self._nearby, self._scratch = np.empty((4, *cells), np.uint8)
+        self._age = np.full(cells, 255, np.uint8)
+        self._light = np.empty((2, *cells), np.float32)
+        self._change, self._change_before = np.zeros((2, *cells), np.int16)
+        self._measured = np.empty(len(Measures._fields))
+        self._motions_off: deque[float] = deque(maxlen=_MEMORY)
 
     def _is_gap(self, time: float | None) -> bool:
         if time is None or self._time is None:
@@ -147,85 +331,14 @@ class Guard:
         return interval <= 0 or (usual is not None and interval > GAP * usual)
 
     def _thaws(
-        self,
-        change: float,
-        rows: NDArray[np.uint8],
-        previous: NDArray[np.uint8],
-        time: float | None,
+        self, frame: NDArray[np.uint8], previous: NDArray[np.uint8], time: float | None
     ) -> bool:
         """Count equal frames; say whether this one is the first that differs after many."""
-        if change == 0 and np.array_equal(rows, previous):
+        if np.array_equal(frame, previous):
             self._still_frames += 1
             return False
         frames, since = self._still_frames, self._still_since
         self._still_frames, self._still_since = 0, time
         if time is None or since is None:
-            return frames >= 12
+            return frames >= FROZEN_FRAMES
         return frames > 1 and time - since > FROZEN
-
-
-@numba.njit(cache=True, nogil=True)
-def block_differences(
-    rows: NDArray[np.uint8],
-    previous: NDArray[np.uint8],
-    sums: NDArray[np.int16],
-    out: NDArray[np.float64],
-) -> None:
-    """Compute the mean of `rows - previous` in each block of a grid, all channels together.
-
-    Of tall blocks every second, third, ... row is looked at. Where there are fewer pixels than
-    blocks, neighbouring blocks share pixels.
-
-    Args:
-        rows: uint8 (H, 3 W), channels interleaved.
-        previous: Likewise.
-        sums: Scratch, (3 W,). A column of up to 2 `_SAMPLES` differences fits 16 bits, and is
-            summed many columns at a time.
-        out: float64 (down, across), in grey levels.
-    """
-    height, length = rows.shape
-    width = length // 3
-    down, across = out.shape
-    for i in range(down):
-        top = i * height // down
-        bottom = max((i + 1) * height // down, top + 1)
-        step = max(1, (bottom - top) // _SAMPLES)
-        for x in range(length):
-            sums[x] = 0
-        samples = 0
-        for y in range(top, bottom, step):
-            samples += 1
-            row, row_before = rows[y], previous[y]
-            for x in range(length):
-                sums[x] += np.int16(np.int16(row[x]) - np.int16(row_before[x]))
-        for j in range(across):
-            left = j * width // across
-            block = sums[3 * left : 3 * max((j + 1) * width // across, left + 1)]
-            total = np.float32(0)
-            for x in range(block.shape[0]):
-                total += np.float32(block[x])
-            out[i, j] = total / (samples * block.shape[0])
-
-
-@numba.njit(cache=True, nogil=True)
-def summarise(blocks: NDArray[np.float64], changed: float) -> tuple[float, float, float, float]:
-    """Summarise the blocks' differences.
-
-    Args:
-        blocks: Mean difference of each, in grey levels.
-        changed: Size from which on a block counts as changed.
-
-    Returns:
-        The median, the mean of the sizes, the share of blocks that changed, and the share that
-        changed against the median: darker where it became brighter.
-    """
-    flat = blocks.ravel()
-    median = np.median(flat)
-    total, count, against = 0.0, 0, 0
-    for value in flat:
-        total += abs(value)
-        if abs(value) > changed:
-            count += 1
-            if value * median < 0:
-                against += 1
-    return median, total / flat.size, count / flat.size, against / flat.size
