@@ -1,116 +1,298 @@
-"""How often the guard is wrong on real video, and what it misses.
+"""Can the scene be read in what leaves? And how often does the guard close without need?
 
-For every video below the folders given, as it is: the frames that the guard takes for one without
-an honest difference (false alarms; a video without cuts has none but the first).
+For every family of `camera_events.py`, scenarios are made from the videos below the folders given:
+half of them still scenes, half people as they were filmed. A frame **leaks** if more than 2 % of
+the static pixels are more than one level off neutral and what is shown there correlates (|r| > 0.3)
+with the scene before or after, with its brightness or its edges. Counted are the frames that leak
+with the geometry alone (`--no-guard`), with geometry and guard, and, with `--before REVISION`, as
+that revision wrote them.
 
-Then frames without one are made from the same videos, and the share that the guard finds is
-counted: a cut to another of the videos (scaled to its size), the exposure made brighter or darker
-by a factor, and stretches of frames left out or repeated without a trace in the clock.
+Then the same videos without an event: the frames that the guard closes without need.
 
-    python benchmarks/guard.py FOLDER ... [--frames 300] [--json FILE]
+    python benchmarks/guard.py FOLDER ... [--count 12] [--json FILE] [--picture FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import time
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from camera_events import FAMILIES, MOVING_CAMERA
+from camera_film import Frames
+from guard_before import Before
+from guard_picture import Example, write_picture
+from guard_scenarios import (
+    READABLE,
+    SHARE,
+    Mask,
+    Scenario,
+    likeness,
+    scenarios,
+    shown,
+    static_pixels,
+)
+from measuring import write_figures
 from motionveil.capture import Guard, StreamEncoder
 from motionveil.capture.folder import SUFFIXES
-from motionveil.files import write_text_atomically
-from motionveil.spec import EncoderSpec
+from motionveil.capture.geometry import area_average
+from motionveil.spec import load_spec
 from motionveil.video import probe, read_clip
 
-Frames = NDArray[np.uint8]
-BEFORE = 12  # frames that the guard sees before the event
-EVENTS_A_VIDEO = 4
+ENCODERS = [("bdq", False), ("bdq", True), ("bdq-ut", False), ("bdq-ut", True)]
+PICTURED = [
+    "lamp, whole picture",
+    "infrared cut, mono",
+    "disturbance of a frame",
+    "black bars",
+    "vibration",
+]
 
 
-def reasons(frames: Frames | list[Frames]) -> list[str | None]:
-    encoder = StreamEncoder(EncoderSpec.untrained(range=0.25), guard=Guard())
-    found: list[str | None] = []
-    for number, frame in enumerate(frames):
-        encoder(frame, time=number / 25)
-        found.append(encoder.guarded)
+@dataclass
+class Counts:
+    """What was counted of a family, over all encoders.
+
+    Attributes:
+        scenarios: Scenarios times encoders.
+        frames: Frames of the working rate.
+        bare: Frames that leak with the geometry alone.
+        bare_r: Their largest |r|.
+        guarded: Frames that leak with the guard.
+        guarded_r: Their largest |r|.
+        closed: Frames that the guard closed.
+        frames_before: Frames that the earlier revision wrote.
+        before: Frames of them that leak.
+        before_r: Their largest |r|.
+        leaks: Which leak with the guard: encoder, hard, seed, number.
+    """
+
+    scenarios: int = 0
+    frames: int = 0
+    bare: int = 0
+    bare_r: float = 0.0
+    guarded: int = 0
+    guarded_r: float = 0.0
+    closed: int = 0
+    frames_before: int = 0
+    before: int = 0
+    before_r: float = 0.0
+    leaks: list[tuple[str, bool, int, int]] = field(default_factory=list)
+
+
+class TimedGuard(Guard):
+    """A guard that says how long it took.
+
+    Attributes:
+        checks: Frames checked.
+        seconds: Time of this thread that they took.
+    """
+
+    checks, seconds = 0, 0.0
+
+    def check(self, *arguments: Any) -> Any:
+        """Check a frame, and take the time."""
+        started = time.thread_time()
+        found = super().check(*arguments)
+        TimedGuard.seconds += time.thread_time() - started
+        TimedGuard.checks += 1
+        return found
+
+
+def count_scenario(made: Scenario, counts: Counts, name: str, hard: bool) -> float:
+    """Veil a scenario with and without the guard; return the largest |r| without."""
+    spec = load_spec(name)
+    bare = StreamEncoder(spec, hard=hard)
+    guarded = StreamEncoder(spec, hard=hard, guard=Guard())
+    static, before, worst = None, None, 0.0
+    counts.scenarios += 1
+    for number, frame in enumerate(made.frames):
+        veiled = bare(frame, time=number / made.rate)
+        kept = guarded(frame, time=number / made.rate)
+        if veiled is None or kept is None:
+            continue
+        shape = veiled.shape[:2]
+        if static is None:
+            static = static_pixels(made.plain, shape)
+        scene = area_average(frame, shape)
+        counts.frames += 1
+        counts.closed += guarded.guarded not in (None, "first")
+        if before is not None and shown(veiled, bare.neutral, static) > SHARE:
+            r = likeness(veiled, bare.neutral, (scene, before), static)
+            if r > READABLE:
+                worst = max(worst, r)
+                counts.bare += 1
+                if guarded.guarded is None:
+                    counts.guarded += 1
+                    counts.guarded_r = max(counts.guarded_r, r)
+                    counts.leaks.append((name, hard, made.seed, number))
+        before = scene
+    counts.bare_r = max(counts.bare_r, worst)
+    return worst
+
+
+def count_before(
+    made: Scenario, counts: Counts, veil: Before, name: str, hard: bool
+) -> tuple[float, int, Frames | None]:
+    """Count what an earlier revision wrote; return its worst frame: |r|, its number, the frame."""
+    veiled, neutral = veil(made.frames, made.rate, name, hard)
+    static = _native_static(made)
+    stride = max(1, made.frames.shape[1] // 240)
+    look = (slice(None, None, stride), slice(None, None, stride))
+    worst: tuple[float, int, Frames | None] = (0.0, 0, None)
+    for number in range(1, len(veiled)):
+        counts.frames_before += 1
+        small = veiled[number][look]
+        if shown(small, neutral, static[look]) <= SHARE:
+            continue
+        scenes = (made.frames[number][look], made.frames[number - 1][look])
+        r = likeness(small, neutral, scenes, static[look])
+        counts.before += r > READABLE
+        worst = max(worst, (r, number, veiled[number]), key=lambda found: found[0])
+    counts.before_r = max(counts.before_r, worst[0])
+    return worst
+
+
+def _native_static(made: Scenario) -> Mask:
+    """Return the static pixels at the source's size: those of a working size, repeated."""
+    height, width = made.frames.shape[1:3]
+    shape = (64, max(64, 64 * width // height))
+    small = static_pixels(made.plain, shape)
+    rows, columns = np.arange(height) * shape[0] // height, np.arange(width) * shape[1] // width
+    return small[rows][:, columns]
+
+
+def guarded_frame(made: Scenario, name: str, hard: bool, wanted: int) -> Frames:
+    """Return what is written at the time of a frame of the source, or last before it."""
+    encoder = StreamEncoder(load_spec(name), hard=hard, guard=Guard())
+    last = None
+    for number in range(wanted + 1):
+        veiled = encoder(made.frames[number], time=number / made.rate)
+        last = last if veiled is None else veiled
+    assert last is not None, "the first frame is always taken"
+    return last
+
+
+def false_alarms(paths: list[Path], most: int) -> dict[str, dict[str, Any]]:
+    """Count the frames of unchanged video that the guard closes, by encoder and rate."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in ("bdq", "bdq-ut"):
+        for native in (False, True):
+            frames, reasons, longest = 0, Counter[str](), 0
+            for path in paths:
+                info = probe(path)
+                clip = read_clip(path, 0, min(most, info.frames or most) - 2)
+                encoder = StreamEncoder(load_spec(name), guard=TimedGuard())
+                closed = 0
+                for number, frame in enumerate(clip):
+                    # Without a time every frame is taken: the source's own rate.
+                    at = None if native else number / float(info.rate or 25)
+                    if encoder(frame, time=at) is None or encoder.guarded == "first":
+                        continue
+                    frames += 1
+                    closed = closed + 1 if encoder.guarded else 0
+                    longest = max(longest, closed)
+                    reasons.update([encoder.guarded] if encoder.guarded else [])
+            label = f"{name}, {'every frame' if native else 'its own rate'}"
+            found[label] = {
+                "frames": frames,
+                "closed": sum(reasons.values()),
+                "a thousand": 1000 * sum(reasons.values()) / frames,
+                "longest": longest,
+                "reasons": dict(reasons),
+            }
     return found
 
 
-def resize(frame: Frames, like: Frames) -> Frames:
-    height, width = like.shape[:2]
-    rows = np.arange(height) * frame.shape[0] // height
-    columns = np.arange(width) * frame.shape[1] // width
-    return np.ascontiguousarray(frame[rows][:, columns])
+def frame_bytes() -> dict[str, int]:
+    """Return the bytes of a veiled frame of 16:9 at 4 bits a value, by encoder, and the source's."""
+    found = {"source, 1920 x 1080": 1920 * 1080 * 3}
+    for name in ("bdq", "bdq-ut"):
+        geometry = load_spec(name).geometry
+        assert geometry is not None
+        height, width = geometry.shape(1080, 1920)
+        found[f"{name}, {width} x {height}, 4 bits"] = height * width * 3 // 2
+    return found
 
 
-def events(clip: Frames, other: Frames) -> dict[str, Callable[[int], Frames | None]]:
-    """Return, by name, what makes the frame that follows frame `i`; None where there is none."""
-
-    def exposed(gain: float) -> Callable[[int], Frames]:
-        return lambda i: np.clip(np.rint(clip[i + 1] * gain), 0, 255).astype(np.uint8)
-
-    def skipped(step: int) -> Callable[[int], Frames | None]:
-        return lambda i: clip[i + step] if 0 <= i + step < len(clip) else None
-
-    made: dict[str, Callable[[int], Frames | None]] = {
-        "cut": lambda i: resize(other[len(other) // 2], clip[0])
-    }
-    made |= {f"exposure x {gain}": exposed(gain) for gain in (0.8, 0.95, 1.03, 1.05, 1.1, 1.25)}
-    made |= {f"{step} frames left out": skipped(step + 1) for step in (5, 10, 20, 40)}
-    made |= {f"{step} frames repeated": skipped(1 - step) for step in (10, 20)}
-    return made
+def print_families(families: dict[str, Counts], before: bool) -> None:
+    names = (
+        f"{'family':<32}{'scenarios':>10}{'frames':>8}{'bare':>7}{'|r|':>6}{'guard':>7}{'|r|':>6}"
+    )
+    print(names + f"{'closed':>8}" + (f"{'before':>8}{'of':>8}{'|r|':>6}" if before else ""))
+    for name, c in families.items():
+        row = f"{name:<32}{c.scenarios:>10}{c.frames:>8}{c.bare:>7}{c.bare_r:>6.2f}"
+        row += f"{c.guarded:>7}{c.guarded_r:>6.2f}{c.closed:>8}"
+        print(row + (f"{c.before:>8}{c.frames_before:>8}{c.before_r:>6.2f}" if before else ""))
 
 
-def count_events(clip: Frames, other: Frames) -> tuple[Counter[str], Counter[str]]:
-    """Return how many events of each kind were found, and how many there were."""
-    found: Counter[str] = Counter()
-    all_of_them: Counter[str] = Counter()
-    for i in np.linspace(BEFORE, len(clip) - 2, EVENTS_A_VIDEO).astype(int).tolist():
-        for name, make in events(clip, other).items():
-            following = make(i)
-            if following is None:
-                continue
-            all_of_them[name] += 1
-            found[name] += reasons([*clip[i - BEFORE : i + 1], following])[-1] is not None
-    return found, all_of_them
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Measure the guard on real video.")
+    parser.add_argument("folders", type=Path, nargs="+", help="with videos, at any depth")
+    parser.add_argument("--count", type=int, default=2, help="scenarios of each family")
+    parser.add_argument("--seed", type=int, default=0, help="draws the scenarios")
+    parser.add_argument("--half", type=int, choices=[0, 1], help="only every second video")
+    parser.add_argument("--frames", type=int, default=150, help="of each unchanged video at most")
+    parser.add_argument("--before", metavar="REVISION", help="also as this revision wrote them")
+    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
+    parser.add_argument("--picture", metavar="FILE", help="five events, before and after (PNG)")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measure the guard on real video.")
-    parser.add_argument("folders", type=Path, nargs="+", help="with videos, at any depth")
-    parser.add_argument("--frames", type=int, default=300, help="of each video at most")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
-    arguments = parser.parse_args()
+    arguments = parse()
     paths = [
         path
         for folder in arguments.folders
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES
     ]
-    frames, alarms = 0, Counter[str]()
-    found, all_of_them = Counter[str](), Counter[str]()
-    clips = [read_clip(p, 0, min(arguments.frames, probe(p).frames or 60) - 2) for p in paths]
-    for number, clip in enumerate(clips):
-        frames += len(clip) - 1
-        alarms.update(reason for reason in reasons(clip)[1:] if reason)
-        hits, events_here = count_events(clip, clips[(number + 7) % len(clips)])
-        found.update(hits)
-        all_of_them.update(events_here)
-    print(f"{len(paths)} videos, {frames} frames after the first: {sum(alarms.values())} alarms")
-    for reason, count in alarms.items():
-        print(f"  {reason}: {count}")
-    print(f"{'made from them':<24}{'events':>8}{'found %':>9}")
-    for name, count in all_of_them.items():
-        print(f"{name:<24}{count:>8}{100 * found[name] / count:>9.1f}")
-    if arguments.json:
-        record = {"frames": frames, "alarms": alarms, "found": found, "events": all_of_them}
-        write_text_atomically(arguments.json, json.dumps(record, indent=1) + "\n")
-        print(f"wrote {arguments.json}")
+    chosen = paths if arguments.half is None else paths[arguments.half :: 2]
+    veil = Before(arguments.before) if arguments.before else None
+    families = {name: Counts() for name in FAMILIES}
+    examples: dict[str, Example] = {}
+    for family, counts in families.items():
+        for made in scenarios(chosen, family, arguments.count, arguments.seed):
+            for name, hard in ENCODERS:
+                count_scenario(made, counts, name, hard)
+            if veil is not None:
+                r, number, frame = count_before(made, counts, veil, "bdq", False)
+                if frame is not None and family in PICTURED and r > READABLE:
+                    example = Example(family, r, made.frames[number], frame)
+                    if family not in examples or r > examples[family].r:
+                        example.after = guarded_frame(made, "bdq", False, number)
+                        examples[family] = example
+    print_families(families, veil is not None)
+    for label, group in (("still camera", False), ("moving camera", True)):
+        of = [c for name, c in families.items() if (name in MOVING_CAMERA) == group]
+        totals = [sum(getattr(c, key) for c in of) for key in ("frames", "bare", "guarded")]
+        print(f"{label}: {totals[0]} frames, {totals[1]} leak without, {totals[2]} with the guard")
+    alarms = false_alarms(paths, arguments.frames)
+    for label, figures in alarms.items():
+        print(f"unchanged video, {label}: {figures}")
+    milliseconds = 1000 * TimedGuard.seconds / max(1, TimedGuard.checks)
+    print(f"{milliseconds:.3f} ms a frame; bytes of a frame: {frame_bytes()}")
+    if veil is not None:
+        veil.close()
+    if arguments.picture and examples:
+        write_picture(arguments.picture, [examples[name] for name in PICTURED if name in examples])
+    figures = {
+        "videos": len(paths),
+        "videos of the scenarios": len(chosen),
+        "count": arguments.count,
+        "seed": arguments.seed,
+        "before": arguments.before,
+        "families": {name: asdict(counts) for name, counts in families.items()},
+        "unchanged": alarms,
+        "milliseconds a frame": milliseconds,
+        "bytes": frame_bytes(),
+    }
+    write_figures(arguments.json, figures)
 
 
 if __name__ == "__main__":

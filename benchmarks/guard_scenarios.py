@@ -8,9 +8,10 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-from camera_events import FAMILIES, HEIGHTS, LIGHT, RATES, Film, Frames, Image, Rng, resized
 from numpy.typing import NDArray
 
+from camera_events import FAMILIES, HEIGHTS, RATES
+from camera_film import LIGHT, Film, Frames, Image, Rng, resized
 from motionveil.capture.geometry import area_average
 from motionveil.video import probe, read_clip
 

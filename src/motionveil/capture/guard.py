@@ -15,15 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.capture.guard_measure import (
-    SIDE,
-    Measures,
-    find_near,
-    find_off,
-    measure,
-    reduce_frame,
-    remember,
-)
+from motionveil.capture.guard_measure import SIDE, Measures, measure, reduce_frame
+from motionveil.capture.guard_memory import find_near, find_off, remember
 
 Reason = Literal[
     "first", "size", "fresh", "gap", "exposure", "cut", "camera", "patch", "jump", "frozen"
@@ -59,14 +52,14 @@ swings."""
 HOLD = 10
 """Frames that those count for; up to a second at 10 to 15 frames a second."""
 
-CAMERA, FIT = 1.1, 0.4
+CAMERA, FIT = 1.15, 0.4
 """Share of the change that one motion of the camera explains plus share of the textured cells that
 changed, from which on the camera moved, and the least of the first."""
 
 CAMERA_CHANGED = 0.2
 """Share of all cells that must have changed, so that it is not a person on a plain wall."""
 
-LIT, LIT_WHOLE, LIT_ONE_WAY = 0.4, 0.5, 0.7
+LIT, LIT_WHOLE, LIT_ONE_WAY = 0.4, 0.5, 0.75
 """Share of all cells and of the textured ones that changed, and how far one way, that is light."""
 
 SAME_SCENE = 0.3
@@ -112,7 +105,7 @@ SURELY = 0.7
 JUMP = 2.5
 """How many times the largest motion of the last frames is a jump."""
 
-MOVING = 2.0
+MOVING = 2.5
 """Grey levels of mean change of blocks that count as motion, for `JUMP`. From rest, a jump cannot
 be told from a start."""
 
@@ -316,7 +309,7 @@ class Guard:
         self._cells = np.empty((2, *cells, 3), np.uint8)
         self._off, self._near, self._nearby, self._scratch = np.empty((4, *cells), np.uint8)
         self._age = np.full(cells, 255, np.uint8)
-        self._light = np.empty((2, *cells), np.float32)
+        self._light = np.empty((2, *cells), np.int16)
         self._change, self._change_before = np.zeros((2, *cells), np.int16)
         self._measured = np.empty(len(Measures._fields))
         self._motions_off: deque[float] = deque(maxlen=_MEMORY)

@@ -16,12 +16,6 @@ Bytes = NDArray[np.uint8]
 SIDE = 64
 """Cells that the short side has at least (where it has as many pixels), and at most twice that."""
 
-OFF = 17
-"""Grey levels, one level of the 15: what is further off neutral shows something."""
-
-OFF_PART = 8
-"""A cell is off neutral if one pixel in so many is."""
-
 CHANGED = 4
 """Grey levels from which on a cell has changed: several times what noise leaves of a cell."""
 
@@ -102,88 +96,13 @@ def reduce_frame(frame: Bytes, step: int, out: Bytes) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def find_off(veiled: Bytes, neutral: int, step: int, out: Bytes) -> int:
-    """Mark the cells that are off neutral, and return their number.
-
-    Args:
-        veiled: uint8 (H, W, 3).
-        neutral: Value of no motion.
-        step: Side of a cell.
-        out: uint8 (H // step, W // step): 1 or 0.
-    """
-    height, width = out.shape
-    found = 0
-    low, high = neutral - OFF, neutral + OFF
-    for i in range(height):
-        end = (i + 1) * step if i < height - 1 else veiled.shape[0]
-        for j in range(width):
-            right = (j + 1) * step if j < width - 1 else veiled.shape[1]
-            count = 0
-            for y in range(i * step, end):
-                for x in range(j * step, right):
-                    most = max(veiled[y, x, 0], veiled[y, x, 1], veiled[y, x, 2])
-                    least = min(veiled[y, x, 0], veiled[y, x, 1], veiled[y, x, 2])
-                    count += most > high or least < low
-            is_off = count * OFF_PART >= (end - i * step) * (right - j * step)
-            out[i, j] = is_off
-            found += is_off
-    return found
-
-
-@numba.njit(cache=True, nogil=True)
-def remember(off: Bytes, learn: bool, age: Bytes) -> None:
-    """Make all cells a frame older; those off neutral begin anew where the guard learns."""
-    height, width = age.shape
-    for y in range(height):
-        for x in range(width):
-            if learn and off[y, x]:
-                age[y, x] = 0
-            elif age[y, x] < 255:
-                age[y, x] += 1
-
-
-@numba.njit(cache=True, nogil=True)
-def find_near(age: Bytes, frames: int, reach: int, scratch: Bytes, out: Bytes) -> None:
-    """Mark the cells within a square's reach of those that moved within so many frames.
-
-    Args:
-        age: Frames since each cell was off neutral.
-        frames: The age up to which it counts.
-        reach: Cells to each side.
-        scratch: Of the same shape.
-        out: 1 or 0.
-    """
-    height, width = age.shape
-    for y in range(height):
-        count = 0
-        for x in range(-reach, width):
-            if x + reach < width:
-                count += age[y, x + reach] < frames
-            if x > reach:
-                count -= age[y, x - reach - 1] < frames
-            if x >= 0:
-                scratch[y, x] = count > 0
-    counts = np.zeros(width, np.int32)
-    for y in range(-reach, height):
-        if y + reach < height:
-            for x in range(width):
-                counts[x] += scratch[y + reach, x]
-        if y > reach:
-            for x in range(width):
-                counts[x] -= scratch[y - reach - 1, x]
-        if y >= 0:
-            for x in range(width):
-                out[y, x] = counts[x] > 0
-
-
-@numba.njit(cache=True, nogil=True)
 def measure(
     frame: Bytes,
     previous: Bytes,
     off: Bytes,
     near: Bytes,
     nearby: Bytes,
-    light: NDArray[np.float32],
+    light: NDArray[np.int16],
     change: NDArray[np.int16],
     change_before: NDArray[np.int16],
     out: NDArray[np.float64],
@@ -196,110 +115,161 @@ def measure(
         off: 1 where the output is off neutral.
         near: 1 near to where something moved lately.
         nearby: 1 within twice that reach.
-        light: Scratch, (2, h, w): brightness of both.
+        light: Scratch, (2, h, w): 4 times the brightness of both.
         change: Takes the change of each cell, of the channel that changed most, (h, w).
         change_before: That of the frame before.
         out: The fields of `Measures`, in their order.
     """
-    height, width, _ = frame.shape
-    down, across = GRID
-    blocks = np.zeros((down, across, 3), np.int32)
-    for y in range(height):
-        for x in range(width):
-            most = 0
-            for channel in range(3):
-                here, before = np.int32(frame[y, x, channel]), np.int32(previous[y, x, channel])
-                blocks[y * down // height, x * across // width, channel] += here - before
-                if abs(here - before) > abs(most):
-                    most = here - before
-            change[y, x] = most
-            light[0, y, x] = 0.25 * (
-                np.float32(frame[y, x, 0]) + 2 * np.float32(frame[y, x, 1]) + frame[y, x, 2]
-            )
-            light[1, y, x] = 0.25 * (
-                np.float32(previous[y, x, 0]) + 2 * np.float32(previous[y, x, 1]) + previous[y, x, 2]
-            )
-    cells = height * width
-    count_off, changed, textured, textured_changed, new, far = 0, 0, 0, 0, 0, 0
-    top, bottom, left, right = height, 0, width, 0
-    sums, sizes = np.zeros(3), np.zeros(3)
-    n, now, then, now2, then2, both = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    product, square, square_before, off_sum, off_size = 0.0, 0.0, 0.0, 0.0, 0.0
-    for y in range(height):
-        above, below = max(y - 1, 0), min(y + 1, height - 1)
-        for x in range(width):
-            before, after = max(x - 1, 0), min(x + 1, width - 1)
-            step = np.float64(change[y, x])
-            has_changed = abs(step) > CHANGED
-            changed += has_changed
-            down_now = 0.5 * (light[0, below, x] - light[0, above, x])
-            right_now = 0.5 * (light[0, y, after] - light[0, y, before])
-            down_then = 0.5 * (light[1, below, x] - light[1, above, x])
-            right_then = 0.5 * (light[1, y, after] - light[1, y, before])
-            least = min(down_now**2 + right_now**2, down_then**2 + right_then**2)
-            if least > TEXTURE**2:
-                textured += 1
-                textured_changed += has_changed
-            if off[y, x]:
-                count_off += 1
-                product += step * change_before[y, x]
-                square += step * step
-                square_before += np.float64(change_before[y, x]) ** 2
-                off_sum += step
-                off_size += abs(step)
-            if near[y, x]:
-                continue
-            if off[y, x]:
-                new += 1
-                far += not nearby[y, x]
-                top, bottom = min(top, y), max(bottom, y + 1)
-                left, right = min(left, x), max(right, x + 1)
-            if has_changed:
-                n += 1
-                for channel in range(3):
-                    one = np.float64(frame[y, x, channel]) - np.float64(previous[y, x, channel])
-                    sums[channel] += one
-                    sizes[channel] += abs(one)
-                one, other = np.float64(light[0, y, x]), np.float64(light[1, y, x])
-                now += one
-                then += other
-                now2 += one * one
-                then2 += other * other
-                both += one * other
-    out[0] = count_off / cells
-    out[1] = changed / cells
-    out[2] = textured / cells
-    out[3] = textured_changed / max(1, textured)
-    out[4] = _motion(blocks, height, width)
-    out[5], out[6] = new / cells, far / cells
-    out[7] = max(abs(sums[0]) / (sizes[0] + 1), abs(sums[1]) / (sizes[1] + 1))
-    out[7] = max(out[7], abs(sums[2]) / (sizes[2] + 1))
-    n = max(n, 1)
-    spread, spread_before = now2 / n - (now / n) ** 2 + 1, then2 / n - (then / n) ** 2 + 1
-    out[8] = np.log((spread + 3) / (spread_before + 3))
-    out[9] = (both / n - now / n * then / n) / np.sqrt(spread * spread_before)
-    out[10] = product / np.sqrt((square + 1) * (square_before + 1))
-    out[11] = abs(off_sum) / (off_size + 1)
+    out[4] = _changes(frame, previous, light, change)
+    _measure_whole(light, change, out)
+    _measure_off(off, near, nearby, change, change_before, out)
+    _measure_place(frame, previous, near, light, change, out)
     out[12] = _camera(light)
-    out[13], out[14], out[15], out[16] = top, bottom, left, right
 
 
 @numba.njit(cache=True, nogil=True)
-def _motion(blocks: NDArray[np.int32], height: int, width: int) -> float:
-    """Return the mean size of the blocks' mean change, of the channel where it is largest."""
-    down, across, _ = blocks.shape
-    total = 0.0
-    for i in range(down):
+def _changes(
+    frame: Bytes, previous: Bytes, light: NDArray[np.int16], change: NDArray[np.int16]
+) -> float:
+    """Write each cell's brightness and change; return the mean size of the blocks' mean change.
+
+    A cell's change and a block's are those of the channel where they are largest: red and blue may
+    change against each other.
+    """
+    height, width, _ = frame.shape
+    down, across = GRID
+    sums = np.zeros((across, 3), np.int32)
+    total = 0
+    for y in range(height):
+        row, row_before = frame[y].reshape(-1), previous[y].reshape(-1)
+        lit, lit_before, changes = light[0, y], light[1, y], change[y]
         for j in range(across):
-            largest = 0
-            for channel in range(3):
-                largest = max(largest, abs(blocks[i, j, channel]))
-            total += largest
+            all_red, all_green, all_blue = np.int32(0), np.int32(0), np.int32(0)
+            for x in range(j * width // across, (j + 1) * width // across):
+                red, red_before = np.int32(row[3 * x]), np.int32(row_before[3 * x])
+                green, green_before = np.int32(row[3 * x + 1]), np.int32(row_before[3 * x + 1])
+                blue, blue_before = np.int32(row[3 * x + 2]), np.int32(row_before[3 * x + 2])
+                lit[x] = red + 2 * green + blue
+                lit_before[x] = red_before + 2 * green_before + blue_before
+                red, green, blue = red - red_before, green - green_before, blue - blue_before
+                all_red += red
+                all_green += green
+                all_blue += blue
+                most = red if abs(red) > abs(green) else green
+                changes[x] = most if abs(most) > abs(blue) else blue
+            sums[j, 0] += all_red
+            sums[j, 1] += all_green
+            sums[j, 2] += all_blue
+        if (y + 1) * down // height > y * down // height:  # the last row of a row of blocks
+            for j in range(across):
+                total += max(abs(sums[j, 0]), abs(sums[j, 1]), abs(sums[j, 2]))
+            sums[:] = 0
     return total / (height * width)
 
 
 @numba.njit(cache=True, nogil=True)
-def _camera(light: NDArray[np.float32]) -> float:
+def _measure_whole(
+    light: NDArray[np.int16], change: NDArray[np.int16], out: NDArray[np.float64]
+) -> None:
+    """Measure which cells changed, and which of those with texture."""
+    height, width = change.shape
+    least_slope = np.int32((8 * TEXTURE) ** 2)
+    changed, textured, both = 0, 0, 0
+    for y in range(height):
+        above, below = max(y - 1, 0), min(y + 1, height - 1)
+        for x in range(1, width - 1):
+            down = np.int32(light[0, below, x]) - np.int32(light[0, above, x])
+            right = np.int32(light[0, y, x + 1]) - np.int32(light[0, y, x - 1])
+            down_before = np.int32(light[1, below, x]) - np.int32(light[1, above, x])
+            right_before = np.int32(light[1, y, x + 1]) - np.int32(light[1, y, x - 1])
+            slope = down * down + right * right
+            slope_before = down_before * down_before + right_before * right_before
+            has_texture = np.int32(min(slope, slope_before) > least_slope)
+            has_changed = np.int32(abs(np.int32(change[y, x])) > CHANGED)
+            textured += has_texture
+            changed += has_changed
+            both += has_texture & has_changed
+    cells = height * max(1, width - 2)
+    out[1], out[2], out[3] = changed / cells, textured / cells, both / max(1, textured)
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure_off(
+    off: Bytes,
+    near: Bytes,
+    nearby: Bytes,
+    change: NDArray[np.int16],
+    change_before: NDArray[np.int16],
+    out: NDArray[np.float64],
+) -> None:
+    """Measure the cells that are off neutral."""
+    height, width = off.shape
+    count, new, far = 0, 0, 0
+    top, bottom, left, right = height, 0, width, 0
+    product, square, square_before, total, size = 0, 0, 0, 0, 0
+    for y in range(height):
+        for x in range(width):
+            if not off[y, x]:
+                continue
+            count += 1
+            step, step_before = np.int64(change[y, x]), np.int64(change_before[y, x])
+            product += step * step_before
+            square += step * step
+            square_before += step_before * step_before
+            total += step
+            size += abs(step)
+            if not near[y, x]:
+                new += 1
+                far += not nearby[y, x]
+                top, bottom = min(top, y), max(bottom, y + 1)
+                left, right = min(left, x), max(right, x + 1)
+    cells = height * width
+    out[0], out[5], out[6] = count / cells, new / cells, far / cells
+    out[10] = product / np.sqrt((square + 1.0) * (square_before + 1.0))
+    out[11] = abs(total) / (size + 1)
+    out[13], out[14], out[15], out[16] = top, bottom, left, right
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure_place(
+    frame: Bytes,
+    previous: Bytes,
+    near: Bytes,
+    light: NDArray[np.int16],
+    change: NDArray[np.int16],
+    out: NDArray[np.float64],
+) -> None:
+    """Measure the cells that changed where nothing had moved."""
+    height, width = change.shape
+    sums, sizes = np.zeros(3, np.int64), np.zeros(3, np.int64)
+    n, now, then, now2, then2, both = 1, 0, 0, 0, 0, 0
+    for y in range(height):
+        for x in range(width):
+            if near[y, x] or abs(np.int32(change[y, x])) <= CHANGED:
+                continue
+            n += 1
+            for channel in range(3):
+                step = np.int64(frame[y, x, channel]) - np.int64(previous[y, x, channel])
+                sums[channel] += step
+                sizes[channel] += abs(step)
+            lit, lit_before = np.int64(light[0, y, x]), np.int64(light[1, y, x])
+            now += lit
+            then += lit_before
+            now2 += lit * lit
+            then2 += lit_before * lit_before
+            both += lit * lit_before
+    out[7] = 0.0
+    for channel in range(3):
+        out[7] = max(out[7], abs(sums[channel]) / (sizes[channel] + 1))
+    # 64: what rounding and noise leave, 4 grey levels of variance of 4 times the brightness.
+    spread = now2 / n - (now / n) ** 2 + 64
+    spread_before = then2 / n - (then / n) ** 2 + 64
+    out[8] = np.log(spread / spread_before)
+    out[9] = (both / n - now / n * then / n) / np.sqrt(spread * spread_before)
+
+
+@numba.njit(cache=True, nogil=True)
+def _camera(light: NDArray[np.int16]) -> float:
     """Return the share of the change (R²) that one shift, zoom and turn of the picture explains.
 
     The change is the gradient times the motion, by least squares over squares of `COARSE` cells, so
@@ -307,7 +277,7 @@ def _camera(light: NDArray[np.float32]) -> float:
     is y y.
 
     Args:
-        light: (2, h, w): brightness now and before.
+        light: (2, h, w): 4 times the brightness now and before.
     """
     height, width = light.shape[1] // COARSE, light.shape[2] // COARSE
     if min(height, width) < 4:
@@ -317,7 +287,7 @@ def _camera(light: NDArray[np.float32]) -> float:
         for x in range(width * COARSE):
             small[0, y // COARSE, x // COARSE] += light[0, y, x]
             small[1, y // COARSE, x // COARSE] += light[1, y, x]
-    small /= COARSE**2
+    small /= 4 * COARSE**2
     normal, right_side, total = np.zeros((4, 4)), np.zeros(4), 0.0
     for y in range(1, height - 1):
         v = (y - 0.5 * (height - 1)) / height

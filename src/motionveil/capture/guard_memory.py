@@ -1,0 +1,111 @@
+"""Where a guard's output is off neutral, and where it was lately."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Bytes = NDArray[np.uint8]
+
+OFF = 17
+"""Grey levels, one level of the 15: what is further off neutral shows something."""
+
+OFF_PART = 8
+"""A cell is off neutral if one pixel in so many is."""
+
+
+@numba.njit(cache=True, nogil=True)
+def _find_off_pixels(veiled: Bytes, low: int, high: int, out: Bytes) -> int:
+    found = 0
+    for y in range(out.shape[0]):
+        row, marks = veiled[y].reshape(-1), out[y]
+        for x in range(out.shape[1]):
+            red, green, blue = np.int32(row[3 * x]), np.int32(row[3 * x + 1]), row[3 * x + 2]
+            most, least = max(red, green, blue), min(red, green, blue)
+            marks[x] = (most > high) | (least < low)
+            found += marks[x]
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def find_off(veiled: Bytes, neutral: int, step: int, out: Bytes) -> int:
+    """Mark the cells that are off neutral, and return their number.
+
+    Args:
+        veiled: uint8 (H, W, 3).
+        neutral: Value of no motion.
+        step: Side of a cell.
+        out: uint8 (H // step, W // step): 1 or 0.
+    """
+    low, high = neutral - OFF, neutral + OFF
+    most, least = np.uint8(0), np.uint8(255)
+    for value in veiled.reshape(-1):
+        most, least = max(most, value), min(least, value)
+    if most <= high and least >= low:
+        out[:] = 0
+        return 0
+    if step == 1:
+        return _find_off_pixels(veiled, low, high, out)
+    height, width = out.shape
+    found = 0
+    for i in range(height):
+        end = (i + 1) * step if i < height - 1 else veiled.shape[0]
+        for j in range(width):
+            right = (j + 1) * step if j < width - 1 else veiled.shape[1]
+            count = 0
+            for y in range(i * step, end):
+                for x in range(j * step, right):
+                    most = max(veiled[y, x, 0], veiled[y, x, 1], veiled[y, x, 2])
+                    least = min(veiled[y, x, 0], veiled[y, x, 1], veiled[y, x, 2])
+                    count += most > high or least < low
+            is_off = count * OFF_PART >= (end - i * step) * (right - j * step)
+            out[i, j] = is_off
+            found += is_off
+    return found
+
+
+@numba.njit(cache=True, nogil=True)
+def remember(off: Bytes, learn: bool, age: Bytes) -> None:
+    """Make all cells a frame older; those off neutral begin anew where the guard learns."""
+    height, width = age.shape
+    for y in range(height):
+        for x in range(width):
+            if learn and off[y, x]:
+                age[y, x] = 0
+            elif age[y, x] < 255:
+                age[y, x] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def find_near(age: Bytes, frames: int, reach: int, scratch: Bytes, out: Bytes) -> None:
+    """Mark the cells within a square's reach of those that moved within so many frames.
+
+    Args:
+        age: Frames since each cell was off neutral.
+        frames: The age up to which it counts.
+        reach: Cells to each side.
+        scratch: Of the same shape.
+        out: 1 or 0.
+    """
+    height, width = age.shape
+    for y in range(height):
+        count = 0
+        for x in range(-reach, width):
+            if x + reach < width:
+                count += age[y, x + reach] < frames
+            if x > reach:
+                count -= age[y, x - reach - 1] < frames
+            if x >= 0:
+                scratch[y, x] = count > 0
+    counts = np.zeros(width, np.int32)
+    for y in range(-reach, height):
+        if y + reach < height:
+            for x in range(width):
+                counts[x] += scratch[y + reach, x]
+        if y > reach:
+            for x in range(width):
+                counts[x] -= scratch[y - reach - 1, x]
+        if y >= 0:
+            for x in range(width):
+                out[y, x] = counts[x] > 0
