@@ -19,11 +19,11 @@ from motionveil.video import read_clip
 Frames = NDArray[np.uint8]
 Image = NDArray[np.float64]
 SPECS = pytest.mark.parametrize("name", ["bdq", "bdq-ut"])
-RATE = 15
+RATES = {"bdq": 15, "bdq-ut": 10}
 SEAM = 15
 """Frames before the event; the same number follow."""
 SHOWN, READABLE = 0.02, 0.3
-"""Share of static pixels over one level off neutral, and |r| with the scene, of a readable frame."""
+"""Share of pixels over a level off neutral, and |r| with the scene, of a readable frame."""
 LIGHT = np.array([0.299, 0.587, 0.114])
 
 
@@ -76,7 +76,7 @@ def veil(
     frames: Iterable[Frames],
     guard: Guard | None,
     *,
-    rate: float = RATE,
+    rate: float | None = None,
     times: list[float] | None = None,
     clock: bool = True,
     fresh: int | None = None,
@@ -85,7 +85,7 @@ def veil(
     encoder = StreamEncoder(load_spec(name), guard=guard)
     veiled, reasons, working = [], [], []
     for number, frame in enumerate(frames):
-        time = times[number] if times else number / rate if clock else None
+        time = times[number] if times else number / (rate or RATES[name]) if clock else None
         out = encoder(frame, time=time, fresh=number == fresh)
         if out is not None:
             veiled.append(out)
@@ -165,14 +165,14 @@ def pumping(image: Image, n: int) -> Image:
 def disturbed(image: Image, n: int) -> Image:
     spoilt = image.copy()
     if n == 0:
-        spoilt[60:140, 50:200] = 128
+        spoilt[60:160, 40:220] = 255 - image[60:160, 40:220]
     return spoilt
 
 
 def lost_slices(image: Image, n: int) -> Image:
     spoilt = image.copy()
     if n == 0:
-        spoilt[170:] = (0, 135, 0)
+        spoilt[120:] = image[: len(image) - 120]
     return spoilt
 
 
@@ -321,7 +321,7 @@ class TestStretches:
     def test_without_a_trace_in_the_clock(self, step: int, street: Frames) -> None:
         frames = [*street[22:62:2], *street[62 + step : 92 + step : 2]]
         _, reasons, _, _ = veil("bdq", frames, Guard())
-        assert reasons[20] in ("jump", "patch")
+        assert reasons[20] in ("jump", "patch", "cut")
         assert set(reasons[1:20] + reasons[21:]) == {None}
 
     @pytest.mark.parametrize(("step", "reason"), [(0.07, None), (0.13, None), (0.4, "gap")])
@@ -380,18 +380,18 @@ class TestStretches:
 class TestQuietly:
     @SPECS
     def test_no_false_alarm_on_real_video(self, name: str, ut_interaction: Path) -> None:
-        self._check(name, sorted(ut_interaction.rglob("*.avi"))[::6], 100, 0)
+        self._check(name, sorted(ut_interaction.rglob("*.avi"))[::6], 0)
 
     @pytest.mark.slow
     def test_one_false_alarm_in_a_thousand(self, ut_interaction: Path, kth: Path) -> None:
         videos = [*ut_interaction.rglob("*.avi"), *kth.rglob("*.avi")]
-        self._check("bdq", sorted(videos), 300, 0.001)
+        self._check("bdq", sorted(videos), 0.001)
 
-    def _check(self, name: str, videos: list[Path], most: int, allowed: float) -> None:
+    def _check(self, name: str, videos: list[Path], allowed: float) -> None:
         frames, alarms = 0, []
         for video in videos:
             rate = 25 if "kth" in str(video) else 30
-            _, reasons, _, _ = veil(name, read_clip(video, 0, most), Guard(), rate=rate)
+            _, reasons, _, _ = veil(name, read_clip(video), Guard(), rate=rate)
             frames += len(reasons) - 1
             alarms += [(video.name, n, why) for n, why in enumerate(reasons) if why][1:]
         assert frames > 250
@@ -422,7 +422,7 @@ class TestQuietly:
         for why in reasons[1:]:
             closed = closed + 1 if why else 0
             longest = max(longest, closed)
-        assert longest <= 1.5 * RATE
+        assert longest <= 1.5 * RATES[name]
         assert reasons[-15:].count(None) >= 10
 
 

@@ -76,6 +76,10 @@ ONE_WAY, CONTRAST = 0.6, 0.5
 """How far a change goes one way, and by how much (logarithm) it changes the variance, from which on
 it is light or damage. What moves rearranges the cells of a place: it conserves both."""
 
+STRANGE, STRANGE_CHANGED, UNLIKE = 0.03, 0.25, 0.3
+"""Share of cells off neutral far from all motion, share of all cells that changed, and correlation
+of the place before and after, from which on it is not the same place any more."""
+
 HUGE = 0.16
 """Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
 
@@ -91,6 +95,9 @@ SAME = 0.75
 
 AGAIN = 0.8
 """Correlation of a change with the change before, all one way, that is a light that still grows."""
+
+UNDONE = -0.97
+"""Correlation of a change with the change before that undoes it: damage that goes."""
 
 GROWS, GOES = 0.6, -0.8
 """That correlation of a patch from which on it still grows, and below which it goes again."""
@@ -201,7 +208,8 @@ class Guard:
             return None
         self._closed += 1
         if self._closed > PATIENCE or self._trusting:
-            self._trusting = measures.textured_changed < SURELY and measures.changed < SURELY
+            most = max(measures.textured_changed, measures.changed, measures.camera + SURELY - FIT)
+            self._trusting = most < SURELY
             return None if self._trusting else reason
         return reason
 
@@ -215,7 +223,8 @@ class Guard:
         moved = measures.camera > FIT and measures.camera + texture > CAMERA
         moved = moved and cells > CAMERA_CHANGED
         lit = cells > LIT and texture > LIT_WHOLE and measures.one_way > LIT_ONE_WAY
-        if not (held or moved or lit):
+        wide = cells > LIT and texture > LIT_WHOLE and measures.far > STRANGE
+        if not (held or moved or lit or wide):
             return None
         if measures.one_way > ONE_WAY:
             return "exposure"
@@ -223,11 +232,13 @@ class Guard:
 
     def _patch(self, measures: Measures) -> Reason | None:
         """Say whether a part of the picture changed at once where nothing had moved."""
-        grows = measures.again > AGAIN and measures.off_one_way > 0.9 and measures.off > PATCH
+        grows = measures.again > AGAIN and measures.off_one_way > 0.9
+        undone = measures.again < UNDONE
         patched, self._patched = self._patched, False
-        if not (grows or self._is_patch(measures)):
+        if not ((grows or undone) and measures.off > PATCH) and not self._is_patch(measures):
             return None
-        if patched and GOES < measures.again < GROWS:
+        goes_on = GOES < measures.again < GROWS and max(measures.far, measures.camera - FIT) < HUGE
+        if patched and goes_on:
             return None  # neither the same light again nor the damage that goes: it moves
         self._patched = True
         return "patch"
@@ -239,6 +250,9 @@ class Guard:
         self._motions_off.append(measures.off)
         if measures.far < PATCH and measures.new < PATCH + GROWTH * just_now:
             return False
+        strange = measures.far > STRANGE and measures.changed > STRANGE_CHANGED
+        if strange and measures.alike < UNLIKE:
+            return True
         conserved = measures.one_way < ONE_WAY and abs(measures.contrast) < CONTRAST
         return not conserved and not self._enters(measures)
 
