@@ -210,7 +210,7 @@ def false_alarms(paths: list[Path], most: int) -> dict[str, dict[str, Any]]:
 
 
 def frame_bytes() -> dict[str, int]:
-    """Return the bytes of a veiled frame of 16:9 at 4 bits a value, by encoder, and the source's."""
+    """Return the bytes of a frame of 16:9, the source's and veiled ones at 4 bits a value."""
     found = {"source, 1920 x 1080": 1920 * 1080 * 3}
     for name in ("bdq", "bdq-ut"):
         geometry = load_spec(name).geometry
@@ -257,6 +257,7 @@ def main() -> None:
     families = {name: Counts() for name in FAMILIES}
     examples: dict[str, Example] = {}
     for family, counts in families.items():
+        print(f"{family} ...", flush=True)
         for made in scenarios(chosen, family, arguments.count, arguments.seed):
             for name, hard in ENCODERS:
                 count_scenario(made, counts, name, hard)

@@ -284,6 +284,19 @@ class Guard:
         self._trusting = self._patched = False
         self._change.fill(0)
 
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        self._shape = shape
+        self._step = max(1, min(shape[:2]) // SIDE)
+        cells = (shape[0] // self._step, shape[1] // self._step)
+        self._cells = np.empty((2, *cells, 3), np.uint8)
+        self._off, self._near, self._nearby, self._scratch = np.empty((4, *cells), np.uint8)
+        self._age = np.full(cells, 255, np.uint8)
+        self._light = np.empty((2, *cells), np.int16)
+        self._change: NDArray[np.int16] = np.zeros(cells, np.int16)
+        self._change_before: NDArray[np.int16] = np.zeros(cells, np.int16)
+        self._measured: NDArray[np.float64] = np.empty(len(Measures._fields))
+        self._motions_off: deque[float] = deque(maxlen=_MEMORY)
+
     def _measure(
         self,
         frame: NDArray[np.uint8],
@@ -315,18 +328,6 @@ class Guard:
             self._measured,
         )
         return Measures(*self._measured.tolist())
-
-    def _make_room(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
-        self._step = max(1, min(shape[:2]) // SIDE)
-        cells = (shape[0] // self._step, shape[1] // self._step)
-        self._cells = np.empty((2, *cells, 3), np.uint8)
-        self._off, self._near, self._nearby, self._scratch = np.empty((4, *cells), np.uint8)
-        self._age = np.full(cells, 255, np.uint8)
-        self._light = np.empty((2, *cells), np.int16)
-        self._change, self._change_before = np.zeros((2, *cells), np.int16)
-        self._measured = np.empty(len(Measures._fields))
-        self._motions_off: deque[float] = deque(maxlen=_MEMORY)
 
     def _is_gap(self, time: float | None) -> bool:
         if time is None or self._time is None:

@@ -5,13 +5,17 @@ Large pictures are looked at in cells of some pixels, so that noise averages out
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
+
+# Any: numba's sums of these are of the same type, mypy's are not.
+_I32: Any = np.int32
+_I64: Any = np.int64
 
 SIDE = 64
 """Cells that the short side has at least (where it has as many pixels), and at most twice that."""
@@ -144,11 +148,11 @@ def _changes(
         row, row_before = frame[y].reshape(-1), previous[y].reshape(-1)
         lit, lit_before, changes = light[0, y], light[1, y], change[y]
         for j in range(across):
-            all_red, all_green, all_blue = np.int32(0), np.int32(0), np.int32(0)
+            all_red, all_green, all_blue = _I32(0), _I32(0), _I32(0)
             for x in range(j * width // across, (j + 1) * width // across):
-                red, red_before = np.int32(row[3 * x]), np.int32(row_before[3 * x])
-                green, green_before = np.int32(row[3 * x + 1]), np.int32(row_before[3 * x + 1])
-                blue, blue_before = np.int32(row[3 * x + 2]), np.int32(row_before[3 * x + 2])
+                red, red_before = _I32(row[3 * x]), _I32(row_before[3 * x])
+                green, green_before = _I32(row[3 * x + 1]), _I32(row_before[3 * x + 1])
+                blue, blue_before = _I32(row[3 * x + 2]), _I32(row_before[3 * x + 2])
                 lit[x] = red + 2 * green + blue
                 lit_before[x] = red_before + 2 * green_before + blue_before
                 red, green, blue = red - red_before, green - green_before, blue - blue_before
@@ -173,19 +177,19 @@ def _measure_whole(
 ) -> None:
     """Measure which cells changed, and which of those with texture."""
     height, width = change.shape
-    least_slope = np.int32((8 * TEXTURE) ** 2)
-    changed, textured, both = 0, 0, 0
+    least_slope = _I32((8 * TEXTURE) ** 2)
+    changed, textured, both = _I64(0), _I64(0), _I64(0)
     for y in range(height):
         above, below = max(y - 1, 0), min(y + 1, height - 1)
         for x in range(1, width - 1):
-            down = np.int32(light[0, below, x]) - np.int32(light[0, above, x])
-            right = np.int32(light[0, y, x + 1]) - np.int32(light[0, y, x - 1])
-            down_before = np.int32(light[1, below, x]) - np.int32(light[1, above, x])
-            right_before = np.int32(light[1, y, x + 1]) - np.int32(light[1, y, x - 1])
+            down = _I32(light[0, below, x]) - _I32(light[0, above, x])
+            right = _I32(light[0, y, x + 1]) - _I32(light[0, y, x - 1])
+            down_before = _I32(light[1, below, x]) - _I32(light[1, above, x])
+            right_before = _I32(light[1, y, x + 1]) - _I32(light[1, y, x - 1])
             slope = down * down + right * right
             slope_before = down_before * down_before + right_before * right_before
-            has_texture = np.int32(min(slope, slope_before) > least_slope)
-            has_changed = np.int32(abs(np.int32(change[y, x])) > CHANGED)
+            has_texture = _I32(min(slope, slope_before) > least_slope)
+            has_changed = _I32(abs(_I32(change[y, x])) > CHANGED)
             textured += has_texture
             changed += has_changed
             both += has_texture & has_changed
@@ -206,13 +210,14 @@ def _measure_off(
     height, width = off.shape
     count, new, far = 0, 0, 0
     top, bottom, left, right = height, 0, width, 0
-    product, square, square_before, total, size = 0, 0, 0, 0, 0
+    product, square, square_before = _I64(0), _I64(0), _I64(0)
+    total, size = _I64(0), _I64(0)
     for y in range(height):
         for x in range(width):
             if not off[y, x]:
                 continue
             count += 1
-            step, step_before = np.int64(change[y, x]), np.int64(change_before[y, x])
+            step, step_before = _I64(change[y, x]), _I64(change_before[y, x])
             product += step * step_before
             square += step * step
             square_before += step_before * step_before
@@ -242,17 +247,18 @@ def _measure_place(
     """Measure the cells that changed where nothing had moved."""
     height, width = change.shape
     sums, sizes = np.zeros(3, np.int64), np.zeros(3, np.int64)
-    n, now, then, now2, then2, both = 1, 0, 0, 0, 0, 0
+    n, now, then = 1, _I64(0), _I64(0)
+    now2, then2, both = _I64(0), _I64(0), _I64(0)
     for y in range(height):
         for x in range(width):
-            if near[y, x] or abs(np.int32(change[y, x])) <= CHANGED:
+            if near[y, x] or abs(_I32(change[y, x])) <= CHANGED:
                 continue
             n += 1
             for channel in range(3):
-                step = np.int64(frame[y, x, channel]) - np.int64(previous[y, x, channel])
+                step = _I64(frame[y, x, channel]) - _I64(previous[y, x, channel])
                 sums[channel] += step
                 sizes[channel] += abs(step)
-            lit, lit_before = np.int64(light[0, y, x]), np.int64(light[1, y, x])
+            lit, lit_before = _I64(light[0, y, x]), _I64(light[1, y, x])
             now += lit
             then += lit_before
             now2 += lit * lit

@@ -24,7 +24,7 @@ def _find_off_pixels(veiled: Bytes, low: int, high: int, out: Bytes) -> int:
             red, green, blue = np.int32(row[3 * x]), np.int32(row[3 * x + 1]), row[3 * x + 2]
             most, least = max(red, green, blue), min(red, green, blue)
             marks[x] = (most > high) | (least < low)
-            found += marks[x]
+            found += int(marks[x])
     return found
 
 
@@ -58,10 +58,10 @@ def find_off(veiled: Bytes, neutral: int, step: int, out: Bytes) -> int:
                 for x in range(j * step, right):
                     most = max(veiled[y, x, 0], veiled[y, x, 1], veiled[y, x, 2])
                     least = min(veiled[y, x, 0], veiled[y, x, 1], veiled[y, x, 2])
-                    count += most > high or least < low
+                    count += int(most > high or least < low)
             is_off = count * OFF_PART >= (end - i * step) * (right - j * step)
             out[i, j] = is_off
-            found += is_off
+            found += int(is_off)
     return found
 
 
