@@ -45,13 +45,7 @@ from motionveil.spec import load_spec
 from motionveil.video import probe, read_clip
 
 ENCODERS = [("bdq", False), ("bdq", True), ("bdq-ut", False), ("bdq-ut", True)]
-PICTURED = [
-    "lamp, whole picture",
-    "infrared cut, mono",
-    "disturbance of a frame",
-    "black bars",
-    "vibration",
-]
+PICTURED = 5
 
 
 @dataclass
@@ -263,7 +257,7 @@ def main() -> None:
                 count_scenario(made, counts, name, hard)
             if veil is not None:
                 r, number, frame = count_before(made, counts, veil, "bdq", False)
-                if frame is not None and family in PICTURED and r > READABLE:
+                if frame is not None and r > READABLE:
                     example = Example(family, r, made.frames[number], frame)
                     if family not in examples or r > examples[family].r:
                         example.after = guarded_frame(made, "bdq", False, number)
@@ -281,7 +275,8 @@ def main() -> None:
     if veil is not None:
         veil.close()
     if arguments.picture and examples:
-        write_picture(arguments.picture, [examples[name] for name in PICTURED if name in examples])
+        worst = sorted(examples.values(), key=lambda example: -example.r)
+        write_picture(arguments.picture, worst[:PICTURED])
     figures = {
         "videos": len(paths),
         "videos of the scenarios": len(chosen),

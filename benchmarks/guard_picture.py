@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -44,7 +45,7 @@ def write_picture(path: str, examples: list[Example]) -> None:
     encoder = av.CodecContext.create("png", "w")
     picture = np.ascontiguousarray(np.vstack(rows[:-1]))
     encoder.height, encoder.width = picture.shape[:2]
-    encoder.pix_fmt, encoder.time_base = "rgb24", "1/1"
+    encoder.pix_fmt, encoder.time_base = "rgb24", Fraction(1)
     frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
     packets = [*encoder.encode(frame), *encoder.encode(None)]
     Path(path).write_bytes(b"".join(bytes(packet) for packet in packets))
