@@ -34,8 +34,9 @@ def add_average(graph: Graph, size: int, multiple: int) -> None:
     """Add `frame` -> `working`: float32 (h, w, 3), whole numbers in [0, 255].
 
     What `motionveil.capture.geometry.area_average` does, as a product of three matrices: overlaps
-    of rows, the frame, overlaps of columns. Every number in it is whole and below 2^53, so double
-    precision is exact in whatever order a runtime adds.
+    of rows, the frame, overlaps of columns. Every number is whole: up to the first product at most
+    255 H, below 2^24, then at most 255 H W, below 2^53. So single and then double precision are
+    exact, in whatever order a runtime adds, for up to 65,793 rows.
 
     Args:
         graph: Where to add.
@@ -51,9 +52,9 @@ def add_average(graph: Graph, size: int, multiple: int) -> None:
     columns = graph.add("Gather", "W", shape, "int1", axis=0)
     short = graph.add("Min", "short_side", rows, columns)
     divisor = graph.add("Mul", "short_sides", short, "multiple")
-    down = _add_overlaps(graph, "y", rows, _add_side(graph, "h", rows, divisor))
-    across = _add_overlaps(graph, "x", columns, _add_side(graph, "w", columns, divisor))
-    sums = _add_products(graph, down, across)
+    _add_overlaps(graph, "y", rows, _add_side(graph, "h", rows, divisor), TensorProto.FLOAT)
+    _add_overlaps(graph, "x", columns, _add_side(graph, "w", columns, divisor), TensorProto.DOUBLE)
+    sums = _add_products(graph)
     area = graph.add("Mul", "area", rows, columns)
     area = graph.add("Cast", "area_double", area, to=TensorProto.DOUBLE)
     mean = graph.add("Div", "mean", sums, area)
@@ -76,8 +77,8 @@ def _add_side(graph: Graph, name: str, side: str, divisor: str) -> str:
     return graph.add("Mul", name, count, "multiple")
 
 
-def _add_overlaps(graph: Graph, axis: str, source: str, target: str) -> str:
-    """Add (target, source): how much of each source pixel each pixel of the result covers.
+def _add_overlaps(graph: Graph, axis: str, source: str, target: str, kind: int) -> None:
+    """Add `x_overlaps` or `y_overlaps`, (target, source): how much of each source pixel each pixel of the result covers.
 
     A source pixel measures `target`, a pixel of the result `source`; so overlaps are whole.
     """
@@ -92,15 +93,16 @@ def _add_overlaps(graph: Graph, axis: str, source: str, target: str) -> str:
     start = graph.add("Max", f"{axis}_start", starts["pixel"], starts["place"])
     length = graph.add("Sub", f"{axis}_length", end, start)
     overlap = graph.add("Max", f"{axis}_overlap", length, "int0")
-    return graph.add("Cast", f"{axis}_overlap_double", overlap, to=TensorProto.DOUBLE)
+    graph.add("Cast", f"{axis}_overlaps", overlap, to=kind)
 
 
-def _add_products(graph: Graph, down: str, across: str) -> str:
+def _add_products(graph: Graph) -> str:
     """Add the sums over each working pixel's area, (h, w, 3)."""
     graph.constant("as_rows", np.array([0, -1], np.int64))
     graph.constant("as_pixels", np.array([0, -1, 3], np.int64))
-    pixels = graph.add("Cast", "pixels", "frame", to=TensorProto.DOUBLE)
+    pixels = graph.add("Cast", "pixels", "frame", to=TensorProto.FLOAT)
     rows = graph.add("Reshape", "rows_of_frame", pixels, "as_rows")
-    sums = graph.add("MatMul", "sums_of_rows", down, rows)
+    sums = graph.add("MatMul", "sums_of_rows", "y_overlaps", rows)
+    sums = graph.add("Cast", "sums_of_rows_double", sums, to=TensorProto.DOUBLE)
     sums = graph.add("Reshape", "sums_of_pixels", sums, "as_pixels")
-    return graph.add("MatMul", "sums", across, sums)
+    return graph.add("MatMul", "sums", "x_overlaps", sums)
