@@ -21,6 +21,7 @@ the encoder was trained and audited, and say at which rate to feed them. See doc
 
 FORMATS = ("onnx", "c")
 
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
@@ -71,7 +72,9 @@ def _write_c(spec: EncoderSpec, path: Path, hard: bool) -> None:
 
     numbers = write_c(spec, path, hard=hard)
     print(f"wrote {path}")
-    print(f"geometry: {spec.geometry}; every frame through motionveil_average, then motionveil_veil")
+    print(
+        f"geometry: {spec.geometry}; every frame through motionveil_average, then motionveil_veil"
+    )
     print(f"bytes of state: {', '.join(state_sizes(spec))}")
     print(f"bytes of constant table: {len(numbers.table):,}")
     print(f"off by {numbers.error:.4f} of a level in [0, 15] at most")

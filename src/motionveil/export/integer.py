@@ -148,9 +148,7 @@ class IntegerEncoder:
         self._multiple = spec.multiple
         self._previous: NDArray[np.uint8] | None = None
 
-    def __call__(
-        self, frame: NDArray[np.uint8], aspect: Fraction | float = 1
-    ) -> NDArray[np.uint8]:
+    def __call__(self, frame: NDArray[np.uint8], aspect: Fraction | float = 1) -> NDArray[np.uint8]:
         """Veil the next frame of a camera.
 
         Args:

@@ -187,7 +187,10 @@ def _add_difference(graph: Graph) -> None:
     by the rules of broadcasting, and the difference be a picture of the scene.
     """
     unlike = graph.add("Sub", "unlike", "blurred", "previous")
-    sizes = graph.add("Shape", "blurred_size", "blurred"), graph.add("Shape", "previous_size", "previous")
+    sizes = (
+        graph.add("Shape", "blurred_size", "blurred"),
+        graph.add("Shape", "previous_size", "previous"),
+    )
     equal = graph.add("Equal", "sizes_equal", *sizes)
     counted = graph.add("Cast", "sizes_equal_int", equal, to=TensorProto.INT32)
     same = graph.add("ReduceMin", "same_int", counted, keepdims=0)

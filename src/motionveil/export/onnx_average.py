@@ -43,7 +43,13 @@ def add_average(graph: Graph, size: int, multiple: int) -> None:
         size: Short side of a working frame in pixels.
         multiple: What its sides are multiples of.
     """
-    for name, number in {"int0": 0, "int1": 1, "int2": 2, "size": size, "multiple": multiple}.items():
+    for name, number in {
+        "int0": 0,
+        "int1": 1,
+        "int2": 2,
+        "size": size,
+        "multiple": multiple,
+    }.items():
         graph.constant(name, np.int64(number))
     graph.constant("axis1", np.array([1], np.int64))
     graph.constant("half", np.float64(0.5))
