@@ -1,4 +1,4 @@
-"""What a camera films leaves every export as it leaves the stream encoder: real video, as filmed."""
+"""What is filmed leaves every export as it leaves the stream encoder: real video, as filmed."""
 
 from __future__ import annotations
 

@@ -172,6 +172,13 @@ class TestStart:
         else:
             assert np.ptp(veiled) == 0
 
+    def test_one_pixel_of_nan_is_a_start(self) -> None:
+        run, clip = Runner(SPECS["untrained"]), movers(2, 90, 130)
+        run.previous = np.full((1, 1, 3), np.nan, np.float32)
+        stream = StreamEncoder(SPECS["untrained"])
+        np.testing.assert_array_equal(run(clip[0]), stream(clip[0]))
+        assert np.abs(run(clip[1]).astype(int) - stream(clip[1])).max() <= 1
+
     def test_only_where_there_was_nothing_before(self) -> None:
         run, clip = Runner(SPECS["untrained"]), movers(2, 36, 52)
         neutral = run(clip[0])[0, 0, 0]
@@ -205,7 +212,7 @@ class TestFile:
         values = [*session.get_inputs(), *session.get_outputs()]
         assert [(v.name, v.type, v.shape) for v in values] == [
             ("frame", "tensor(uint8)", ["H", "W", 3]),
-            ("previous", "tensor(float)", ["h", "w", 3]),
+            ("previous", "tensor(float)", ["previous_h", "previous_w", 3]),
             ("veiled", "tensor(uint8)", ["h", "w", 3]),
             ("blurred", "tensor(float)", ["h", "w", 3]),
         ]

@@ -27,8 +27,8 @@ HALF = 4096
 
 START = (
     "Start with `previous` filled with NaN (not a number), NEVER WITH ZEROS: the difference to"
-    " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame."
-    " Feed `blurred` back as the next `previous`. Fill it with NaN again after every scene cut,"
+    " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame;"
+    " one pixel, (1, 1, 3), is enough. Feed `blurred` back as the next `previous`. Fill it with NaN again after every scene cut,"
     " reconnect and jump of exposure: there too the difference is a picture of the scene, and this"
     " model does not notice. `blurred` is a picture of the scene itself: keep it in memory, and"
     " let nobody have it."
@@ -79,8 +79,8 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
 
     **Start with `previous` filled with NaN, never with zeros**: the difference to zeros is a
     picture of the scene. Where `previous` is NaN there is no frame before, and the output is that
-    of no motion, the neutral frame. A `previous` of another size gives the neutral frame or an
-    error of the runtime, never a picture.
+    of no motion, the neutral frame. A `previous` of another size gives the neutral frame (of 1 x 1
+    pixel it always does, and so will do to start) or an error of the runtime, never a picture.
 
     **`blurred` is a picture of the scene**: whoever runs the model feeds it back and keeps it.
 
@@ -113,7 +113,7 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
             "bdq",
             inputs=[
                 _image("frame", TensorProto.UINT8, "H", "W"),
-                _image("previous", TensorProto.FLOAT, "h", "w"),
+                _image("previous", TensorProto.FLOAT, "previous_h", "previous_w"),
             ],
             outputs=[
                 _image("veiled", TensorProto.UINT8, "h", "w"),

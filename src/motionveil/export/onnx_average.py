@@ -84,7 +84,7 @@ def _add_side(graph: Graph, name: str, side: str, divisor: str) -> str:
 
 
 def _add_overlaps(graph: Graph, axis: str, source: str, target: str, kind: int) -> None:
-    """Add `x_overlaps` or `y_overlaps`, (target, source): how much of each source pixel each pixel of the result covers.
+    """Add `x_overlaps` or `y_overlaps`, (target, source): the part of each source pixel covered.
 
     A source pixel measures `target`, a pixel of the result `source`; so overlaps are whole.
     """
