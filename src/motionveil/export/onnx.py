@@ -29,10 +29,10 @@ START = (
     "Start with `previous` filled with NaN (not a number), NEVER WITH ZEROS: the difference to"
     " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame; to"
     " start, one pixel of NaN, (1, 1, 3), will do. Feed `blurred` back as the next `previous`."
-    " Start again after every scene cut, reconnect and jump of exposure: there too the difference is a"
-    " picture of the scene, and this model does not notice. `blurred` is a picture of the scene"
-    " itself: keep it in memory, and let nobody have it. Leave out frames that come faster than"
-    " `rate` of the metadata's `geometry` a second: what the encoder hides was measured there."
+    " Start again after every scene cut, reconnect and jump of exposure: there too the difference"
+    " is a picture of the scene, and this model does not notice. `blurred` is a picture of the"
+    " scene itself: keep it in memory, and let nobody have it. Leave out frames that come faster"
+    " than `rate` of the metadata's `geometry` a second: what the encoder hides was measured there."
 )
 """What whoever runs the model has to know; it is written into the model."""
 
