@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from motionveil._version import __version__
+from motionveil.cli.secret import Parser, without_secrets
 from motionveil.errors import MotionveilError
 
 COMMANDS = {
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except MotionveilError as error:
-        print(f"motionveil: error: {error}", file=sys.stderr)
+        print(f"motionveil: error: {without_secrets(str(error), words)}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
@@ -72,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(only: str | None) -> argparse.ArgumentParser:
     """Build the parser; only the chosen command's module is imported."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="motionveil", description="See what people do without seeing who they are."
     )
     parser.add_argument("--version", action="version", version=f"motionveil {__version__}")
