@@ -12,7 +12,7 @@ STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "srt")
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,9}):(//)?(.*)", re.DOTALL)
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::(\d{1,5}))?")
-_DRIVE = re.compile(r"[A-Za-z]:[\\/]")
+_DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
 _TEST = re.compile(r"test:[\dx@/]*")
 _PASSWORD = re.compile(r"(?:pass|pwd|token|secret|key)\w*=", re.IGNORECASE)
 # What cameras call their streams, so that two behind one host can be told apart. A password could

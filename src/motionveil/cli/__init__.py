@@ -13,6 +13,7 @@ from importlib import import_module
 from motionveil._version import __version__
 from motionveil.cli.secret import Parser, without_secrets
 from motionveil.errors import MotionveilError
+from motionveil.process_hardening import forbid_core_dumps
 
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data, write a report",
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 2
+    forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
     try:
         return int(arguments.run(arguments))
     except MotionveilError as error:

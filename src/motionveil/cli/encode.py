@@ -14,7 +14,7 @@ from typing import TextIO
 from motionveil.addresses import shown
 from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
-from motionveil.capture.process import forbid_core_dumps, stopping
+from motionveil.capture.process import stopping
 from motionveil.capture.status import Status
 from motionveil.capture.stream_encoder import StreamEncoder
 from motionveil.cli.bar import frame_bar
@@ -157,7 +157,6 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
-    forbid_core_dumps()
     _read_secrets(arguments)
     spec = load_spec(arguments.encoder)
     StreamEncoder(spec)  # refuses what cannot stream, before anything is opened
