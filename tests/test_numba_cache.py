@@ -53,7 +53,12 @@ folder = pathlib.Path(os.environ["NUMBA_CACHE_DIR"])
 print(folder, oct(folder.stat().st_mode))
 {after}
 """
-COMPILE = "import numba; f = numba.njit(cache=True)(lambda x: x + 1); f(1); assert list(folder.rglob('*.nbi'))"
+COMPILE = """
+import numba
+f = numba.njit(cache=True)(lambda x: x + 1)
+f(1)
+assert list(folder.rglob("*.nbi"))
+"""
 
 
 @pytest.mark.parametrize("before", ["", "import numba"], ids=["first", "after-numba"])
@@ -69,11 +74,8 @@ def test_the_folder_is_private_and_used_and_removed(before: str, tmp_path: Path)
 
 
 def test_no_place_at_all_is_an_error() -> None:
-    code = PROBE.format(before="os.environ['TMPDIR'] = '/nonexistent'", after="")
-    code = code.replace(
-        "import os", "import os; import tempfile as t; t.mkdtemp = None; import os", 1
-    )
-    code = code.replace("t.mkdtemp = None", "t._candidate_tempdir_list = lambda: ['/nonexistent']")
+    nowhere = "tempfile._candidate_tempdir_list = lambda: ['/nonexistent']"
+    code = PROBE.format(before=nowhere, after="")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "MotionveilError: no folder for compiled code" in done.stderr
 

@@ -332,7 +332,7 @@ def _preview(
         return {"source": source.name, "encoder": arguments.encoder, **counts}
 
     with Preview(arguments.preview, token=arguments.preview_token, stats=stats) as preview:
-        print(f"preview at {preview.url}", file=output, flush=True)
+        print(f"preview at {preview.shown}", file=output, flush=True)
 
         def show(status: Status, image: object) -> None:
             newest[:] = [status]
