@@ -32,8 +32,9 @@ class Preview:
     Without a token it binds to this machine's loopback only, and refuses requests that name
     another host (DNS rebinding). With one, every request needs it, as `?token=` or as
     `Authorization: Bearer`, and only some wrong ones a minute are looked at; see `Admission`.
-    Where others can reach the address it has `SHORTEST_TOKEN` characters or more. The connection is plain HTTP: on a network that others share, they can
-    read the token and the veiled pictures; use an SSH tunnel or a TLS proxy there.
+    Where others can reach the address, it has `SHORTEST_TOKEN` characters or more. The connection
+    is plain HTTP: on a network that others share, they can read the token and the veiled pictures;
+    use an SSH tunnel or a TLS proxy there.
 
     Args:
         address: `HOST:PORT`, or `:PORT` or `PORT` on 127.0.0.1; port 0 takes any free one.
@@ -77,8 +78,8 @@ class Preview:
             _check_token(token, 1 if is_loopback(host) else SHORTEST_TOKEN)
         if token is None and not is_loopback(host):
             raise MotionveilError(
-                f"--preview {address} can be seen by others: give --preview-token-file, or keep to this"
-                f" machine with 127.0.0.1:{port}"
+                f"--preview {address} can be seen by others: give --preview-token-file, or keep to"
+                f" this machine with 127.0.0.1:{port}"
             )
         self._screen = Screen(rate)
         self._server = _listen(address, host, port)

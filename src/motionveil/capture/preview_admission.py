@@ -9,6 +9,7 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import TypeVar
 
 from motionveil.capture.preview_connections import origin_of
 
@@ -20,6 +21,8 @@ GUESSES = 10
 
 GUESSES_OF_ALL = 100
 """Likewise from all addresses together, but those that have had the right one before."""
+
+T = TypeVar("T")
 
 _MINUTE = 60.0
 _MAX_ORIGINS = (
@@ -108,7 +111,7 @@ class TooManyGuessesError(Exception):
         self.seconds = math.ceil(seconds)
 
 
-def _remember(store: OrderedDict, origin: str, value: object) -> None:  # type: ignore[type-arg]
+def _remember(store: OrderedDict[str, T], origin: str, value: T) -> None:
     store[origin] = value
     store.move_to_end(origin)
     if len(store) > _MAX_ORIGINS:

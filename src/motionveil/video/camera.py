@@ -47,8 +47,8 @@ def camera_input(
         # Its default, 29.97, is refused by cameras that offer 30. "none": no sound.
         return LiveInput(name, f"{which}:none", "avfoundation", {"framerate": "30"})
     if platform == "win32":
-        device = _find(name, which, (devices or _directshow)())
-        return LiveInput(name, f"video={device}", "dshow")
+        shown_as = _find(name, which, (devices or _directshow)())
+        return LiveInput(name, f"video={shown_as}", "dshow")
     found = (devices or video4linux)()
     if which.isdecimal():
         which = f"/dev/video{which}"
