@@ -167,7 +167,8 @@ def check_files(
     elif dest.endswith("/"):
         part = str(tmp_path / ".frames.part")
         pictures = {f"{part}/{number:06d}.png" for number in range(12)}
-        assert names == {part, f"{part}/{TIMES}", f"{part}/{ABOUT}", str(tmp_path / "frames"), *pictures}
+        texts = {f"{part}/{TIMES}", f"{part}/{ABOUT}"}
+        assert names == {part, *texts, str(tmp_path / "frames"), *pictures}
     else:
         path = tmp_path / dest
         assert names == {str(path), str(path.with_name(f".out.part{path.suffix}"))}
@@ -290,7 +291,8 @@ class TestMetadata:
             check_container(files[0])
         else:
             for file in files:
-                assert file.name in (TIMES, ABOUT) or chunks(file) == ["IHDR", "pHYs", "IDAT", "IEND"]
+                if file.name not in (TIMES, ABOUT):
+                    assert chunks(file) == ["IHDR", "pHYs", "IDAT", "IEND"]
 
     def test_stays_behind_in_a_pipe(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         kept = io.BytesIO()
