@@ -1,9 +1,10 @@
 """What veiling costs around the encoder: the whole of `motionveil encode` beside plain transcoding.
 
-Both decode the same file and encode with the same codec and settings, in one process, in turn:
+All decode the same file and encode with the same codec and settings, in one process, in turn:
 
 - `plain`: PyAV decodes and encodes; the pictures stay in YUV and are not touched;
-- `encode`: `motionveil.capture.veil_video`, guard and all.
+- `encode`: `motionveil.capture.veil_video`, guard and all, at the encoder's size and rate;
+- `native`: the same at the source's own.
 
 The file is 640 x 480 H.264, either made here (a still textured scene, sensor noise, two moving
 shapes) or yours. Times are wall-clock and processor time, the median of interleaved runs. Then,
@@ -117,6 +118,9 @@ def main() -> None:
             {
                 "plain": lambda: transcode(source, folder / "plain.mp4"),
                 "encode": lambda: veil_video(source, folder / "veiled.mp4", spec),
+                "native": lambda: veil_video(
+                    source, folder / "native.mp4", spec, VeilOptions(native=True)
+                ),
             },
             arguments.runs,
         )

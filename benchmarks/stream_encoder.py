@@ -5,10 +5,15 @@ On one thread, in one process, for frames of 224 x 224, 640 x 480 and 1920 x 108
 - `released`: the formulation of the authors' code, written here from its description, with torch:
   frames to float, a depthwise 5 x 5 convolution, the difference by `roll`, minimum and maximum of
   the batch, 15 sigmoids summed, scaled back; clips of 16 frames;
-- `stream`: `motionveil.capture.StreamEncoder`, soft; with a `Guard` (of `still` only); by the
+- `stream`: `motionveil.capture.StreamEncoder` as `motionveil encode` runs it: frames are averaged
+  to the encoder's geometry and then veiled, with the guard and without (every frame is taken,
+  whatever the rate);
+- `average`: the averaging alone;
+- `native`: every source pixel veiled (`--native`), soft; with a `Guard` (of `still` only); by the
   `table` that processors without AVX-512 VBMI use; and in steps (`hard`);
 - `opencv`: OpenCV's GaussianBlur and absdiff, which blurs and subtracts but does not quantise;
-- `copy`: reading and writing the same bytes with memcpy.
+- `copy`: reading and writing the same bytes with memcpy;
+- `read`: reading them once (the sum of 64-bit words).
 
 Two kinds of video: `busy`, a texture that moves everywhere under a sensor noise of 2.5 grey levels,
 the worst case; and `still`, a still textured scene under a noise of 1 in which a tenth of the
@@ -41,6 +46,7 @@ from numpy.typing import NDArray
 
 from measuring import with_fair_malloc, write_figures
 from motionveil.capture import Guard, StreamEncoder
+from motionveil.capture.geometry import area_average
 from motionveil.capture.quantiser import make_quantiser
 from motionveil.spec import EncoderSpec, load_spec
 from released import ReleasedEncoder
@@ -76,7 +82,7 @@ def released(encoder: ReleasedEncoder, frames: Frames) -> torch.Tensor:
 
 def streaming(encoder: StreamEncoder, frames: Frames) -> Callable[[], None]:
     """Return a function that veils the frames one by one, without allocating."""
-    out = np.empty_like(frames[0])
+    out = np.empty(encoder.shape_of(frames[0]), np.uint8)
 
     def run() -> None:
         encoder.reset()
@@ -115,19 +121,47 @@ def copying(frames: Frames) -> Callable[[], None]:
     return run
 
 
+def averaging(spec: EncoderSpec, frames: Frames) -> Callable[[], None]:
+    """Return a function that brings the frames to the encoder's size and does no more."""
+    shape = StreamEncoder(spec).shape_of(frames[0])
+    out = np.empty(shape, np.uint8)
+
+    def run() -> None:
+        for number in range(-1, len(frames)):
+            area_average(frames[number], shape[:2], out)
+
+    return run
+
+
+def reading(frames: Frames) -> Callable[[], None]:
+    """Return a function that reads every byte of the frames once."""
+    words = [frame.reshape(-1)[: frame.size // 8 * 8].view(np.uint64) for frame in frames]
+
+    def run() -> None:
+        for word in (words[-1], *words):
+            np.bitwise_xor.reduce(word)
+
+    return run
+
+
 def methods(spec: EncoderSpec, kind: str, frames: Frames) -> dict[str, Callable[[], object]]:
     authors = ReleasedEncoder(sigma=3.0)
     todo: dict[str, Callable[[], object]] = {
         "released": lambda: released(authors, np.concatenate([frames[-1:], frames])),
         "stream": streaming(StreamEncoder(spec), frames),
         "stream, guard": streaming(StreamEncoder(spec, guard=Guard()), frames),
-        "stream, table": streaming(StreamEncoder(spec, vectors=False), frames),
-        "stream, hard": streaming(StreamEncoder(spec, hard=True), frames),
+        "average": averaging(spec, frames),
+        "native": streaming(StreamEncoder(spec, native=True), frames),
+        "native, guard": streaming(StreamEncoder(spec, native=True, guard=Guard()), frames),
+        "native, table": streaming(StreamEncoder(spec, native=True, vectors=False), frames),
+        "native, hard": streaming(StreamEncoder(spec, native=True, hard=True), frames),
         "opencv": blurring(frames),
         "copy": copying(frames),
+        "read": reading(frames),
     }
     if kind == "busy":
-        del todo["stream, guard"]  # it takes such a picture for a cut now and then, and does less
+        # It takes such a picture for a cut now and then. The native one then does less.
+        del todo["native, guard"]
     return todo
 
 
@@ -148,7 +182,7 @@ def measure(spec: EncoderSpec, kind: str, size: tuple[int, int], runs: int) -> d
 def largest_errors(spec: EncoderSpec) -> dict[str, float]:
     """Return the largest errors of the soft encoder against float64, in levels of 15."""
     frames = make_frames("busy", 240, 320)
-    encoder = StreamEncoder(spec)
+    encoder = StreamEncoder(spec, native=True)
     veiled = np.stack([encoder(frame) for frame in frames])[1:]
     pad = ((0, 0), (2, 2), (2, 2), (0, 0))
     padded = np.pad(np.diff(frames / 255, axis=0), pad, mode="edge")
@@ -188,16 +222,17 @@ def first_frame_seconds() -> dict[str, float]:
 def print_table(kind: str, size: tuple[int, int], times: dict[str, float]) -> None:
     height, width = size
     print(f"\n{kind}, {width} x {height}")
-    heads = ("ms/frame", "frames/s", "x released", "of opencv", "of copy", "ns/value")
+    heads = ("ms/frame", "frames/s", "x native", "x released", "of opencv", "of copy", "of read")
     print(f"{'method':<15}" + "".join(f"{head:>12}" for head in heads))
     for name, ms in times.items():
         cells = (
             f"{ms:.3f}",
             f"{1e3 / ms:.0f}",
+            f"{times['native'] / ms:.2f}",
             f"{times['released'] / ms:.1f}",
             f"{times['opencv'] / ms:.2f}",
             f"{times['copy'] / ms:.3f}",
-            f"{ms * 1e6 / (3 * height * width):.2f}",
+            f"{times['read'] / ms:.3f}",
         )
         print(f"{name:<15}" + "".join(f"{cell:>12}" for cell in cells))
 

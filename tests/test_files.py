@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path, write_text_atomically
+from motionveil.files import (
+    atomic_path,
+    close_to_others,
+    make_private_folder,
+    write_text_atomically,
+)
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:
@@ -62,6 +67,53 @@ def test_permissions_are_the_usual_ones(tmp_path: Path) -> None:
     plain.write_text("")
     file = write_text_atomically(tmp_path / "a.txt", "")
     assert stat.S_IMODE(file.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")
+@pytest.mark.parametrize("mask", [0, 0o022, 0o777])
+def test_what_is_private_is_whatever_the_umask(tmp_path: Path, mask: int) -> None:
+    file = tmp_path / "a" / "b" / "c.txt"
+    before = os.umask(mask & 0o077)  # the folders above are as usual
+    try:
+        (tmp_path / "a").mkdir()
+        os.umask(mask)
+        make_private_folder(file.parent)
+        with atomic_path(file, private=True) as part:
+            assert mode_of(part) == 0o600, "also while it is written"
+            part.write_text("secret")
+        file.parent.chmod(0o755)
+        make_private_folder(file.parent)
+    finally:
+        os.umask(before)
+    assert mode_of(file) == 0o600
+    assert mode_of(file.parent) == 0o755, "one that is there stays as it is"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
+def test_a_folder_is_closed_with_the_files_in_it(tmp_path: Path) -> None:
+    folder, beyond = tmp_path / "cache", tmp_path / "beyond"
+    folder.mkdir(0o755)
+    beyond.write_text("not in it")
+    beyond.chmod(0o644)
+    (folder / "link").symlink_to(beyond)
+    for name, mode in (("a", 0o644), ("b", 0o400)):
+        (folder / name).write_text(name)
+        (folder / name).chmod(mode)
+    assert close_to_others(folder)
+    assert [mode_of(folder / name) for name in (".", "a", "b")] == [0o700, 0o600, 0o400]
+    assert mode_of(beyond) == 0o644
+    assert not close_to_others(tmp_path / "nonesuch")
+
+
+def test_a_private_folder_needs_its_place(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(MotionveilError, match="cannot make this folder"):
+            make_private_folder(folder)
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no umask")

@@ -17,6 +17,7 @@ import pytest
 
 from motionveil.cli import COMMANDS, main
 from motionveil.data.actors import make_actors
+from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
 from published.sbu_examples import sbu_result, sbu_row
 from report.report_examples import quickstart as invented_quickstart
@@ -90,7 +91,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_actors(left / "actors", people=2, train_sessions=2, validation_sessions=1)
     actors = made.root.rename(left / "actors" / "seed0")
     shutil.copy(actors / "person00" / "session02.mkv", actors / "person00" / "session10.mkv")
-    EncoderSpec.untrained(range=0.2).save(left / "encoder.json")
+    geometry = Geometry(size=64, rate=15)
+    EncoderSpec.untrained(range=0.2, geometry=geometry).save(left / "encoder.json")
     invented_quickstart().save(left / "results.json")
     sbu_result(sbu_row("bdq", 2.0)).save(folder / "runs" / "sbu" / "results.json")
     (grid,) = blocks(README, "yaml")

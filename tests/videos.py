@@ -11,6 +11,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.geometry import Geometry
+
 NTSC = Fraction(30000, 1001)
 
 CODECS = {
@@ -22,6 +24,10 @@ CODECS = {
 # x264's default with sixteen threads is off by more than half the step of brightness by which
 # `frame_numbers` tells frames apart: finer steps, and one thread.
 X264 = {"crf": "10", "threads": "1"}
+
+
+AS_FILMED = Geometry(size=48, rate=1000)
+"""The geometry of `moving_square`: its own size, and every frame."""
 
 
 def moving_square(frames: int, height: int = 48, width: int = 64) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Writing files whole or not at all, and for their owner only."""
 
 from __future__ import annotations
 
@@ -6,18 +6,63 @@ import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from motionveil.errors import MotionveilError
 
+_OWNER_ONLY, _OWNER_ONLY_FOLDER, _OTHERS = 0o600, 0o700, 0o077
+
+
+def make_private_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder that only its owner may look into; one that is there stays as it is.
+
+    Folders above it are made as usual.
+
+    Raises:
+        MotionveilError: It cannot be made, or what is there is no folder.
+    """
+    folder = Path(path)
+    try:
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
+            folder.chmod(_OWNER_ONLY_FOLDER)  # a umask may take from the owner, too
+    except OSError as error:
+        raise MotionveilError(f"{folder}: cannot make this folder: {error.strerror}") from error
+
+
+def close_to_others(path: str | os.PathLike[str]) -> bool:
+    """Take from everybody but the owner what they may do with a folder and the files in it.
+
+    Returns:
+        Whether others are kept out now: not where the folder is another user's, or read-only.
+    """
+    folder = Path(path)
+    if os.name == "nt":  # has no such modes; a folder's rights are those of the one above it
+        return True
+    try:
+        if folder.stat().st_mode & _OTHERS:
+            folder.chmod(_OWNER_ONLY_FOLDER)
+        for entry in os.scandir(folder):
+            with suppress(FileNotFoundError):  # another process has just renamed it
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_mode & _OTHERS:
+                    os.chmod(entry.path, _OWNER_ONLY)
+    except OSError:
+        return False
+    return True
+
 
 @contextmanager
-def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` when the block succeeds.
 
     The temporary name keeps the suffix, since video libraries choose the container by it. When
     the block fails, the temporary file is removed and an earlier `target` is left as it was.
+
+    Args:
+        target: The file; its folder is made if there is none.
+        private: Nobody but the owner may read the file, whatever the umask and the moment.
 
     Raises:
         MotionveilError: The folder cannot be made or written, or `target` is a folder.
@@ -30,7 +75,10 @@ def atomic_path(target: str | os.PathLike[str]) -> Iterator[Path]:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         # Not by `tempfile`: its files are the owner's only, and the usual permissions can be had
         # without a look at the umask, which no thread can read without changing it for all.
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        mode = _OWNER_ONLY if private else 0o666
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        if private:
+            part.chmod(mode)  # a umask may take from the owner, too
     except OSError as error:
         raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
     try:

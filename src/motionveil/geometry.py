@@ -119,17 +119,23 @@ class FrameRate:
 def working_shape(
     size: int, height: int, width: int, aspect: Fraction | float = 1, *, multiple: int = 2
 ) -> tuple[int, int]:
-    """Return height and width of a frame whose short side is made `size`; see `Geometry.shape`."""
-    shown = width * float(aspect)
-    short = min(height, shown)
-    if max(height, shown) > _WIDEST * short:
+    """Return height and width of a frame whose short side is made `size`; see `Geometry.shape`.
+
+    In whole numbers, so that an exported encoder can do the same.
+    """
+    across, down = aspect.as_integer_ratio()
+    sides = height * down, width * across  # as shown, in whole units
+    short = min(sides)
+    if max(sides) > _WIDEST * short:
         raise MotionveilError(
             f"a picture of {width}x{height} pixels (each {float(aspect):g} times as wide as"
             f" high) is no scene; its sides may differ {_WIDEST} times at the most"
         )
-    scale = size / short
-    return _rounded(height * scale, multiple), _rounded(shown * scale, multiple)
+    rows, columns = (_divided(size * side, short * multiple) * multiple for side in sides)
+    return rows, columns
 
 
-def _rounded(side: float, multiple: int) -> int:
-    return max(1, round(side / multiple)) * multiple
+def _divided(number: int, divisor: int) -> int:
+    """Divide whole numbers and round, halves to even; at least 1."""
+    quotient, rest = divmod(number, divisor)
+    return max(1, quotient + (2 * rest + quotient % 2 > divisor))

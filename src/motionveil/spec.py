@@ -191,6 +191,23 @@ class EncoderSpec(BaseModel):
         text = self.model_dump_json(exclude={"provenance"})
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    def required_geometry(self, otherwise: str = "") -> Geometry:
+        """Return the geometry.
+
+        Args:
+            otherwise: What else the user can do without one, for the error's text.
+
+        Raises:
+            MotionveilError: The encoder has none.
+        """
+        if self.geometry is None:
+            raise MotionveilError(
+                "the encoder does not say at which size and rate it was trained, so nothing says"
+                ' what it hides: add "geometry": {"size": 96, "rate": 10} (short side in pixels,'
+                f" frames a second) to its encoder.json{otherwise}"
+            )
+        return self.geometry
+
     def gaussian(self) -> NDArray[np.float64]:
         """Return the 5 weights of the separable Gaussian, normalised to sum 1."""
         assert self.sigma is not None, "only bdq has this blur"

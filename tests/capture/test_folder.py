@@ -12,9 +12,9 @@ from motionveil.capture.folder import RECORD, plan, veil_folder
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.video import count_frames, read_clip
-from videos import cut_short, moving_square, write_video
+from videos import AS_FILMED, cut_short, moving_square, write_video
 
-SPEC = EncoderSpec.untrained(range=0.25)
+SPEC = EncoderSpec.untrained(range=0.25, geometry=AS_FILMED)
 
 
 @pytest.fixture
@@ -104,11 +104,11 @@ class TestVeil:
     def test_never_mixes_two_encoders(self, videos: Path, tmp_path: Path) -> None:
         out = tmp_path / "out"
         veil_folder(videos, out, SPEC)
-        other = EncoderSpec.untrained(range=0.1)
+        other = EncoderSpec.untrained(range=0.1, geometry=AS_FILMED)
         for spec, options in ((other, None), (SPEC, VeilOptions(hard=True))):
             with pytest.raises(MotionveilError, match=r"motionveil\.json: .* another encoder"):
                 veil_folder(videos, out, spec, options)
-        assert veil_folder(videos, out, SPEC, VeilOptions(threads=2)).veiled == {}
+        assert veil_folder(videos, out, SPEC, VeilOptions()).veiled == {}
         (out / RECORD).write_text("{")
         with pytest.raises(MotionveilError, match="cannot be read"):
             veil_folder(videos, out, SPEC)

@@ -12,12 +12,14 @@ import pytest
 
 from motionveil.cli import main
 from motionveil.video import SyntheticSource, count_frames
-from motionveil.video.pictures import TIMES
+from motionveil.video.pictures import ABOUT, TIMES
 from programs import PATIENCE, Programs, kept, play, size_of_part, small_disk, until
 from streams import transport_stream
 
 PAGE = 4096
 NO_SPACE = "No space left on device"
+TEXTS = (TIMES, ABOUT)
+LARGE = ("--enlarge", "6")  # or what is written would fit
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
 
 
 def encode(*words: object) -> int:
-    return main(["encode", *map(str, words)])
+    return main(["encode", *map(str, words), *LARGE])
 
 
 class TestFile:
@@ -77,7 +79,7 @@ class TestFile:
         self, disk: Path, film: Path, programs: Programs
     ) -> None:
         with (disk / "a.y4m").open("wb") as file:
-            program = programs("encode", film, "-", stdout=file)
+            program = programs("encode", film, "-", *LARGE, stdout=file)
             assert program.ends() == 1
         encoder, ready, error = program.complaint.splitlines()
         assert encoder.startswith("encoder bdq: ")
@@ -101,7 +103,7 @@ class TestRecording:
     ) -> None:
         with small_disk(tmp_path / "disk", 16 * PAGE) as disk:
             dest = disk / words[0]
-            program = programs("encode", "test:320x240@60", dest, *words[1:])
+            program = programs("encode", "test:320x240@60", dest, *words[1:], *LARGE)
             until(lambda: size_of_part(dest) or dest.exists(), program)
             began = time.monotonic()
             assert program.ends() == 1
@@ -117,15 +119,16 @@ class TestRecording:
 
     def test_as_pictures(self, disk: Path, programs: Programs) -> None:
         """The picture that did not fit is left out, and so is its moment."""
-        program = programs("encode", "test:160x120@100", f"{disk}/frames/")
+        program = programs("encode", "test:160x120@100", f"{disk}/frames/", *LARGE)
         assert program.ends() == 1
         folder = disk / "frames"
         assert program.complaint == f"motionveil: error: {folder}: cannot write: {NO_SPACE}\n"
         assert kept(disk) == ["frames"]
         listed = [line.split(",")[0] for line in (folder / TIMES).read_text().splitlines()]
-        assert listed == ["picture", *(name for name in kept(folder) if name != TIMES)]
+        assert listed == ["picture", *(name for name in kept(folder) if name not in TEXTS)]
         assert len(listed) > 5
-        (folder / TIMES).unlink()
+        for name in TEXTS:
+            (folder / name).unlink()
         assert count_frames(folder) == len(listed) - 1
         assert all(len(play(picture)[0]) == 1 for picture in folder.iterdir())
 

@@ -20,7 +20,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from motionveil.cli import main
-from motionveil.video.pictures import TIMES
+from motionveil.video.pictures import ABOUT, TIMES
 from programs import Programs, play, size_of_part, until
 from rtsp_server import Camera
 from streams import encoded
@@ -167,7 +167,8 @@ def check_files(
     elif dest.endswith("/"):
         part = str(tmp_path / ".frames.part")
         pictures = {f"{part}/{number:06d}.png" for number in range(12)}
-        assert names == {part, f"{part}/{TIMES}", str(tmp_path / "frames"), *pictures}
+        texts = {f"{part}/{TIMES}", f"{part}/{ABOUT}"}
+        assert names == {part, *texts, str(tmp_path / "frames"), *pictures}
     else:
         path = tmp_path / dest
         assert names == {str(path), str(path.with_name(f".out.part{path.suffix}"))}
@@ -279,7 +280,7 @@ class TestMetadata:
         out = tmp_path / "out"
         assert main(["encode", str(source), f"{out}/{words[0]}", *words[1:]]) == 0
         files = [path for path in out.rglob("*") if path.is_file()]
-        assert len(files) == (21 if words[0] == "frames/" else 1)
+        assert len(files) == (12 if words[0] == "frames/" else 1)  # 10 of 20 frames, and two texts
         for file in files:
             data = file.read_bytes().lower()
             assert SECRET.lower().encode() not in data
@@ -290,14 +291,15 @@ class TestMetadata:
             check_container(files[0])
         else:
             for file in files:
-                assert file.name == TIMES or chunks(file) == ["IHDR", "pHYs", "IDAT", "IEND"]
+                if file.name not in (TIMES, ABOUT):
+                    assert chunks(file) == ["IHDR", "pHYs", "IDAT", "IEND"]
 
     def test_stays_behind_in_a_pipe(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         kept = io.BytesIO()
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(kept))
         assert main(["encode", str(talkative(tmp_path / "in.mkv")), "-"]) == 0
         data = kept.getvalue()
-        assert data.startswith(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C444\n")
+        assert data.startswith(b"YUV4MPEG2 W86 H64 F25:2 Ip A1:1 C444 Xmotionveil_")
         assert SECRET.encode() not in data
 
 
@@ -310,6 +312,8 @@ def check_container(path: Path) -> None:
     technical = {"major_brand": None, "minor_version": None, "compatible_brands": None}
     technical |= {"handler_name": "VideoHandler", "language": "und", "DURATION": None}
     technical |= {"encoder": None, "ENCODER": None, "vendor_id": "[0][0][0][0]"}
+    about = tags.pop("comment", None) or tags.pop("COMMENT")
+    assert re.fullmatch(r"motionveil [\d.]+: bdq [0-9a-f]{12}, soft, 64 pixels, 15 frames/s", about)
     for name, value in tags.items():
         assert technical[name] in (None, value), (name, value)
     assert tags.get("encoder", "Lavc").startswith(("Lavc", "Lavf"))
@@ -348,7 +352,7 @@ def test_a_scene_without_motion_is_flat_to_the_last_bit(
     for dest in ("out.mkv", "frames/"):
         assert main(["encode", str(source), f"{tmp_path}/{dest}", *options]) == 0
     _, images = play(tmp_path / "out.mkv")
-    assert len(images) == 40 - ("drop" in options)
+    assert len(images) == 20 - ("drop" in options)
     assert np.ptp(images) == 0
     pictures = [play(path)[1][0] for path in sorted((tmp_path / "frames").glob("*.png"))]
     np.testing.assert_array_equal(pictures, images)

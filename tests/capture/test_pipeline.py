@@ -19,8 +19,9 @@ from motionveil.capture.status import Latency
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.video import Frame, SyntheticSource, VideoInfo
+from videos import AS_FILMED
 
-SPEC = EncoderSpec.untrained(range=0.25)
+SPEC = EncoderSpec.untrained(range=0.25, geometry=AS_FILMED)
 
 
 class ListSource:
@@ -107,7 +108,7 @@ class TestFiles:
         status = pipeline.status
         assert (status.frames_in, status.frames_out, status.dropped) == (60, 60, 0)
         assert dict(status.guarded) == {"first": 1}
-        assert (status.width, status.height, status.ended) == (32, 24, True)
+        assert (status.width, status.height, status.ended) == (64, 48, True)
 
     def test_what_was_read_before_a_fault_is_written_before_it_is_raised(self) -> None:
         sink = ListSink()

@@ -292,8 +292,11 @@ class TestAddress:
             Preview(address)
 
     def test_that_others_reach_works_with_a_token(self) -> None:
-        with Preview("0.0.0.0:0", token="a b&c/é") as preview:
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/\?token=a%20b%26c%2F%C3%A9", preview.url)
+        with Preview("0.0.0.0:0", token="a b&c/é0123456789") as preview:
+            assert re.fullmatch(
+                r"http://127\.0\.0\.1:\d+/\?token=a%20b%26c%2F%C3%A90123456789", preview.url
+            )
+            assert preview.shown == preview.url.partition("?")[0] + "?token=..."
             path = preview.url.partition("/?")[2]
             assert status(preview, f"/?{path}", Host="camera.example:8080") == 200
 
@@ -309,7 +312,7 @@ class TestAddress:
 
     def test_that_is_not_this_machines(self) -> None:
         with pytest.raises(MotionveilError, match=r"192\.0\.2\.1 is no address of this machine"):
-            Preview("192.0.2.1:8080", token="secret")
+            Preview("192.0.2.1:8080", token="0123456789abcdef")
 
     def test_that_is_taken_names_the_port(self, preview: Preview) -> None:
         port = urlsplit(preview.url).port
@@ -353,10 +356,17 @@ class TestAdmission:
             assert status(preview, path, "HEAD", Authorization="Bearer sesame") == found
         assert capfd.readouterr() == ("", "")
 
-    @pytest.mark.parametrize("token", ["", "  "])
-    def test_with_an_empty_token_is_refused(self, token: str) -> None:
-        with pytest.raises(MotionveilError, match="empty"):
-            Preview("0.0.0.0:0", token=token)
+    @pytest.mark.parametrize(
+        ("address", "token"),
+        [("0.0.0.0:0", "hunter2"), ("[::]:0", "hunter2 " * 2), ("0.0.0.0:0", ""), ("0", "  ")],
+    )
+    def test_with_a_short_token_is_refused(self, address: str, token: str) -> None:
+        with pytest.raises(MotionveilError, match=r"characters; give 16 .*token_urlsafe") as error:
+            Preview(address, token=token)
+        assert "hunter" not in str(error.value)
+
+    def test_with_a_short_token_is_enough_on_this_machine(self) -> None:
+        Preview("127.0.0.1:0", token="x").close()
 
     @PATHS
     @pytest.mark.parametrize(

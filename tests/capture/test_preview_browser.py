@@ -117,7 +117,7 @@ class Camera:
 
 
 def _veiled() -> list[NDArray[np.uint8]]:
-    encoder = StreamEncoder(EncoderSpec.untrained(range=0.25))
+    encoder = StreamEncoder(EncoderSpec.untrained(range=0.25), native=True)
     return [encoder(frame) for frame in moving_square(20, 240, 320)]
 
 

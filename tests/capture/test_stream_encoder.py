@@ -43,7 +43,7 @@ SPECS = pytest.mark.parametrize("spec", [UNTRAINED, TRAINED], ids=["untrained", 
 def stream(
     spec: EncoderSpec, clip: NDArray[np.uint8], *, hard: bool = False, vectors: bool | None = None
 ) -> NDArray[np.uint8]:
-    encoder = StreamEncoder(spec, hard=hard, vectors=vectors)
+    encoder = StreamEncoder(spec, native=True, hard=hard, vectors=vectors)
     return np.stack([encoder(frame) for frame in clip])
 
 
@@ -175,7 +175,7 @@ class TestNeutralFrame:
 
     def test_after_reset_and_after_a_change_of_size(self) -> None:
         rng = np.random.default_rng(0)
-        encoder = StreamEncoder(UNTRAINED)
+        encoder = StreamEncoder(UNTRAINED, native=True)
         neutral = int(encoder(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))[0, 0, 0])
         assert np.ptp(encoder(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))) > 0
         encoder.reset()
@@ -188,7 +188,7 @@ class TestInput:
     def test_is_left_alone_and_output_is_new(self) -> None:
         clip = np.random.default_rng(0).integers(0, 256, (3, 6, 5, 3), dtype=np.uint8)
         before = clip.copy()
-        encoder = StreamEncoder(UNTRAINED)
+        encoder = StreamEncoder(UNTRAINED, native=True)
         outputs = [encoder(frame) for frame in clip]
         kept = [output.copy() for output in outputs]
         encoder(clip[0])
@@ -213,17 +213,21 @@ class TestInput:
     )
     def test_wrong_arrays_are_refused(self, frame: NDArray[np.uint8]) -> None:
         with pytest.raises(ValueError, match=r"a frame is uint8 \(H, W, 3\), not"):
-            StreamEncoder(UNTRAINED)(frame)
+            StreamEncoder(UNTRAINED, native=True)(frame)
 
     @pytest.mark.parametrize("mode", ["clip", "batch"])
     def test_ranges_that_look_ahead_are_refused(self, mode: str) -> None:
         spec = UNTRAINED.model_copy(update={"range_mode": mode, "range": None})
         with pytest.raises(MotionveilError, match="only 'fixed' can stream"):
-            StreamEncoder(spec)
+            StreamEncoder(spec, native=True)
 
     def test_raw_is_refused(self) -> None:
         with pytest.raises(MotionveilError, match="'raw' passes video through"):
             StreamEncoder(EncoderSpec(method="raw"))
+
+    def test_without_a_geometry_is_refused_with_a_way_out(self) -> None:
+        with pytest.raises(MotionveilError, match=r'add "geometry": .* or veil .* --native'):
+            StreamEncoder(UNTRAINED)
 
 
 class TestQuantiser:
@@ -261,17 +265,9 @@ class TestQuantiser:
 
 
 class TestSpeed:
-    @pytest.mark.parametrize("threads", [2, 3, 7])
-    def test_threads_change_nothing(self, threads: int) -> None:
-        rng = np.random.default_rng(0)
-        for height in (1, 2, 6, 50):
-            clip = rng.integers(0, 256, (4, height, 31, 3), dtype=np.uint8)
-            encoder = StreamEncoder(TRAINED, threads=threads)
-            np.testing.assert_array_equal([encoder(frame) for frame in clip], stream(TRAINED, clip))
-
     def test_nothing_is_allocated_for_a_frame(self) -> None:
         clip = np.random.default_rng(0).integers(0, 256, (4, 240, 320, 3), dtype=np.uint8)
-        encoder, out = StreamEncoder(TRAINED, guard=Guard()), np.empty_like(clip[0])
+        encoder, out = StreamEncoder(TRAINED, native=True, guard=Guard()), np.empty_like(clip[0])
         for frame in clip:
             encoder(frame, out=out)
         tracemalloc.start()
@@ -286,7 +282,7 @@ class TestSpeed:
 
     def test_where_to_write(self) -> None:
         frame = np.zeros((6, 5, 3), np.uint8)
-        encoder = StreamEncoder(UNTRAINED)
+        encoder = StreamEncoder(UNTRAINED, native=True)
         for out in (
             np.zeros((6, 5, 3)),
             np.zeros((5, 5, 3), np.uint8),
@@ -296,5 +292,3 @@ class TestSpeed:
                 encoder(frame, out=out)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="out must not be the frame itself"):
             encoder(frame, out=frame)
-        with pytest.raises(ValueError, match="threads must be 1 or more, not 0"):
-            StreamEncoder(UNTRAINED, threads=0)

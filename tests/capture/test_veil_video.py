@@ -7,13 +7,14 @@ import av
 import numpy as np
 import pytest
 
+import motionveil
 from motionveil.capture import StreamEncoder, VeilOptions, veil_video
 from motionveil.errors import MotionveilError
-from motionveil.spec import EncoderSpec
-from motionveil.video import probe, read_clip, read_frames
-from videos import NTSC, cut_short, moving_square, write_pictures, write_video
+from motionveil.spec import EncoderSpec, load_spec
+from motionveil.video import VideoSink, probe, read_clip, read_frames
+from videos import AS_FILMED, NTSC, cut_short, moving_square, write_pictures, write_video
 
-SPEC = EncoderSpec.untrained(range=0.25)
+SPEC = EncoderSpec.untrained(range=0.25, geometry=AS_FILMED)
 SECRETS = {
     "title": "Alice at home",
     "location": "+47.6062-122.3321/",
@@ -103,6 +104,11 @@ def test_no_sound_and_no_metadata(tmp_path: Path, suffix: str) -> None:
     with av.open(str(dest)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
         tags = {**container.metadata, **container.streams[0].metadata}
+    about = tags.pop("comment", None) or tags.pop("COMMENT")
+    assert about == (
+        f"motionveil {motionveil.__version__}: bdq {SPEC.fingerprint}, soft,"
+        " 48 pixels, 1000 frames/s"
+    )
     technical = {"encoder", "DURATION", "handler_name", "language"}
     technical |= {"major_brand", "minor_version", "compatible_brands"}
     assert set(tags) <= technical
@@ -119,8 +125,48 @@ def test_folder_of_frames(tmp_path: Path) -> None:
 
 def test_real_video(tmp_path: Path, ut_interaction: Path) -> None:
     source = ut_interaction / "segmented_set1" / "0_1_4.avi"
-    veil_video(source, tmp_path / "b.mp4", SPEC)
-    assert times(tmp_path / "b.mp4") == times(source)
+    spec = load_spec("bdq")
+    summary = veil_video(source, tmp_path / "b.mp4", spec)
+    assert times(tmp_path / "b.mp4") == times(source)[::2]  # 15 of 30 frames a second
+    assert (summary.frames_in, summary.taken, summary.left_out) == (108, 54, 54)
+    info = probe(tmp_path / "b.mp4")
+    assert (info.width, info.height, info.rate) == (86, 64, 15)
+
+
+class TestGeometry:
+    def test_enlarged_repeats_pixels(self, tmp_path: Path) -> None:
+        source = write_video(tmp_path / "a.mkv", moving_square(6))
+        veil_video(source, tmp_path / "small.mkv", SPEC)
+        summary = veil_video(source, tmp_path / "large.mkv", SPEC, VeilOptions(enlarge=3))
+        small, large = read_clip(tmp_path / "small.mkv"), read_clip(tmp_path / "large.mkv")
+        np.testing.assert_array_equal(large, small.repeat(3, 1).repeat(3, 2))
+        assert (summary.width, summary.height) == (192, 144)
+
+    def test_native_is_said_in_what_is_written(self, tmp_path: Path) -> None:
+        source = write_video(tmp_path / "a.mkv", moving_square(6, 96, 128))
+        for dest in ("b.mp4", "b.mkv", "b.webm", "frames/"):
+            summary = veil_video(
+                source, f"{tmp_path}/{dest}", load_spec("bdq"), VeilOptions(native=True)
+            )
+            assert (summary.width, summary.height, summary.left_out) == (128, 96, 0)
+        for dest in ("b.mp4", "b.mkv", "b.webm"):
+            with av.open(str(tmp_path / dest)) as container:
+                about = {name.lower(): text for name, text in container.metadata.items()}
+            assert "nothing was audited" in about["comment"]
+        assert "nothing was audited" in (tmp_path / "frames" / "about.txt").read_text()
+
+    def test_native_keeps_the_sample_aspect_ratio(self, tmp_path: Path) -> None:
+        source = tmp_path / "a.mp4"
+        with VideoSink(source, rate=25, aspect=Fraction(64, 45)) as sink:
+            for frame in moving_square(4, 144, 180):
+                sink.write(frame)
+        for dest in ("b.mp4", "b.mkv"):
+            options = VeilOptions(native=True, codec="h264")
+            veil_video(source, tmp_path / dest, load_spec("bdq"), options)
+            assert probe(tmp_path / dest).aspect == Fraction(64, 45)
+        veil_video(source, tmp_path / "c.mkv", load_spec("bdq"))
+        info = probe(tmp_path / "c.mkv")
+        assert (info.width, info.height, info.aspect) == (114, 64, 1)  # 16:9, as shown
 
 
 def test_progress_counts_frames(tmp_path: Path) -> None:

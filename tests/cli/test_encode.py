@@ -17,6 +17,7 @@ from motionveil.cli import main
 from motionveil.spec import EncoderSpec
 from motionveil.video import count_frames, probe, read_clip
 from videos import (
+    AS_FILMED,
     NTSC,
     cut_short,
     moving_square,
@@ -28,7 +29,7 @@ from videos import (
 
 @pytest.fixture
 def encoder(tmp_path: Path) -> str:
-    spec = EncoderSpec.untrained(range=0.25, data="no data", seed=3)
+    spec = EncoderSpec.untrained(range=0.25, geometry=AS_FILMED, data="no data", seed=3)
     return str(spec.save(tmp_path / "spec" / "encoder.json"))
 
 
@@ -41,12 +42,40 @@ def test_writes_beside_the_source_and_says_so(
     assert count_frames(dest) == 7
     assert probe(dest).rate == NTSC
     said = capsys.readouterr()
-    assert f"encoder {encoder}: bdq, data no data" in said.out
+    assert f"encoder {encoder}: bdq, 48 pixels, 1000 frames/s, data no data" in said.out
     assert str(dest) in said.out
-    assert "7 frames in, 7 out, 0 dropped, 1 guarded (first 1)\n" in said.out
-    assert "64x48, 29.97 (30000/1001) frames/s" in said.out
+    counted = (
+        "7 frames in: 7 taken, 0 left out by rate, 0 dropped; 1 guarded (first 1); 7 written\n"
+    )
+    assert counted in said.out
+    rate = "64x48 at 29.97 (30000/1001) frames/s"
+    assert f"{rate} in, {rate} out" in said.out
     assert re.search(r"latency p50 [\d.e+]+ ms, p95 [\d.e+]+ ms", said.out)
     assert said.err == "", "no progress bar where no terminal is"
+
+
+def test_works_at_the_size_and_rate_of_the_encoder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_video(tmp_path / "a.mp4", moving_square(20, 96, 128), rate=30)
+    small, large = tmp_path / "small.mkv", tmp_path / "large.mkv"
+    assert main(["encode", str(source), str(small)]) == 0
+    said = capsys.readouterr()
+    assert "20 frames in: 10 taken, 10 left out by rate, 0 dropped" in said.out
+    assert "128x96 at 30 frames/s in, 86x64 at 15 frames/s out" in said.out
+    assert said.err == ""
+    assert main(["encode", str(source), str(large), "--enlarge", "2"]) == 0
+    enlarged = read_clip(small).repeat(2, 1).repeat(2, 2)
+    np.testing.assert_array_equal(read_clip(large), enlarged)
+
+
+def test_native_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = write_video(tmp_path / "a.mp4", moving_square(6, 96, 128), rate=30)
+    assert main(["encode", str(source), str(tmp_path / "b.mkv"), "--native"]) == 0
+    said = capsys.readouterr()
+    assert "128x96 at 30 frames/s in, 128x96 at 30 frames/s out" in said.out
+    assert "warning: --native" in said.err
+    assert read_clip(tmp_path / "b.mkv").shape == (6, 96, 128, 3)
 
 
 def test_writes_a_folder_of_frames(tmp_path: Path, encoder: str) -> None:
@@ -166,7 +195,9 @@ class TestLive:
         dest = tmp_path / "live.mkv"
         words = ["encode", "test:64x48@50", str(dest), "--frames", "20", "--codec", "h264"]
         assert main([*words, "--encoder", encoder]) == 0
-        assert "20 frames in, 20 out, 0 dropped, 1 guarded (first 1)" in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "20 frames in: 20 taken" in said
+        assert "0 dropped; 1 guarded (first 1); 20 written" in said
         assert count_frames(dest) == 20
 
     def test_shows_itself_in_a_browser(self, encoder: str) -> None:
@@ -199,7 +230,7 @@ class TestPipes:
         with source.open("rb") as file:
             done = subprocess.run(words, stdin=file, capture_output=True, check=True)
         assert done.stdout.startswith(b"YUV4MPEG2 W64 H48 F30000:1001 ")
-        assert b"8 frames in, 8 out" in done.stderr, "what is said goes beside the video"
+        assert b"8 frames in: 8 taken" in done.stderr, "what is said goes beside the video"
         with av.open(io.BytesIO(done.stdout), format="yuv4mpegpipe") as container:
             veiled = [f.to_ndarray(format="rgb24") for f in container.decode(video=0)]
         assert main(["encode", str(source), str(tmp_path / "b.mkv"), "--encoder", encoder]) == 0

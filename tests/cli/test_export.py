@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from motionveil.cli import main
+from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
 
 
@@ -23,7 +24,8 @@ def test_c_says_where_how_large_and_how_to_start(
     assert [path.name for path in here.iterdir()] == ["bdq.c"]
     said = capsys.readouterr().out
     assert said.startswith("wrote bdq.c\n")
-    assert "157,252 for 224 x 224, 940,804 for 640 x 480" in said
+    assert "geometry: 64 pixels, 15 frames/s" in said
+    assert "25,312 for 114 x 64 (of 1920 x 1080), 19,096 for 86 x 64 (of 640 x 480)" in said
     assert "motionveil_start(state)" in said
     assert "by sigmoids (soft)" in Path("bdq.c").read_text()
 
@@ -34,11 +36,13 @@ def test_onnx_says_where_and_how_to_start(here: Path, capsys: pytest.CaptureFixt
     assert [path.name for path in here.iterdir()] == ["bdq.onnx"]
     said = capsys.readouterr().out
     assert said.startswith("wrote bdq.onnx\n")
+    assert "geometry: 64 pixels, 15 frames/s" in said
     assert "filled with NaN, never with zeros" in said
 
 
 def test_format_by_suffix_and_names_by_file_and_folder(here: Path) -> None:
-    EncoderSpec.untrained(range=0.25).save("runs/seed0.1/encoder.json")
+    geometry = Geometry(size=64, rate=15)
+    EncoderSpec.untrained(range=0.25, geometry=geometry).save("runs/seed0.1/encoder.json")
     assert main(["export", "runs/seed0.1", "--format", "c"]) == 0
     assert main(["export", "runs/seed0.1/encoder.json", "--format", "c"]) == 0
     assert main(["export", "bdq", "-o", "deep/Veil.C", "--hard"]) == 0
@@ -65,6 +69,19 @@ def test_faults_are_one_line_and_leave_nothing(
     assert fault in error
     assert error.count("\n") == 1
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["c", "onnx"])
+def test_an_encoder_without_a_geometry_is_refused_with_the_way_out(
+    here: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnx")
+    EncoderSpec.untrained(range=0.25).save("encoder.json")
+    assert main(["export", "encoder.json", "--format", kind]) == 1
+    error = capsys.readouterr().err
+    assert 'add "geometry": {"size": 96, "rate": 10}' in error
+    assert error.endswith("to its encoder.json\n"), "export has no --native"
+    assert [path.name for path in here.iterdir()] == ["encoder.json"]
 
 
 def test_never_imports_torch(here: Path) -> None:

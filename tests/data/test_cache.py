@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -244,3 +245,62 @@ def test_wrong_settings(small_set: SmallSet) -> None:
     in_memory = replace(manifest, file=None)
     with pytest.raises(MotionveilError, match="say where the cache goes"):
         ClipCache.build(in_memory, size=8)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
+class TestOthers:
+    """The cache shows people as they are: nobody but its owner may read it."""
+
+    def modes(self, folder: Path) -> set[str]:
+        found = [folder, *folder.rglob("*")]
+        return {f"{'d' if p.is_dir() else 'f'}{stat.S_IMODE(p.stat().st_mode):o}" for p in found}
+
+    @pytest.mark.parametrize("mask", [0, 0o022, 0o077])
+    def test_are_kept_out_whatever_the_umask(self, small_set: SmallSet, mask: int) -> None:
+        manifest, _ = small_set
+        before = os.umask(mask)
+        try:
+            ClipCache.build(manifest, size=8).derive("dark", lambda frames: frames // 2)
+        finally:
+            os.umask(before)
+        assert self.modes(manifest.root / ".cache") == {"d700", "f600"}
+
+    def test_are_kept_out_of_an_earlier_cache_that_is_used(self, small_set: SmallSet) -> None:
+        manifest, _ = small_set
+        cache = ClipCache.build(manifest, size=8)
+        dark = cache.derive("dark", lambda frames: frames // 2)
+        for folder in (cache.folder, dark.folder):
+            folder.chmod(0o755)
+            for file in folder.iterdir():
+                file.chmod(0o644)
+        again = ClipCache.build(manifest, size=8).derive("dark", lambda frames: frames * 0)
+        assert np.array_equal(again.frames(manifest.clips[0]), dark.frames(manifest.clips[0]))
+        assert self.modes(manifest.root / ".cache") == {"d700", "f600"}
+
+    def test_s_cache_is_used_with_a_warning(
+        self,
+        small_set: SmallSet,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        manifest, _ = small_set
+        ClipCache.build(manifest, size=8).folder.chmod(0o755)
+
+        def refuse(path: Path, mode: int) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(Path, "chmod", refuse)
+        cache = ClipCache.build(manifest, size=8)
+        assert f"{cache.folder}: others may be able to read" in capsys.readouterr().err
+
+    def test_s_closed_cache_says_what_to_do(
+        self, small_set: SmallSet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        manifest, _ = small_set
+
+        def refuse(path: Path, **options: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "mkdir", refuse)
+        with pytest.raises(MotionveilError, match=r"\.cache: .* Permission denied; .* your own"):
+            ClipCache.build(manifest, size=8)

@@ -304,3 +304,9 @@ def test_a_log_that_is_none(copy: Callable[..., Manifest], tmp_path: Path) -> No
     (copied.root / "faces.json").write_text(json.dumps({"videos": 3}))
     with pytest.raises(MotionveilError, match=r"faces\.json: no log of face blurring; remove it"):
         copy()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes of files")
+def test_a_copy_is_its_owner_s(copy: Callable[..., Manifest]) -> None:
+    """A frame where no face is found is the original."""
+    assert copy().root.stat().st_mode & 0o777 == 0o700

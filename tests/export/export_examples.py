@@ -5,14 +5,23 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture.geometry import area_average
+from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec, load_spec
 
+GEOMETRY = Geometry(size=36, rate=15)
 SPECS = {
     "shipped": load_spec("bdq"),
-    "untrained": EncoderSpec.untrained(range=0.25),
-    "narrow": EncoderSpec.untrained(range=0.02),
-    "wide": EncoderSpec.untrained(range=1.0).model_copy(update={"sigma": 0.5}),
+    "untrained": EncoderSpec.untrained(range=0.25, geometry=GEOMETRY),
+    "narrow": EncoderSpec.untrained(range=0.02, geometry=GEOMETRY),
+    "wide": EncoderSpec.untrained(range=1.0, geometry=GEOMETRY).model_copy(update={"sigma": 0.5}),
 }
+
+
+def working(spec: EncoderSpec, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the working frames of a clip (T, H, W, 3)."""
+    shape = spec.required_geometry().shape(*clip.shape[1:3])
+    return np.stack([area_average(frame, shape) for frame in clip])
 
 
 def noise(frames: int, height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
-import ctypes
 import json
 import platform
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
+from compiled import (
+    COMPILERS,
+    Built,
+    compile_,
+    compile_sanitized,
+    each_compiler,
+    needs_a_compiler,
+    pointer,
+)
 from export_examples import SPECS, movers, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,81 +27,19 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.export import IntegerEncoder, write_c
 from motionveil.export.c import state_size
+from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
 
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
-COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 CASES = [(name, hard) for name in SPECS for hard in (False, True)]
 
-pytestmark = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
+pytestmark = needs_a_compiler
 
 each = pytest.mark.parametrize(("name", "hard"), CASES)
-each_compiler = pytest.mark.parametrize("compiler", COMPILERS)
-
-
-class Built(NamedTuple):
-    """A compiled encoder behind ctypes."""
-
-    library: ctypes.CDLL
-
-    def veil(self, clip: NDArray[np.uint8], *, in_place: bool = False) -> NDArray[np.uint8]:
-        """Veil frames of any strides; guards around the state and the output must stay."""
-        height, width = clip.shape[1:3]
-        size = state_size(width, height)
-        state = np.full(size // 2 + 8, 0xA5A5, np.uint16)
-        out = np.full(clip[0].size + 16, 0x5A, np.uint8)
-        self.library.motionveil_start(pointer(state))
-        veiled = []
-        for frame in np.ascontiguousarray(clip):
-            source = frame.copy()
-            if in_place:
-                out[: frame.size] = frame.ravel()
-                source = out
-            self.library.motionveil_veil(
-                pointer(state), pointer(source), pointer(out), width, height
-            )
-            veiled.append(out[: frame.size].reshape(frame.shape).copy())
-            if not in_place:
-                np.testing.assert_array_equal(source, frame)
-        assert (state[size // 2 :] == 0xA5A5).all(), "it wrote beyond its state"
-        assert (out[clip[0].size :] == 0x5A).all(), "it wrote beyond the frame"
-        return np.stack(veiled)
-
-
-def pointer(array: NDArray[np.generic]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
-def compile_(compiler: str, *words: str | Path) -> None:
-    done = subprocess.run(
-        [compiler, *STRICT, *map(str, words)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Built]:
-    """Compiles each encoder once."""
-    folder = tmp_path_factory.mktemp("built")
-
-    @cache
-    def build(name: str, hard: bool) -> Built:
-        source = folder / f"{name}{hard}.c"
-        write_c(SPECS[name], source, hard=hard)
-        compile_(COMPILERS[0], "-shared", "-fPIC", "-o", source.with_suffix(".so"), source)
-        library = ctypes.CDLL(str(source.with_suffix(".so")))
-        sizes = [ctypes.c_uint16] * 2
-        library.motionveil_veil.argtypes = [ctypes.c_void_p] * 3 + sizes
-        library.motionveil_veil.restype = library.motionveil_start.restype = None
-        library.motionveil_start.argtypes = [ctypes.c_void_p]
-        return Built(library)
-
-    return build
 
 
 def expected(name: str, hard: bool, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
     encoder = IntegerEncoder(SPECS[name], hard=hard)
-    return np.stack([encoder(frame) for frame in clip])
+    return np.stack([encoder.veil(frame) for frame in clip])
 
 
 class TestEqualToTheIntegerEncoder:
@@ -216,19 +160,7 @@ def test_under_sanitizers_with_the_file_as_its_own_header(
     compiler: str, name: str, tmp_path: Path
 ) -> None:
     write_c(SPECS[name], tmp_path / "encoder.c")
-    (tmp_path / "main.c").write_text(HARNESS)
-    program = tmp_path / "program"
-    checks = ["-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-g"]
-    probe = subprocess.run(
-        [compiler, *checks, "-x", "c", "-", "-o", str(program)],
-        input="int main(void) { return 0; }",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if probe.returncode:
-        pytest.skip(f"{compiler} has no sanitizers here")
-    compile_(compiler, *checks, tmp_path / "encoder.c", tmp_path / "main.c", "-o", program)
+    program = compile_sanitized(compiler, tmp_path, HARNESS)
     sizes = [(w, h) for w in (1, 2, 3, 4, 5, 9) for h in (1, 2, 3, 5, 6, 11)] + [(64, 48)]
     runs = [(w, h, k % 2) for k, (w, h) in enumerate(sizes)]
     clips = [noise(3, h, w, seed) for seed, (w, h, _) in enumerate(runs)]
@@ -257,7 +189,9 @@ class TestObject:
             kind, symbol = line.split()[-2:]
             symbols.setdefault(kind, set()).add(symbol.lstrip("_"))
         assert symbols.pop("U") <= {"memcpy", "memset"}
-        assert symbols.pop("T") == {"motionveil_start", "motionveil_veil"}
+        assert symbols.pop("T") == {
+            f"motionveil_{name}" for name in ("start", "veil", "average", "working_size", "takes")
+        }
         assert set(symbols) <= {"r", "s", "t"}, "constants and code only, no variable"
 
     @each_compiler
@@ -304,11 +238,12 @@ class TestMemory:
         (tmp_path / "a.c").write_text(head + "\n".join(lines) + "\n")
         compile_(COMPILERS[0], "-fsyntax-only", tmp_path / "a.c")
 
-    def test_the_comment_gives_the_figures(self, tmp_path: Path) -> None:
+    def test_the_comment_gives_the_figures_of_working_frames(self, tmp_path: Path) -> None:
         write_c(SPECS["shipped"], tmp_path / "a.c")
         text = (tmp_path / "a.c").read_text()
-        assert "157252 bytes for 224 x 224, 940804 for 640 x 480" in text
-        assert (state_size(224, 224), state_size(640, 480)) == (157252, 940804)
+        assert "25,312 for 114 x 64 (of 1920 x 1080)" in text
+        assert "19,096 for 86 x 64 (of 640 x 480)" in text
+        assert (state_size(114, 64), state_size(86, 64)) == (25312, 19096)
 
 
 class TestComment:
@@ -331,11 +266,14 @@ class TestComment:
         assert "motionveil_start" in text[: lines.start()]
 
     def test_lines_are_at_most_100_wide(self, tmp_path: Path) -> None:
-        write_c(SPECS["untrained"], tmp_path / "a.c")
+        largest = Geometry(size=1024, rate=999.99)
+        write_c(EncoderSpec.untrained(range=0.25, geometry=largest), tmp_path / "a.c")
         assert max(len(line) for line in (tmp_path / "a.c").read_text().splitlines()) <= 100
 
 
-def test_encoders_that_cannot_stream_are_refused(tmp_path: Path) -> None:
+def test_encoders_that_cannot_run_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MotionveilError, match="at which size and rate"):
+        write_c(EncoderSpec.untrained(range=0.25), tmp_path / "a.c")
     with pytest.raises(MotionveilError, match="'raw' passes video through"):
         write_c(EncoderSpec(method="raw"), tmp_path / "a.c")
     assert not list(tmp_path.iterdir())

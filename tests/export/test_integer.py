@@ -1,23 +1,40 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from export_examples import SPECS, exact_position, hard_within, movers, noise
+from export_examples import (
+    GEOMETRY,
+    SPECS,
+    exact_position,
+    hard_within,
+    movers,
+    noise,
+    working,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from motionveil.capture import StreamEncoder
+from motionveil.capture.geometry import area_average
 from motionveil.errors import MotionveilError
 from motionveil.export import IntegerEncoder
-from motionveil.export.integer import LARGEST_SUM, LARGEST_TABLE, integer_numbers
+from motionveil.export.integer import LARGEST_SUM, LARGEST_TABLE, average, integer_numbers
 from motionveil.spec import EncoderSpec
 
 EACH = pytest.mark.parametrize("name", SPECS)
 
 
 def veil(encoder: StreamEncoder | IntegerEncoder, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.stack([encoder(frame) for frame in clip])
+    """Veil working frames, of whatever size."""
+    one = encoder.veil if isinstance(encoder, IntegerEncoder) else encoder
+    return np.stack([one(frame) for frame in clip])
+
+
+def both(spec: EncoderSpec) -> tuple[IntegerEncoder, StreamEncoder]:
+    return IntegerEncoder(spec), StreamEncoder(spec, native=True)
 
 
 def position_errors(spec: EncoderSpec, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -45,7 +62,7 @@ class TestAgreement:
 
     def check(self, spec: EncoderSpec, clip: NDArray[np.uint8], hard: bool) -> None:
         encoder = IntegerEncoder(spec, hard=hard)
-        whole, stream = veil(encoder, clip), veil(StreamEncoder(spec, hard=hard), clip)
+        whole, stream = veil(encoder, clip), veil(StreamEncoder(spec, native=True, hard=hard), clip)
         assert np.ptp(stream[1:].astype(int)) > 50, "the test needs motion"
         off = np.abs(whole.astype(int) - stream)
         if hard:
@@ -61,7 +78,7 @@ class TestAgreement:
         self, name: str, height: int, width: int, seed: int
     ) -> None:
         clip = noise(3, height, width, seed)
-        whole, stream = (veil(E(SPECS[name]), clip) for E in (IntegerEncoder, StreamEncoder))
+        whole, stream = (veil(encoder, clip) for encoder in both(SPECS[name]))
         assert np.abs(whole.astype(int) - stream).max() <= 1
 
 
@@ -109,10 +126,10 @@ class TestError:
 
     @pytest.mark.parametrize("reach", [1e-9, 1e-4, 1])
     def test_extreme_ranges_and_greatest_differences(self, reach: float) -> None:
-        spec = EncoderSpec.untrained(range=reach)
+        spec = EncoderSpec.untrained(range=reach, geometry=GEOMETRY)
         black, white = np.zeros((1, 7, 9, 3), np.uint8), np.full((1, 7, 9, 3), 255, np.uint8)
         clip = np.concatenate([black, white, white, black])
-        whole, stream = (veil(E(spec), clip) for E in (IntegerEncoder, StreamEncoder))
+        whole, stream = (veil(encoder, clip) for encoder in both(spec))
         np.testing.assert_array_equal(whole, stream)
         numbers = integer_numbers(spec)
         difference = np.full((7, 9, 3), 255)
@@ -125,32 +142,61 @@ class TestNeutralFrame:
     @pytest.mark.parametrize("hard", [False, True])
     def test_first_after_reset_and_after_a_change_of_size(self, name: str, hard: bool) -> None:
         encoder = IntegerEncoder(SPECS[name], hard=hard)
-        clip = noise(2, 8, 6)
+        clip = noise(2, 48, 36)
         neutral = StreamEncoder(SPECS[name], hard=hard)(clip[0])
         np.testing.assert_array_equal(encoder(clip[0]), neutral)
         np.testing.assert_array_equal(encoder(clip[0]), neutral)
         assert np.ptp(encoder(clip[1])) > 0
         encoder.reset()
         np.testing.assert_array_equal(encoder(clip[0]), neutral)
-        assert np.ptp(encoder(clip[1].reshape(6, 8, 3))) == 0
+        assert np.ptp(encoder(clip[1].reshape(36, 48, 3))) == 0
 
     def test_keeps_a_copy_of_the_frame_before(self) -> None:
         clip = noise(2, 8, 6)
         expected = veil(IntegerEncoder(SPECS["shipped"]), clip)
         encoder = IntegerEncoder(SPECS["shipped"])
         camera = clip[0].copy()
-        encoder(camera)
+        encoder.veil(camera)
         camera[...] = clip[1]
-        np.testing.assert_array_equal(encoder(camera), expected[1])
+        np.testing.assert_array_equal(encoder.veil(camera), expected[1])
+
+
+class TestAverage:
+    @settings(max_examples=150, deadline=None)
+    @given(sizes=st.tuples(*[st.integers(1, 70)] * 4), seed=st.integers(0, 1000))
+    def test_equals_area_average(self, sizes: tuple[int, int, int, int], seed: int) -> None:
+        frame = noise(1, *sizes[:2], seed)[0]
+        np.testing.assert_array_equal(average(frame, sizes[2:]), area_average(frame, sizes[2:]))
+
+    def test_a_frame_of_a_camera_is_averaged_and_then_veiled(self) -> None:
+        spec, clip = SPECS["untrained"], movers(4, 90, 160)
+        encoder = IntegerEncoder(spec)
+        veiled = np.stack([encoder(frame) for frame in clip])
+        assert veiled.shape == (4, 36, 64, 3)
+        np.testing.assert_array_equal(veiled, veil(IntegerEncoder(spec), working(spec, clip)))
+
+    def test_a_working_frame_passes_unchanged(self) -> None:
+        clip = movers(3, 36, 52)
+        encoder = IntegerEncoder(SPECS["untrained"])
+        veiled = np.stack([encoder(frame) for frame in clip])
+        np.testing.assert_array_equal(veiled, veil(IntegerEncoder(SPECS["untrained"]), clip))
+
+    def test_pixels_that_are_not_square(self) -> None:
+        encoder = IntegerEncoder(SPECS["untrained"])
+        assert encoder(noise(1, 57, 72)[0], Fraction(64, 45)).shape == (36, 64, 3)
 
 
 class TestInput:
     @pytest.mark.parametrize("shape", [(4, 4), (4, 4, 4), (0, 4, 3)])
     def test_wrong_arrays_are_refused(self, shape: tuple[int, ...]) -> None:
-        with pytest.raises(ValueError, match=r"a frame is uint8 \(H, W, 3\), not"):
-            IntegerEncoder(SPECS["shipped"])(np.zeros(shape, np.uint8))
+        encoder = IntegerEncoder(SPECS["shipped"])
+        for one in (encoder, encoder.veil):
+            with pytest.raises(ValueError, match=r"a frame is uint8 \(H, W, 3\), not"):
+                one(np.zeros(shape, np.uint8))
 
-    def test_encoders_that_cannot_stream_are_refused(self) -> None:
+    def test_encoders_that_cannot_run_are_refused(self) -> None:
+        with pytest.raises(MotionveilError, match="at which size and rate"):
+            IntegerEncoder(EncoderSpec.untrained(range=0.25))
         with pytest.raises(MotionveilError, match="'raw' passes video through"):
             IntegerEncoder(EncoderSpec(method="raw"))
         clip = SPECS["shipped"].model_copy(update={"range_mode": "clip", "range": None})

@@ -10,6 +10,11 @@ import pytest
 import torch
 
 from motionveil.audit.compression import compress
+from motionveil.capture import StreamEncoder
+from motionveil.data.cache import ClipCache
+from motionveil.encoders import BDQ
+from motionveil.errors import MotionveilError
+from motionveil.spec import load_spec
 from motionveil.training.veiling import (
     clips_in,
     compressed_clips,
@@ -18,11 +23,6 @@ from motionveil.training.veiling import (
     veil_of,
     veil_of_encoder,
 )
-from motionveil.capture import StreamEncoder
-from motionveil.data.cache import ClipCache
-from motionveil.encoders import BDQ
-from motionveil.errors import MotionveilError
-from motionveil.spec import load_spec
 from motionveil.video import VideoSink, read_frames
 from tiny import FRAMES, write_toys
 

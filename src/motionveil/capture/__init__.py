@@ -1,5 +1,6 @@
 """What runs where the camera is: frames in, veiled frames out; needs no torch and no GPU."""
 
+import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled
 from motionveil.capture.guard import Guard
 from motionveil.capture.stream_encoder import StreamEncoder, prepare
 from motionveil.capture.veil_video import VeilOptions, VeilSummary, veil_source, veil_video

@@ -15,6 +15,7 @@ from motionveil._version import __version__
 from motionveil.capture.veil_video import VeilOptions, VeilSummary, veil_video
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
+from motionveil.process_hardening import forbid_core_dumps
 from motionveil.spec import EncoderSpec
 from motionveil.video import check_dest
 
@@ -189,7 +190,8 @@ def _in_processes(
     pending: dict[Path, Path], spec: EncoderSpec, options: VeilOptions, jobs: int
 ) -> Iterator[tuple[Path, Outcome]]:
     # "spawn", since a forked copy of running threads is not safe.
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=forbid_core_dumps)
     futures: dict[Future[Outcome], Path] = {
         pool.submit(_veil_one, source, dest, spec, options): source
         for source, dest in pending.items()

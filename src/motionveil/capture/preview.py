@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.addresses import host_and_port, not_taken
+from motionveil.capture.preview_admission import SHORTEST_TOKEN, Admission
 from motionveil.capture.preview_screen import Screen
 from motionveil.capture.preview_server import Server, Stats, is_loopback
 from motionveil.errors import MotionveilError
@@ -30,8 +31,10 @@ class Preview:
 
     Without a token it binds to this machine's loopback only, and refuses requests that name
     another host (DNS rebinding). With one, every request needs it, as `?token=` or as
-    `Authorization: Bearer`. The connection is plain HTTP: on a network that others share, they can
-    read the token and the veiled pictures; use an SSH tunnel or a TLS proxy there.
+    `Authorization: Bearer`, and only some wrong ones a minute are looked at; see `Admission`.
+    Where others can reach the address, it has `SHORTEST_TOKEN` characters or more. The connection
+    is plain HTTP: on a network that others share, they can read the token and the veiled pictures;
+    use an SSH tunnel or a TLS proxy there.
 
     Args:
         address: `HOST:PORT`, or `:PORT` or `PORT` on 127.0.0.1; port 0 takes any free one.
@@ -45,10 +48,11 @@ class Preview:
     Attributes:
         url: What to open on this machine, with the real port and the token; from another
             machine, put this one's name in the place of 127.0.0.1.
+        shown: The same for messages, without the token.
 
     Raises:
         MotionveilError: The address is none, is taken or is not this machine's, or others could
-            reach it and there is no token.
+            reach it and there is no token, or a short one.
         ValueError: The rate is not above 0.
 
     Example:
@@ -69,20 +73,21 @@ class Preview:
     ) -> None:
         if not rate > 0:
             raise ValueError(f"the rate is above 0, not {rate}")
-        if token is not None and not token.strip():
-            raise MotionveilError("--preview-token is empty: give some characters hard to guess")
         host, port = host_and_port("--preview", address, 8080)
+        if token is not None:
+            _check_token(token, 1 if is_loopback(host) else SHORTEST_TOKEN)
         if token is None and not is_loopback(host):
             raise MotionveilError(
-                f"--preview {address} can be seen by others: give --preview-token, or keep to this"
-                f" machine with 127.0.0.1:{port}"
+                f"--preview {address} can be seen by others: give --preview-token-file, or keep to"
+                f" this machine with 127.0.0.1:{port}"
             )
         self._screen = Screen(rate)
         self._server = _listen(address, host, port)
-        self._server.serve(self._screen, stats, token, loopback=is_loopback(host))
+        self._server.serve(self._screen, stats, Admission(token), loopback=is_loopback(host))
         port = self._server.server_address[1]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        self.shown = self.url if token is None else f"{self.url}?token=..."
         if token is not None:
             self.url += f"?token={quote(token, safe='')}"
         self._running = False
@@ -125,6 +130,15 @@ class Preview:
         self._server.server_close()
         self._screen.close()
         self._server.hang_up()
+
+
+def _check_token(token: str, shortest: int) -> None:
+    length = len(token.strip())
+    if length < shortest:
+        raise MotionveilError(
+            f"--preview-token: has {length} characters; give {SHORTEST_TOKEN} or more that nobody"
+            ' guesses, such as python3 -c "import secrets; print(secrets.token_urlsafe())" prints'
+        )
 
 
 def _listen(address: str, host: str, port: int) -> Server:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hmac
+import io
 import ipaddress
 import json
 import re
@@ -10,7 +10,6 @@ import secrets
 import selectors
 import socket
 import sys
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
@@ -21,6 +20,8 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from motionveil.capture.preview_admission import Admission, TooManyGuessesError
+from motionveil.capture.preview_connections import Connections, read_head
 from motionveil.capture.preview_screen import MAX_VIEWERS, Screen
 
 Stats = Mapping[str, float | int | str | None]
@@ -31,7 +32,6 @@ STATS = (
 )
 """The numbers that the page knows; no other leaves the process."""
 
-_MAX_CONNECTIONS = 32  # of all kinds; bounds the threads
 _TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take a picture
 _BOUNDARY = "motionveil-picture"
 _ANNOUNCE = f"\r\n--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
@@ -64,52 +64,39 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], family: int) -> None:
         self.address_family = family
-        self._open: set[Any] = set()
-        self._idle = threading.Condition()
+        self.connections = Connections()
         super().__init__(address, _Handler)
 
     def serve(
-        self, screen: Screen, stats: Callable[[], Stats], token: str | None, *, loopback: bool
+        self, screen: Screen, stats: Callable[[], Stats], admission: Admission, *, loopback: bool
     ) -> None:
         """Say what to show to whom, before `serve_forever`.
 
         Args:
             screen: Has the pictures.
             stats: Gives the numbers.
-            token: What a request must know; None for nothing.
+            admission: Says whose requests are served.
             loopback: Refuse requests that name a host that is not this machine's loopback.
         """
-        self.screen, self.stats, self.token, self.loopback = screen, stats, token, loopback
+        self.screen, self.stats, self.admission, self.loopback = screen, stats, admission, loopback
 
     def server_bind(self) -> None:
         """Bind, without asking the DNS for this machine's name as the library's own would."""
         TCPServer.server_bind(self)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread of its own; close it unheard if there are too many."""
-        with self._idle:
-            full = len(self._open) >= _MAX_CONNECTIONS
-            if not full:
-                self._open.add(request)
-        if full:
-            self.shutdown_request(request)
-        else:
-            super().process_request(request, client_address)
+        """Serve a connection in a thread of its own."""
+        self.connections.enter(request, client_address[0])
+        super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
         """End a connection."""
         super().shutdown_request(request)
-        with self._idle:
-            self._open.discard(request)
-            self._idle.notify_all()
+        self.connections.leave(request)
 
     def hang_up(self) -> None:
         """Give the pages a moment to be told of the end, then cut whoever is still there."""
-        with self._idle:
-            self._idle.wait_for(lambda: not self._open, 0.2)
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+        self.connections.hang_up(0.2)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Print what went wrong, unless it is only that a browser went away."""
@@ -124,12 +111,27 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _TIMEOUT
     disable_nagle_algorithm = True
 
+    def handle(self) -> None:
+        """Read the request, all of it in a time, and answer it."""
+        head = read_head(self.connection, _TIMEOUT)
+        self.connection.settimeout(_TIMEOUT)
+        self.rfile.close()
+        if head is None:
+            self._refuse_long_one()
+        else:
+            self.rfile = io.BytesIO(head)
+            super().handle()
+
     def do_GET(self) -> None:
         """Answer with a page, the stream or the numbers."""
         name, _, query = self.path.partition("?")
         self._query = parse_qs(query)
         path = {"/": self._page, "/stream": self._stream, "/stats": self._stats}.get(name)
-        refusal = self._refusal(is_page=name == "/")
+        try:
+            refusal = self._refusal(is_page=name == "/")
+        except TooManyGuessesError as error:
+            self._send_away(error.seconds)
+            return
         if refusal or path is None:
             status = HTTPStatus.FORBIDDEN if refusal else HTTPStatus.NOT_FOUND
             self._answer(status, "text", refusal or "There is nothing here; look at /.")
@@ -147,20 +149,24 @@ class _Handler(BaseHTTPRequestHandler):
         site = self.headers.get("Sec-Fetch-Site", "none")
         if not is_page and site not in ("none", "same-origin"):
             return "Another site asked for this."
-        if self.server.token is None:
-            return None
-        token = self.server.token.encode()
-        given = [value.encode("utf-8", "replace") for value in self._query.get("token", [])]
-        scheme, _, bearer = self.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            given.append(bearer.strip().encode("latin-1", "replace"))
-        if any(hmac.compare_digest(value, token) for value in given):
+        if self._may_see():
             return None
         return "The preview's token is missing or wrong; open the address with its ?token=."
+
+    def _may_see(self) -> bool:
+        # One token a request: more would be as many guesses.
+        token = next(iter(self._query.get("token", [])), None)
+        given = None if token is None else token.encode("utf-8", "replace")
+        scheme, _, bearer = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            given = bearer.strip().encode("latin-1", "replace")
+        ticket = next(iter(self._query.get("ticket", [])), "")
+        return self.server.admission.admits(self.client_address[0], given, ticket)
 
     def _page(self) -> None:
         page = resources.files(__package__).joinpath("preview.html").read_text(encoding="utf-8")
         nonce = secrets.token_urlsafe(16)
+        page = page.replace("{{ticket}}", self.server.admission.ticket)
         ours = f"; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
         policy = {"Content-Security-Policy": _HEADERS["Content-Security-Policy"] + ours}
         self._answer(HTTPStatus.OK, "page", page.replace("{{nonce}}", nonce), policy)
@@ -188,6 +194,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _events(self) -> None:
         """Send the numbers once a second, and at last that the stream has ended."""
+        if not self.server.connections.keep(self.connection):
+            self._answer_full()
+            return
+        self._keep_the_queue_short()
         self._begin(HTTPStatus.OK, "text/event-stream; charset=utf-8")
         closed = self.server.screen.closed
         over = self.command == "HEAD"
@@ -199,15 +209,27 @@ class _Handler(BaseHTTPRequestHandler):
     def _stream(self) -> None:
         """Send each viewer the newest picture, as fast as it takes them."""
         with self.server.screen.watch(self._name()) as room:
-            if not room:
-                full = f"{MAX_VIEWERS} others watch already; close one of them."
-                self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text", full)
+            if not room or not self.server.connections.keep(self.connection):
+                self._answer_full()
                 return
             self._keep_the_queue_short()
             kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
             self._begin(HTTPStatus.OK, kind)
             if self.command == "GET":
                 self._send_pictures()
+
+    def _answer_full(self) -> None:
+        full = f"{MAX_VIEWERS} others watch already; close one of them."
+        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text", full)
+
+    def _send_away(self, seconds: int) -> None:
+        text = f"Too many wrong tokens. Try again in {seconds} s."
+        headers = {"Retry-After": str(seconds)}
+        self._answer(HTTPStatus.TOO_MANY_REQUESTS, "text", text, headers)
+
+    def _refuse_long_one(self) -> None:
+        self.command, self.request_version = "GET", "HTTP/1.0"  # the library would have read them
+        self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _send_pictures(self) -> None:
         # What announces a picture goes out right after the one before it, for a browser (Chromium)

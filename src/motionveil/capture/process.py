@@ -1,22 +1,13 @@
-"""What the process that holds raw frames does about signals and crashes."""
+"""What a process that records does about signals."""
 
 from __future__ import annotations
 
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event
 from types import FrameType
-
-
-def forbid_core_dumps() -> None:
-    """Keep the system from writing this process's memory, raw frames in it, to disk on a crash."""
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from motionveil.geometry import FrameRate, Geometry
 from motionveil.spec import KERNEL_SIZE, EncoderSpec
 
 _LINE = 64  # bytes of a line of the cache
+_NATIVE = ", or veil at the source's own with --native"
 
 
 class StreamEncoder:
@@ -91,7 +92,7 @@ class StreamEncoder:
         self.guard = guard
         self.guarded: Reason | None = None
         self._quantiser = make_quantiser(spec, hard=hard, vectors=vectors)
-        self.geometry = None if native else _geometry_of(spec)
+        self.geometry = None if native else spec.required_geometry(_NATIVE)
         self._rate = FrameRate(None if self.geometry is None else self.geometry.rate)
         assert spec.range is not None  # a bdq encoder that has a quantiser has a fixed range
         self.neutral = round(GREY * float(spec.veil_difference(np.zeros(1), hard=hard)[0]))
@@ -234,16 +235,6 @@ class StreamEncoder:
         self._shape = shape
         self._working, self._previous, self._kept = (np.empty(shape, np.uint8) for _ in range(3))
         self._scratch = _Scratch.of(3 * shape[1])
-
-
-def _geometry_of(spec: EncoderSpec) -> Geometry:
-    if spec.geometry is None:
-        raise MotionveilError(
-            "the encoder does not say at which size and rate it was trained, so nothing says what"
-            ' it hides: add "geometry": {"size": 96, "rate": 10} (short side in pixels, frames a'
-            " second) to its encoder.json, or veil at the source's own with --native"
-        )
-    return spec.geometry
 
 
 def _rows(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

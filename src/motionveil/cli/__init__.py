@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from motionveil._version import __version__
+from motionveil.cli.secret import Parser, without_secrets
 from motionveil.errors import MotionveilError
+from motionveil.process_hardening import forbid_core_dumps
 
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data, write a report",
@@ -45,10 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.command is None:
         parser.print_help()
         return 2
+    forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
     try:
         return int(arguments.run(arguments))
     except MotionveilError as error:
-        print(f"motionveil: error: {error}", file=sys.stderr)
+        print(f"motionveil: error: {without_secrets(str(error), words)}", file=sys.stderr)
         return 1
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
@@ -72,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser(only: str | None) -> argparse.ArgumentParser:
     """Build the parser; only the chosen command's module is imported."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="motionveil", description="See what people do without seeing who they are."
     )
     parser.add_argument("--version", action="version", version=f"motionveil {__version__}")

@@ -11,13 +11,15 @@ from pathlib import Path
 from threading import Event
 from typing import TextIO
 
+from motionveil.addresses import shown
 from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
-from motionveil.capture.process import forbid_core_dumps, stopping
+from motionveil.capture.process import stopping
 from motionveil.capture.status import Status
 from motionveil.capture.stream_encoder import StreamEncoder
 from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
+from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.video import FileSource, Source, check_dest, open_source
@@ -28,7 +30,7 @@ sources:
   in.mp4                      a file
   frames/                     a folder of pictures
   camera, camera:1            a camera of this machine
-  rtsp://user:pw@host/live    a network stream, also http, https; reconnects
+  rtsp://host/live            a network stream, also http, https; reconnects
   -                           standard input: y4m, mpegts, Matroska
   test:640x480@30             a made-up camera
 destinations:
@@ -45,6 +47,8 @@ examples:
   motionveil encode videos/ --out veiled/ --name '{stem}.veiled.mkv' --jobs 2
   motionveil encode camera:0 --preview 127.0.0.1:8080
   motionveil encode rtsp://127.0.0.1:8554/live live.mkv --codec h264
+  motionveil encode 'rtsp://user:${PASSWORD}@host/live' live.mkv
+  motionveil encode --source-file camera.txt live.mkv
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | motionveil encode - - | ffplay -
 
 A source is brought to the size and the rate at which the encoder was trained and audited; what is
@@ -60,13 +64,17 @@ _TOLD = ("data", "privacy_label", "alpha")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("source", metavar="SOURCE", help="what to veil; see below")
+    parser.add_argument("source", metavar="SOURCE", nargs="?", help="what to veil; see below")
     parser.add_argument(
         "dest",
         metavar="DEST",
         nargs="?",
         help="where to write; see below. Of a file: SOURCE's name + .veiled.mp4",
     )
+    parser.add_argument(
+        "--source-file", metavar="FILE", help="read SOURCE from a file, for it holds a password"
+    )
+    parser.set_defaults(wrong_usage=parser.error)
     _add_encoder_arguments(parser)
     _add_video_arguments(parser)
     _add_folder_arguments(parser)
@@ -137,7 +145,12 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
         "--preview", metavar="HOST:PORT", help="show the veiled stream in a browser"
     )
     parser.add_argument(
-        "--preview-token", metavar="WORD", help="what viewers must know; needed beyond 127.0.0.1"
+        "--preview-token",
+        metavar="WORD",
+        help="what viewers must know, 16 characters or more; needed beyond 127.0.0.1",
+    )
+    parser.add_argument(
+        "--preview-token-file", metavar="FILE", help="read it from a file, which keeps it secret"
     )
     parser.add_argument(
         "--give-up",
@@ -150,7 +163,7 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
-    forbid_core_dumps()
+    _read_secrets(arguments)
     spec = load_spec(arguments.encoder)
     # Refuses what cannot stream, before anything is opened.
     StreamEncoder(spec, native=arguments.native)
@@ -175,13 +188,35 @@ def run(arguments: argparse.Namespace) -> int:
     return _run_source(arguments, spec, options, output)
 
 
+def _read_secrets(arguments: argparse.Namespace) -> None:
+    """Put the real SOURCE and token in their places, and in `source_name` what messages say."""
+    if arguments.source_file is not None:
+        if arguments.dest is not None:
+            arguments.wrong_usage("--source-file stands for SOURCE: give a DEST alone")
+        arguments.source, arguments.dest = None, arguments.source
+    elif arguments.source is None:
+        arguments.wrong_usage("the following arguments are required: SOURCE (or --source-file)")
+    written = arguments.source
+    if written is None or not Path(written).exists():  # a file's own name may hold ${...}
+        arguments.source = secret(written, arguments.source_file, "--source")
+    hidden = f"what {arguments.source_file} holds" if written is None else shown(written)
+    arguments.source_name = None if arguments.source == written else hidden
+    arguments.preview_token = secret(
+        arguments.preview_token, arguments.preview_token_file, "--preview-token"
+    )
+
+
 def _run_source(
     arguments: argparse.Namespace, spec: EncoderSpec, options: VeilOptions, output: TextIO
 ) -> int:
     if arguments.dest is not None:
         check_dest(arguments.dest, codec=options.codec)
     source = open_source(
-        arguments.source, rate=arguments.rate, give_up=arguments.give_up, notice=_notice
+        arguments.source,
+        rate=arguments.rate,
+        give_up=arguments.give_up,
+        notice=_notice,
+        name=arguments.source_name,
     )
     is_file = isinstance(source, FileSource)
     dest = arguments.dest
@@ -207,8 +242,10 @@ def _run_source(
 def _run_folder(arguments: argparse.Namespace, spec: EncoderSpec, options: VeilOptions) -> int:
     if arguments.dest is not None or arguments.preview is not None:
         raise MotionveilError("--out veils a folder of videos: it goes with no DEST or --preview")
+    if arguments.source_name is not None and not Path(arguments.source).is_dir():
+        raise MotionveilError(f"{arguments.source_name}: no such folder")
     print(f"ready in {prepare():.1f} s", flush=True)
-    with stopping(Event(), at_once=True), frame_bar(arguments.source) as progress:
+    with stopping(Event(), at_once=True), frame_bar(shown(arguments.source)) as progress:
         summary = veil_folder(
             arguments.source,
             arguments.out,
@@ -316,7 +353,7 @@ def _preview(
         return {"source": source.name, "encoder": arguments.encoder, **counts}
 
     with Preview(arguments.preview, token=arguments.preview_token, stats=stats) as preview:
-        print(f"preview at {preview.url}", file=output, flush=True)
+        print(f"preview at {preview.shown}", file=output, flush=True)
 
         def show(status: Status, image: object) -> None:
             newest[:] = [status]

@@ -15,12 +15,11 @@ examples:
   motionveil export runs/1 -o veil.c --hard
 
 Neither file notices scene cuts, reconnects or jumps of exposure: there whoever runs it must start
-again, or the output is a picture of the scene. See docs/export.md.
+again, or the output is a picture of the scene. Both average a camera's frames to the size at which
+the encoder was trained and audited, and say at which rate to feed them. See docs/export.md.
 """
 
 FORMATS = ("onnx", "c")
-
-SIZES = ((224, 224), (640, 480))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,17 +62,21 @@ def _write_onnx(spec: EncoderSpec, path: Path, hard: bool) -> None:
 
     write_onnx(spec, path, hard=hard)
     print(f"wrote {path}")
+    print(f"geometry: {spec.geometry}; the model averages, whoever runs it keeps to the rate")
     print(f"opset {OPSET}; frame, previous -> veiled, blurred; feed blurred back as previous")
     print("start, and after every cut start again, with previous filled with NaN, never with zeros")
 
 
 def _write_c(spec: EncoderSpec, path: Path, hard: bool) -> None:
-    from motionveil.export.c import state_size, write_c
+    from motionveil.export.c import state_sizes, write_c
 
     numbers = write_c(spec, path, hard=hard)
-    sizes = ", ".join(f"{state_size(*size):,} for {size[0]} x {size[1]}" for size in SIZES)
     print(f"wrote {path}")
-    print(f"bytes of state: {sizes}; of constant table: {len(numbers.table):,}")
+    print(
+        f"geometry: {spec.geometry}; every frame through motionveil_average, then motionveil_veil"
+    )
+    print(f"bytes of state: {', '.join(state_sizes(spec))}")
+    print(f"bytes of constant table: {len(numbers.table):,}")
     print(f"off by {numbers.error:.4f} of a level in [0, 15] at most")
     print("start, and after every cut start again, with motionveil_start(state)")
 

@@ -3,7 +3,8 @@
 A clip's frames, all of them, lie in a `.npy` file of their own and are mapped into memory, so
 only what is used is read. The file's name holds the size and the time of change of the source
 video: a changed source has no file, and is decoded again. Files are written under a temporary
-name and renamed when whole, so one that was half-written is never taken for a clip.
+name and renamed when whole, so one that was half-written is never taken for a clip. They show
+people as they are: nobody but their owner may read them.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 from motionveil.capture.geometry import area_average
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
+from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path
+from motionveil.files import atomic_path, close_to_others, make_private_folder
 from motionveil.geometry import FrameRate, working_shape
 from motionveil.video import Frame, read_frames
 from motionveil.video.folder import is_pictures, list_pictures
@@ -101,7 +103,7 @@ class ClipCache:
             )
         taken = "all" if rate is None else f"{rate:.6g}"
         name = f"{manifest.hash[:16]}-{size}-{fit}-{taken}-{multiple}-{FORMAT}"
-        home = _caches_of(manifest, folder) / name
+        home = _private(_caches_of(manifest, folder) / name)
         files = _files(manifest, home)
         stored = _Stored(size, fit, rate, multiple)
 
@@ -156,7 +158,7 @@ class ClipCache:
                 written.
         """
         suffix = hashlib.sha256(name.encode()).hexdigest()[:16]
-        home = self.folder.with_name(f"{self.folder.name}-{suffix}")
+        home = _private(self.folder.with_name(f"{self.folder.name}-{suffix}"))
         files = {key: home / file.name for key, file in _files(self.manifest, self.folder).items()}
 
         def make(clip: Clip) -> None:
@@ -223,6 +225,21 @@ def _caches_of(manifest: Manifest, folder: str | os.PathLike[str] | None) -> Pat
             " say where the cache goes"
         )
     return manifest.file.parent / ".cache"
+
+
+def _private(home: Path) -> Path:
+    """Make the folder of a cache, for its owner only: it shows people as they are."""
+    try:
+        make_private_folder(home.parent)
+        make_private_folder(home)
+    except MotionveilError as error:
+        raise MotionveilError(
+            f"{error}; a cache is for its owner only: if this is another user's, make a manifest in"
+            " a folder of your own"
+        ) from error
+    if not close_to_others(home):
+        remark(f"{home}: others may be able to read the original frames in it; it is not yours")
+    return home
 
 
 def _files(manifest: Manifest, home: Path) -> dict[str, Path]:
@@ -383,7 +400,7 @@ def _times_file(file: Path) -> Path:
 
 def _store(file: Path, values: NDArray[np.generic]) -> None:
     """Write a clip or its times, and remove what was cached of an earlier state of its video."""
-    with atomic_path(file) as part, part.open("wb") as output:
+    with atomic_path(file, private=True) as part, part.open("wb") as output:
         np.save(output, values, allow_pickle=False)
     position = file.name.partition("-")[0]
     for stale in file.parent.glob(f"{position}-*.npy"):

@@ -25,7 +25,7 @@ from motionveil.errors import MotionveilError
 from motionveil.faces.blurring import HOLD, MARGIN
 from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
 from motionveil.faces.video import Blur, FaceCounts, blur_video, blurred_frames
-from motionveil.files import atomic_path, write_text_atomically
+from motionveil.files import atomic_path, make_private_folder, write_text_atomically
 from motionveil.video import read_frames
 from motionveil.video.folder import is_pictures, list_pictures
 from motionveil.video.pictures import PictureSink
@@ -172,6 +172,7 @@ def blur_manifest(
         keys[path] = _key(manifest.root / path, log)
         if _is_there(folder / path, keys[path], earlier.get(path)):
             log.add(path, earlier[path])
+    make_private_folder(folder)  # where no face is found, a copy is the original
     log.write(folder)
     missing = {path: key for path, key in keys.items() if path not in log.videos}
     copy = partial(_copy, manifest.root, folder, Path(detector), settings)

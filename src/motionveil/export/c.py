@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -16,7 +17,12 @@ from motionveil.export.integer import IntegerNumbers, integer_numbers
 from motionveil.files import write_text_atomically
 from motionveil.spec import EncoderSpec
 
+SOURCES = ((1920, 1080), (640, 480))
+"""Width and height of cameras whose state sizes are told."""
+
 _TABLE_COLUMNS = 16
+_LARGEST_NUMERATOR = 1e6
+_SLOWEST = 1e-6  # frames a second: the clock of 32 bits is full after 50 days
 
 
 def write_c(
@@ -28,13 +34,14 @@ def write_c(
     What it computes is `motionveil.export.IntegerEncoder`, to the bit.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range.
+        spec: A `"bdq"` encoder in fixed range, with a geometry.
         path: Where to write.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
         MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
-            frames still to come (`"clip"`, `"batch"`), or the file cannot be written.
+            frames still to come (`"clip"`, `"batch"`), it has no geometry, or the file cannot be
+            written.
     """
     numbers = integer_numbers(spec, hard=hard)
     write_text_atomically(path, c_source(spec, numbers, name=Path(path).name, hard=hard))
@@ -42,8 +49,27 @@ def write_c(
 
 
 def state_size(width: int, height: int) -> int:
-    """Return the bytes of state that the C file needs for frames of a size; always even."""
+    """Return the bytes of state that the C file needs for working frames; always even."""
     return (3 * width * height + 30 * width + 4 + 1) // 2 * 2
+
+
+def state_sizes(spec: EncoderSpec) -> list[str]:
+    """Return what is told of the bytes of state: for each of some cameras a phrase."""
+    geometry, phrases = spec.required_geometry(), []
+    for source_width, source_height in SOURCES:
+        height, width = geometry.shape(source_height, source_width, multiple=spec.multiple)
+        size = f"{state_size(width, height):,}"
+        phrases.append(f"{size} for {width} x {height} (of {source_width} x {source_height})")
+    return phrases
+
+
+def rate_fraction(rate: float) -> Fraction:
+    """Return frames a second as a fraction to a millionth of it, with a numerator that C can bear.
+
+    `motionveil_takes` multiplies 32 bits by 1000 times the numerator.
+    """
+    rate = max(rate, _SLOWEST)
+    return Fraction(rate).limit_denominator(int(_LARGEST_NUMERATOR / rate))
 
 
 def c_source(spec: EncoderSpec, numbers: IntegerNumbers, *, name: str, hard: bool) -> str:
@@ -56,14 +82,20 @@ def c_source(spec: EncoderSpec, numbers: IntegerNumbers, *, name: str, hard: boo
         hard: Whether `numbers` quantise in steps.
     """
     template = (resources.files("motionveil.export") / "encoder.c.in").read_text(encoding="utf-8")
+    geometry = spec.required_geometry()
+    rate = rate_fraction(geometry.rate)
     total, shift = numbers.sum, numbers.shift
     centre, near, far = numbers.weights
     return Template(template).substitute(
         version=__version__,
         name=_commented(name),
         neutral=numbers.neutral,
-        bytes_224=state_size(224, 224),
-        bytes_640=state_size(640, 480),
+        size=geometry.size,
+        rate=f"{geometry.rate:.5g}",
+        rate_num=rate.numerator,
+        rate_den=rate.denominator,
+        multiple=spec.multiple,
+        state_sizes="\n".join(f" *     {phrase}," for phrase in state_sizes(spec)),
         table_size=len(numbers.table),
         error=f"{numbers.error:.4f}",
         quantisation="in steps (hard)" if hard else "by sigmoids (soft)",

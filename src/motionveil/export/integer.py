@@ -1,5 +1,7 @@
 """The encoder in whole numbers: what the C file computes, in numpy, to the bit.
 
+First a camera's frame becomes a working frame, by areas (`average`). Then, value by value:
+
     d       frame minus the frame before, in grey levels of 255            [-255, 255]
     h       5 taps along x over d, rounded to 2^9 / S of a grey level      [-32640, 32640], int16
     v       5 taps along y over h, in units of 2^9 / S^2 of a grey level   below 2^31, int32
@@ -13,6 +15,7 @@ and is the one whose error is least.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,48 +123,98 @@ class IntegerEncoder:
     boundary may fall on its other side. The first frame, and one after `reset` or a change of size,
     has no frame before it and gives the neutral frame, never a picture of the scene.
 
+    It does not keep to the encoder's rate: whoever calls leaves out the frames that come too early.
+
     Args:
-        spec: A `"bdq"` encoder in fixed range.
+        spec: A `"bdq"` encoder in fixed range, with a geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), or its range depends on
-            frames still to come (`"clip"`, `"batch"`).
+        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
+            frames still to come (`"clip"`, `"batch"`), or it has no geometry.
 
     Example:
-        >>> encoder = IntegerEncoder(EncoderSpec.untrained(range=0.25))
-        >>> frame = np.zeros((4, 6, 3), np.uint8)
-        >>> int(np.ptp(encoder(frame))), encoder(frame).dtype
-        (0, dtype('uint8'))
+        >>> from motionveil.geometry import Geometry
+        >>> spec = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=8, rate=10))
+        >>> encoder = IntegerEncoder(spec)
+        >>> veiled = encoder(np.zeros((48, 64, 3), np.uint8))
+        >>> veiled.shape, veiled.dtype, int(np.ptp(veiled))
+        ((8, 10, 3), dtype('uint8'), 0)
     """
 
     def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
         self.numbers = integer_numbers(spec, hard=hard)
+        self._geometry = spec.required_geometry()
+        self._multiple = spec.multiple
         self._previous: NDArray[np.uint8] | None = None
 
-    def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Veil the next frame.
+    def __call__(self, frame: NDArray[np.uint8], aspect: Fraction | float = 1) -> NDArray[np.uint8]:
+        """Veil the next frame of a camera.
 
         Args:
             frame: uint8 (H, W, 3), RGB.
+            aspect: Sample aspect ratio: how much wider than high a pixel is shown.
 
         Returns:
-            The veiled frame, a new uint8 array (H, W, 3); 17 grey levels to a level of 0 to 15.
+            The veiled frame, a new uint8 array (h, w, 3) of the working size; 17 grey levels to a
+            level of 0 to 15.
 
         Raises:
             ValueError: The array is of another type or shape.
+            MotionveilError: The picture is a line: see `Geometry.shape`.
         """
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
-            raise ValueError(f"a frame is uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
-        previous, self._previous = self._previous, frame.copy()
-        if previous is None or previous.shape != frame.shape:
-            return np.full_like(frame, self.numbers.neutral, order="C")
-        difference = frame.astype(np.int16) - previous
+        _check(frame)
+        height, width = frame.shape[:2]
+        shape = self._geometry.shape(height, width, aspect, multiple=self._multiple)
+        return self.veil(average(frame, shape))
+
+    def veil(self, working: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Veil the next working frame, uint8 (h, w, 3) of any size; `motionveil_veil` in C."""
+        _check(working)
+        previous, self._previous = self._previous, working.copy()
+        if previous is None or previous.shape != working.shape:
+            return np.full_like(working, self.numbers.neutral, order="C")
+        difference = working.astype(np.int16) - previous
         return self.numbers.table[self.numbers.entries(difference)]
 
     def reset(self) -> None:
         """Forget the frame before: the next output is the neutral frame."""
         self._previous = None
+
+
+def average(frame: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """Resize a frame by averaging areas, rounded half up; `motionveil_average` in C.
+
+    It is `motionveil.capture.geometry.area_average` from its definition, a product of matrices.
+    Every number is whole and below 2^53, so float64 is exact.
+
+    Args:
+        frame: uint8 (H, W, 3).
+        shape: Height and width of the result.
+
+    Returns:
+        uint8 (height, width, 3).
+    """
+    height, width = frame.shape[:2]
+    rows = _overlaps(height, shape[0]) @ frame.reshape(height, -1).astype(np.float64)
+    sums = _overlaps(width, shape[1]) @ rows.reshape(shape[0], width, 3)
+    return np.floor(sums / (height * width) + 0.5).astype(np.uint8)
+
+
+def _overlaps(source: int, target: int) -> NDArray[np.float64]:
+    """Return (target, source): how much of each source pixel each pixel of the result covers.
+
+    A source pixel measures `target`, a pixel of the result `source`; so overlaps are whole.
+    """
+    pixel, place = np.arange(target)[:, None], np.arange(source)
+    ends = np.minimum((place + 1) * target, (pixel + 1) * source)
+    starts = np.maximum(place * target, pixel * source)
+    return np.maximum(ends - starts, 0).astype(np.float64)
+
+
+def _check(frame: NDArray[np.uint8]) -> None:
+    if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
+        raise ValueError(f"a frame is uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
 
 
 def _whole_weights(gaussian: NDArray[np.float64]) -> tuple[tuple[int, int, int], float]:

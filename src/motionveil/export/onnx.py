@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from motionveil._version import __version__
+from motionveil.export.onnx_average import Graph, add_average
 from motionveil.export.table import fixed_range, veiled_table
 from motionveil.files import atomic_path
 from motionveil.spec import KERNEL_SIZE, EncoderSpec
@@ -26,11 +27,12 @@ HALF = 4096
 
 START = (
     "Start with `previous` filled with NaN (not a number), NEVER WITH ZEROS: the difference to"
-    " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame."
-    " Feed `blurred` back as the next `previous`. Fill it with NaN again after every scene cut,"
-    " reconnect and jump of exposure: there too the difference is a picture of the scene, and this"
-    " model does not notice. `blurred` is a picture of the scene itself: keep it in memory, and"
-    " let nobody have it."
+    " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame; to"
+    " start, one pixel of NaN, (1, 1, 3), will do. Feed `blurred` back as the next `previous`."
+    " Start again after every scene cut, reconnect and jump of exposure: there too the difference"
+    " is a picture of the scene, and this model does not notice. `blurred` is a picture of the"
+    " scene itself: keep it in memory, and let nobody have it. Leave out frames that come faster"
+    " than `rate` of the metadata's `geometry` a second: what the encoder hides was measured there."
 )
 """What whoever runs the model has to know; it is written into the model."""
 
@@ -44,13 +46,14 @@ def write_onnx(
     of the scene. See `build_model` for the inputs and outputs.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range.
+        spec: A `"bdq"` encoder in fixed range, with a geometry.
         path: Where to write.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
         MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
-            frames still to come (`"clip"`, `"batch"`), or the file cannot be written.
+            frames still to come (`"clip"`, `"batch"`), it has no geometry, or the file cannot be
+            written.
     """
     model = build_model(spec, hard=hard)
     with atomic_path(path) as part:
@@ -61,40 +64,47 @@ def write_onnx(
 def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     """Return an encoder as an ONNX model of standard operators, opset 13.
 
-    It computes what `motionveil.capture.StreamEncoder` does, from the same table, with the
-    difference after the blur as in the paper.
+    It computes what `motionveil.capture.StreamEncoder` does: the working frame by areas, to the
+    bit; then from the same table, with the difference after the blur as in the paper.
 
     | name | | |
     | --- | --- | --- |
-    | `frame` | in | uint8 (H, W, 3), H and W free |
-    | `previous` | in | float32 (H, W, 3), the `blurred` of the frame before |
-    | `veiled` | out | uint8 (H, W, 3), 17 grey levels to a level of 0 to 15 |
-    | `blurred` | out | float32 (H, W, 3), the blurred frame in [0, 255] |
+    | `frame` | in | uint8 (H, W, 3), a camera's frame, H and W free, of square pixels |
+    | `previous` | in | float32 (h, w, 3), the `blurred` of the frame before |
+    | `veiled` | out | uint8 (h, w, 3), 17 grey levels to a level of 0 to 15 |
+    | `blurred` | out | float32 (h, w, 3), the blurred working frame in [0, 255] |
+
+    h and w are `spec.geometry.shape(H, W)`. The model has no clock: whoever runs it leaves out the
+    frames that come too early for `spec.geometry.rate`. It takes a picture of any aspect, a line
+    too, which `Geometry.shape` refuses.
 
     **Start with `previous` filled with NaN, never with zeros**: the difference to zeros is a
     picture of the scene. Where `previous` is NaN there is no frame before, and the output is that
-    of no motion, the neutral frame. A `previous` of another size gives the neutral frame or an
-    error of the runtime, never a picture.
+    of no motion, the neutral frame. A `previous` of another size gives the neutral frame (of 1 x 1
+    pixel it always does, and so will do to start) or an error of the runtime, never a picture.
 
     **`blurred` is a picture of the scene**: whoever runs the model feeds it back and keeps it.
 
     Scene cuts, reconnects and jumps of exposure are not noticed: there too the difference is a
     picture of the scene. Whoever calls must notice, and start again with NaN.
 
-    The metadata hold `encoder.json`, `motionveil` (the version), `quantisation` (`soft` or `hard`),
-    `neutral` (the grey value of no motion) and `start` (the above).
+    The metadata hold `encoder.json`, `geometry` (its `size` and `rate`, JSON), `motionveil` (the
+    version), `quantisation` (`soft` or `hard`), `neutral` (the grey value of no motion) and `start`
+    (the above).
 
     Args:
-        spec: A `"bdq"` encoder in fixed range.
+        spec: A `"bdq"` encoder in fixed range, with a geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), or its range depends on
-            frames still to come (`"clip"`, `"batch"`).
+        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
+            frames still to come (`"clip"`, `"batch"`), or it has no geometry.
     """
     reach = fixed_range(spec)
+    geometry = spec.required_geometry()
     table = veiled_table(spec, np.arange(-HALF, HALF + 1) * (reach / HALF), hard=hard)
-    graph = _Graph()
+    graph = Graph()
+    add_average(graph, geometry.size, spec.multiple)
     _add_blur(graph, spec.gaussian()[KERNEL_SIZE // 2 :])
     _add_difference(graph)
     _add_quantiser(graph, table, HALF / (255 * reach))
@@ -102,8 +112,14 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
         helper.make_graph(
             graph.nodes,
             "bdq",
-            inputs=[_image("frame", TensorProto.UINT8), _image("previous", TensorProto.FLOAT)],
-            outputs=[_image("veiled", TensorProto.UINT8), _image("blurred", TensorProto.FLOAT)],
+            inputs=[
+                _image("frame", TensorProto.UINT8, "H", "W"),
+                _image("previous", TensorProto.FLOAT, "previous_h", "previous_w"),
+            ],
+            outputs=[
+                _image("veiled", TensorProto.UINT8, "h", "w"),
+                _image("blurred", TensorProto.FLOAT, "h", "w"),
+            ],
             initializer=graph.constants,
             doc_string=START,
         ),
@@ -117,6 +133,7 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
         model,
         {
             "encoder.json": spec.model_dump_json(indent=2),
+            "geometry": geometry.model_dump_json(),
             "motionveil": __version__,
             "quantisation": "hard" if hard else "soft",
             "neutral": str(table[HALF]),
@@ -127,41 +144,20 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     return model
 
 
-class _Graph:
-    """Nodes and constants in the making."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
-        """Add a constant and return its name."""
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def add(self, operator: str, output: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node of one output and return that name."""
-        self.nodes.append(
-            helper.make_node(operator, list(inputs), [output], name=output, **attributes)
-        )
-        return output
+def _image(name: str, kind: int, height: str, width: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, [height, width, 3])
 
 
-def _image(name: str, kind: int) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, ["H", "W", 3])
-
-
-def _add_blur(graph: _Graph, weights: NDArray[Any]) -> None:
-    """Add `frame` -> `blurred`: 5 taps along each axis, the border replicated.
+def _add_blur(graph: Graph, weights: NDArray[Any]) -> None:
+    """Add `working` -> `blurred`: 5 taps along each axis, the border replicated.
 
     Sums of shifted copies and no `Conv`: on some GPUs runtimes round a convolution to 10 bits.
     """
     margin = KERNEL_SIZE // 2
     for name, weight in zip(("centre", "near", "far"), weights, strict=True):
         graph.constant(name, np.float32(weight))
-    pixels = graph.add("Cast", "pixels", "frame", to=TensorProto.FLOAT)
     pads = graph.constant("margin", np.array([margin, margin, 0] * 2, np.int64))
-    padded = graph.add("Pad", "padded", pixels, pads, mode="edge")
+    padded = graph.add("Pad", "padded", "working", pads, mode="edge")
     for k in range(KERNEL_SIZE):
         graph.constant(f"from{k}", np.array([k], np.int64))
         end = k - KERNEL_SIZE + 1  # counted from the end; 0 would be the beginning
@@ -170,7 +166,7 @@ def _add_blur(graph: _Graph, weights: NDArray[Any]) -> None:
     _add_taps(graph, rows, "y", axis=0, output="blurred")
 
 
-def _add_taps(graph: _Graph, padded: str, mark: str, *, axis: int, output: str) -> str:
+def _add_taps(graph: Graph, padded: str, mark: str, *, axis: int, output: str) -> str:
     along = graph.constant(f"{mark}_axis", np.array([axis], np.int64))
     far0, near0, centre, near1, far1 = (
         graph.add("Slice", f"{mark}{k}", padded, f"from{k}", f"to{k}", along)
@@ -185,14 +181,17 @@ def _add_taps(graph: _Graph, padded: str, mark: str, *, axis: int, output: str) 
     return graph.add("Add", output, inner, third)
 
 
-def _add_difference(graph: _Graph) -> None:
+def _add_difference(graph: Graph) -> None:
     """Add `blurred`, `previous` -> `difference` in grey levels; 0 where nothing was before.
 
     Shapes are compared since a `previous` of 1 x 1 pixel would otherwise be spread over the frame
     by the rules of broadcasting, and the difference be a picture of the scene.
     """
     unlike = graph.add("Sub", "unlike", "blurred", "previous")
-    sizes = graph.add("Shape", "size", "frame"), graph.add("Shape", "previous_size", "previous")
+    sizes = (
+        graph.add("Shape", "blurred_size", "blurred"),
+        graph.add("Shape", "previous_size", "previous"),
+    )
     equal = graph.add("Equal", "sizes_equal", *sizes)
     counted = graph.add("Cast", "sizes_equal_int", equal, to=TensorProto.INT32)
     same = graph.add("ReduceMin", "same_int", counted, keepdims=0)
@@ -204,7 +203,7 @@ def _add_difference(graph: _Graph) -> None:
     graph.add("Where", "difference", nothing, zero, unlike)
 
 
-def _add_quantiser(graph: _Graph, table: NDArray[Any], scale: float) -> None:
+def _add_quantiser(graph: Graph, table: NDArray[Any], scale: float) -> None:
     """Add `difference` -> `veiled`: which entry of the table, rounded, clamped, looked up."""
     graph.constant("scale", np.float32(scale))
     # Adding the half turns the truncation of the cast into rounding.

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from motionveil.addresses import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.live import LiveInput
 
@@ -24,6 +25,8 @@ def camera_input(
     written: str,
     platform: str = sys.platform,
     devices: Callable[[], list[tuple[str, str]]] | None = None,
+    *,
+    name: str | None = None,
 ) -> LiveInput:
     """Return how to open a camera.
 
@@ -32,26 +35,28 @@ def camera_input(
             Linux `camera:/dev/video2`.
         platform: As `sys.platform`.
         devices: Lists the cameras: what FFmpeg calls each, and its name. The machine's if None.
+        name: What messages call it; `shown(written)` if None.
 
     Raises:
         MotionveilError: There is no such camera; the message lists those there are. (Where
             FFmpeg opens a camera by what was written, on macOS, it says so itself.)
     """
     which = written.partition(":")[2] or "0"
+    name = name or shown(written)
     if platform == "darwin":
         # Its default, 29.97, is refused by cameras that offer 30. "none": no sound.
-        return LiveInput(written, f"{which}:none", "avfoundation", {"framerate": "30"})
+        return LiveInput(name, f"{which}:none", "avfoundation", {"framerate": "30"})
     if platform == "win32":
-        shown = _find(written, which, (devices or _directshow)())
-        return LiveInput(written, f"video={shown}", "dshow")
+        shown_as = _find(name, which, (devices or _directshow)())
+        return LiveInput(name, f"video={shown_as}", "dshow")
     found = (devices or video4linux)()
     if which.isdecimal():
         which = f"/dev/video{which}"
     there = which in dict(found) or os.path.exists(which)
     device = which if there else _by_name(which, found)
     if device is None:
-        raise MotionveilError(f"{written}: no {which}; {_there_are(found)}")
-    return LiveInput(written, device, "video4linux2")
+        raise MotionveilError(f"{name}: no such camera; {_there_are(found)}")
+    return LiveInput(name, device, "video4linux2")
 
 
 def video4linux() -> list[tuple[str, str]]:
@@ -74,11 +79,11 @@ def _directshow() -> list[tuple[str, str]]:
     return [(d.name, d.description or d.name) for d in found if "video" in d.media_types]
 
 
-def _find(written: str, which: str, found: list[tuple[str, str]]) -> str:
+def _find(name: str, which: str, found: list[tuple[str, str]]) -> str:
     by_number = which.isdecimal() and int(which) < len(found)
     device = found[int(which)][0] if by_number else _by_name(which, found)
     if device is None:
-        raise MotionveilError(f"{written}: no such camera; {_there_are(found)}")
+        raise MotionveilError(f"{name}: no such camera; {_there_are(found)}")
     return device
 
 

@@ -48,7 +48,8 @@ class VideoSink:
         time_base: Seconds that one unit of `pts` lasts; one frame (1 / rate) if None.
         codec: `"h264"`, `"ffv1"` or `"vp9"`; None for the usual one of the suffix.
         live: A recording that nobody can make again.
-        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown. H.264 keeps it;
+            for the other codecs PyAV has no way to write it.
         comment: What the file says of itself; None for nothing.
 
     Raises:
@@ -165,7 +166,7 @@ class VideoSink:
         stream.width, stream.height = width, height
         stream.pix_fmt = settings.pixel_format(width, height)
         context = stream.codec_context
-        stream.sample_aspect_ratio = context.sample_aspect_ratio = self._aspect
+        context.sample_aspect_ratio = self._aspect
         context.time_base = stream.time_base = self.time_base
         if self.live:
             context.gop_size = max(1, round(self.rate))

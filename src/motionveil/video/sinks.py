@@ -6,6 +6,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
+from motionveil.addresses import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import CODECS, settings_for
 from motionveil.video.pictures import PictureSink
@@ -25,6 +26,8 @@ def check_dest(dest: str, *, codec: str | None = None) -> None:
     Raises:
         MotionveilError: It is written in no known way, or the codec does not go with it.
     """
+    if "://" in dest:
+        raise MotionveilError(f"{shown(dest)}: veiled video goes to files and pipes, to no address")
     if dest == "-":
         if sys.stdout.isatty():
             raise MotionveilError("-: video on a terminal is of no use; pipe it somewhere")

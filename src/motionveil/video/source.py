@@ -8,10 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
+from motionveil.addresses import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
 from motionveil.video.camera import camera_input, is_camera
 from motionveil.video.live import GIVE_UP, LiveSource
-from motionveil.video.network import SCHEMES, is_address, network_input
+from motionveil.video.network import is_address, network_input
 from motionveil.video.pipe import PipeSource
 from motionveil.video.reader import FOLDER_RATE, probe, read_frames
 from motionveil.video.synthetic import synthetic_source
@@ -19,7 +20,7 @@ from motionveil.video.types import Frame, Source, VideoInfo
 
 _WAYS = (
     "a source is a file, a folder of frames, camera, camera:1, camera:NAME, an address"
-    f" ({', '.join(f'{scheme}://' for scheme in SCHEMES)}), - (a pipe) or test:640x480@30"
+    f" ({', '.join(f'{scheme}://' for scheme in STREAM_SCHEMES)}), - (a pipe) or test:640x480@30"
 )
 
 
@@ -38,6 +39,8 @@ class FileSource:
 
     def __init__(self, path: str | os.PathLike[str], *, rate: Fraction | int = FOLDER_RATE) -> None:
         self.name = os.fspath(path)
+        if not os.path.exists(path):  # an address in the place of a file may hold a password
+            raise MotionveilError(f"{shown(self.name)}: no such file")
         self.info: VideoInfo | None = probe(path, rate=rate)
         self._path, self._rate = Path(path), rate
 
@@ -55,6 +58,7 @@ def open_source(
     rate: Fraction | int = FOLDER_RATE,
     give_up: float = GIVE_UP,
     notice: Callable[[str], None] = lambda line: None,
+    name: str | None = None,
 ) -> Source:
     """Return the source that is meant.
 
@@ -71,6 +75,7 @@ def open_source(
         rate: Frames a second of a folder of frames.
         give_up: Seconds after which a camera or stream that sends no frame is an error.
         notice: Told in one line when a connection is lost or found again, or data are damaged.
+        name: What errors call it where what is written is a secret; `shown(written)` if None.
 
     Raises:
         MotionveilError: It is none of these, or the file or camera cannot be read.
@@ -80,11 +85,14 @@ def open_source(
         return PipeSource(notice=notice)
     if os.path.exists(text):
         return FileSource(text, rate=rate)
+    name = name or shown(text)
     if is_camera(text):
-        return LiveSource(camera_input(text), give_up=give_up, notice=notice)
+        return LiveSource(camera_input(text, name=name), give_up=give_up, notice=notice)
     if is_address(text):
         return LiveSource(network_input(text), give_up=give_up, notice=notice)
     synthetic = synthetic_source(text)
     if synthetic is not None:
         return synthetic
-    raise MotionveilError(f"{text}: no such file; {_WAYS}")
+    # An address that is not quite one is not repeated: its password would be, too.
+    hidden = "" if name == text else " (not shown whole: it may hold a password)"
+    raise MotionveilError(f"{name}: no such file{hidden}; {_WAYS}")

@@ -11,6 +11,7 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.addresses import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.types import Frame, Image, VideoInfo
 
@@ -111,7 +112,7 @@ def synthetic_source(written: str) -> SyntheticSource | None:
     found = _WRITTEN.fullmatch(written)
     if found is None or found[4] == "0":
         raise MotionveilError(
-            f"{written}: must look like test:640x480@30 or test:640x480@30000/1001"
+            f"{shown(written)}: must look like test:640x480@30 or test:640x480@30000/1001"
         )
     width, height, above, below = found.groups()
     rate = Fraction(int(above or 30), int(below or 1))

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled
 from motionveil.data.actors.motions import ACTIONS
 from motionveil.data.actors.people import Person, make_people
 from motionveil.data.actors.scenes import FRAME_RATE, Session, film

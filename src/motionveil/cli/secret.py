@@ -1,0 +1,113 @@
+"""Addresses and tokens that must not stand on a command line, and messages that keep them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from motionveil.addresses import may_hold_password, shown
+from motionveil.errors import MotionveilError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_USERINFO = re.compile(r"(?<=://)[^/?#]*(?=@)")
+_MAY_STAND = "%:!$&'()*+,;="  # what `quote` would encode though it may stand before the "@"
+_MOST = 16_384  # bytes of a file that holds one line
+
+
+def secret(written: str | None, file: str | None, option: str) -> str | None:
+    """Return what an option says: `${NAME}` stands for a variable, or a file has it.
+
+    The process list shows command lines to every user of the machine; the environment and a file
+    it does not show.
+
+    Args:
+        written: What stands on the command line.
+        file: A file that holds it instead, of one line; nothing in it stands for a variable.
+        option: The option's name, as `--source`; that of the file is `--source-file`.
+
+    Raises:
+        MotionveilError: Both are given, a variable is not set, or the file cannot be read.
+    """
+    if file is None:
+        return None if written is None else _expanded(written)
+    if written is not None:
+        raise MotionveilError(f"{option} and {option}-file: give one of the two")
+    return _line_of(file, f"{option}-file")
+
+
+def _expanded(written: str) -> str:
+    def value(found: re.Match[str]) -> str:
+        if found[1] not in os.environ:
+            raise MotionveilError(f"${{{found[1]}}}: this environment variable is not set")
+        return os.environ[found[1]]
+
+    def encoded(userinfo: re.Match[str]) -> str:
+        # A password may hold what would end it here; "%" stays, for it may be encoded already.
+        return _VARIABLE.sub(lambda found: quote(value(found), safe=_MAY_STAND), userinfo[0])
+
+    return _VARIABLE.sub(value, _USERINFO.sub(encoded, written, count=1))
+
+
+def _line_of(file: str, option: str) -> str:
+    if file == "-":
+        raise MotionveilError(f"{option} -: give a file; standard input may be the video")
+    try:
+        with Path(file).open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            lines = opened.read(_MOST + 1).decode().split("\n")
+    except OSError as error:
+        raise MotionveilError(f"{option} {file}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:  # its text would quote the file
+        raise MotionveilError(f"{option} {file}: is no UTF-8 text") from None
+    lines = [line.strip() for line in lines if line.strip()]
+    if len(lines) != 1 or len(lines[0]) > _MOST:
+        raise MotionveilError(f"{option} {file}: must hold one line, not {len(lines)}")
+    if os.name != "nt" and stat.S_ISREG(mode) and mode & 0o044:
+        warning = f"{file} can be read by other users: chmod 600 {file}"
+        print(f"motionveil: warning: {warning}", file=sys.stderr)
+    return lines[0]
+
+
+def without_secrets(message: str, words: Sequence[str]) -> str:
+    """Return a message without the passwords and tokens of the command line that it quotes."""
+    before = ""
+    for word in words:
+        option, _, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if re.search("token(?!.*file)", option or before) and not value.startswith("--"):
+            message = _replaced(message, value, "...")
+        elif may_hold_password(value) and not os.path.exists(value):
+            # Of a path, Python makes one slash of two.
+            for variant in (value, str(Path(value))):
+                message = _replaced(message, variant, shown(value))
+        before = word if word.startswith("--") and "=" not in word else ""
+    return message
+
+
+def _replaced(message: str, secret: str, by: str) -> str:
+    if not secret or secret == by:
+        return message
+    return message.replace(secret, by).replace(repr(secret)[1:-1], by)
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains about a command line without repeating its passwords."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Remember the words, for `error`."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message, and exit with status 2."""
+        if message.startswith("unrecognized arguments"):  # an option mistyped is no less secret
+            message = re.sub(r"(--[^\s=]+)([ =])(?!-)\S+", r"\1\2...", message)
+        super().error(without_secrets(message, self._words))

@@ -1,0 +1,44 @@
+"""Keeping a process's memory, which holds raw frames and passwords, from leaving it."""
+
+from __future__ import annotations
+
+import sys
+
+_PR_SET_DUMPABLE = 4  # <linux/prctl.h>
+
+
+def forbid_core_dumps() -> None:
+    """Keep the system from writing this process's memory to disk on a crash.
+
+    The limit on the size of core files is not enough: Linux ignores it where a program takes the
+    dumps (`|` in `/proc/sys/kernel/core_pattern`, as with systemd and apport). There the process
+    is marked as not dumpable too, after which
+
+    - nothing dumps it, with `gcore` neither, and no other process of the same user may look into
+      its memory (`ptrace`: debuggers, samplers); the administrator still may;
+    - its files in `/proc` belong to root, so that other processes of the same user do not see its
+      environment either.
+
+    A forked process inherits the mark; one that starts another program, as "spawn" does, has to
+    call this again. `MADV_DONTDUMP` on the frames would add nothing: it is for dumps that are made.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux" and not _forbid_dumps_to_programs():
+        print(
+            "motionveil: warning: the system refuses to mark this process as not dumpable: a crash"
+            " could write raw frames to disk where a program takes core dumps",
+            file=sys.stderr,
+        )
+
+
+def _forbid_dumps_to_programs() -> bool:
+    import ctypes
+
+    try:
+        return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
+    except (OSError, AttributeError):  # a C library that is not to be found, or has no prctl
+        return False
