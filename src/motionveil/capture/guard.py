@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.capture.guard_measure import SIDE, Measures, measure, reduce_frame
-from motionveil.capture.guard_memory import find_near, find_off, remember
+from motionveil.capture.guard_memory import are_equal, find_near, find_off, remember
 
 Reason = Literal[
     "first", "size", "fresh", "gap", "exposure", "cut", "camera", "patch", "jump", "frozen"
@@ -342,7 +342,7 @@ class Guard:
         self, frame: NDArray[np.uint8], previous: NDArray[np.uint8], time: float | None
     ) -> bool:
         """Count equal frames; say whether this one is the first that differs after many."""
-        if np.array_equal(frame, previous):
+        if are_equal(frame, previous):
             self._still_frames += 1
             return False
         frames, since = self._still_frames, self._still_since

@@ -16,6 +16,17 @@ OFF_PART = 8
 
 
 @numba.njit(cache=True, nogil=True)
+def are_equal(frame: Bytes, other: Bytes) -> bool:
+    """Say whether two frames, uint8 (H, W, 3), are equal; nothing is allocated."""
+    for y in range(frame.shape[0]):
+        row, other_row = frame[y].reshape(-1), other[y].reshape(-1)
+        for x in range(row.size):
+            if row[x] != other_row[x]:
+                return False
+    return True
+
+
+@numba.njit(cache=True, nogil=True)
 def _find_off_pixels(veiled: Bytes, low: int, high: int, out: Bytes) -> int:
     found = 0
     for y in range(out.shape[0]):
