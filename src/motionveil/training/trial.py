@@ -144,7 +144,12 @@ class Trial:
         veil = veil_of_encoder(encoder, encoder.spec.name, str(self.fabric.device))
         geometry = veil.geometry(self.geometry)
         with first_process_first(self.fabric):
-            filmed = working_clips(self.cache.manifest, geometry, multiple=veil.multiple)
+            filmed = working_clips(
+                self.cache.manifest,
+                geometry,
+                multiple=veil.multiple,
+                folder=self.cache.folder.parent,
+            )
             veiled = veil_clips(filmed, veil)
         frames = frames_left(self.recipe.frames, filmed, veiled)
         training, validation = (
