@@ -275,7 +275,15 @@ class TestRate:
 
     @pytest.mark.parametrize(
         ("of", "rate", "every"),
-        [(30, 10, 3), (25, 25, 1), (25, 30, 1), (25, 15, 2), (25, 10, 3), (24, 10, 3), (NTSC, 10, 3)],
+        [
+            (30, 10, 3),
+            (25, 25, 1),
+            (25, 30, 1),
+            (25, 15, 2),
+            (25, 10, 3),
+            (24, 10, 3),
+            (NTSC, 10, 3),
+        ],
     )
     def test_of_a_constant_rate(self, tmp_path: Path, of: Any, rate: float, every: int) -> None:
         frames = noise(20)
