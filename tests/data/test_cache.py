@@ -105,7 +105,7 @@ def test_odd_frames(shape: tuple[int, int], fit: Fit) -> None:
 def test_a_line(fit: Fit) -> None:
     line = np.full((1, 300, 3), 200, np.uint8)
     if fit == "short-side":  # it would be 2400 pixels long
-        with pytest.raises(MotionveilError, match="300x1 pixels .* is no scene"):
+        with pytest.raises(MotionveilError, match=r"300x1 pixels .* is no scene"):
             fit_frame(line, 8, fit)
     else:
         assert fit_frame(line, 8, fit).shape == (8, 8, 3)
@@ -370,7 +370,7 @@ class TestRate:
         cache = ClipCache.build(manifest, size=8)
         for file in cache.folder.glob("00003t-*.npy"):
             file.unlink()
-        with pytest.raises(MotionveilError, match="00003t-.* cannot be read; remove .*squeeze"):
+        with pytest.raises(MotionveilError, match=r"00003t-.* cannot be read; remove .*squeeze"):
             cache.times(manifest.clips[3])
 
 

@@ -128,6 +128,10 @@ class Trial:
             threads=loading_threads(self.fabric),
         )
 
+    def order_of(self, encoder: Encoder) -> Order:
+        """Return the order in which an encoder is validated: the recipe's, where it can be."""
+        return "paper" if encoder.varies_training else self.recipe.order
+
     def watched(self, encoder: Encoder, *, order: Order) -> Watched:
         """Return what networks see of the clips behind an encoder.
 
@@ -268,7 +272,7 @@ class Trial:
         began = time.monotonic()
         encoder = build_encoder(spec, folder)
         title = method if alpha is None else f"{method}, alpha {alpha:g}"
-        order: Order = "paper" if encoder.varies_training else self.recipe.order
+        order = self.order_of(encoder)
         watched = self.watched(encoder, order=order)
         scores = validate(
             self.fabric,
