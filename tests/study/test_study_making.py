@@ -209,7 +209,7 @@ class TestClips:
 
     def test_of_an_encoder_without_a_geometry_are_refused(self, actors: Manifest, tmp_path: Path):
         plan = replace(PLAN, spec=SPEC.model_copy(update={"geometry": None}))
-        with pytest.raises(MotionveilError, match='add "geometry": .* to its encoder.json'):
+        with pytest.raises(MotionveilError, match=r'add "geometry": .* to its encoder.json'):
             make_study(actors, plan, tmp_path / "study")
         assert not (tmp_path / "study").exists()
 

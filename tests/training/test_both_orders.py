@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -45,10 +44,9 @@ FRAMES: list[Tensor] = []
 
 
 @pytest.fixture(autouse=True)
-def nothing_seen() -> Iterator[None]:
+def nothing_seen() -> None:
     CLIPS.clear()
     FRAMES.clear()
-    yield
 
 
 def validated(toys: Manifest, order: Order, spec: EncoderSpec | None = None) -> tuple[Row, Spied]:
@@ -64,7 +62,7 @@ def off_grid(seen: list[Tensor]) -> float:
 
 
 def test_a_camera_stores_8_bits(toys: Manifest) -> None:
-    row, trial = validated(toys, "camera")
+    row, _ = validated(toys, "camera")
     assert (row.order, row.geometry) == ("camera", Geometry(size=16, rate=RATE))
     assert off_grid(CLIPS) < 1e-3
     assert off_grid(FRAMES) < 1e-3
@@ -150,7 +148,7 @@ def test_varied_training_needs_raw_clips(toys: Manifest) -> None:
 def test_too_few_frames_are_refused(toys: Manifest) -> None:
     trial = tiny_trial(toys, tiny_recipe(frames=2))
     encoder = build_encoder(trial.untrained())
-    with pytest.raises(MotionveilError, match="1 veiled frames are left .* set frames=3 or more"):
+    with pytest.raises(MotionveilError, match=r"1 veiled frames are left .* set frames=3 or more"):
         trial.watched(encoder, order="camera")
     assert trial.watched(encoder, order="paper").geometry is None
 
