@@ -121,7 +121,7 @@ class Sources:
         crop = random_crop(height, width, rng)
         own_width, own_height = self.sizes[position]
         x, y = own_width / width, own_height / height
-        right, bottom = crop.left + crop.side, crop.top + crop.side
+        right, bottom = crop.left + crop.width, crop.top + crop.height
         return Draw(start, (crop.left * x, crop.top * y, right * x, bottom * y))
 
     def from_cache(self, epoch: int) -> Tensor:

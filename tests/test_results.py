@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from motionveil import results
 from motionveil.errors import MotionveilError
+from motionveil.geometry import Geometry
 from motionveil.results import Accuracy, Result, wilson_interval
 from report.report_examples import quickstart
 
@@ -97,6 +98,26 @@ class TestResultFile:
         assert stored["dataset"].pop("split_rule") == ""
         (tmp_path / "results.json").write_text(json.dumps(stored))
         assert Result.read(tmp_path) == result
+
+    def test_one_from_before_there_were_geometries(self, tmp_path: Path):
+        """What was measured then was in the paper's order."""
+        result = quickstart()
+        stored = json.loads(result.save(tmp_path / "results.json").read_text())
+        for row in stored["rows"]:
+            del row["order"], row["geometry"]
+        stored["recipe"] |= {"frame_step": 3}
+        (tmp_path / "results.json").write_text(json.dumps(stored))
+        found = Result.read(tmp_path)
+        assert {(row.order, row.geometry) for row in found.rows} == {("paper", None)}
+        assert found.recipe["frame_step"] == 3
+
+    def test_says_what_was_measured(self, tmp_path: Path):
+        result = quickstart()
+        geometry = Geometry(size=96, rate=10)
+        changes = {"order": "camera", "geometry": geometry}
+        result.rows = [row.model_copy(update=changes) for row in result.rows]
+        result.save(tmp_path / "results.json")
+        assert {(r.order, r.geometry) for r in Result.read(tmp_path).rows} == {("camera", geometry)}
 
     @pytest.mark.parametrize("content", ["", "{}", "[]"])
     def test_a_wrong_file_is_named(self, tmp_path: Path, content: str):

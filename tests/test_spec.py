@@ -13,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motionveil.capture import StreamEncoder
 from motionveil.errors import MotionveilError
+from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec, load_spec, shipped_names, untrained_boundaries
 
 
@@ -28,6 +30,7 @@ specs = st.builds(
     hardness=st.floats(0.1, 100),
     range_mode=st.just("fixed"),
     range=st.floats(0.01, 1),
+    geometry=st.none() | st.builds(Geometry, size=st.integers(8, 1024), rate=st.floats(0.1, 1000)),
     provenance=st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=5)),
 )
 
@@ -100,6 +103,86 @@ class TestFile:
             load_spec(tmp_path / "gone.json")
         with pytest.raises(MotionveilError, match=r"encoder\.json: cannot read"):
             load_spec(tmp_path)
+
+
+class TestGeometry:
+    """Encoders that were written before geometries were."""
+
+    def old(self, folder: Path, **provenance: Any) -> EncoderSpec:
+        values = numbers(provenance=provenance)
+        values.pop("geometry", None)
+        file = folder / "encoder.json"
+        file.write_text(json.dumps(values))
+        return EncoderSpec.read(file)
+
+    @pytest.mark.parametrize(
+        ("data", "step", "rate"),
+        [
+            ("actors", 1, 15), ("ut-interaction", 3, 10), ("sbu", 1, 15),
+            ("kth", 2, 12.5), ("ipn", 1, 30),
+        ],
+    )  # fmt: skip
+    def test_of_known_data_is_what_they_were_trained_at(
+        self, tmp_path: Path, data: str, step: int, rate: float
+    ):
+        spec = self.old(tmp_path, data=data, size=96, frame_step=step)
+        assert spec.geometry == Geometry(size=96, rate=rate)
+        assert EncoderSpec.read(spec.save(tmp_path / "again.json")) == spec
+        assert json.loads((tmp_path / "again.json").read_text())["geometry"] == {
+            "size": 96,
+            "rate": rate,
+        }
+
+    @pytest.mark.parametrize(
+        "provenance",
+        [
+            {"data": "mine", "size": 96, "frame_step": 1},
+            {"data": "kth", "frame_step": 1},
+            {"data": "kth", "size": 96},
+            {"data": "kth", "size": "96", "frame_step": 1},
+            {"data": "kth", "size": 96, "frame_step": 0},
+            {},
+        ],
+    )
+    def test_of_other_data_is_not_known_and_they_are_refused(
+        self, tmp_path: Path, provenance: dict[str, Any]
+    ):
+        spec = self.old(tmp_path, **provenance)
+        assert spec.geometry is None
+        with pytest.raises(MotionveilError) as caught:
+            StreamEncoder(spec)
+        for words in ('"geometry": {"size": 96, "rate": 10}', "encoder.json", "--native"):
+            assert words in str(caught.value)
+        assert StreamEncoder(spec, native=True).geometry is None
+
+    def test_that_is_written_counts(self, tmp_path: Path):
+        provenance = {"data": "kth", "size": 96, "frame_step": 1}
+        file = tmp_path / "encoder.json"
+        written = {"size": 64, "rate": 12}
+        file.write_text(json.dumps(numbers(provenance=provenance, geometry=written)))
+        assert EncoderSpec.read(file).geometry == Geometry(size=64, rate=12)
+
+    @pytest.mark.parametrize(
+        ("geometry", "field"),
+        [({"size": 4, "rate": 15}, "size"), ({"size": 64, "rate": 0}, "rate"), ({}, "size")],
+    )
+    def test_that_is_wrong_is_named(self, tmp_path: Path, geometry: dict[str, Any], field: str):
+        file = tmp_path / "encoder.json"
+        file.write_text(json.dumps(numbers(geometry=geometry)))
+        with pytest.raises(MotionveilError, match=rf"encoder\.json: geometry\.{field}"):
+            EncoderSpec.read(file)
+
+    def test_of_shipped_encoders(self):
+        assert load_spec("bdq").geometry == Geometry(size=64, rate=15)
+        assert load_spec("bdq-ut").geometry == Geometry(size=96, rate=10)
+        assert load_spec("raw").geometry is None
+
+    def test_tells_encoders_apart(self):
+        one = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=64, rate=15), seed=1)
+        same = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=64, rate=15), seed=2)
+        other = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=96, rate=15), seed=1)
+        assert one.fingerprint == same.fingerprint != other.fingerprint
+        assert len(one.fingerprint) == 12
 
 
 class TestNames:

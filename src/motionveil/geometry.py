@@ -105,14 +105,15 @@ class FrameRate:
         """
         if self._interval is None or time is None:
             return True
-        early = JITTER * self._interval
+        # A millionth: what sums of intervals lose in floating point.
+        early = (JITTER + 1e-6) * self._interval
         if self._due is None or (self._last is not None and time < self._last):
             self._due = time
         self._last = time
-        # A millionth: what sums of intervals lose in floating point.
-        if time < self._due - early - 1e-6 * self._interval:
+        if time < self._due - early:
             return False
-        self._due = max(self._due, time - early) + self._interval
+        # Within the jitter the beat goes on; whatever comes later begins another one.
+        self._due = (self._due if time <= self._due + early else time) + self._interval
         return True
 
 

@@ -19,9 +19,11 @@ from motionveil.findings import FaceFinding
 from motionveil.networks.face import FaceDescriber, load_face_describer
 from motionveil.video import VideoSink
 from tiny import tiny_recipe
+from videos import write_pictures
 
 PEOPLE, SIDE, T = ("ann", "bob", "eve"), 60, 6
 SHADES = (90, 150, 210)
+TIMES = np.arange(T) / 25
 
 
 class ByBrightness(FaceDescriber):
@@ -40,12 +42,12 @@ def clips(split: str, count: int) -> list[Clip]:
     ]
 
 
-def film(clip: Clip) -> np.ndarray:
+def film(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
     """A bright square for a face on black, in the person's shade; nobody in `bob`'s first clip."""
     frames = np.zeros((T, SIDE, SIDE, 3), np.uint8)
     if clip.path != "bob-validation0.mkv":
         frames[:, 10:30, 20:36] = SHADES[PEOPLE.index(clip.privacy["person"])]
-    return frames
+    return frames, TIMES
 
 
 def detect(frame: np.ndarray) -> np.ndarray:
@@ -58,13 +60,17 @@ def detect(frame: np.ndarray) -> np.ndarray:
 
 
 def look(veil, *, describe: FaceDescriber | None = None) -> SeenFaces:
+    def veil_at(clip: Clip, frames: np.ndarray, times: np.ndarray) -> np.ndarray:
+        assert times is TIMES
+        return veil(frames)
+
     return find_faces(
         clips("validation", 4),
         clips("train", 2),
         PEOPLE,
         "person",
         film=film,
-        veil=lambda clip, frames: veil(frames),
+        veil=veil_at,
         tools=FaceTools(detect, describe),
     )
 
@@ -111,8 +117,8 @@ def test_a_face_elsewhere_is_not_found_again() -> None:
 def test_nobody_anywhere() -> None:
     seen = find_faces(
         clips("validation", 2), [], PEOPLE, "person",
-        film=lambda clip: np.zeros((T, SIDE, SIDE, 3), np.uint8),
-        veil=lambda clip, frames: frames, tools=FaceTools(detect, ByBrightness()),
+        film=lambda clip: (np.zeros((T, SIDE, SIDE, 3), np.uint8), TIMES),
+        veil=lambda clip, frames, times: frames, tools=FaceTools(detect, ByBrightness()),
     )  # fmt: skip
     found = finding(seen)
     assert (found.with_faces, found.again, found.naming) == (0, None, None)
@@ -123,8 +129,23 @@ def test_a_window_is_the_middle_of_a_clip(tmp_path: Path) -> None:
         for number in range(60):
             sink.write(np.full((16, 16, 3), 4 * number, np.uint8))
     clip = Clip("a.mkv", 10, 50, "wave", {}, "a", "train")
-    assert (window_of(tmp_path, clip)[:, 0, 0, 0] // 4).tolist() == list(range(22, 38))
-    assert (window_of(tmp_path, clip, step=2)[:, 0, 0, 0] // 4).tolist() == list(range(14, 46, 2))
+    for rate, numbers in ((None, range(22, 38)), (12.5, range(14, 46, 2)), (5, range(10, 50, 5))):
+        frames, times = window_of(tmp_path, clip, rate)
+        assert (frames[:, 0, 0, 0] // 4).tolist() == list(numbers)
+        np.testing.assert_allclose(times, np.array(numbers) / 25, atol=0.00051)
+
+
+def test_a_window_of_pictures_has_the_rate_of_the_data_set(tmp_path: Path) -> None:
+    levels = np.arange(20, dtype=np.uint8)[:, None, None, None]
+    write_pictures(tmp_path / "shots", np.broadcast_to(levels, (20, 16, 16, 3)).copy())
+    clip = Clip("shots", 0, 20, "wave", {}, "a", "train")
+    for rate, every in ((15, 1), (30, 2), (None, 2)):  # None: 25 a second
+        frames, times = window_of(tmp_path, clip, 15, picture_rate=rate)
+        numbers = np.arange(20)[::every]
+        middle = (len(numbers) - min(16, len(numbers))) // 2
+        numbers = numbers[middle : middle + 16]
+        assert frames[:, 0, 0, 0].tolist() == numbers.tolist()
+        np.testing.assert_allclose(times, numbers / (rate or 25))
 
 
 def test_clips_of_everybody_are_known() -> None:

@@ -12,7 +12,7 @@ from audit.leaks import Frames, attack_of, ground_of, hue
 from audit.leaks import write_films as films
 from motionveil.audit.attack import Ground
 from motionveil.audit.reconstruction import Rebuilt, Sample, reconstruct
-from motionveil.data.cache import ClipCache
+from motionveil.data.cache import ClipCache, Times
 from motionveil.errors import MotionveilError
 from motionveil.training.recipe import Schedule
 
@@ -30,11 +30,11 @@ def rebuilt(filmed: ClipCache, name: str, veil: object) -> tuple[Rebuilt, list[S
     return reconstruct(attack_of(kind="reconstruct", schedule=SCHEDULE), ground, filmed)
 
 
-def negative(frames: Frames) -> Frames:
+def negative(frames: Frames, times: Times) -> Frames:
     return 255 - frames
 
 
-def blank(frames: Frames) -> Frames:
+def blank(frames: Frames, times: Times) -> Frames:
     return np.full_like(frames, 7)
 
 

@@ -13,6 +13,7 @@ import pytest
 from motionveil.cli import main
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
+from motionveil.spec import load_spec
 from motionveil.study.design import read_key, read_study
 from motionveil.study.findings import StudyFindings
 from motionveil.study.store import Store
@@ -63,17 +64,19 @@ class TestCreate:
         assert study.dataset.hash == Manifest.read(created.manifest).hash
         assert study.exclusions.seconds == 0
 
-    def test_says_where_the_encoder_was_trained_otherwise(
+    def test_says_where_the_encoder_was_made_to_hide_nobody(
         self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
-        command = ["study", "create", str(created.manifest), "--encoder", "bdq-ut", "--raw", "0"]
-        command += ["--questions", "1", "--options", "2", "--out", str(tmp_path / "study")]
-        assert main(command) == 0
-        warned = capsys.readouterr().err
-        assert "--size 96 shows such" in warned
-        assert "--step 3 shows such" in warned
-        assert main([*command[:-1], str(tmp_path / "as"), "--size", "96", "--step", "3"]) == 0
-        assert "shows such" not in capsys.readouterr().err
+        spec = load_spec("bdq")
+        for alpha in (6.0, 0.0):
+            provenance = spec.provenance | {"alpha": alpha}
+            spec.model_copy(update={"provenance": provenance}).save(tmp_path / "encoder.json")
+            command = ["study", "create", str(created.manifest), "--raw", "0"]
+            command += ["--encoder", str(tmp_path / "encoder.json"), "--questions", "1"]
+            command += ["--options", "2", "--out", str(tmp_path / f"study{alpha}")]
+            assert main(command) == 0
+            warned = "it was not made to hide anybody" in capsys.readouterr().err
+            assert warned == (alpha == 0)
 
     def test_refuses_what_does_not_fit(
         self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]

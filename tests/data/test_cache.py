@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +18,40 @@ from numpy.typing import NDArray
 from motionveil.data.cache import ClipCache, Fit, fit_frame
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
-from videos import moving_square, write_pictures
+from motionveil.video import read_clip
+from videos import NTSC, moving_square, write_pictures, write_video
 
 Frames = NDArray[np.uint8]
 SmallSet = tuple[Manifest, dict[str, Frames]]
 WriteVideo = Callable[..., Any]
 
 
-def _weights(source: int, target: int) -> NDArray[np.float64]:
-    """Bilinear interpolation with anti-aliasing, as a matrix: triangles as wide as the step."""
-    step = source / target
-    width = max(step, 1.0)
-    centres = (np.arange(target) + 0.5) * step
-    distance = np.abs(np.arange(source) + 0.5 - centres[:, None]) / width
-    triangle = np.maximum(0, 1 - distance)
-    return triangle / triangle.sum(axis=1, keepdims=True)
+def noise(length: int, height: int = 8, width: int = 8) -> Frames:
+    """Frames of which no two are alike: uint8 (T, H, W, 3)."""
+    return np.random.default_rng(0).integers(0, 256, (length, height, width, 3), np.uint8)
 
 
-def _resized(frames: Frames, height: int, width: int) -> NDArray[np.float64]:
-    rows, columns = _weights(frames.shape[1], height), _weights(frames.shape[2], width)
-    return np.einsum("yh,thwc,xw->tyxc", rows, frames.astype(float), columns, optimize=True)
+def _overlaps(source: int, target: int) -> NDArray[np.int64]:
+    """How far each of `source` pixels lies in each of `target`: a matrix, rows sum to `source`.
+
+    Both are laid over a length of `source * target`.
+    """
+    low, high = np.arange(target)[:, None] * source, np.arange(source)[None] * target
+    shared = np.minimum(low + source, high + target) - np.maximum(low, high)
+    return np.maximum(shared, 0)
+
+
+def _averaged(frames: Frames, height: int, width: int) -> Frames:
+    """Means over areas, rounded half up."""
+    rows, columns = _overlaps(frames.shape[1], height), _overlaps(frames.shape[2], width)
+    sums = np.einsum("yh,thwc,xw->tyxc", rows, frames.astype(np.int64), columns, optimize=True)
+    area = frames.shape[1] * frames.shape[2]
+    return ((2 * sums + area) // (2 * area)).astype(np.uint8)
 
 
 @pytest.mark.parametrize(
     ("fit", "shape"),
-    [("squeeze", (16, 16)), ("short-side", (16, 21)), ("letterbox", (16, 16))],
+    [("squeeze", (16, 16)), ("short-side", (16, 22)), ("letterbox", (16, 16))],
 )
 def test_holds_what_decoding_gives(small_set: SmallSet, fit: Fit, shape: tuple[int, int]) -> None:
     manifest, frames = small_set
@@ -57,7 +67,7 @@ def test_holds_what_decoding_gives(small_set: SmallSet, fit: Fit, shape: tuple[i
             stored, shape_inside = stored[:, 2:14], (12, 16)
         else:
             shape_inside = shape
-        assert np.abs(stored - _resized(source, *shape_inside)).max() <= 1.5
+        assert np.array_equal(stored, _averaged(source, *shape_inside))
 
 
 def test_real_video(ut_interaction: Path, tmp_path: Path) -> None:
@@ -69,7 +79,7 @@ def test_real_video(ut_interaction: Path, tmp_path: Path) -> None:
     for clip in clips:
         with av.open(str(ut_interaction / clip.path)) as video:
             decoded = [f.to_ndarray(format="rgb24") for f in video.decode(video=0)]
-        expected = _resized(np.stack(decoded[10:30]), 64, 64)
+        expected = _averaged(np.stack(decoded[10:30]), 64, 64).astype(float)
         # The two conversions to RGB interpolate the colours differently.
         assert np.abs(cache.frames(clip) - expected).mean() < 1.5
         assert cache.frames(clip).shape == (20, 64, 64, 3)
@@ -83,13 +93,23 @@ def test_frames_of_equal_size_are_kept(small_set: SmallSet) -> None:
 
 
 @pytest.mark.parametrize("fit", ["squeeze", "short-side", "letterbox"])
-@pytest.mark.parametrize("shape", [(1, 1), (1, 300), (37, 5)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 16), (37, 5)])
 def test_odd_frames(shape: tuple[int, int], fit: Fit) -> None:
     fitted = fit_frame(np.full((*shape, 3), 200, np.uint8), 8, fit)
     assert fitted.max() == 200
     assert min(fitted.shape[:2]) == 8
     if fit != "short-side":
         assert fitted.shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize("fit", ["squeeze", "short-side", "letterbox"])
+def test_a_line(fit: Fit) -> None:
+    line = np.full((1, 300, 3), 200, np.uint8)
+    if fit == "short-side":  # it would be 2400 pixels long
+        with pytest.raises(MotionveilError, match=r"300x1 pixels .* is no scene"):
+            fit_frame(line, 8, fit)
+    else:
+        assert fit_frame(line, 8, fit).shape == (8, 8, 3)
 
 
 def test_clips_of_one_video(tmp_path: Path, write_video: WriteVideo) -> None:
@@ -158,8 +178,9 @@ def test_size_fit_and_manifest_have_caches_of_their_own(small_set: SmallSet) -> 
 def test_disk_size(small_set: SmallSet) -> None:
     manifest, _ = small_set
     cache = ClipCache.build(manifest, size=8)
-    pixels = sum(clip.length for clip in manifest.clips) * 8 * 8 * 3
-    assert cache.bytes_on_disk == pixels + 128 * len(manifest.clips)  # a header of 128 bytes each
+    frames = sum(clip.length for clip in manifest.clips)
+    # Pixels, a time of 8 bytes for each frame, and two headers of 128 bytes for each clip.
+    assert cache.bytes_on_disk == frames * (8 * 8 * 3 + 8) + 2 * 128 * len(manifest.clips)
 
 
 def test_changed_source_is_decoded_again(small_set: SmallSet, write_video: WriteVideo) -> None:
@@ -175,7 +196,7 @@ def test_changed_source_is_decoded_again(small_set: SmallSet, write_video: Write
     assert not np.array_equal(changed, frames[clip.path])
     now = {file: file.stat().st_mtime_ns for file in again.folder.iterdir()}
     assert len(now) == len(kept)  # the stale clip is gone
-    assert len(now.items() & kept.items()) == len(kept) - 1
+    assert len(now.items() & kept.items()) == len(kept) - 2  # its frames and their times
 
 
 def test_half_written_cache_is_completed(
@@ -198,13 +219,14 @@ def test_half_written_cache_is_completed(
     cache = ClipCache.build(manifest, size=24, fit="short-side")
     for clip in manifest.clips:
         assert np.array_equal(cache.frames(clip), frames[clip.path])
-    assert len(list(cache.folder.iterdir())) == len(manifest.clips)
+        assert len(cache.times(clip)) == clip.length
+    assert len(list(cache.folder.iterdir())) == 2 * len(manifest.clips)
 
 
 def test_damaged_file_is_decoded_again(small_set: SmallSet) -> None:
     manifest, frames = small_set
     cache = ClipCache.build(manifest, size=24, fit="short-side")
-    files = sorted(cache.folder.iterdir())
+    files = sorted(cache.folder.glob("?????-*.npy"))  # frames, not their times
     files[0].write_bytes(files[0].read_bytes()[:-1])
     files[1].write_bytes(b"")
     files[2].write_bytes(b"garbage")
@@ -234,6 +256,147 @@ def test_faults_name_the_video(small_set: SmallSet) -> None:
     clips = (*manifest.clips[:3], late)
     with pytest.raises(MotionveilError, match=r"3\.mkv.* 50"):
         ClipCache.build(Manifest("m", manifest.root, clips), size=8, folder=manifest.root / "c")
+
+
+class TestRate:
+    """Frames are taken by their timestamps."""
+
+    def one_video(
+        self, folder: Path, frames: Frames, taken: float | None, **video: Any
+    ) -> tuple[ClipCache, Clip]:
+        """Write a video, and cache all of it as one clip."""
+        folder.mkdir(exist_ok=True)
+        write_video(folder / "x.mkv", frames, **video)
+        clip = Clip("x.mkv", 0, len(frames), "run", {"person": "p"}, "g", "train")
+        manifest = Manifest("m", folder, (clip,))
+        cache = ClipCache.build(
+            manifest, size=8, fit="short-side", rate=taken, folder=folder / "cache"
+        )
+        return cache, clip
+
+    @pytest.mark.parametrize(
+        ("of", "rate", "every"),
+        [
+            (30, 10, 3),
+            (25, 25, 1),
+            (25, 30, 1),
+            (25, 15, 2),
+            (25, 10, 3),
+            (24, 10, 3),
+            (NTSC, 10, 3),
+        ],
+    )
+    def test_of_a_constant_rate(self, tmp_path: Path, of: Any, rate: float, every: int) -> None:
+        frames = noise(20)
+        cache, clip = self.one_video(tmp_path, frames, rate, rate=of)
+        assert np.array_equal(cache.frames(clip), frames[::every])
+        # Matroska rounds timestamps to milliseconds.
+        wanted = np.arange(20)[::every] / float(of)
+        np.testing.assert_allclose(cache.times(clip), wanted, atol=0.00051)
+
+    def test_all(self, tmp_path: Path) -> None:
+        frames = noise(20)
+        cache, clip = self.one_video(tmp_path, frames, None, rate=30)
+        assert np.array_equal(cache.frames(clip), frames)
+        np.testing.assert_allclose(cache.times(clip), np.arange(20) / 30, atol=0.00051)
+
+    def test_of_a_rate_that_varies(self, tmp_path: Path) -> None:
+        """10 frames a second: 40 a second, then 5 a second, then a burst, in milliseconds."""
+        stamps = [0, 25, 50, 75, 100, 125, 150, 175, 200, 400, 600, 601, 602, 700]
+        taken = [0, 4, 8, 9, 10, 13]  # at 0, 100, 200, 400, 600 and 700 ms
+        frames = noise(len(stamps))
+        cache, clip = self.one_video(
+            tmp_path, frames, 10, rate=1000, time_base=Fraction(1, 1000), pts=stamps
+        )
+        assert np.array_equal(cache.frames(clip), frames[taken])
+        np.testing.assert_allclose(cache.times(clip), np.array(stamps)[taken] / 1000, atol=1e-9)
+
+    def test_each_clip_of_a_video_starts_anew(self, tmp_path: Path) -> None:
+        frames = noise(30)
+        write_video(tmp_path / "x.mkv", frames, rate=30)
+        ranges = [(0, 10), (10, 20), (17, 30), (5, 25)]
+        clips = tuple(Clip("x.mkv", a, b, "run", {"person": "p"}, "g", "train") for a, b in ranges)
+        manifest = Manifest("m", tmp_path, clips)
+        cache = ClipCache.build(
+            manifest, size=8, fit="short-side", rate=10, folder=tmp_path / "cache"
+        )
+        for clip in clips:
+            assert np.array_equal(cache.frames(clip), frames[clip.start : clip.end : 3])
+            wanted = np.arange(clip.start, clip.end, 3) / 30
+            np.testing.assert_allclose(cache.times(clip), wanted, atol=0.00051)
+
+    def test_of_pictures_is_what_the_manifest_says(self, tmp_path: Path) -> None:
+        frames = noise(12)
+        write_pictures(tmp_path / "shots", frames)
+        clip = Clip("shots", 0, 12, "run", {"person": "p"}, "g", "train")
+        for of, every in ((None, 2), (15.0, 1), (30.0, 2), (60.0, 4)):  # None: 25
+            manifest = Manifest("m", tmp_path, (clip,), rate=of)
+            cache = ClipCache.build(
+                manifest, size=8, fit="short-side", rate=15, folder=tmp_path / "cache"
+            )
+            assert np.array_equal(cache.frames(clip), frames[::every])
+            np.testing.assert_allclose(cache.times(clip), np.arange(12)[::every] / (of or 25))
+
+    def test_and_multiple_have_caches_of_their_own(self, small_set: SmallSet) -> None:
+        manifest, _ = small_set
+        options: list[dict[str, Any]] = [{}, {"rate": 10}, {"rate": 12.5}, {"multiple": 4}]
+        caches = [ClipCache.build(manifest, size=8, fit="short-side", **o) for o in options]
+        assert len({cache.folder for cache in caches}) == 4
+        assert [cache.rate for cache in caches] == [None, 10, 12.5, None]
+        clip = manifest.clips[-1]
+        # 14 frames at 25 a second, of 24 x 32 pixels.
+        assert [cache.frames(clip).shape[:3] for cache in caches] == [
+            (14, 8, 10),
+            (5, 8, 10),
+            (7, 8, 10),
+            (14, 8, 12),
+        ]
+
+    def test_times_go_with_what_is_derived(self, small_set: SmallSet) -> None:
+        manifest, frames = small_set
+        cache = ClipCache.build(manifest, size=24, fit="short-side", rate=12.5)
+        seen = {}
+
+        def note(taken: Frames, times: NDArray[np.float64]) -> Frames:
+            seen[taken.tobytes()] = times
+            return taken
+
+        cache.derive("same", note)
+        for clip in manifest.clips:
+            times = seen[frames[clip.path][::2].tobytes()]
+            np.testing.assert_allclose(times, np.arange(clip.length)[::2] / 25, atol=0.00051)
+
+    def test_times_that_are_gone_are_missed(self, small_set: SmallSet) -> None:
+        manifest, _ = small_set
+        cache = ClipCache.build(manifest, size=8)
+        for file in cache.folder.glob("00003t-*.npy"):
+            file.unlink()
+        with pytest.raises(MotionveilError, match=r"00003t-.* cannot be read; remove .*squeeze"):
+            cache.times(manifest.clips[3])
+
+
+@pytest.mark.parametrize(("fit", "shape"), [("short-side", (18, 32)), ("letterbox", (32, 32))])
+def test_pixels_that_are_not_square(tmp_path: Path, fit: Fit, shape: tuple[int, int]) -> None:
+    """Wide-screen PAL, 720 x 576 at 64:45, is shown as 16:9; here a fifth of its size."""
+    with av.open(str(tmp_path / "pal.mp4"), "w") as file:
+        stream = file.add_stream("libx264", rate=25, options={"threads": "1"})
+        stream.height, stream.width, stream.pix_fmt = 116, 144, "yuv444p"
+        stream.codec_context.sample_aspect_ratio = Fraction(64, 45)
+        for image in moving_square(3, 116, 144):
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        file.mux(stream.encode(None))
+    frames = read_clip(tmp_path / "pal.mp4")
+    assert frames.shape == (3, 116, 144, 3)
+    clip = Clip("pal.mp4", 0, 3, "run", {"person": "p"}, "g", "train")
+    manifest = Manifest("m", tmp_path, (clip,))
+    size = min(shape)
+    stored = ClipCache.build(manifest, size=size, fit=fit, folder=tmp_path / "c").frames(clip)
+    assert stored.shape == (3, *shape, 3)
+    inside = stored[:, 7:25] if fit == "letterbox" else stored  # 32 x 18 of 32 x 32
+    assert np.array_equal(inside, _averaged(frames, 18, 32))
+    if fit == "letterbox":
+        assert not stored[:, :7].any()
+        assert not stored[:, 25:].any()
 
 
 def test_wrong_settings(small_set: SmallSet) -> None:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
-from motionveil.data.cache import ClipCache
+from motionveil.data.cache import ClipCache, Fit
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
@@ -104,6 +104,82 @@ def test_training_cuts_one_square_from_consecutive_frames(tmp_path: Path, write_
         found |= {tuple(match) for match in matches.tolist()}
     assert {start for start, _, _ in found} == set(range(6))
     assert len(found) > 20  # about a quarter of the draws, of 6 x 9 x 13 windows
+
+
+class TestFit:
+    """Stored frames of 24 x 32 pixels become squares."""
+
+    @pytest.fixture
+    def stored(self, cache: ClipCache) -> NDArray[np.uint8]:
+        """The first clip's frames, which are not square."""
+        frames = cache.frames(cache.manifest.clips[0])
+        assert frames.shape == (3, 24, 32, 3)
+        return frames
+
+    def shown(self, cache: ClipCache, **changes: Any) -> NDArray[np.float32]:
+        """The first clip as networks see it: (T, size, size, 3) from 0 to 255."""
+        settings = {"t": 3, "size": 24, "privacy_label": "person", "training": False} | changes
+        dataset = ClipDataset(cache, cache.manifest.clips[:1], **settings)
+        clip: NDArray[np.float32] = dataset[0][0].permute(1, 2, 3, 0).numpy() * 255
+        return clip
+
+    def test_short_side_cuts_the_middle_out(
+        self, cache: ClipCache, stored: NDArray[np.uint8]
+    ) -> None:
+        shown = self.shown(cache, fit="short-side")
+        np.testing.assert_allclose(shown, stored[:, :, 4:28], atol=1e-3)
+
+    def test_squeeze_shows_all_of_it(self, cache: ClipCache, stored: NDArray[np.uint8]) -> None:
+        """Rows stay, columns are averaged: here by triangles 8/3 of a pixel wide."""
+        shown = self.shown(cache, fit="squeeze")
+        centres = (np.arange(24) + 0.5) * 32 / 24
+        distances = np.abs(np.arange(32) + 0.5 - centres[:, None]) * 24 / 32
+        triangles = np.maximum(0, 1 - distances)
+        weights = triangles / triangles.sum(axis=1, keepdims=True)
+        wanted = np.einsum("thwc,xw->thxc", stored.astype(float), weights)
+        assert np.abs(shown - wanted).max() <= 1.5  # 8 bits, and weights of 8 bits
+
+    def test_letterbox_repeats_the_border(
+        self, cache: ClipCache, stored: NDArray[np.uint8]
+    ) -> None:
+        shown = self.shown(cache, fit="letterbox", size=32)
+        np.testing.assert_allclose(shown[:, 4:28], stored, atol=1e-3)
+        for row in range(4):
+            np.testing.assert_allclose(shown[:, row], stored[:, 0], atol=1e-3)
+            np.testing.assert_allclose(shown[:, 28 + row], stored[:, -1], atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("fit", "size", "shape"),
+        [("short-side", 12, (12, 12)), ("squeeze", 12, (12, 16)), ("letterbox", 16, (16, 16))],
+    )
+    def test_half_of_it_is_drawn_in_training(
+        self, cache: ClipCache, stored: NDArray[np.uint8], fit: Fit, size: int, shape: Any
+    ) -> None:
+        """Crops of scale 1/2; those that need not be resized are somewhere in the frame."""
+        whole = stored
+        if fit == "letterbox":
+            whole = np.concatenate([stored[:, :1]] * 4 + [stored] + [stored[:, -1:]] * 4, axis=1)
+        corners = set()
+        for seed in range(40):
+            drawn = {"training": True, "seed": seed, "scales": (0.5,), "fit": fit, "size": size}
+            shown = self.shown(cache, **drawn)
+            assert shown.shape == (3, size, size, 3)
+            if shape != (size, size):
+                continue  # squeezed: its aspect has changed
+            windows = np.lib.stride_tricks.sliding_window_view(whole[0], shape, axis=(0, 1))
+            wanted = np.rint(shown[0]).astype(np.uint8).transpose(2, 0, 1)
+            corners |= {tuple(c) for c in np.argwhere((windows == wanted).all(axis=(2, 3, 4)))}
+        if shape == (size, size):
+            assert len(corners) > 25
+
+    def test_frames_that_are_square_are_the_same_in_every_way(self, small_set: SmallSet) -> None:
+        cache = ClipCache.build(small_set[0], size=24, fit="squeeze")
+        one, two, three = (
+            self.shown(cache, fit=fit, training=True, seed=3)
+            for fit in ("short-side", "squeeze", "letterbox")
+        )
+        assert np.array_equal(one, two)
+        assert np.array_equal(one, three)
 
 
 @pytest.mark.parametrize("seed", [0, 7])

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motionveil.data.sampling import (
+    Crop,
     centre_crop,
     centre_start,
     frame_indices,
@@ -53,26 +54,40 @@ def test_centre_leaves_as_much_before_as_after(length: int, t: int) -> None:
 
 @given(height=sides, width=sides, seed=seeds)
 def test_crops_lie_inside(height: int, width: int, seed: int) -> None:
-    for crop in (
-        random_crop(height, width, np.random.default_rng(seed)),
-        centre_crop(height, width),
-    ):
-        assert crop.side >= 1
-        assert 0 <= crop.top <= height - crop.side
-        assert 0 <= crop.left <= width - crop.side
+    for square in (True, False):
+        for crop in (
+            random_crop(height, width, np.random.default_rng(seed), square=square),
+            centre_crop(height, width, square=square),
+        ):
+            assert min(crop.height, crop.width) >= 1
+            assert crop.height == crop.width or not square
+            assert 0 <= crop.top <= height - crop.height
+            assert 0 <= crop.left <= width - crop.width
 
 
 def test_scales_are_the_papers() -> None:
     rng = np.random.default_rng(0)
-    drawn = Counter(random_crop(224, 300, rng).side for _ in range(4000))
+    crops = [random_crop(224, 300, rng) for _ in range(4000)]
+    drawn = Counter((crop.height, crop.width) for crop in crops)
     # 224 times 1, 2^-1/4, 2^-3/4 and 1/2
-    assert sorted(drawn) == [112, 133, 188, 224]
+    assert sorted(drawn) == [(112, 112), (133, 133), (188, 188), (224, 224)]
     assert all(850 < count < 1150 for count in drawn.values())
+
+
+def test_a_region_of_the_frame_s_shape_has_the_same_scales() -> None:
+    rng = np.random.default_rng(0)
+    crops = [random_crop(224, 300, rng, square=False) for _ in range(4000)]
+    drawn = Counter((crop.height, crop.width) for crop in crops)
+    assert sorted(drawn) == [(112, 150), (133, 178), (188, 252), (224, 300)]
+    assert all(850 < count < 1150 for count in drawn.values())
+    halves = [crop for crop in crops if crop.height == 112]
+    assert min(crop.left for crop in halves) < 5
+    assert max(crop.left for crop in halves) > 145
 
 
 def test_every_position_is_drawn() -> None:
     rng = np.random.default_rng(0)
-    halves = [crop for _ in range(4000) if (crop := random_crop(8, 10, rng)).side == 4]
+    halves = [crop for _ in range(4000) if (crop := random_crop(8, 10, rng)).width == 4]
     assert {crop.top for crop in halves} == set(range(5))
     assert {crop.left for crop in halves} == set(range(7))
 
@@ -80,6 +95,11 @@ def test_every_position_is_drawn() -> None:
 @given(height=sides, width=sides)
 def test_centre_crop_is_the_largest_square_in_the_middle(height: int, width: int) -> None:
     crop = centre_crop(height, width)
-    assert crop.side == min(height, width)
-    assert 0 <= (height - crop.side - crop.top) - crop.top <= 1
-    assert 0 <= (width - crop.side - crop.left) - crop.left <= 1
+    assert crop.height == crop.width == min(height, width)
+    assert 0 <= (height - crop.height - crop.top) - crop.top <= 1
+    assert 0 <= (width - crop.width - crop.left) - crop.left <= 1
+
+
+@given(height=sides, width=sides)
+def test_the_centre_of_the_frame_s_shape_is_the_frame(height: int, width: int) -> None:
+    assert centre_crop(height, width, square=False) == Crop(0, 0, height, width)

@@ -21,6 +21,8 @@ from motionveil.experiments.auditing.run import FINDING, attack, audit
 from motionveil.experiments.sweep.attempt import Task
 from motionveil.experiments.sweep.cells import Cell, Record, write_record
 from motionveil.findings import Audit, read_finding
+from motionveil.geometry import Geometry
+from motionveil.spec import load_spec
 from motionveil.training.processes import make_fabric
 from tiny import tiny_recipe, write_toys
 
@@ -121,6 +123,7 @@ def test_every_attack_on_veiled_and_raw_video(plan: AuditPlan, tmp_path: Path) -
     assert Audit.read(tmp_path / "out") == found
     assert found.spec is not None
     assert found.spec["method"] == "bdq"
+    assert (found.order, found.geometry) == ("camera", Geometry(size=64, rate=15))
     assert found.seconds == 2.0 * 7
     assert found.strongest is not None
     rivals = {f.name: f.judgement.clip.value for f in found.attacks if f.video == "veiled"}
@@ -194,7 +197,14 @@ def test_what_is_done_is_not_done_again(plan: AuditPlan, tmp_path: Path) -> None
     assert len(found.attacks) == 7
 
 
+def at_the_recipe_s(plan: AuditPlan, folder: Path) -> AuditPlan:
+    """Return the plan with an encoder at the size and rate of an audit whose encoder has none."""
+    spec = load_spec("bdq").model_copy(update={"geometry": Geometry(size=16, rate=25)})
+    return plan.model_copy(update={"encoder": str(spec.save(folder / "encoder.json"))})
+
+
 def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_path: Path) -> None:
+    plan = at_the_recipe_s(plan, tmp_path)
     first, fewer = tmp_path / "first", plan.model_copy(update={"attacks": plan.attacks[:2]})
     raw = {f.name: f for f in run(fewer, first).attacks if f.video == "raw"}
     engine = InThisProcess()
@@ -216,12 +226,16 @@ def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_pa
         ({"seed": 1}, "the audits differ in seed"),
         ({"label": "hand", "split": "validation"}, "the audits differ in label"),
         ({"encoder": "raw"}, "its attackers saw 5 frames of a clip, this audit's see 6"),
+        (
+            {"encoder": "bdq"},
+            "is at 16 pixels, 25 frames/s, this one at 64 pixels, 15 frames/s",
+        ),
     ],
 )
 def test_other_findings_on_raw_video_are_refused(
     plan: AuditPlan, tmp_path: Path, changes: dict[str, object], fault: str
 ) -> None:
-    few = plan.model_copy(update={"attacks": plan.attacks[:1]})
+    few = at_the_recipe_s(plan, tmp_path).model_copy(update={"attacks": plan.attacks[:1]})
     run(few, tmp_path / "first")
     other = few.model_copy(update=changes)
     with pytest.raises(MotionveilError, match=fault):

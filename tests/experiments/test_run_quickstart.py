@@ -14,6 +14,7 @@ from motionveil.experiments import quickstart
 from motionveil.experiments.pictures import save_strip
 from motionveil.experiments.quickstart import run_quickstart
 from motionveil.experiments.tradeoff import Plan
+from motionveil.geometry import Geometry
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.recipe import Recipe
@@ -60,7 +61,10 @@ def test_leaves_everything_behind(tmp_path: Path) -> None:
     assert result.media == {"strip": "strip.png", "veiled": "veiled.mp4"}
     held_out = read_clip(tmp_path / "actors" / "seed0" / "p0" / "3.mkv")
     veiled = read_clip(tmp_path / "veiled.mp4")
-    assert veiled.shape == held_out.shape
+    # At the size and rate at which the encoder was trained: 16 pixels, and every frame.
+    assert result.rows[-1].encoder.geometry == Geometry(size=16, rate=25)
+    assert (len(veiled), veiled.shape[1:]) == (len(held_out), (16, 16, 3))
+    assert {row.order for row in result.rows} == {"camera"}
     assert np.ptp(veiled[0].astype(int)) <= 8, "the first frame is neutral, no picture"
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "data:video/mp4;base64," in page

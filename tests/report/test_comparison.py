@@ -191,6 +191,8 @@ class TestDepartures:
         ("settings", "said"),
         [
             ({"size": 96}, "size is 96, published is 224"),
+            ({"rate": 12.5}, "rate is 12.5, published is none"),
+            ({"order": "camera"}, "order is camera, published is paper"),
             ({"frames": 12}, "frames is 12, published is 16"),
             ({"action.name": "i3d"}, "action.name is i3d, published is resnet50_3d"),
             ({"privacy.weights": None}, "privacy.weights is none, published is ImageNet"),
@@ -203,13 +205,21 @@ class TestDepartures:
         recipe = load_recipe("sbu", settings).model_dump(mode="json")
         assert departures(recipe=recipe) == said
 
+    @pytest.mark.parametrize(
+        ("step", "said"), [(1, ""), (3, "rate is that of every 3. frame, published is none")]
+    )
+    def test_of_a_recipe_from_before_there_were_rates(self, step: int, said: str) -> None:
+        recipe = load_recipe("sbu").model_dump(mode="json")
+        del recipe["rate"], recipe["order"]
+        assert departures(recipe=recipe | {"frame_step": step}) == said
+
     def test_a_file_of_weights_is_none(self) -> None:
         weights = {"action.weights": "resnet-50-kinetics.safetensors"}
         assert departures(recipe=load_recipe("sbu", weights).model_dump(mode="json")) == ""
 
     def test_a_recipe_that_says_little(self) -> None:
         said = departures(recipe={"size": 224, "frames": 16})
-        assert said.startswith("the result does not say its frame_step, scales, hardness")
+        assert said.startswith("the result does not say its rate, order, scales, hardness")
         assert len(said.splitlines()) == 1
 
 

@@ -11,16 +11,20 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from motionveil.capture import Guard, StreamEncoder
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
+from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
-from motionveil.study.design import Key, Study, read_key, read_study
+from motionveil.study.clips import ClipMaker
+from motionveil.study.design import Condition, Key, Study, read_key, read_study
 from motionveil.study.images import PICTURE, marked
 from motionveil.study.making import Plan, make_study
 from motionveil.video import count_frames, read_clip, read_frames
+from videos import moving_square, write_pictures
 
 SPEC = load_spec("bdq")
 PLAN = Plan(SPEC, "identity", numbers={"veiled": 3, "raw": 2}, options=3, checks=1, seed=4)
@@ -49,6 +53,16 @@ def study(made: Path) -> Study:
 @pytest.fixture(scope="module")
 def key(made: Path, study: Study) -> Key:
     return read_key(made, study)
+
+
+def averaged(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return a square frame made smaller by averaging areas, rounded half up."""
+    size = len(frame)
+    low, high = np.arange(side)[:, None] * size, np.arange(size)[None] * side
+    shared = np.minimum(low + size, high + side) - np.maximum(low, high)
+    weights = np.maximum(shared, 0)
+    sums = np.einsum("yh,hwc,xw->yxc", weights, frame.astype(np.int64), weights)
+    return ((2 * sums + size**2) // (2 * size**2)).astype(np.uint8)
 
 
 def clip_of(manifest: Manifest, source: str) -> Clip:
@@ -155,7 +169,7 @@ class TestClips:
             (stream,) = container.streams
             assert stream.codec_context.name in (codec, "libvpx-vp9")
             assert stream.codec_context.pix_fmt == "yuv420p"
-            assert stream.width == stream.height == 384  # 96, four times as large
+            assert stream.width == stream.height == 320  # 64, five times as large
             assert not {*container.metadata} - {
                 "major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER"
             }  # fmt: skip
@@ -165,26 +179,55 @@ class TestClips:
     ):
         for question in study.questions:
             clip = clip_of(actors, key.questions[question.id].source)
-            frames = read_clip(actors.root / clip.path, clip.start, clip.end)
+            source = list(read_frames(actors.root / clip.path, clip.start, clip.end))
+            # 96 x 96 pixels as they were filmed, the encoder works at 64 x 64, and at their rate.
+            frames = np.stack([averaged(frame.image, 64) for frame in source])
             if question.condition == "veiled":
-                encoder = StreamEncoder(SPEC, guard=Guard())
-                frames = np.stack([encoder(frame) for frame in frames])
+                encoder = StreamEncoder(SPEC, native=True, guard=Guard())
+                veiled = [encoder(f, time=s.time) for f, s in zip(frames, source, strict=True)]
+                frames = np.stack([image for image in veiled if image is not None])
             for suffix in (".mp4", ".webm"):
                 shown = read_clip(made / "media" / f"{question.clip}{suffix}")
                 assert len(shown) == clip.length - 1
-                small = shown.reshape(len(shown), 96, 4, 96, 4, 3).mean((2, 4))
+                small = shown.reshape(len(shown), 64, 5, 64, 5, 3).mean((2, 4))
                 assert np.abs(small - frames[1:]).mean() < 6
 
-    def test_can_be_smaller_and_slower(self, actors: Manifest, tmp_path: Path):
-        plan = replace(PLAN, numbers={"veiled": 1}, checks=0, size=48, step=3, options=None)
+    @pytest.mark.parametrize("condition", ["veiled", "raw"])
+    def test_are_at_the_encoder_s_size_and_rate(
+        self, actors: Manifest, tmp_path: Path, condition: Condition
+    ):
+        spec = SPEC.model_copy(update={"geometry": Geometry(size=48, rate=5)})
+        plan = replace(PLAN, spec=spec, numbers={condition: 1}, checks=0, options=None)
         study, _ = make_study(actors, plan, tmp_path / "study")
         (question,) = study.of_kind("question")
         file = tmp_path / "study" / "media" / f"{question.clip}.mp4"
-        assert count_frames(file) == 2  # of 8, each third but the first
+        assert count_frames(file) == 2  # of 8 at 15 a second, each third but the first
         frames = list(read_frames(file))
         assert frames[0].image.shape == (336, 336, 3)
         assert frames[1].time - frames[0].time == pytest.approx(0.2)
         assert study.options == 3
+
+    def test_of_an_encoder_without_a_geometry_are_refused(self, actors: Manifest, tmp_path: Path):
+        plan = replace(PLAN, spec=SPEC.model_copy(update={"geometry": None}))
+        with pytest.raises(MotionveilError, match=r'add "geometry": .* to its encoder.json'):
+            make_study(actors, plan, tmp_path / "study")
+        assert not (tmp_path / "study").exists()
+
+    def test_of_one_frame_only_are_refused(self, actors: Manifest, tmp_path: Path):
+        spec = SPEC.model_copy(update={"geometry": Geometry(size=64, rate=1)})
+        plan = replace(PLAN, spec=spec, numbers={"veiled": 1}, checks=0)
+        with pytest.raises(MotionveilError, match="one frame only; a clip needs two"):
+            make_study(actors, plan, tmp_path / "study")
+
+    def test_of_pictures_have_the_rate_of_the_data_set(self, tmp_path: Path):
+        write_pictures(tmp_path / "shots", moving_square(9))
+        clip = Clip("shots", 0, 9, "run", {"person": "p"}, "g", "train")
+        for rate, every in ((15, 1), (30, 2)):
+            stem = tmp_path / f"at{rate}"
+            ClipMaker(tmp_path, SPEC, None, picture_rate=rate).write(clip, "raw", stem)
+            times = [frame.time for frame in read_frames(stem.with_suffix(".mp4"))]
+            assert len(times) == len(range(9)[::every]) - 1
+            assert times[1] - times[0] == pytest.approx(1 / 15, abs=1e-4)
 
 
 class TestPictures:

@@ -22,7 +22,8 @@ SCHEDULE = {
     "accumulate": 1,
 }
 EVERY: dict[str, Any] = {
-    "frame_step": 1,
+    "rate": None,  # every frame; see `departures`
+    "order": "paper",
     "size": 224,
     "scales": (1, 2**-0.25, 2**-0.75, 1 / 2),
     "hardness": 5,
@@ -70,7 +71,10 @@ def lines_of(text: str) -> dict[str, str]:
 
 
 def departures(name: str) -> list[str]:
-    """Return the fields in which a recipe is not the paper's, for SBU where it is another's."""
+    """Return the fields in which a recipe is not the paper's, for SBU where it is another's.
+
+    Where nothing is said of the paper's rate, every frame is taken.
+    """
     recipe = load_recipe(name)
     paper = PAPER.get(name, SBU)
     return [field for field, value in paper.items() if value_of(recipe, field) != value]

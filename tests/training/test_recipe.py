@@ -68,6 +68,29 @@ def test_a_file_gives_what_it_says(write: Any) -> None:
     assert recipe.alpha == 3.5
 
 
+def test_one_from_before_there_were_rates_is_refused_with_the_way_out(write: Any) -> None:
+    said = fault(write("frames: 12\nframe_step: 3\n"))
+    assert "mine.yaml" in said
+    assert "frame_step has become rate" in said
+    assert "write rate: 10 for every third of 30" in said
+    assert "found" not in said, "the whole recipe is no help"
+    with pytest.raises(MotionveilError, match="frame_step has become rate"):
+        load_recipe("ut-interaction", {"frame_step": 3})
+
+
+def test_the_order_is_the_camera_s_but_in_the_paper_s_recipes() -> None:
+    assert (Recipe().order, Recipe().rate) == ("camera", None)
+    orders = {name: load_recipe(name).order for name in recipe_names()}
+    assert {name for name, order in orders.items() if order == "paper"} == {"sbu", "kth", "ipn"}
+    rates = {name: load_recipe(name).rate for name in recipe_names()}
+    assert (rates["ut-interaction"], rates["actors"], rates["sbu"]) == (10, 15, None)
+
+
+@pytest.mark.parametrize(("line", "field"), [("order: video", "order"), ("rate: 0", "rate")])
+def test_orders_and_rates_are_checked(write: Any, line: str, field: str) -> None:
+    assert field in fault(write(line))
+
+
 def test_an_empty_file_is_the_defaults(write: Any) -> None:
     assert load_recipe(write("")) == Recipe()
 

@@ -8,8 +8,9 @@ original clips, and is even told where the faces are.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -23,7 +24,8 @@ from motionveil.errors import MotionveilError
 from motionveil.geometry import FrameRate
 from motionveil.networks.face import FaceDescriber, face_chips, load_face_describer
 from motionveil.statistics import Floats, Integers
-from motionveil.video import read_frames
+from motionveil.video import Frame, read_frames
+from motionveil.video.reader import FOLDER_RATE
 
 Film = Callable[[Clip], tuple[Frames, Times]]
 Boxes = NDArray[np.float32]
@@ -117,25 +119,32 @@ def face_detector(file: str | os.PathLike[str]) -> Detect:
     return lambda frame: detector(frame).boxes
 
 
-def window_of(root: Path, clip: Clip, rate: float | None = None) -> tuple[Frames, Times]:
+def window_of(
+    root: Path, clip: Clip, rate: float | None = None, *, picture_rate: float | None = None
+) -> tuple[Frames, Times]:
     """Return frames from a clip's middle, as they were filmed, uint8 (T, H, W, 3), and their times.
 
     Args:
         root: The data set's folder.
         clip: The clip.
         rate: Frames a second that are taken at the most; None for all.
+        picture_rate: Frames a second of a folder of frames; see `Manifest.rate`.
 
     Raises:
         MotionveilError: The video cannot be read, or ends before the clip begins.
     """
-    takes = FrameRate(rate).takes
-    # Reading to a given end would refuse a video that ends before it.
-    there = islice(read_frames(root / clip.path, clip.start), clip.length)
-    taken = [frame for frame in there if takes(frame.time)]
-    if not taken:
+
+    def taken() -> Iterator[Frame]:
+        takes, of = FrameRate(rate).takes, Fraction(picture_rate or FOLDER_RATE)
+        # Reading to a given end would refuse a video that ends before it.
+        there = islice(read_frames(root / clip.path, clip.start, rate=of), clip.length)
+        return (frame for frame in there if takes(frame.time))
+
+    count = sum(1 for _ in taken())  # read twice: a long clip of large frames fits no memory
+    if not count:
         raise MotionveilError(f"{root / clip.path}: ends before frame {clip.start}")
-    first = (len(taken) - min(len(taken), WINDOW)) // 2
-    window = taken[first : first + WINDOW]
+    first = (count - min(count, WINDOW)) // 2
+    window = list(islice(taken(), first, first + WINDOW))
     return np.stack([frame.image for frame in window]), np.array([f.time for f in window])
 
 

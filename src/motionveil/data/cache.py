@@ -103,6 +103,8 @@ class ClipCache:
             )
         taken = "all" if rate is None else f"{rate:.6g}"
         name = f"{manifest.hash[:16]}-{size}-{fit}-{taken}-{multiple}-{FORMAT}"
+        if manifest.rate is not None:  # it is no part of the manifest's hash
+            name += f"-of{manifest.rate:.6g}"
         home = _private(_caches_of(manifest, folder) / name)
         files = _files(manifest, home)
         stored = _Stored(size, fit, rate, multiple)

@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -177,9 +177,7 @@ def blur_manifest(
     missing = {path: key for path, key in keys.items() if path not in log.videos}
     copy = partial(_copy, manifest.root, folder, Path(detector), settings)
     _copy_all(missing, copy, log, folder, workers or os.cpu_count() or 1)
-    copied = Manifest(
-        manifest.name + SUFFIX, folder, manifest.clips, split_rule=manifest.split_rule
-    )
+    copied = replace(manifest, name=manifest.name + SUFFIX, root=folder, file=None)
     return Manifest.read(copied.write(folder / "manifest.csv"))
 
 

@@ -49,7 +49,7 @@ VEILED = 4
 
 @torch.no_grad()
 def save_veiled(path: Path, trial: Trial, spec: EncoderSpec, folder: Path | None = None) -> Path:
-    """Draw frames of the first held-out clip as they leave an encoder, beside each other.
+    """Draw frames of the first held-out clip as networks see them, beside each other.
 
     Args:
         path: A PNG file to write.
@@ -57,8 +57,10 @@ def save_veiled(path: Path, trial: Trial, spec: EncoderSpec, folder: Path | None
         spec: The encoder.
         folder: Where its weights lie, if it has any.
     """
-    batch = next(batches(trial.clips(training=False), 1, epoch=0))
-    veiled = build_encoder(spec, folder).eval()(batch.clips)[0] / LEVELS  # (3, T', H, W)
+    encoder = build_encoder(spec, folder).eval()
+    watched = trial.watched(encoder, order=trial.order_of(encoder))
+    batch = next(batches(watched.validation, 1, epoch=0))
+    veiled = watched.encoder(batch.clips)[0] / LEVELS  # (3, T', H, W)
     shown = np.linspace(0, veiled.shape[1] - 1, VEILED).round().astype(int)
     strip = np.concatenate([veiled[:, index].permute(1, 2, 0).numpy() for index in shown], axis=1)
     with atomic_path(path) as part:

@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from motionveil.capture import veil_video
+from motionveil.capture.geometry import working_frames
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
@@ -18,7 +21,7 @@ from motionveil.results import Result
 from motionveil.spec import EncoderSpec
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
-from motionveil.video import read_clip
+from motionveil.video import read_frames
 
 
 def run_quickstart(
@@ -90,5 +93,7 @@ def _make_media(out: Path, manifest: Manifest, spec: EncoderSpec) -> dict[str, s
     clip = manifest.part(training=False)[0]
     video = manifest.root / clip.path
     veil_video(video, out / "veiled.mp4", spec)
-    save_strip(out / "strip.png", read_clip(video, clip.start, clip.end), spec)
+    assert spec.geometry is not None, "it has just been trained"
+    frames = working_frames(read_frames(video, clip.start, clip.end), spec.geometry)
+    save_strip(out / "strip.png", np.stack([frame.image for frame in frames]), spec)
     return {"strip": "strip.png", "veiled": "veiled.mp4"}

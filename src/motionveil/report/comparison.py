@@ -236,13 +236,22 @@ def _departures_of_recipe(
     recipe: Mapping[str, Any], publication: Publication, published: PublishedDataset
 ) -> Iterator[str]:
     """Say in which fields the recipe is not the published one; alpha is compared with the rows."""
-    found = dict(_flat(recipe))
+    found = dict(_flat(_with_rate_and_order(recipe)))
     protocol = {"frames": published.frames, **publication.protocol}
     if silent := [field for field in protocol if field not in found]:
         yield f"the result does not say its {', '.join(silent)}"
     for field, value in protocol.items():
         if field in found and not _same(field, found[field], value):
             yield f"{field} is {_said(found[field])}, published is {_said(value)}"
+
+
+def _with_rate_and_order(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an older recipe, which has `frame_step` and knows the paper's order only, as now."""
+    if "frame_step" not in recipe:
+        return recipe
+    step = recipe["frame_step"]
+    rate = None if step == 1 else f"that of every {step}. frame"
+    return {"rate": rate, "order": "paper", **recipe}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from motionveil.spec import EncoderSpec
 from motionveil.study.design import Condition
 from motionveil.study.images import Enlarger, Image
 from motionveil.video import Frame, VideoSink, probe, read_frames
+from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sink import DEFAULT_RATE
 
 if TYPE_CHECKING:  # needs packages that only face detection needs
@@ -32,6 +34,7 @@ class ClipMaker:
         root: The data set's folder.
         spec: The encoder of veiled clips; frame by frame, as behind a camera.
         detector: Finds the faces of face-blurred clips; None where there are none.
+        picture_rate: Frames a second of folders of frames; see `Manifest.rate`.
 
     Attributes:
         faces: What was found in the face-blurred clips so far; None where there were none.
@@ -40,11 +43,19 @@ class ClipMaker:
         MotionveilError: The encoder cannot work frame by frame, or has no geometry.
     """
 
-    def __init__(self, root: Path, spec: EncoderSpec, detector: Detect | None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        spec: EncoderSpec,
+        detector: Detect | None,
+        *,
+        picture_rate: float | None = None,
+    ) -> None:
         StreamEncoder(spec)  # refuses what cannot stream, before anything is written
         assert spec.geometry is not None
         self._root, self._spec, self._detector = root, spec, detector
         self._geometry = spec.geometry
+        self._picture_rate = Fraction(picture_rate or FOLDER_RATE)
         self.faces: FaceCounts | None = None
 
     def write(self, clip: Clip, condition: Condition, stem: Path) -> None:
@@ -57,14 +68,15 @@ class ClipMaker:
         Raises:
             MotionveilError: The video cannot be read, or one frame only is taken of it.
         """
-        source = self._root / clip.path
-        rate, enlarge = self._geometry.frame_rate(probe(source).rate or DEFAULT_RATE), Enlarger()
+        source, of = self._root / clip.path, self._picture_rate
+        rate = self._geometry.frame_rate(probe(source, rate=of).rate or DEFAULT_RATE)
+        enlarge = Enlarger()
         with ExitStack() as stack:
             sinks = [
                 stack.enter_context(VideoSink(stem.with_suffix(suffix), rate=rate))
                 for suffix in SUFFIXES
             ]
-            frames = self._treated(read_frames(source, clip.start, clip.end), condition)
+            frames = self._treated(read_frames(source, clip.start, clip.end, rate=of), condition)
             next(frames)
             second = next(frames, None)
             if second is None:

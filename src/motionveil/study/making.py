@@ -137,7 +137,7 @@ def make_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) -> t
     cast = cast_of(manifest, plan.label, plan.persons, table=plan.who, pattern=plan.pattern)
     plan = _with_options(plan, everybody(cast))
     detect = _detector(plan)
-    maker = ClipMaker(manifest.root, plan.spec, detect)
+    maker = ClipMaker(manifest.root, plan.spec, detect, picture_rate=manifest.rate)
     left_out = actions_without_both(manifest, plan.persons)
     pool = [clip for clip in _part(manifest, plan.split) if clip.action not in left_out]
     _check_enough(pool, plan)  # looking for faces takes a while

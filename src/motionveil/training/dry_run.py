@@ -135,7 +135,12 @@ def dry_run(
     few = _few_clips(manifest, recipe, split, privacy_label)
     with TemporaryDirectory(prefix="motionveil-", ignore_cleanup_errors=True) as folder:
         cache = ClipCache.build(
-            few, size=recipe.cache_size, fit=recipe.fit, folder=folder, workers=workers
+            few,
+            size=recipe.cache_size,
+            fit=recipe.fit,
+            rate=recipe.rate,
+            folder=folder,
+            workers=workers,
         )
         trial = Trial(cache, _without_download(recipe), split, privacy_label, seed, fabric)
         return _measure(trial, recipe, len(manifest.part(split, training=True)))

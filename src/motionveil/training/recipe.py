@@ -315,4 +315,6 @@ def _fault(item: Any) -> str:
     name = ".".join(str(part) for part in item["loc"])
     if item["type"] == "extra_forbidden":
         return _unknown(name)
+    if not name:  # of the recipe as a whole
+        return str(item["msg"]).removeprefix("Value error, ")
     return f"{name}: {item['msg']} (found {item['input']!r})"

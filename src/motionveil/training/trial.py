@@ -128,6 +128,10 @@ class Trial:
             threads=loading_threads(self.fabric),
         )
 
+    def order_of(self, encoder: Encoder) -> Order:
+        """Return the order in which an encoder is validated: the recipe's, where it can be."""
+        return "paper" if encoder.varies_training else self.recipe.order
+
     def watched(self, encoder: Encoder, *, order: Order) -> Watched:
         """Return what networks see of the clips behind an encoder.
 
@@ -144,7 +148,12 @@ class Trial:
         veil = veil_of_encoder(encoder, encoder.spec.name, str(self.fabric.device))
         geometry = veil.geometry(self.geometry)
         with first_process_first(self.fabric):
-            filmed = working_clips(self.cache.manifest, geometry, multiple=veil.multiple)
+            filmed = working_clips(
+                self.cache.manifest,
+                geometry,
+                multiple=veil.multiple,
+                folder=self.cache.folder.parent,
+            )
             veiled = veil_clips(filmed, veil)
         frames = frames_left(self.recipe.frames, filmed, veiled)
         training, validation = (
@@ -263,7 +272,7 @@ class Trial:
         began = time.monotonic()
         encoder = build_encoder(spec, folder)
         title = method if alpha is None else f"{method}, alpha {alpha:g}"
-        order: Order = "paper" if encoder.varies_training else self.recipe.order
+        order = self.order_of(encoder)
         watched = self.watched(encoder, order=order)
         scores = validate(
             self.fabric,

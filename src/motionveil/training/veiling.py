@@ -145,15 +145,32 @@ def _module(written: str, place: str) -> Any:
 
 
 def working_clips(
-    manifest: Manifest, geometry: Geometry, *, multiple: int = 2, workers: int | None = None
+    manifest: Manifest,
+    geometry: Geometry,
+    *,
+    multiple: int = 2,
+    folder: Path | None = None,
+    workers: int | None = None,
 ) -> ClipCache:
-    """Return a manifest's clips at a geometry, whole frames, before they are veiled."""
+    """Return a manifest's clips at a geometry, whole frames, before they are veiled.
+
+    Args:
+        manifest: The data set.
+        geometry: Size and rate.
+        multiple: What the encoder needs both sides to be multiples of.
+        folder: Folder of all caches; by default `.cache` beside the manifest's file.
+        workers: Videos decoded at once.
+
+    Raises:
+        MotionveilError: A video cannot be read, or the cache cannot be written.
+    """
     return ClipCache.build(
         manifest,
         size=geometry.size,
         fit="short-side",
         rate=geometry.rate,
         multiple=multiple,
+        folder=folder,
         workers=workers,
     )
 

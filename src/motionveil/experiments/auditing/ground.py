@@ -95,8 +95,16 @@ class Field:
             return self.veiled
         return compressed_clips(self.veiled, quality, workers=self._threads)
 
+    def window(self, clip: Clip) -> tuple[Frames, Times]:
+        """Return a window of a clip, as it was filmed; see `motionveil.audit.faces.window_of`."""
+        return self._window(self.manifest, clip)
+
+    def _window(self, manifest: Manifest, clip: Clip) -> tuple[Frames, Times]:
+        rate = self.geometry.rate
+        return window_of(manifest.root, clip, rate, picture_rate=manifest.rate)
+
     def veil_window(self, clip: Clip, filmed: Frames, times: Times) -> Frames:
-        """Return a window of a clip, see `motionveil.audit.faces.window_of`, as it is veiled.
+        """Return a window of a clip as it is veiled.
 
         Veiled frames are enlarged to the size of the original, so that faces can be looked for at
         their places.
@@ -104,7 +112,7 @@ class Field:
         if self.plan.veiled is not None:
             place = self.manifest.clips.index(clip)
             theirs = self.veiled.manifest
-            return window_of(theirs.root, theirs.clips[place], self.geometry.rate)[0]
+            return self._window(theirs, theirs.clips[place])[0]
         height, width = filmed.shape[1:3]
         shape = self.geometry.shape(height, width, multiple=self.veil.multiple)
         small = np.stack([area_average(frame, shape) for frame in filmed])

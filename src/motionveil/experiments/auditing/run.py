@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from motionveil.audit.attack import carry_out, labels_of
 from motionveil.audit.crossing import confounds, cross
-from motionveil.audit.faces import FaceTools, face_detector, find_faces, some_of_each, window_of
+from motionveil.audit.faces import FaceTools, face_detector, find_faces, some_of_each
 from motionveil.audit.judge import judge, judge_searches, strongest_of
 from motionveil.audit.judge_faces import judge_faces
 from motionveil.audit.judge_reconstruction import judge_reconstruction
@@ -107,7 +107,7 @@ def _look_for_faces(field: Field, job: Job, out: Path) -> Finding:
         some_of_each(manifest.part(plan.split, training=True), plan.label),
         manifest.names_of(plan.label),
         plan.label,
-        film=lambda clip: window_of(manifest.root, clip, field.geometry.rate),
+        film=field.window,
         veil=field.veil_window,
         tools=FaceTools.open(attack.network.weights, attack.describer),
     )
