@@ -12,6 +12,7 @@ from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
 from motionveil.video.integrity import broken_at, missing_bytes
+from motionveil.video.robust_decode import DamagedError, StrictDecoder
 from motionveil.video.types import Decoded
 
 
@@ -28,7 +29,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise MotionveilError(f"{path}: the file is empty")
     try:
         # "file:" keeps a colon in a name from being taken for a network protocol.
-        container = av.open(f"file:{path}")
+        container = av.open(f"file:{path}", metadata_errors="replace")
     except av.EOFError as error:
         raise MotionveilError(f"{path}: {_cut_short(path) or 'holds no frames'}") from error
     except (av.FFmpegError, OSError) as error:
@@ -47,7 +48,8 @@ def _video_stream(path: Path, container: Any) -> Any:
     if not streams:
         sound = " (it holds sound only)" if container.streams.audio else ""
         raise MotionveilError(f"{path}: no video in this file{sound}")
-    streams[0].thread_type = "AUTO"
+    if streams[0].codec_context is None:
+        raise MotionveilError(f"{path}: the codec of this video is not known")
     return streams[0]
 
 
@@ -75,26 +77,19 @@ def decode_file(path: Path) -> Iterator[Decoded]:
 
 
 def _pictures(path: Path, container: Any, stream: Any) -> Iterator[Any]:
-    packets = container.demux(stream)
+    decoder = StrictDecoder(stream, threads="AUTO")
     frames = 0
-    while True:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            pictures = None if packet.is_corrupt else packet.decode()
-        except av.FFmpegError as error:
-            reason = _cut_short(path) or f"damaged: {error.strerror}"
-            raise MotionveilError(f"{path}: {reason}; {frames} frames could be read") from error
-        if pictures is None:
-            reason = _cut_short(path) or "damaged: data are missing"
-            raise MotionveilError(f"{path}: {reason}; {frames} frames could be read")
-        for picture in pictures:
-            # What the decoder made up for lack of data is no frame of the video.
-            if picture.is_corrupt:
-                raise MotionveilError(f"{path}: damaged: {frames} frames could be read")
-            yield picture
-            frames += 1
+    try:
+        for packet in container.demux(stream):
+            if not decoder.follows(packet):
+                raise DamagedError("a picture is missing")
+            for picture in decoder.decode(packet):
+                yield picture
+                frames += 1
+    except (DamagedError, av.FFmpegError, OSError) as error:
+        what = str(error) if isinstance(error, DamagedError) else error.strerror
+        reason = _cut_short(path) or f"damaged: {what}"
+        raise MotionveilError(f"{path}: {reason}; {frames} frames could be read") from error
 
 
 def _cut_short(path: Path) -> str | None:
