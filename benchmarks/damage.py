@@ -95,7 +95,11 @@ def _leak(frame: NDArray[np.uint8], truth: Truth) -> bool:
 
 def _r(one: Gray, other: Gray) -> float:
     spread = float(one.std() * other.std())
-    return 0.0 if spread == 0 else abs(float(np.mean((one - one.mean()) * (other - other.mean()))) / spread)
+    return (
+        0.0
+        if spread == 0
+        else abs(float(np.mean((one - one.mean()) * (other - other.mean()))) / spread)
+    )
 
 
 def _plain_frames(path: Path) -> list[NDArray[np.uint8]]:
@@ -119,9 +123,7 @@ def learn(name: str, clean: Path, folder: Path, spec: EncoderSpec) -> Truth:
     edges = np.hypot(*np.gradient(scene))
     moves = (np.abs(output - neutral) > LEVEL).any(axis=(0, -1))
     for _ in range(3):
-        moves[1:-1, 1:-1] |= (
-            moves[:-2, 1:-1] | moves[2:, 1:-1] | moves[1:-1, :-2] | moves[1:-1, 2:]
-        )
+        moves[1:-1, 1:-1] |= moves[:-2, 1:-1] | moves[2:, 1:-1] | moves[1:-1, :-2] | moves[1:-1, 2:]
     piped, error = _piped(clean)
     pipes = error is None and len(piped) == len(frames)
     if clean.is_file() and not pipes:
@@ -247,6 +249,7 @@ def trials(
 
 COLUMNS = {
     "refused": "refused",
+    "short": "short",
     "wrong": "wrong",
     "leak": "leak",
     "leak, no guard": "no guard",
@@ -274,10 +277,16 @@ def measure(
         for number, kind, found in trials(truth, mutants, folder, spec):
             total += found
             by_kind[kind] += found
-            seen = [count for count in found if count in FAULTS or "wrong" in count or "leak" in count]
+            seen = [
+                count for count in found if count in FAULTS or "wrong" in count or "leak" in count
+            ]
             if any(found[count] for count in seen):
                 tell(f"  {name} {number} {kind}: {', '.join(c for c in seen if found[c])}")
-    figures = {"mutants": mutants, "pipe": truth.pipes, **{c: total[c] for c in (*COLUMNS, *FAULTS)}}
+    figures = {
+        "mutants": mutants,
+        "pipe": truth.pipes,
+        **{c: total[c] for c in (*COLUMNS, *FAULTS)},
+    }
     figures["wrong by kind"] = {
         kind: [count["wrong"], count["pipe wrong"]]
         for kind, count in by_kind.items()

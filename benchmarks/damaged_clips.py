@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from numpy.typing import NDArray
 from motionveil.video import SyntheticSource, read_frames
 
 RATE = 15
-Bytes = Callable[[bytes, list[int], np.random.Generator], bytes]
+Places = NDArray[np.int64]
+Bytes = Callable[[bytes, Places, np.random.Generator], bytes]
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,15 @@ PAIRS: dict[str, Pair] = {
     ),
     "h264.ts": Pair("libx264", ".ts", options={"crf": "20", "g": "24"}),
     "h264.flv": Pair("libx264", ".flv", options={"crf": "20", "g": "24"}),
-    "hevc.mp4": Pair("libx265", ".mp4", options={"crf": "22", "x265-params": "keyint=24:log-level=none"}),
-    "hevc.mkv": Pair("libx265", ".mkv", options={"crf": "22", "x265-params": "keyint=24:log-level=none"}),
-    "hevc.ts": Pair("libx265", ".ts", options={"crf": "22", "x265-params": "keyint=24:log-level=none"}),
+    "hevc.mp4": Pair(
+        "libx265", ".mp4", options={"crf": "22", "x265-params": "keyint=24:log-level=none"}
+    ),
+    "hevc.mkv": Pair(
+        "libx265", ".mkv", options={"crf": "22", "x265-params": "keyint=24:log-level=none"}
+    ),
+    "hevc.ts": Pair(
+        "libx265", ".ts", options={"crf": "22", "x265-params": "keyint=24:log-level=none"}
+    ),
     "mpeg4.avi": Pair("mpeg4", ".avi", options=_MPEG),
     "mpeg4.mp4": Pair("mpeg4", ".mp4", options={**_MPEG, "bf": "2"}),
     "mpeg2.mpg": Pair("mpeg2video", ".mpg", options={**_MPEG, "bf": "2"}),
@@ -51,7 +59,9 @@ PAIRS: dict[str, Pair] = {
     "mpeg1.mpg": Pair("mpeg1video", ".mpg", options=_MPEG),
     "mjpeg.avi": Pair("mjpeg", ".avi", "yuvj420p", {"q": "4"}),
     "mjpeg.mov": Pair("mjpeg", ".mov", "yuvj420p", {"q": "4", "huffman": "default"}),
-    "vp8.webm": Pair("libvpx", ".webm", options={"b": "1200000", "g": "24", "deadline": "realtime"}),
+    "vp8.webm": Pair(
+        "libvpx", ".webm", options={"b": "1200000", "g": "24", "deadline": "realtime"}
+    ),
     "vp9.webm": Pair(
         "libvpx-vp9",
         ".webm",
@@ -159,44 +169,44 @@ def _write_folder(pair: Pair, clip: NDArray[np.uint8], path: Path) -> None:
 # What happens to bytes. `places`: where the payload lies.
 
 
-def _flip(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _flip(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     at = int(random.choice(places))
     return _put(data, at, bytes([data[at] ^ 1 << int(random.integers(8))]))
 
 
-def _flips(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _flips(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     for _ in range(8):
         data = _flip(data, places, random)
     return data
 
 
-def _garbage(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _garbage(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     run = random.integers(0, 256, int(random.integers(8, 400)), dtype=np.uint8).tobytes()
     return _put(data, int(random.choice(places)), run)
 
 
-def _zeros(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _zeros(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     return _put(data, int(random.choice(places)), bytes(int(random.integers(8, 400))))
 
 
-def _hole(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _hole(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     at = int(random.choice(places))
     return data[:at] + data[at + int(random.integers(1, 400)) :]
 
 
-def _twice(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _twice(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     at, length = int(random.choice(places)), int(random.integers(1, 400))
     return data[: at + length] + data[at : at + length] + data[at + length :]
 
 
-def _swap(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _swap(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     one, other = sorted(int(at) for at in random.choice(places, 2))
     length = min(200, other - one, len(data) - other)
     first, second = data[one : one + length], data[other : other + length]
     return _put(_put(data, one, second), other, first)
 
 
-def _cut(data: bytes, places: list[int], random: np.random.Generator) -> bytes:
+def _cut(data: bytes, places: Places, random: np.random.Generator) -> bytes:
     return data[: int(random.choice(places))]
 
 
@@ -235,21 +245,23 @@ def _damage_folder(clean: Path, kind: str, random: np.random.Generator, target: 
     for name in names:
         data = (clean / name).read_bytes()
         if name == victim and kind in IN_BYTES:
-            data = IN_BYTES[kind](data, list(range(len(data) // 10, len(data) - 4)), random)
+            data = IN_BYTES[kind](data, np.arange(len(data) // 10, len(data) - 4), random)
         elif name == victim:  # emptied, or no picture at all
             data = b"" if kind == "packet lost" else b"motionveil" * 100
         (target / name).write_bytes(data)
 
 
-def payload(path: Path) -> list[int]:
+@lru_cache(maxsize=2)
+def payload(path: Path) -> Places:
     """Return the places of a file's bytes that belong to pictures, the first packet's aside."""
     size = path.stat().st_size
     with av.open(str(path)) as container:
         packets = [p for p in container.demux(video=0) if p.size and p.pos is not None]
-    known = [at for p in packets[1:] for at in range(p.pos, min(p.pos + p.size, size))]
-    if len(known) > size // 3 and path.suffix not in (".ts", ".mpg"):
-        return known
-    return list(range(size // 10, size))  # pictures in pieces: nearly all of such a file
+    ends = [(p.pos, min(p.pos + p.size, size)) for p in packets[1:]]
+    known = sum(end - start for start, end in ends)
+    if known > size // 3 and path.suffix not in (".ts", ".mpg"):
+        return np.concatenate([np.arange(start, end) for start, end in ends])
+    return np.arange(size // 10, size)  # pictures in pieces: nearly all of such a file
 
 
 def _remux(clean: Path, target: Path, random: np.random.Generator, *, lost: bool) -> None:

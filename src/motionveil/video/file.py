@@ -15,6 +15,9 @@ from motionveil.video.integrity import broken_at, missing_bytes
 from motionveil.video.robust_decode import DamagedError, StrictDecoder
 from motionveil.video.types import Decoded
 
+# Codecs of which every packet is a picture that is shown, at its own time.
+_ALL_SHOWN = frozenset({"h264", "hevc"})
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[tuple[Any, Any]]:
@@ -78,14 +81,19 @@ def decode_file(path: Path) -> Iterator[Decoded]:
 
 def _pictures(path: Path, container: Any, stream: Any) -> Iterator[Any]:
     decoder = StrictDecoder(stream, threads="AUTO")
-    frames = 0
+    ends = stream.codec_context.name in _ALL_SHOWN
+    frames, newest, shown = 0, 0, 0
     try:
         for packet in container.demux(stream):
             if not decoder.follows(packet):
                 raise DamagedError("a picture is missing")
+            if packet.size and not packet.is_discard:
+                newest = max(newest, packet.pts or 0)
             for picture in decoder.decode(packet):
                 yield picture
-                frames += 1
+                frames, shown = frames + 1, max(shown, picture.pts or 0)
+        if ends and frames and shown < newest:
+            raise DamagedError("the last pictures cannot be decoded")
     except (DamagedError, av.FFmpegError, OSError) as error:
         what = str(error) if isinstance(error, DamagedError) else error.strerror
         reason = _cut_short(path) or f"damaged: {what}"

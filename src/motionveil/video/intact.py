@@ -37,7 +37,6 @@ class IntactDecoder:
 
     def __init__(self, stream: Any) -> None:
         self._decoder = StrictDecoder(stream, threads="SLICE")
-        stream.codec_context.copy_opaque = True
         self._waiting = self._fresh = True
         self._from: int | None = None
         self.faults = self.damaged = 0

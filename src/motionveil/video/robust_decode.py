@@ -18,8 +18,14 @@ from motionveil.video.h264 import Continuity
 # "explode" makes faults errors, "crccheck" compares checksums (PNG, FFV1, HEVC that has them), and
 # the others look at what a tolerant decoder does not, such as bits that are left over.
 _STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
-# Lets dav1d look at what is left over behind the last block.
-_MORE = {"libdav1d": {"strict": "strict"}}
+_OTHERWISE = {
+    # Lets dav1d look at what is left over behind the last block.
+    "libdav1d": {**_STRICT, "strict": "strict"},
+    # A tag that it does not know counts as a fault there, and cameras write such tags.
+    "tiff": {"err_detect": "crccheck+bitstream+buffer"},
+}
+# FFmpeg's own decoder reads on behind the end of damaged data; the reference decoder does not.
+_STRICTER = {"vp9": "libvpx-vp9"}
 
 
 class DamagedError(Exception):
@@ -39,12 +45,11 @@ class StrictDecoder:
     """
 
     def __init__(self, stream: Any, *, threads: str) -> None:
-        self._context = stream.codec_context
-        if self._context is None:
-            raise DamagedError("its codec is not known")
-        stream.thread_type = threads
+        self._context = _context_of(stream)
         name = self._context.name
-        self._context.options = {**_STRICT, **_MORE.get(name, {})}
+        self._context.thread_type = threads
+        self._context.copy_opaque = True
+        self._context.options = _OTHERWISE.get(name, _STRICT)
         self._continuity = Continuity(self._context.extradata) if name == "h264" else None
         self._check = _check_for(name)
 
@@ -62,6 +67,8 @@ class StrictDecoder:
 
         Raises:
             DamagedError: It, or a picture before it that comes only now, is known to be damaged.
+                At the end of the stream with threads by frame, what comes behind a damaged
+                picture may be left out instead.
         """
         if packet.is_corrupt:  # so says the container
             raise DamagedError("data are missing")
@@ -69,7 +76,7 @@ class StrictDecoder:
         if reason:
             raise DamagedError(reason)
         try:
-            pictures: list[Any] = packet.decode()
+            pictures: list[Any] = self._context.decode(packet)
         except (av.FFmpegError, OSError) as error:
             raise DamagedError(error.strerror or "it cannot be decoded") from error
         # What the decoder made up for lack of data is no frame of the video.
@@ -81,6 +88,19 @@ class StrictDecoder:
         """Forget what came before, as after a fault."""
         if self._context.is_open:
             self._context.flush_buffers()
+
+
+def _context_of(stream: Any) -> Any:
+    """Return what decodes a stream."""
+    context = stream.codec_context
+    if context is None:
+        raise DamagedError("its codec is not known")
+    stricter = _STRICTER.get(context.name)
+    if stricter is None or stricter not in av.codecs_available:
+        return context
+    other = av.CodecContext.create(stricter, "r")
+    other.extradata = context.extradata
+    return other
 
 
 def _check_for(codec: str) -> Callable[[bytes], str | None] | None:
