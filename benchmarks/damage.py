@@ -23,6 +23,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -158,7 +159,7 @@ def try_file(mutant: Path, truth: Truth, folder: Path, spec: EncoderSpec) -> Cou
         found["wrong"] = int(wrong_frames(frames, truth.frames) > 0)
     dest = folder / "veiled.mkv"
     for guard, count in ((True, "leak"), (False, "leak, no guard")):
-        if found["refused"] and not guard:
+        if not guard and not found["wrong"]:
             continue
         try:
             veil_video(mutant, dest, spec, VeilOptions(guard=guard))
@@ -181,14 +182,12 @@ def try_pipe(mutant: Path, truth: Truth, folder: Path, spec: EncoderSpec) -> Cou
     )
     dest = folder / "piped.mkv"
     for guard, count in ((True, "pipe leak"), (False, "pipe leak, no guard")):
-        if not guard and not found["pipe wrong"]:
+        if not found["pipe wrong"]:
             continue
         with mutant.open("rb") as file:
             source: Source = PipeSource(file)
-            try:
+            with suppress(MotionveilError):
                 veil_source(source, str(dest), spec, VeilOptions(guard=guard))
-            except MotionveilError:
-                pass
         found[count] = int(leaks(dest, truth) > 0)
         dest.unlink(missing_ok=True)
     return found

@@ -101,6 +101,8 @@ def _check_picture(data: bytes, at: int) -> int:
             parts, at = _parts(data, at)
             if sequential and picture is not None and picture.height:
                 _check_scan(parts, picture, body, tables, restart)
+                if at == len(data):  # a camera may leave out the last marker
+                    break
     if picture is None or scans == 0:
         raise _DamageError("it holds no picture")
     return at
@@ -149,7 +151,7 @@ def _steps(body: bytes) -> Iterator[tuple[int, int]]:
         at += 129 if wide else 65
 
 
-@lru_cache(maxsize=64)  # in a film all pictures share a few
+@lru_cache(maxsize=16)  # in a film all pictures share a few
 def _look_up(codes: tuple[Code, ...]) -> Codes:
     """Return, for every 16 bits that may follow, the length of the code in them and its symbol.
 
@@ -191,19 +193,23 @@ def _usual_codes() -> dict[int, Code]:
 
 
 def _parts(data: bytes, at: int) -> tuple[list[bytes], int]:
-    """Return a scan's data between restart markers, which must count, and where they end."""
+    """Return a scan's data between restart markers, which must count, and where they end.
+
+    That is before a marker, or behind the last byte.
+    """
     parts, start, count = [], at, 0
     while True:
         at = data.find(b"\xff", at)
         if at < 0 or at + 1 >= len(data):
-            raise _DamageError("it is cut short")
+            parts.append(_plain(data[start:]))
+            return parts, len(data)
         follows = data[at + 1]
         if follows == 0:
             at += 2
         elif follows == 0xFF:
             at += 1
         else:
-            parts.append(data[start:at].rstrip(b"\xff").replace(b"\xff\0", b"\xff"))
+            parts.append(_plain(data[start:at]))
             if follows not in _RESTARTS:
                 return parts, at
             if follows != 0xD0 + count % 8:
@@ -211,6 +217,11 @@ def _parts(data: bytes, at: int) -> tuple[list[bytes], int]:
             count += 1
             at += 2
             start = at
+
+
+def _plain(part: bytes) -> bytes:
+    """Take fill bytes away, and what keeps data from being markers."""
+    return part.rstrip(b"\xff").replace(b"\xff\0", b"\xff")
 
 
 def _check_scan(
@@ -281,12 +292,13 @@ def _read_blocks(
 
     `data` must end with 16 bytes that do not count, so that no look ahead leaves it.
     """
-    bits, have, at = np.uint64(0), 0, 0
+    have: Any = 0
+    bits, at = np.uint64(0), 0
     last = len(data) - 8
     before = np.zeros(len(largest), np.int64)
     for _ in range(units):
         for component in blocks:
-            place = 0
+            place: Any = 0
             while place < 64:
                 if have < 32:
                     if at > last:
