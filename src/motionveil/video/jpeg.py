@@ -27,6 +27,8 @@ _SIDE = 8  # pixels of a block's side
 
 _LARGEST = 1088  # of a DC coefficient, in eighths of a grey level around 128: 1024, and rounding
 
+_CUT = "it is cut short"
+
 Codes = NDArray[np.uint16]
 Code = tuple[bytes, bytes]
 """How many codes of each length there are, and what they mean."""
@@ -86,7 +88,7 @@ def _check_picture(data: bytes, at: int) -> int:
             break
         length = _word(data, at)
         if length < 2 or at + length > len(data):
-            raise _DamageError("it is cut short")
+            raise _DamageError(_CUT)
         body, at = data[at + 2 : at + length], at + length
         if kind == _DHT:
             tables.codes.update(_huffman(body))
@@ -100,7 +102,9 @@ def _check_picture(data: bytes, at: int) -> int:
             scans += 1
             parts, at = _parts(data, at)
             if sequential and picture is not None and picture.height:
-                _check_scan(parts, picture, body, tables, restart)
+                fault = _scan_damage(parts, picture, body, tables, restart)
+                if fault:
+                    raise _DamageError(_CUT if at == len(data) else fault)
                 if at == len(data):  # a camera may leave out the last marker
                     break
     if picture is None or scans == 0:
@@ -111,13 +115,13 @@ def _check_picture(data: bytes, at: int) -> int:
 def _marker(data: bytes, at: int) -> tuple[int, int]:
     """Return the marker at a place, which fill bytes may precede, and where it ends."""
     if at >= len(data):
-        raise _DamageError("it is cut short")
+        raise _DamageError(_CUT)
     if data[at] != 0xFF:
         raise _DamageError("there is no marker where one must be")
     while at < len(data) and data[at] == 0xFF:
         at += 1
     if at >= len(data):
-        raise _DamageError("it is cut short")
+        raise _DamageError(_CUT)
     return data[at], at + 1
 
 
@@ -224,9 +228,9 @@ def _plain(part: bytes) -> bytes:
     return part.rstrip(b"\xff").replace(b"\xff\0", b"\xff")
 
 
-def _check_scan(
+def _scan_damage(
     parts: list[bytes], picture: _Picture, body: bytes, tables: _Tables, restart: int
-) -> None:
+) -> str | None:
     """Read all blocks of a scan: each part must end where its last block does."""
     chosen = [(picture.components[body[1 + 2 * n]], body[2 + 2 * n]) for n in range(body[0])]
     most_across = max(c.across for c in picture.components.values())
@@ -249,10 +253,11 @@ def _check_scan(
     for number, part in enumerate(parts):
         here = min(restart, units - number * restart) if restart else units
         if here <= 0 or (not restart and number):
-            raise _DamageError("it holds more data than blocks")
-        _check_part(part, here, reader)
-    if restart and len(parts) * restart < units:
-        raise _DamageError("a part of it is missing")
+            return "it holds more data than blocks"
+        fault = _part_damage(part, here, reader)
+        if fault:
+            return fault
+    return "a part of it is missing" if restart and len(parts) * restart < units else None
 
 
 class _Reader(NamedTuple):
@@ -264,15 +269,16 @@ class _Reader(NamedTuple):
     largest: NDArray[np.int64]
 
 
-def _check_part(part: bytes, units: int, reader: _Reader) -> None:
+def _part_damage(part: bytes, units: int, reader: _Reader) -> str | None:
     padded = np.frombuffer(part + b"\xff" * 16, np.uint8)
     used = int(_read_blocks(padded, units, *reader))
     if used < 0 or used > 8 * len(part):
-        raise _DamageError("its data make no sense")
+        return "its data make no sense"
     # A last byte that is begun is filled up, and some cameras fill up to a whole word.
     rest = part[-(-used // 8) :]
     if rest.strip(b"\0") and rest.strip(b"\xff"):
-        raise _DamageError("data are left over behind its last block")
+        return "data are left over behind its last block"
+    return None
 
 
 def _up(number: int, unit: int) -> int:
