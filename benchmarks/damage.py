@@ -10,6 +10,7 @@ in many ways, always the same ones. Each damaged file is read as a file and as a
   from neutral, and |r| > 0.3 with the scene's brightness or edges.
 
     python benchmarks/damage.py [--scene VIDEO] [--mutants 40] [--pairs NAME ...] [--json FILE]
+    python benchmarks/damage.py --speed [--json FILE]
 """
 
 from __future__ import annotations
@@ -35,11 +36,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damaged_clips import KINDS, PAIRS, damage, still_scene, write_clip
-from measuring import write_figures
+from measuring import least_seconds, write_figures
 from motionveil.capture import VeilOptions, veil_source, veil_video
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.video import FileSource, Frame, Source
+from motionveil.video.file import decode_file
 from motionveil.video.pipe import PipeSource
 
 FRAMES = 48
@@ -294,6 +296,35 @@ def measure(
     return {**figures, "seconds": round(time.perf_counter() - start, 1)}
 
 
+SPEED = ("h264.mp4", "hevc.mp4", "mpeg4.avi", "vp9.webm", "av1.mp4", "mjpeg.avi")
+
+
+def measure_speed(scene: Path | None, runs: int) -> dict[str, float]:
+    """Time the decoder of files against the library's own, as a share of its time."""
+    shares = {}
+    print("the time of the library's own decoder is 1")
+    for name in SPEED:
+        pair = PAIRS[name]
+        with tempfile.TemporaryDirectory() as written:
+            clean = Path(written) / ("clean" + pair.suffix)
+            write_clip(pair, still_scene(scene, 150, (640, 480)), clean)
+            todo = {
+                "plain": lambda clean=clean: _decode_plainly(clean),
+                "ours": lambda clean=clean: sum(1 for _ in decode_file(clean)),
+            }
+            seconds = least_seconds(todo, runs)
+        shares[name] = round(seconds["ours"].processor / seconds["plain"].processor, 3)
+        print(f"{name:<16}{shares[name]:>8.2f}", flush=True)
+    return shares
+
+
+def _decode_plainly(path: Path) -> int:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return sum(1 for _ in container.decode(stream))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Damage video and see what comes out.")
     parser.add_argument("--scene", type=Path, help="a video whose first frame is the scene")
@@ -301,9 +332,13 @@ def main() -> None:
     parser.add_argument("--pairs", nargs="*", choices=PAIRS, metavar="NAME", default=list(PAIRS))
     parser.add_argument("--minutes", type=float, default=60, help="begin no pair after so long")
     parser.add_argument("--each", action="store_true", help="name each file with something wrong")
+    parser.add_argument("--speed", action="store_true", help="only time the decoder")
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     arguments = parser.parse_args()
     os.environ.setdefault("SVT_LOG", "0")
+    if arguments.speed:
+        write_figures(arguments.json, measure_speed(arguments.scene, runs=7))
+        return
     spec, begun = load_spec("bdq"), time.monotonic()
     tell: Callable[[str], None] = print if arguments.each else lambda line: None
     print(f"{'':<16}{'mutants':>8}" + "".join(f"{c:>11}" for c in COLUMNS.values()) + "  faults")

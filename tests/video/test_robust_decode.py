@@ -173,3 +173,28 @@ def test_a_gif_is_no_transport_stream(tmp_path: Path) -> None:
     assert missing_bytes(path) == 0
     path.write_bytes((b"G" + bytes(187)) * 2 + b"G")
     assert missing_bytes(path) == 187
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize("rotation", [0, 90])
+def test_the_reference_decoder_gives_the_same_pictures(
+    tmp_path: Path, rotation: int, suffix: str
+) -> None:
+    """VP9 is decoded by another decoder, which does not know what the container says."""
+    path = tmp_path / ("a" + suffix)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libvpx-vp9", rate=25, options={"crf": "20", "b": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.color_range = av.video.reformatter.ColorRange.MPEG
+        stream.set_display_rotation(rotation)
+        for number, image in enumerate(moving_square(10)):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = number, Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    with av.open(str(path)) as container:
+        own = [(f.pts, f.to_ndarray(format="rgb24")) for f in container.decode(video=0)]
+    frames = list(read_frames(path))
+    assert [frame.pts for frame in frames] == [pts for pts, _ in own]
+    for frame, (_, image) in zip(frames, own, strict=True):
+        np.testing.assert_array_equal(frame.image, np.rot90(image) if rotation else image)

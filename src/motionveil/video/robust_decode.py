@@ -45,13 +45,20 @@ class StrictDecoder:
     """
 
     def __init__(self, stream: Any, *, threads: str) -> None:
-        self._context = _context_of(stream)
-        name = self._context.name
-        self._context.thread_type = threads
-        self._context.copy_opaque = True
-        self._context.options = _OTHERWISE.get(name, _STRICT)
-        self._continuity = Continuity(self._context.extradata) if name == "h264" else None
-        self._check = _check_for(name)
+        context = stream.codec_context
+        if context is None:
+            raise DamagedError("its codec is not known")
+        self._stricter = _stricter(context)
+        if self._stricter is not None:
+            threads = "SLICE"  # so that the first packet gives a picture
+        for each in (context, self._stricter):
+            if each is not None:
+                each.thread_type, each.copy_opaque = threads, True
+                each.options = _OTHERWISE.get(each.name, _STRICT)
+        self._context = context
+        self._turned: bool | None = None
+        self._continuity = Continuity(context.extradata) if context.name == "h264" else None
+        self._check = _check_for(context.name)
 
     def follows(self, packet: Any) -> bool:
         """Say whether, as far as is known, nothing is missing before a packet."""
@@ -76,7 +83,7 @@ class StrictDecoder:
         if reason:
             raise DamagedError(reason)
         try:
-            pictures: list[Any] = self._context.decode(packet)
+            pictures = self._pictures(packet)
         except (av.FFmpegError, OSError) as error:
             raise DamagedError(error.strerror or "it cannot be decoded") from error
         # What the decoder made up for lack of data is no frame of the video.
@@ -84,22 +91,36 @@ class StrictDecoder:
             raise DamagedError("a part of a picture cannot be decoded")
         return pictures
 
+    def _pictures(self, packet: Any) -> list[Any]:
+        """Decode with the stream's own decoder, a stricter one, or both."""
+        if self._stricter is None:
+            return list(self._context.decode(packet))
+        strict: list[Any] = self._stricter.decode(packet)
+        if self._turned is False:
+            return strict
+        # Only the stream's own decoder is told how the container wants pictures turned.
+        own: list[Any] = self._context.decode(packet)
+        if self._turned is None and own:
+            self._turned = own[0].side_data.get("DISPLAYMATRIX") is not None
+        return own
+
     def start_anew(self) -> None:
         """Forget what came before, as after a fault."""
-        if self._context.is_open:
-            self._context.flush_buffers()
+        for context in (self._context, self._stricter):
+            if context is not None and context.is_open:
+                context.flush_buffers()
 
 
-def _context_of(stream: Any) -> Any:
-    """Return what decodes a stream."""
-    context = stream.codec_context
-    if context is None:
-        raise DamagedError("its codec is not known")
-    stricter = _STRICTER.get(context.name)
-    if stricter is None or stricter not in av.codecs_available:
-        return context
-    other = av.CodecContext.create(stricter, "r")
+def _stricter(context: Any) -> Any:
+    """Return a decoder that refuses more than a stream's own one; None if there is none."""
+    name = _STRICTER.get(context.name)
+    if name is None or name not in av.codecs_available:
+        return None
+    other: Any = av.CodecContext.create(name, "r")
     other.extradata = context.extradata
+    # What the container says of the colours; what the data say comes first.
+    other.colorspace, other.color_range = context.colorspace, context.color_range
+    other.color_primaries, other.color_trc = context.color_primaries, context.color_trc
     return other
 
 
