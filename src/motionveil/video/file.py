@@ -81,23 +81,49 @@ def decode_file(path: Path) -> Iterator[Decoded]:
 
 def _pictures(path: Path, container: Any, stream: Any) -> Iterator[Any]:
     decoder = StrictDecoder(stream, threads="AUTO")
-    ends = stream.codec_context.name in _ALL_SHOWN
-    frames, newest, shown = 0, 0, 0
+    frames, end = 0, _End()
     try:
         for packet in container.demux(stream):
             if not decoder.follows(packet):
                 raise DamagedError("a picture is missing")
-            if packet.size and not packet.is_discard:
-                newest = max(newest, packet.pts or 0)
+            end.expect(packet)
             for picture in decoder.decode(packet):
                 yield picture
-                frames, shown = frames + 1, max(shown, picture.pts or 0)
-        if ends and frames and shown < newest:
+                end.show(picture)
+                frames += 1
+        if stream.codec_context.name in _ALL_SHOWN and end.is_missing():
             raise DamagedError("the last pictures cannot be decoded")
     except (DamagedError, av.FFmpegError, OSError) as error:
         what = str(error) if isinstance(error, DamagedError) else error.strerror
         reason = _cut_short(path) or f"damaged: {what}"
         raise MotionveilError(f"{path}: {reason}; {frames} frames could be read") from error
+
+
+class _End:
+    """Notices that the last pictures never left the decoder.
+
+    When the library empties a decoder that works on several pictures at once, it keeps an error to
+    itself, and all that follows.
+    """
+
+    def __init__(self) -> None:
+        self._expected: int | None = None
+        self._shown: list[int] = []  # of the last two
+
+    def expect(self, packet: Any) -> None:
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            self._expected = max(packet.pts, self._expected or packet.pts)
+
+    def show(self, picture: Any) -> None:
+        if picture.pts is not None:
+            self._shown = [*self._shown[-1:], picture.pts]
+
+    def is_missing(self) -> bool:
+        if self._expected is None or len(self._shown) < 2:
+            return False
+        before, last = self._shown
+        # A picture may come in two packets, one a field, half its time apart.
+        return self._expected - last > 0.75 * (last - before) > 0
 
 
 def _cut_short(path: Path) -> str | None:

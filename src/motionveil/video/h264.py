@@ -3,7 +3,8 @@
 A decoder that misses a reference picture stands in another one without a word, and every picture
 up to the next keyframe is then built on a wrong one. Over TCP nothing is lost on the way, but a
 camera or a relay that cannot keep up leaves out whole pictures, and no layer below tells; nor does
-a file that was put together of what such a camera sent. HEVC names the pictures that it refers to, and its decoder leaves out those it cannot build.
+a file that was put together of what came through. HEVC names the pictures that it refers to, and
+its decoder leaves out those it cannot build.
 """
 
 from __future__ import annotations
