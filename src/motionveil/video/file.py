@@ -13,7 +13,11 @@ from av.stream import Disposition
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import upright_aspect
 from motionveil.video.integrity import broken_at, missing_bytes
+from motionveil.video.robust_decode import DamagedError, StrictDecoder
 from motionveil.video.types import Decoded
+
+# Codecs of which every packet is a picture that is shown, at its own time.
+_ALL_SHOWN = frozenset({"h264", "hevc"})
 
 
 @contextmanager
@@ -29,7 +33,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
         raise MotionveilError(f"{path}: the file is empty")
     try:
         # "file:" keeps a colon in a name from being taken for a network protocol.
-        container = av.open(f"file:{path}")
+        container = av.open(f"file:{path}", metadata_errors="replace")
     except av.EOFError as error:
         raise MotionveilError(f"{path}: {_cut_short(path) or 'holds no frames'}") from error
     except (av.FFmpegError, OSError) as error:
@@ -48,7 +52,8 @@ def _video_stream(path: Path, container: Any) -> Any:
     if not streams:
         sound = " (it holds sound only)" if container.streams.audio else ""
         raise MotionveilError(f"{path}: no video in this file{sound}")
-    streams[0].thread_type = "AUTO"
+    if streams[0].codec_context is None:
+        raise MotionveilError(f"{path}: the codec of this video is not known")
     return streams[0]
 
 
@@ -77,26 +82,50 @@ def decode_file(path: Path) -> Iterator[Decoded]:
 
 
 def _pictures(path: Path, container: Any, stream: Any) -> Iterator[Any]:
-    packets = container.demux(stream)
-    frames = 0
-    while True:
-        try:
-            packet = next(packets, None)
-            if packet is None:
-                return
-            pictures = None if packet.is_corrupt else packet.decode()
-        except av.FFmpegError as error:
-            reason = _cut_short(path) or f"damaged: {error.strerror}"
-            raise MotionveilError(f"{path}: {reason}; {frames} frames could be read") from error
-        if pictures is None:
-            reason = _cut_short(path) or "damaged: data are missing"
-            raise MotionveilError(f"{path}: {reason}; {frames} frames could be read")
-        for picture in pictures:
-            # What the decoder made up for lack of data is no frame of the video.
-            if picture.is_corrupt:
-                raise MotionveilError(f"{path}: damaged: {frames} frames could be read")
-            yield picture
-            frames += 1
+    decoder = StrictDecoder(stream, threads="AUTO")
+    frames, end = 0, _End()
+    try:
+        for packet in container.demux(stream):
+            if not decoder.follows(packet):
+                raise DamagedError("a picture is missing")
+            end.expect(packet)
+            for picture in decoder.decode(packet):
+                yield picture
+                end.show(picture)
+                frames += 1
+        if stream.codec_context.name in _ALL_SHOWN and end.is_missing():
+            raise DamagedError("the last pictures cannot be decoded")
+    except (DamagedError, av.FFmpegError, OSError) as error:
+        what = str(error) if isinstance(error, DamagedError) else error.strerror
+        reason = _cut_short(path) or f"damaged: {what}"
+        raise MotionveilError(f"{path}: {reason}; {frames} frames could be read") from error
+
+
+class _End:
+    """Notices that the last pictures never left the decoder.
+
+    When the library empties a decoder that works on several pictures at once, it keeps an error to
+    itself, and all that follows.
+    """
+
+    def __init__(self) -> None:
+        self._expected: int | None = None
+        self._shown: list[int] = []  # of the last two
+
+    def expect(self, packet: Any) -> None:
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            self._expected = max(packet.pts, self._expected or packet.pts)
+
+    def show(self, picture: Any) -> None:
+        if picture.pts is not None:
+            self._shown = [*self._shown[-1:], picture.pts]
+
+    def is_missing(self) -> bool:
+        if self._expected is None or len(self._shown) < 2:
+            return False
+        before, last = self._shown
+        # A picture may come in two packets, one a field, half its time apart.
+        return self._expected - last > 0.75 * (last - before) > 0
 
 
 def _cut_short(path: Path) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from motionveil.errors import MotionveilError
+from motionveil.video.robust_decode import DamagedError, decode_picture
 from motionveil.video.types import Decoded
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -60,9 +61,9 @@ def decode_folder(
     for number, path in list(enumerate(list_pictures(source)))[start:end]:
         # Opened by us, since the library would read a "%d" in the name as a sequence.
         try:
-            with path.open("rb") as file, av.open(file, "r") as container:
-                frame = next(container.decode(video=0))
-        except (av.FFmpegError, OSError, IndexError, StopIteration) as error:
-            reason = getattr(error, "strerror", None) or "it holds no picture"
+            with path.open("rb") as file, av.open(file, metadata_errors="replace") as container:
+                frame = decode_picture(container)
+        except (DamagedError, av.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise MotionveilError(f"{path}: cannot read the frame: {reason}") from error
         yield Decoded(frame, number, 1 / rate)

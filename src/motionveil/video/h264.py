@@ -2,8 +2,9 @@
 
 A decoder that misses a reference picture stands in another one without a word, and every picture
 up to the next keyframe is then built on a wrong one. Over TCP nothing is lost on the way, but a
-camera or a relay that cannot keep up leaves out whole pictures, and no layer below tells. HEVC
-names the pictures that it refers to, and its decoder leaves out those it cannot build.
+camera or a relay that cannot keep up leaves out whole pictures, and no layer below tells; nor does
+a file that was put together of what came through. HEVC names the pictures that it refers to, and
+its decoder leaves out those it cannot build.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 _SLICES = (1, 2, 5)  # types of NAL units: a slice, the first partition of one, a slice of an IDR
+_HEAD = 32  # bytes of a slice, more than its first numbers take
 _IDR, _SPS, _PPS = 5, 7, 8
 # Profiles whose parameter set says more of the colours (Rec. ITU-T H.264, 7.3.2.1.1).
 _HIGH = frozenset({44, 83, 86, 100, 110, 118, 122, 128, 134, 135, 138, 139, 244})
@@ -76,7 +78,7 @@ class Continuity:
         return None
 
     def _follows(self, unit: bytes) -> bool:
-        bits = _Bits(unit[1:])
+        bits = _Bits(unit[1:_HEAD])
         bits.unsigned(), bits.unsigned()
         numbering = self._sequences.get(self._pictures.get(bits.unsigned(), -1))
         if numbering is None:

@@ -3,18 +3,21 @@
 A decoder often reads a file that was cut short without a word and gives fewer frames. The
 common families of containers declare their length, so a cut is found by arithmetic. A recording
 that was written as a stream declares nothing, and then nothing is claimed. In Matroska a damaged
-header makes a decoder pass over all up to the next cluster, without a word too.
+header makes a decoder pass over all up to the next cluster, without a word too; but many Matroska
+files have checksums, which no decoder looks at.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 _TS_PACKET = 188
+_PIECE = 1 << 20  # bytes that are read at once
 
 # Identifiers of Matroska's elements (RFC 9559, 5.1).
 _CLUSTER = b"\x1f\x43\xb6\x75"
@@ -55,18 +58,24 @@ def missing_bytes(path: Path) -> int:
             end = _matroska_end(file)
         elif head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
             end = _mp4_end(file, size)
-        elif head[:1] == b"G" and file.seek(_TS_PACKET) and file.read(1) == b"G":
+        elif head[:3] != b"GIF" and _is_transport_stream(file):
             end = size + -size % _TS_PACKET
         else:
             return 0
     return max(0, end - size)
 
 
+def _is_transport_stream(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(2 * _TS_PACKET)[::_TS_PACKET] == b"GG"
+
+
 def broken_at(path: Path) -> int | None:
     """Return the byte of a Matroska or WebM file at which an element should begin and does not.
 
-    Follows the elements of the segment and of its clusters. None if all are there, if the file
-    does not declare its length, and for every other format.
+    Follows the elements of the segment and of its clusters, and compares the checksum of a cluster
+    that has one. None if all is well, if the file does not declare its length, and for every other
+    format.
     """
     with path.open("rb") as file:
         if file.read(4) != b"\x1a\x45\xdf\xa3":
@@ -81,10 +90,28 @@ def broken_at(path: Path) -> int | None:
                 return start
             if kind != _CLUSTER:
                 continue
+            body = file.tell()
+            if not _is_as_written(file, follows):
+                return start
+            file.seek(body)
             for inner, block, after in _elements(file, file.tell(), follows):
                 if block not in _IN_CLUSTER or after is None or after > follows:
                     return inner
     return None
+
+
+def _is_as_written(file: BinaryIO, end: int) -> bool:
+    """Compare the checksum at the beginning of an element's data (RFC 8794, 11.3.1), if any."""
+    head = file.read(6)
+    if head[:2] != b"\xbf\x84" or len(head) < 6:
+        return True
+    checksum = 0
+    while file.tell() < end:
+        data = file.read(min(_PIECE, end - file.tell()))
+        if not data:
+            break
+        checksum = zlib.crc32(data, checksum)
+    return checksum == int.from_bytes(head[2:], "little")
 
 
 def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, bytes, int | None]]:

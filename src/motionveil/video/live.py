@@ -78,6 +78,7 @@ class LiveSource:
 
     Attributes:
         name: As in `Source`, like `live` and `info`.
+        damaged: Frames left out so far since they, or others before them, were damaged.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class LiveSource:
         self.name = source.name
         self.live = True
         self.info: VideoInfo | None = None
+        self.damaged = 0
         self._input = source
         self._give_up = give_up
         self._notice = notice
@@ -136,7 +138,7 @@ class LiveSource:
             finite = self._input.finite and container.duration is not None
             self.live = not finite
             timed = not container.format.flags & Flags.no_timestamps.value
-            decoder, end = IntactDecoder(stream), None
+            decoder, end, earlier = IntactDecoder(stream), None, self.damaged
             self._clock.connect(_rate(stream) if timed else None)
             try:
                 for packet, arrived in self._packets(container, stream, stop):
@@ -146,6 +148,7 @@ class LiveSource:
                         end = _end(intact.picture) or end
                         if stop.is_set():
                             return
+                    self.damaged = earlier + decoder.damaged
                     if before == 0 and decoder.faults:
                         self._say("damaged or missing data; waiting for the next whole picture")
             except _LostError as error:
@@ -233,6 +236,8 @@ class LiveSource:
 def _moving_pictures(container: Any) -> Any:
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic and container.format.name != "tty":
+            if stream.codec_context is None:
+                raise _LostError("the codec of its video is not known")
             return stream
     raise _LostError("it holds no video")
 

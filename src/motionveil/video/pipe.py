@@ -36,6 +36,7 @@ class PipeSource:
 
     Attributes:
         name: As in `Source`, like `live` and `info`.
+        damaged: Frames left out so far since they, or others before them, were damaged.
     """
 
     live = False
@@ -48,6 +49,7 @@ class PipeSource:
     ) -> None:
         self.name = "standard input"
         self.info: VideoInfo | None = None
+        self.damaged = 0
         self._file = file or sys.stdin.buffer
         self._notice = notice
         self._convert = RgbConverter()
@@ -84,6 +86,8 @@ class PipeSource:
         if container.format.name == "tty" or not container.streams.video:
             raise MotionveilError(f"{self.name}: no video in this pipe")
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise MotionveilError(f"{self.name}: the codec of this video is not known")
         decoder = IntactDecoder(stream)
         end = before = 0
         for packet in container.demux(stream):
@@ -95,6 +99,7 @@ class PipeSource:
                 if stop.is_set():
                     return
                 yield self._frame(intact, stream)
+            self.damaged = decoder.damaged
             if decoder.faults == 1 and before == 0 and packet.size:
                 self._notice(f"{self.name}: damaged data; left out up to the next whole picture")
         if stop.is_set():

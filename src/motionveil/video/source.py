@@ -36,6 +36,7 @@ class FileSource:
     """
 
     live = False
+    damaged = 0
 
     def __init__(self, path: str | os.PathLike[str], *, rate: Fraction | int = FOLDER_RATE) -> None:
         self.name = os.fspath(path)

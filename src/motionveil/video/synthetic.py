@@ -58,6 +58,7 @@ class SyntheticSource:
             )
         self.name = f"test:{width}x{height}@{rate}"
         self.live = paced
+        self.damaged = 0
         self._rate = Fraction(rate)
         self.info: VideoInfo | None = VideoInfo(width, height, self._rate, 1 / self._rate, frames)
         random = np.random.default_rng(seed)

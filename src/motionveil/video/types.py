@@ -73,11 +73,14 @@ class Source(Protocol):
         live: Frames come at their own time, whether or not anybody is ready for them, until
             somebody stops the source. A file is not live, nor is a pipe: it waits.
         info: What it is; known at the latest when the first frame has been yielded.
+        damaged: Frames left out so far since they, or others before them, were damaged. Of a file
+            none is left out: there damage is an error.
     """
 
     name: str
     live: bool
     info: VideoInfo | None
+    damaged: int
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Yield frames of one size and one time base, timestamps strictly ascending.

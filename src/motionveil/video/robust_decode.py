@@ -1,0 +1,149 @@
+"""Decoding so that damage is an error: the one place where decoders are told to be strict.
+
+A player makes the best of damaged data: FFmpeg fills in what is missing from the picture before,
+and often says nothing. Here that would be a picture of the scene, since what differs between a
+good frame and a patched one is what the scene looks like. So decoders are asked to stop at the
+first fault, and what they do not look at is checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import av
+
+from motionveil.video.h264 import Continuity
+
+# "explode" makes faults errors, "crccheck" compares checksums (PNG, FFV1, HEVC that has them), and
+# the others look at what a tolerant decoder does not, such as bits that are left over.
+_STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
+_OTHERWISE = {
+    # Lets dav1d look at what is left over behind the last block.
+    "libdav1d": {**_STRICT, "strict": "strict"},
+    # A tag that it does not know counts as a fault there, and cameras write such tags.
+    "tiff": {"err_detect": "crccheck+bitstream+buffer"},
+}
+# FFmpeg's own decoder reads on behind the end of damaged data; the reference decoder does not.
+_STRICTER = {"vp9": "libvpx-vp9"}
+
+
+class DamagedError(Exception):
+    """A packet is damaged, or one before it is missing; the message says what was noticed."""
+
+
+class StrictDecoder:
+    """Decodes the packets of one stream and refuses what is known to be damaged.
+
+    Args:
+        stream: The video stream of an open container, of which nothing has been decoded yet.
+        threads: `"AUTO"`, or `"SLICE"` for a stream that is watched as it comes: threads by frame
+            would hold back as many pictures as there are threads.
+
+    Raises:
+        DamagedError: The codec is not known.
+    """
+
+    def __init__(self, stream: Any, *, threads: str) -> None:
+        context = stream.codec_context
+        if context is None:
+            raise DamagedError("its codec is not known")
+        self._stricter = _stricter(context)
+        if self._stricter is not None:
+            threads = "SLICE"  # so that the first packet gives a picture
+        for each in (context, self._stricter):
+            if each is not None:
+                each.thread_type, each.copy_opaque = threads, True
+                each.options = _OTHERWISE.get(each.name, _STRICT)
+        self._context = context
+        self._turned: bool | None = None
+        self._continuity = Continuity(context.extradata) if context.name == "h264" else None
+        self._check = _check_for(context.name)
+
+    def follows(self, packet: Any) -> bool:
+        """Say whether, as far as is known, nothing is missing before a packet."""
+        if self._continuity is None or not packet.size:
+            return True
+        return not self._continuity.broken(bytes(packet))
+
+    def decode(self, packet: Any) -> list[Any]:
+        """Return the pictures (`av.VideoFrame`) that a packet completes.
+
+        Args:
+            packet: An `av.Packet` of the stream; the empty one at its end asks for the rest.
+
+        Raises:
+            DamagedError: It, or a picture before it that comes only now, is known to be damaged.
+                At the end of the stream with threads by frame, what comes behind a damaged
+                picture may be left out instead.
+        """
+        if packet.is_corrupt:  # so says the container
+            raise DamagedError("data are missing")
+        reason = self._check(bytes(packet)) if self._check and packet.size else None
+        if reason:
+            raise DamagedError(reason)
+        try:
+            pictures = self._pictures(packet)
+        except (av.FFmpegError, OSError) as error:
+            raise DamagedError(error.strerror or "it cannot be decoded") from error
+        # What the decoder made up for lack of data is no frame of the video.
+        if any(picture.is_corrupt for picture in pictures):
+            raise DamagedError("a part of a picture cannot be decoded")
+        return pictures
+
+    def _pictures(self, packet: Any) -> list[Any]:
+        """Decode with the stream's own decoder, a stricter one, or both."""
+        if self._stricter is None:
+            return list(self._context.decode(packet))
+        strict: list[Any] = self._stricter.decode(packet)
+        if self._turned is False:
+            return strict
+        # Only the stream's own decoder is told how the container wants pictures turned.
+        own: list[Any] = self._context.decode(packet)
+        if self._turned is None and own:
+            self._turned = own[0].side_data.get("DISPLAYMATRIX") is not None
+        return own
+
+    def start_anew(self) -> None:
+        """Forget what came before, as after a fault."""
+        for context in (self._context, self._stricter):
+            if context is not None and context.is_open:
+                context.flush_buffers()
+
+
+def _stricter(context: Any) -> Any:
+    """Return a decoder that refuses more than a stream's own one; None if there is none."""
+    name = _STRICTER.get(context.name)
+    if name is None or name not in av.codecs_available:
+        return None
+    other: Any = av.CodecContext.create(name, "r")
+    other.extradata = context.extradata
+    # What the container says of the colours; what the data say comes first.
+    other.colorspace, other.color_range = context.colorspace, context.color_range
+    other.color_primaries, other.color_trc = context.color_primaries, context.color_trc
+    return other
+
+
+def _check_for(codec: str) -> Callable[[bytes], str | None] | None:
+    """Return what looks at a codec's packets before they are decoded; None if nothing does."""
+    if codec != "mjpeg":
+        return None
+    from motionveil.video.jpeg import jpeg_damage  # needs numba, which takes its time
+
+    return jpeg_damage
+
+
+def decode_picture(container: Any) -> Any:
+    """Decode the first picture of an open container that holds one, such as a PNG file.
+
+    Raises:
+        DamagedError: It is damaged, or there is none.
+    """
+    if not container.streams.video:
+        raise DamagedError("it holds no picture")
+    stream = container.streams.video[0]
+    decoder = StrictDecoder(stream, threads="SLICE")
+    for packet in container.demux(stream):
+        for picture in decoder.decode(packet):
+            return picture
+    raise DamagedError("it holds no picture")
