@@ -28,6 +28,7 @@ class ListSource:
     """Gives the frames of a list, at a pace, and may fail at the end."""
 
     name = "list"
+    damaged = 0
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class ListSink:
     """Keeps copies of what is written."""
 
     name = "list"
+    damaged = 0
 
     def __init__(self, pause: float = 0.0) -> None:
         self.written: list[tuple[NDArray[np.uint8], int | None]] = []

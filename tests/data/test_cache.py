@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motionveil.data.cache import ClipCache, Fit, fit_frame
+from motionveil.data.cache import ClipCache
+from motionveil.data.decoding import Fit, fit_frame
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.video import read_clip

@@ -119,6 +119,7 @@ class Pipeline:
                 # Asked for each frame: an address is known to be a film only when it has answered.
                 self._read.put(frame, merge=_newest if self._source.live else None)
                 status.dropped = self._read.merged
+                status.damaged = self._source.damaged
                 if status.frames_in == self._limit or self._stop.is_set():
                     break
         except ClosedError:

@@ -45,6 +45,7 @@ class Status:
         frames_out: Frames written.
         left_out: Frames that came too early for the encoder's rate.
         dropped: Frames of a live source for which there was no time.
+        damaged: Frames that a stream left out since they, or others before them, were damaged.
         guarded: Neutral frames by reason; the first frame is one.
         guard: Why the newest frame written is neutral; None if it is a difference.
         latency: From a frame's arrival in this process to the end of its writing.
@@ -56,6 +57,7 @@ class Status:
 
     def __init__(self) -> None:
         self.frames_in = self.frames_out = self.left_out = self.dropped = 0
+        self.damaged = 0
         self.guarded: Counter[Reason] = Counter()
         self.guard: Reason | None = None
         self.latency = Latency()
@@ -99,6 +101,7 @@ class Status:
             "frames_out": self.frames_out,
             "left_out": self.left_out,
             "dropped": self.dropped,
+            "damaged": self.damaged,
             "guarded": sum(self.guarded.values()),
             "guard": self.guard,
             "fps": self.fps,

@@ -62,6 +62,7 @@ class VeilSummary:
         taken: Frames that were veiled.
         left_out: Frames that came too early for the encoder's rate.
         dropped: Frames of a live source for which there was no time.
+        damaged: Frames that a stream left out since they, or others before them, were damaged.
         guarded: Neutral frames by reason; see `motionveil.capture.guard.Reason`.
         latency_p50: Seconds from a frame's arrival to the end of its writing, median.
         latency_p95: Likewise, what 95 % of the frames do not exceed.
@@ -79,6 +80,7 @@ class VeilSummary:
     taken: int
     left_out: int = 0
     dropped: int = 0
+    damaged: int = 0
     guarded: dict[Reason, int] = field(default_factory=dict)
     latency_p50: float | None = None
     latency_p95: float | None = None
@@ -164,6 +166,7 @@ def veil_source(
         taken=status.taken,
         left_out=status.left_out,
         dropped=status.dropped,
+        damaged=source.damaged,
         guarded=dict(status.guarded),
         latency_p50=status.latency.percentile(50),
         latency_p95=status.latency.percentile(95),

@@ -266,10 +266,11 @@ def describe_summary(summary: VeilSummary) -> list[str]:
     """Say what was written, in lines for a person."""
     info, rate = summary.info, summary.rate
     reasons = ", ".join(f"{reason} {number}" for reason, number in summary.guarded.items())
+    damaged = f", {summary.damaged} damaged" if summary.damaged else ""
     lines = [] if summary.dest in (None, "-") else [f"wrote {summary.dest}"]
     lines.append(
         f"{summary.frames_in} frames in: {summary.taken} taken, {summary.left_out} left out by"
-        f" rate, {summary.dropped} dropped; {sum(summary.guarded.values())}"
+        f" rate, {summary.dropped} dropped{damaged}; {sum(summary.guarded.values())}"
         f" guarded{f' ({reasons})' if reasons else ''}; {summary.frames_out} written"
     )
     lines.append(

@@ -11,39 +11,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal, TypeVar, get_args
+from typing import TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.capture.geometry import area_average
+from motionveil.data.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
 from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, close_to_others, make_private_folder
-from motionveil.geometry import FrameRate, working_shape
-from motionveil.video import Frame, read_frames
 from motionveil.video.folder import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
-
-Fit = Literal["short-side", "letterbox", "squeeze"]
-"""How a frame is brought to the stored size, by averaging areas: `"short-side"`: its short side
-becomes `size`, the aspect is kept; `"letterbox"`: its long side does, and black bars make it
-square; `"squeeze"`: it becomes a square of `size`, the aspect changes. Black bars never change, so
-they have no difference, but their shape tells the aspect of the source."""
 
 FORMAT = 2
 """Part of the folder's name; raised whenever the same source would be stored differently."""
 
-Frames = NDArray[np.uint8]
-Times = NDArray[np.float64]
 Change = Callable[[Frames, Times], Frames]
 T = TypeVar("T")
 
@@ -107,7 +97,7 @@ class ClipCache:
             name += f"-of{manifest.rate:.6g}"
         home = _private(_caches_of(manifest, folder) / name)
         files = _files(manifest, home)
-        stored = _Stored(size, fit, rate, multiple)
+        stored = StoredFrames(size, fit, rate, multiple)
 
         def make(missing: Sequence[Clip]) -> None:
             _decode_all(manifest, missing, files, stored, workers or os.cpu_count() or 1)
@@ -183,39 +173,6 @@ class ClipCache:
     def bytes_on_disk(self) -> int:
         """What the cache takes on disk."""
         return sum(file.stat().st_size for file in self.folder.iterdir())
-
-
-def fit_frame(
-    image: Frames, size: int, fit: Fit, *, aspect: Fraction | float = 1, multiple: int = 2
-) -> Frames:
-    """Bring a frame to the stored size by averaging areas.
-
-    Args:
-        image: uint8 (H, W, 3).
-        size: Stored size in pixels.
-        fit: See `Fit`.
-        aspect: Sample aspect ratio: how much wider than high a pixel is shown.
-        multiple: With `"short-side"`, what both sides must be multiples of.
-
-    Returns:
-        uint8 (H', W', 3): a square of `size`, or with `"short-side"` its short side is `size`.
-
-    Raises:
-        MotionveilError: The picture is a line.
-    """
-    height, width = image.shape[:2]
-    if fit == "squeeze":
-        return area_average(image, (size, size))
-    if fit == "short-side":
-        shape = working_shape(size, height, width, aspect, multiple=multiple)
-        return area_average(image, shape)
-    shown = width * float(aspect)
-    scale = size / max(height, shown)
-    inner = max(1, round(height * scale)), max(1, round(shown * scale))
-    boxed = np.zeros((size, size, 3), np.uint8)
-    top, left = (size - inner[0]) // 2, (size - inner[1]) // 2
-    boxed[top : top + inner[0], left : left + inner[1]] = area_average(image, inner)
-    return boxed
 
 
 def _caches_of(manifest: Manifest, folder: str | os.PathLike[str] | None) -> Path:
@@ -305,27 +262,11 @@ def _opened(file: Path) -> Frames:
     return frames
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """How frames are stored: see `ClipCache.build`."""
-
-    size: int
-    fit: Fit
-    rate: float | None
-    multiple: int
-
-    def fitted(self, frame: Frame) -> Frames:
-        """Return a frame as it is stored."""
-        return fit_frame(
-            frame.image, self.size, self.fit, aspect=frame.aspect, multiple=self.multiple
-        )
-
-
 def _decode_all(
     manifest: Manifest,
     clips: Sequence[Clip],
     files: dict[str, Path],
-    stored: _Stored,
+    stored: StoredFrames,
     workers: int,
 ) -> None:
     """Decode each video that has missing clips once, several at a time.
@@ -338,61 +279,12 @@ def _decode_all(
 
     def decode(path: str) -> None:
         video, rate = manifest.root / path, manifest.rate or FOLDER_RATE
-        for clip, taken in _decode(video, videos[path], stored, Fraction(rate)):
+        for clip, taken in decode_clips(video, videos[path], stored, Fraction(rate)):
             # The times first: where there are frames, there are times.
             _store(_times_file(files[clip.key]), np.array(taken.times))
             _store(files[clip.key], np.stack(taken.frames))
 
     _at_once(decode, list(videos), "Decoding", workers)
-
-
-class _Taken:
-    """What has been taken of a clip so far."""
-
-    def __init__(self, rate: float | None) -> None:
-        self._rate = FrameRate(rate)
-        self.frames: list[Frames] = []
-        self.times: list[float] = []
-
-    def wants(self, time: float) -> bool:
-        """Say whether the next frame is to be taken, and if so note its time."""
-        taken = self._rate.takes(time)
-        if taken:
-            self.times.append(time)
-        return taken
-
-
-def _decode(
-    video: Path, clips: Sequence[Clip], stored: _Stored, rate: Fraction
-) -> Iterator[tuple[Clip, _Taken]]:
-    """Read a video once and yield each clip with its frames; a clip may end before its range.
-
-    Each clip is a stream of its own: its first frame is taken, whatever came before.
-    """
-    taken = {clip.key: _Taken(stored.rate) for clip in clips}
-    start, end = min(clip.start for clip in clips), max(clip.end for clip in clips)
-    # Reading to a given end would refuse a video that ends before it.
-    for number, frame in enumerate(read_frames(video, start, rate=rate), start):
-        here = [clip for clip in clips if clip.start <= number < clip.end]
-        wanting = [clip for clip in here if taken[clip.key].wants(frame.time)]
-        if wanting:
-            small = stored.fitted(frame)
-        for clip in wanting:
-            taken[clip.key].frames.append(small)
-        for clip in here:
-            if number == clip.end - 1:
-                yield clip, taken.pop(clip.key)
-        if number == end - 1:
-            break
-    for clip in clips:
-        if clip.key not in taken:
-            continue
-        if not taken[clip.key].frames:
-            raise MotionveilError(
-                f"{video}: ends before frame {clip.start}, the clip is frames"
-                f" {clip.start} to {clip.end}"
-            )
-        yield clip, taken[clip.key]
 
 
 def _times_file(file: Path) -> Path:
