@@ -157,7 +157,7 @@ def _refuse_to_decode(*_: object) -> None:
 def test_second_build_decodes_nothing(small_set: SmallSet, monkeypatch: pytest.MonkeyPatch) -> None:
     manifest, _ = small_set
     first = ClipCache.build(manifest, size=8)
-    monkeypatch.setattr("motionveil.data.cache.read_frames", _refuse_to_decode)
+    monkeypatch.setattr("motionveil.data.decoding.read_frames", _refuse_to_decode)
     second = ClipCache.build(manifest, size=8)
     for clip in manifest.clips:
         assert np.array_equal(first.frames(clip), second.frames(clip))
@@ -424,7 +424,7 @@ class TestOthers:
         manifest, _ = small_set
         before = os.umask(mask)
         try:
-            ClipCache.build(manifest, size=8).derive("dark", lambda frames: frames // 2)
+            ClipCache.build(manifest, size=8).derive("dark", lambda frames, times: frames // 2)
         finally:
             os.umask(before)
         assert self.modes(manifest.root / ".cache") == {"d700", "f600"}
@@ -432,12 +432,12 @@ class TestOthers:
     def test_are_kept_out_of_an_earlier_cache_that_is_used(self, small_set: SmallSet) -> None:
         manifest, _ = small_set
         cache = ClipCache.build(manifest, size=8)
-        dark = cache.derive("dark", lambda frames: frames // 2)
+        dark = cache.derive("dark", lambda frames, times: frames // 2)
         for folder in (cache.folder, dark.folder):
             folder.chmod(0o755)
             for file in folder.iterdir():
                 file.chmod(0o644)
-        again = ClipCache.build(manifest, size=8).derive("dark", lambda frames: frames * 0)
+        again = ClipCache.build(manifest, size=8).derive("dark", lambda frames, times: frames * 0)
         assert np.array_equal(again.frames(manifest.clips[0]), dark.frames(manifest.clips[0]))
         assert self.modes(manifest.root / ".cache") == {"d700", "f600"}
 

@@ -162,4 +162,4 @@ def test_caches_lie_beside_the_trial_s(toys: Manifest) -> None:
         build_encoder(trial.untrained()), order="camera"
     )
     assert watched.training.cache.folder.parent == trial.cache.folder.parent
-    assert np.ptp(watched.training.cache.frames(toys.clips[0])) > 0
+    assert watched.training.cache.frames(toys.clips[0]).shape == (7, 16, 16, 3)
