@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from motionveil.geometry import Geometry
+from motionveil.spec import load_spec
+
 PATIENCE = 60.0
 """Seconds after which something that should have happened counts as never happening."""
 
@@ -110,6 +113,13 @@ class Programs:
         """End them all."""
         for program in self._started:
             program.clear_away()
+
+
+def as_filmed(folder: Path, lines: int) -> str:
+    """Write an encoder that leaves frames of so many lines as large, and all of them."""
+    geometry = Geometry(size=lines, rate=1000)
+    spec = load_spec("bdq").model_copy(update={"geometry": geometry})
+    return str(spec.save(folder / f"{lines}.json"))
 
 
 def until(condition: Callable[[], object], program: Program | None = None) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -13,13 +14,15 @@ import pytest
 from motionveil.cli import main
 from motionveil.video import SyntheticSource, count_frames
 from motionveil.video.pictures import ABOUT, TIMES
-from programs import PATIENCE, Programs, kept, play, size_of_part, small_disk, until
+from programs import PATIENCE, Programs, as_filmed, kept, play, size_of_part, small_disk, until
 from streams import transport_stream
 
 PAGE = 4096
 NO_SPACE = "No space left on device"
 TEXTS = (TIMES, ABOUT)
-LARGE = ("--enlarge", "6")  # or what is written would fit
+FOLDER = TemporaryDirectory()
+# Or what is written would fit.
+LARGE, SMALL = (("--encoder", as_filmed(Path(FOLDER.name), lines)) for lines in (240, 48))
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ class TestFile:
             program = programs("encode", film, "-", *LARGE, stdout=file)
             assert program.ends() == 1
         encoder, ready, error = program.complaint.splitlines()
-        assert encoder.startswith("encoder bdq: ")
+        assert encoder.startswith("encoder ")
         assert ready.startswith("ready in ")
         assert error == f"motionveil: error: standard output: cannot write: {NO_SPACE}"
 
@@ -147,7 +150,7 @@ class TestRecording:
         data = transport_stream(np.stack([camera.picture(number) for number in range(60)]))
 
         def record(dest: Path) -> str:
-            program = programs("encode", "-", dest, stdin=subprocess.PIPE)
+            program = programs("encode", "-", dest, *SMALL, stdin=subprocess.PIPE)
             program.process.communicate(data, PATIENCE)
             return program.complaint
 
