@@ -1,9 +1,9 @@
 """Five ordinary events of a camera on a still scene, before and after: one picture.
 
-The scene is the portrait that matplotlib brings along (public domain), filmed with sensor noise at 30
-frames a second. Beside each other: the source, what revision 7889397 wrote of it (at the source's own
-size, its guard on), and what is written now (at the encoder's geometry, guard on), the frame of each
-event in which the earlier revision showed most.
+The scene is the portrait that matplotlib brings along (public domain), filmed with sensor noise at
+30 frames a second. Beside each other: the source, what revision 7889397 wrote of it (at the
+source's own size, its guard on), and what is written now (at the encoder's geometry, guard on), the
+frame of each event in which the earlier revision showed most.
 
     python benchmarks/guard_portrait.py FILE.png
 
