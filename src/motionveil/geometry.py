@@ -64,7 +64,7 @@ class Geometry(BaseModel):
         return working_shape(self.size, height, width, aspect, multiple=multiple)
 
     def frame_rate(self, source: Fraction | None) -> Fraction | None:
-        """Return how many frames a second are taken of a source of a constant rate.
+        """Return how many frames a second are taken of a source of a constant rate, on average.
 
         Args:
             source: Frames a second of the source; None if not known.
@@ -72,7 +72,8 @@ class Geometry(BaseModel):
         if source is None:
             return None
         every = max(1, math.ceil(float(source) * (1 - JITTER) / self.rate - 1e-9))
-        return source / every
+        # Where every so many frames are a little too fast, one is left out now and then.
+        return min(source / every, Fraction(self.rate).limit_denominator(1001))
 
 
 class FrameRate:
