@@ -7,7 +7,6 @@ So every source is brought to the encoder's geometry before it is veiled, by the
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +20,8 @@ JITTER = 0.1
 """Share of an interval by which a frame may come too early and still be taken: containers round
 timestamps, to milliseconds in Matroska, and cameras do not keep theirs exactly."""
 
+_TRIED = 600  # frames of a constant rate of which is asked which are taken
+_FINEST = 100_000  # denominator of a rate
 _WIDEST = 16
 """How many times as long as the short side the long one may be: a line is no picture."""
 
@@ -71,9 +72,11 @@ class Geometry(BaseModel):
         """
         if source is None:
             return None
-        every = max(1, math.ceil(float(source) * (1 - JITTER) / self.rate - 1e-9))
-        # Where every so many frames are a little too fast, one is left out now and then.
-        return min(source / every, Fraction(self.rate).limit_denominator(1001))
+        limit = FrameRate(self.rate)
+        taken = [number for number in range(_TRIED) if limit.takes(number / source)]
+        if len(taken) < 2:
+            return Fraction(self.rate).limit_denominator(_FINEST)
+        return (source * (len(taken) - 1) / (taken[-1] - taken[0])).limit_denominator(_FINEST)
 
 
 class FrameRate:
@@ -94,10 +97,10 @@ class FrameRate:
 
     def reset(self) -> None:
         """Forget the stream: the next frame is taken."""
-        self._due: float | None = None
-        self._last: float | None = None
+        self._due: float | Fraction | None = None
+        self._last: float | Fraction | None = None
 
-    def takes(self, time: float | None) -> bool:
+    def takes(self, time: float | Fraction | None) -> bool:
         """Say whether a frame is taken.
 
         Args:
