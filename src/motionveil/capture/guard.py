@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture.guard_camera import COARSE, follow, reduce_light
 from motionveil.capture.guard_measure import SIDE, Measures, measure, reduce_frame
 from motionveil.capture.guard_memory import are_equal, find_near, find_off, remember
 
@@ -55,6 +56,13 @@ HOLD = 10
 CAMERA, FIT = 1.15, 0.4
 """Share of the change that one motion of the camera explains plus share of the textured cells that
 changed, from which on the camera moved, and the least of the first."""
+
+FOLLOWING, FOLLOWING_OFF = 0.7, 0.01
+"""Share of the regions that follow one change of the whole picture, and share of cells off neutral
+in these, from which on the camera moves; people are in the way of a few regions only."""
+
+CALM_FOLLOWING, CALM_FOLLOWING_OFF = 0.5, 0.005
+"""The same for `HOLD` frames after such a change."""
 
 CAMERA_CHANGED = 0.2
 """Share of all cells that must have changed, so that it is not a person on a plain wall."""
@@ -123,6 +131,7 @@ FROZEN, FROZEN_FRAMES = 0.75, 18
 """Seconds of entirely equal frames after which the next change is not trusted; or so many frames
 where there is no clock. The clips of UT-Interaction begin with half a second of equal frames."""
 
+_BACK = 4  # frames over which the camera's motion adds up
 _MEMORY = 4  # frames whose motion counts as just now
 _REACH = 8  # short sides are so many times the way that somebody goes in that time
 _INTERVALS = 9  # intervals whose median is the usual one
@@ -160,7 +169,7 @@ class Guard:
         """
         self._shape = ()
         self._motions: deque[float] = deque(maxlen=_MEMORY)
-        self._hold = self._closed = 0
+        self._hold = self._closed = self._moves = 0
         self._trusting = self._patched = False
         self._still_frames, self._still_since = 0, time
         self._time = time
@@ -200,6 +209,8 @@ class Guard:
 
     def _judge(self, measures: Measures) -> Reason | None:
         """Say why what is off neutral is not motion, or None."""
+        if self._follows(measures):
+            return "camera"
         reason = self._whole(measures) or self._patch(measures)
         if reason is None and self._jumps(measures):
             return "jump"  # once: the motion that follows is as large
@@ -212,6 +223,17 @@ class Guard:
             self._trusting = most < SURELY
             return None if self._trusting else reason
         return reason
+
+    def _follows(self, measures: Measures) -> bool:
+        """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
+        following, off = FOLLOWING, FOLLOWING_OFF
+        if self._moves:
+            self._moves -= 1
+            following, off = CALM_FOLLOWING, CALM_FOLLOWING_OFF
+        if measures.following < following or measures.following_off < off:
+            return False
+        self._moves = HOLD
+        return True
 
     def _whole(self, measures: Measures) -> Reason | None:
         """Say whether the whole scene changed, and how."""
@@ -283,6 +305,7 @@ class Guard:
         self._closed = 0
         self._trusting = self._patched = False
         self._change.fill(0)
+        self._lights.clear()
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -294,7 +317,8 @@ class Guard:
         self._light = np.empty((2, *cells), np.int16)
         self._change: NDArray[np.int16] = np.zeros(cells, np.int16)
         self._change_before: NDArray[np.int16] = np.zeros(cells, np.int16)
-        self._measured: NDArray[np.float64] = np.empty(len(Measures._fields))
+        self._measured: NDArray[np.float64] = np.zeros(len(Measures._fields))
+        self._lights: deque[NDArray[np.float64]] = deque(maxlen=_BACK + 1)
         self._motions_off: deque[float] = deque(maxlen=_MEMORY)
 
     def _measure(
@@ -327,7 +351,19 @@ class Guard:
             self._change_before,
             self._measured,
         )
+        self._measured[-2:] = self._measure_camera()
         return Measures(*self._measured.tolist())
+
+    def _measure_camera(self) -> tuple[float, float]:
+        """Say how far the picture follows one change since the frame before, or since some ago."""
+        coarse = (self._off.shape[0] // COARSE, self._off.shape[1] // COARSE)
+        if not self._lights:
+            self._lights.append(np.empty(coarse))
+            reduce_light(self._light[1], self._lights[-1])
+        self._lights.append(np.empty(coarse))
+        reduce_light(self._light[0], self._lights[-1])
+        now = self._lights[-1]
+        return max(follow(now, before, self._off) for before in (self._lights[-2], self._lights[0]))
 
     def _is_gap(self, time: float | None) -> bool:
         if time is None or self._time is None:

@@ -56,6 +56,8 @@ class Measures(NamedTuple):
         bottom: One after the last.
         left: First column.
         right: One after the last.
+        following: Share of the regions that follow one change of the whole: see `guard_camera`.
+        following_off: Share of cells off neutral in these.
     """
 
     off: float
@@ -75,6 +77,8 @@ class Measures(NamedTuple):
     bottom: float
     left: float
     right: float
+    following: float
+    following_off: float
 
 
 @numba.njit(cache=True, nogil=True)
