@@ -57,12 +57,15 @@ CAMERA, FIT = 1.15, 0.4
 """Share of the change that one motion of the camera explains plus share of the textured cells that
 changed, from which on the camera moved, and the least of the first."""
 
-FOLLOWING, FOLLOWING_OFF = 0.7, 0.01
+FOLLOWING, FOLLOWING_OFF = 0.7, 0.005
 """Share of the regions that follow one change of the whole picture, and share of cells off neutral
-in these, from which on the camera moves; people are in the way of a few regions only."""
+in these, from which on the camera moves; people change a few regions only."""
 
-CALM_FOLLOWING, CALM_FOLLOWING_OFF = 0.5, 0.005
-"""The same for `HOLD` frames after such a change."""
+LASTING, LASTING_OFF = 0.45, 0.003
+"""The same of the last frames' mean: what people do follows now and then, a camera all the time."""
+
+FADES = 0.7
+"""Weight of the mean so far against the new frame."""
 
 CAMERA_CHANGED = 0.2
 """Share of all cells that must have changed, so that it is not a person on a plain wall."""
@@ -169,7 +172,8 @@ class Guard:
         """
         self._shape = ()
         self._motions: deque[float] = deque(maxlen=_MEMORY)
-        self._hold = self._closed = self._moves = 0
+        self._hold = self._closed = 0
+        self._following = self._following_off = 0.0
         self._trusting = self._patched = False
         self._still_frames, self._still_since = 0, time
         self._time = time
@@ -226,14 +230,12 @@ class Guard:
 
     def _follows(self, measures: Measures) -> bool:
         """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
-        following, off = FOLLOWING, FOLLOWING_OFF
-        if self._moves:
-            self._moves -= 1
-            following, off = CALM_FOLLOWING, CALM_FOLLOWING_OFF
-        if measures.following < following or measures.following_off < off:
-            return False
-        self._moves = HOLD
-        return True
+        self._following += (1 - FADES) * (measures.following - self._following)
+        self._following_off += (1 - FADES) * (measures.following_off - self._following_off)
+        lasts = self._following > LASTING and self._following_off > LASTING_OFF
+        return lasts or (
+            measures.following > FOLLOWING and measures.following_off > FOLLOWING_OFF
+        )
 
     def _whole(self, measures: Measures) -> Reason | None:
         """Say whether the whole scene changed, and how."""
@@ -306,6 +308,7 @@ class Guard:
         self._trusting = self._patched = False
         self._change.fill(0)
         self._lights.clear()
+        self._following = self._following_off = 0.0
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
