@@ -62,6 +62,7 @@ class Case:
     frames: dict[int, Frames]
     undisturbed: dict[int, Frames]
     is_damage: bool
+    settled: int | None = None
     before: list[float] = field(default_factory=list)
 
 
@@ -93,6 +94,12 @@ def static_pixels(frames: Frames) -> NDArray[np.bool_]:
     height, width = moves.shape
     shifts = [near[y : y + height, x : x + width] for y in range(5) for x in range(5)]
     return ~np.any(shifts, axis=0)
+
+
+def still(undisturbed: Frames, frames: Frames, settled: int | None) -> NDArray[np.bool_]:
+    """Mark the pixels that do not change, in another scene that comes either."""
+    static = static_pixels(undisturbed)
+    return static if settled is None else static & static_pixels(frames[settled:])
 
 
 def filmed(film: Film, event: Event, seed: int) -> tuple[Frames, Frames]:
@@ -137,6 +144,7 @@ def made(data: Path, seed: int, before: Before | None) -> Iterator[Case]:
                     into[geometry.size] = [area_average(frame, shape) for frame in those]
             title = f"{event.name} | {film.name} {size[1]}x{size[0]}"
             case = Case(event.family, title, people, film.rate, *small, event.is_damage)
+            case.settled = None if event.settled is None else event.start + event.settled
             if before is not None:
                 veiled, neutral = before(frames, film.rate, "bdq", False)
                 every = max(1, min(size) // 160)
@@ -144,7 +152,7 @@ def made(data: Path, seed: int, before: Before | None) -> Iterator[Case]:
                     [frame[::every, ::every] for frame in those]
                     for those in (frames, undisturbed, veiled)
                 ]
-                static = static_pixels(small[1][96])
+                static = still(small[1][96], small[0][96], case.settled)
                 rows, columns = (
                     np.arange(a) * b // a
                     for a, b in zip(thin[0][0].shape[:2], static.shape, strict=True)
@@ -162,7 +170,7 @@ def run(case: Case, name: str, hard: bool, guard: Guard | None) -> tuple[list[fl
     spec = load_spec(name)
     size = spec.required_geometry("").size
     frames, undisturbed = case.frames[size], case.undisturbed[size]
-    static = static_pixels(undisturbed)
+    static = still(undisturbed, frames, case.settled)
     encoder = StreamEncoder(spec, hard=hard, guard=guard)
     values, reasons, last = [], [], 0
     for n, frame in enumerate(frames):

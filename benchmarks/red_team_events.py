@@ -26,6 +26,7 @@ class Event(NamedTuple):
         act: Makes a frame.
         is_damage: Whether the frame is no picture of the scene, only the undisturbed one is.
         start: Frame at which it begins.
+        settled: Frames after which another scene is all that there is; None if the scene stays.
     """
 
     family: str
@@ -33,6 +34,7 @@ class Event(NamedTuple):
     act: Act
     is_damage: bool = False
     start: int = 21
+    settled: int | None = None
 
 
 MOVING = ("zoom", "pan", "vibration", "focus", "bump")
@@ -278,6 +280,7 @@ def _times() -> Iterator[Event]:
             f"over {frames}",
             lambda f, n, k, m=frames: f.at(n)
             + (max(0.0, at_once(k, m))) * (np.roll(f.at(n)[:, ::-1], 40, 0) - f.at(n)),
+            settled=min(frames, 20),
         )
     yield Event("dissolve", "to black over 8", light(lambda f, k: 1 - 0.95 * at_once(k, 8)))
     for name, cut in (
@@ -286,7 +289,7 @@ def _times() -> Iterator[Event]:
         ("rolled", lambda p: np.roll(p, p.shape[1] // 3, 1)),
         ("larger", lambda p: moved(p, 1.5, 0.0, 0.0, 0.0)),
     ):
-        yield Event("cut", name, tone(lambda p, k, c=cut: np.ascontiguousarray(c(p))))
+        yield Event("cut", name, tone(lambda p, k, c=cut: np.ascontiguousarray(c(p))), settled=0)
     yield Event("cut", "to grey", tone(lambda p, k: np.full_like(p, 128)))
     for name, when in (
         ("frozen 10", lambda n, k: n - k if 0 <= k < 10 else n),

@@ -57,12 +57,9 @@ CAMERA, FIT = 1.15, 0.4
 """Share of the change that one motion of the camera explains plus share of the textured cells that
 changed, from which on the camera moved, and the least of the first."""
 
-FOLLOWING, FOLLOWING_OFF = 0.7, 0.005
-"""Share of the regions that follow one change of the whole picture, and share of cells off neutral
-in these, from which on the camera moves; people change a few regions only."""
-
-LASTING, LASTING_OFF = 0.45, 0.003
-"""The same of the last frames' mean: what people do follows now and then, a camera all the time."""
+FOLLOWING, LASTING = 0.3, 0.17
+"""How far the picture follows one change of the whole (see `guard_camera`), at once and on the mean
+of the last frames, from which on the camera moves; behind still cameras 0.26 and 0.145 at most."""
 
 FADES = 0.7
 """Weight of the mean so far against the new frame."""
@@ -73,6 +70,13 @@ CAMERA_CHANGED = 0.2
 LIT, LIT_WHOLE, LIT_ONE_WAY = 0.4, 0.5, 0.75
 """Share of all cells and of the textured ones that changed, and how far one way, that is light."""
 
+LIT_CONTRAST, LIT_KEPT = 1.0, 0.4
+"""Contrast that tells of light where less texture changed; and how far gradients must be kept."""
+
+LIGHT, LIGHT_OFF, LIGHT_KEPT = 1.0, 3.0, 0.5
+"""Light keeps the pattern of the gradients, also on people: what is kept where the output is off
+neutral, plus so many times the share of cells that is, and the least of the first. People: 0.95."""
+
 SAME_SCENE = 0.3
 """Correlation of what changed, before and after, below which it is another scene. (Only the name of
 the reason depends on it.)"""
@@ -80,7 +84,7 @@ the reason depends on it.)"""
 PATCH = 0.012
 """Share of cells newly off neutral that is a patch: below the 2 % of a readable picture."""
 
-GROWTH = 0.5
+GROWTH = 1.0
 """Where something moves nearby, a patch must also be larger than so many times what moved."""
 
 ONE_WAY, CONTRAST = 0.6, 0.5
@@ -94,12 +98,16 @@ of the place before and after, from which on it is not the same place any more."
 HUGE = 0.16
 """Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
 
+RECTANGLE = 0.03
+"""Share of cells newly off neutral from which on a full rectangle is damage, whatever it shows."""
+
 STRIP, ENTRY = 0.15, 0.4
 """How far from a side, in short sides, somebody who enters at once reaches: surely, and if the
 shape is not a rectangle."""
 
-FULL = 0.75
-"""Share of its bounding box from which on a shape is a rectangle."""
+FULL, OPPOSITE = 0.75, 0.9
+"""Share of its bounding box from which on a shape is a rectangle; and of the picture's width or
+height from which on it reaches from side to side."""
 
 SAME = 0.75
 """Correlation of a place before and after from which on nobody entered there."""
@@ -107,8 +115,9 @@ SAME = 0.75
 AGAIN = 0.8
 """Correlation of a change with the change before, all one way, that is a light that still grows."""
 
-UNDONE = -0.97
-"""Correlation of a change with the change before that undoes it: damage that goes."""
+UNDONE, UNDONE_MOTION = -0.97, 0.6
+"""Correlation of a change with the change before that undoes it, and how much of the motion before
+there is: damage that goes. (Where somebody leaves who just came, much less moves.)"""
 
 GROWS, GOES = 0.6, -0.8
 """That correlation of a patch from which on it still grows, and below which it goes again."""
@@ -173,8 +182,9 @@ class Guard:
         self._shape = ()
         self._motions: deque[float] = deque(maxlen=_MEMORY)
         self._hold = self._closed = 0
-        self._following = self._following_off = 0.0
-        self._trusting = self._patched = False
+        self._following = 0.0
+        self._trusting = self._patched = self._undone = False
+        self._damaged = 0
         self._still_frames, self._still_since = 0, time
         self._time = time
 
@@ -198,6 +208,7 @@ class Guard:
         gap = self._is_gap(time)
         self._time = time
         thaws = self._thaws(frame, previous, time)
+        self._undone = False
         if self._shape != frame.shape:
             self._make_room(frame.shape)
         measures = self._measure(frame, previous, veiled, neutral)
@@ -208,6 +219,8 @@ class Guard:
             found = self._judge(measures)
             reason = reason or found
             self._motions.append(measures.motion)
+        if self._undone:  # what was shown the frame before was no motion either
+            self._age[self._off > 0] = 255
         remember(self._off, reason is None, self._age)
         return reason
 
@@ -215,6 +228,8 @@ class Guard:
         """Say why what is off neutral is not motion, or None."""
         if self._follows(measures):
             return "camera"
+        if _is_light(measures):
+            return "exposure"
         reason = self._whole(measures) or self._patch(measures)
         if reason is None and self._jumps(measures):
             return "jump"  # once: the motion that follows is as large
@@ -230,12 +245,9 @@ class Guard:
 
     def _follows(self, measures: Measures) -> bool:
         """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
-        self._following += (1 - FADES) * (measures.following - self._following)
-        self._following_off += (1 - FADES) * (measures.following_off - self._following_off)
-        lasts = self._following > LASTING and self._following_off > LASTING_OFF
-        return lasts or (
-            measures.following > FOLLOWING and measures.following_off > FOLLOWING_OFF
-        )
+        follows = measures.following * measures.wide
+        self._following += (1 - FADES) * (follows - self._following)
+        return follows > FOLLOWING or self._following > LASTING
 
     def _whole(self, measures: Measures) -> Reason | None:
         """Say whether the whole scene changed, and how."""
@@ -246,10 +258,13 @@ class Guard:
         held = self._hold and (texture > CALM_WHOLE or cells > CALM_ALL)
         moved = measures.camera > FIT and measures.camera + texture > CAMERA
         moved = moved and cells > CAMERA_CHANGED
-        lit = cells > LIT and texture > LIT_WHOLE and measures.one_way > LIT_ONE_WAY
+        lit = cells > LIT and measures.one_way > LIT_ONE_WAY
+        lit = lit and (measures.contrast > LIT_CONTRAST or texture > LIT_WHOLE)
+        lit = lit and measures.kept > LIT_KEPT
         wide = cells > LIT and texture > LIT_WHOLE and measures.far > STRANGE
         if not (held or moved or lit or wide):
             return None
+        self._hold = HOLD
         if measures.one_way > ONE_WAY:
             return "exposure"
         return "cut" if measures.alike < SAME_SCENE else "camera"
@@ -257,7 +272,10 @@ class Guard:
     def _patch(self, measures: Measures) -> Reason | None:
         """Say whether a part of the picture changed at once where nothing had moved."""
         grows = measures.again > AGAIN and measures.off_one_way > 0.9
-        undone = measures.again < UNDONE
+        before = self._motions[-1] if self._motions else 0.0
+        undone = measures.again < UNDONE and measures.motion > UNDONE_MOTION * before
+        self._undone = undone and measures.off > PATCH
+        self._damaged = HOLD if self._undone else max(0, self._damaged - 1)
         patched, self._patched = self._patched, False
         if not ((grows or undone) and measures.off > PATCH) and not self._is_patch(measures):
             return None
@@ -272,8 +290,12 @@ class Guard:
             return True
         just_now = max(self._motions_off, default=0.0)
         self._motions_off.append(measures.off)
+        if self._damaged and measures.new > PATCH:
+            return True
         if measures.far < PATCH and measures.new < PATCH + GROWTH * just_now:
             return False
+        if measures.new > RECTANGLE and self._fullness(measures) > FULL:
+            return True
         strange = measures.far > STRANGE and measures.changed > STRANGE_CHANGED
         if strange and measures.alike < UNLIKE:
             return True
@@ -285,15 +307,21 @@ class Guard:
         if measures.alike > SAME:
             return False
         height, width = self._age.shape
-        short = min(height, width)
+        short, full = min(height, width), self._fullness(measures)
         tall, wide = measures.bottom - measures.top, measures.right - measures.left
         sideways = measures.left <= 1 or measures.right >= width - 1
         upright = measures.top <= 1 or measures.bottom >= height - 1
+        if wide > OPPOSITE * width or (tall > OPPOSITE * height and full > FULL):
+            return False
         if sideways and wide < STRIP * short:
             return True
         depth = min(wide if sideways else np.inf, tall if upright else np.inf)
-        full = measures.new * height * width / (tall * wide)
         return depth < ENTRY * short and full < FULL
+
+    def _fullness(self, measures: Measures) -> float:
+        """Return how much of its bounding box a patch fills."""
+        tall, wide = measures.bottom - measures.top, measures.right - measures.left
+        return measures.new * self._age.size / max(1.0, tall * wide)
 
     def _jumps(self, measures: Measures) -> bool:
         just_now = max(self._motions, default=0.0)
@@ -305,10 +333,11 @@ class Guard:
         self._motions_off.append(0.0)
         self._hold -= self._hold > 0
         self._closed = 0
-        self._trusting = self._patched = False
+        self._trusting = self._patched = self._undone = False
+        self._damaged -= self._damaged > 0
         self._change.fill(0)
         self._lights.clear()
-        self._following = self._following_off = 0.0
+        self._following = 0.0
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -320,7 +349,7 @@ class Guard:
         self._light = np.empty((2, *cells), np.int16)
         self._change: NDArray[np.int16] = np.zeros(cells, np.int16)
         self._change_before: NDArray[np.int16] = np.zeros(cells, np.int16)
-        self._measured: NDArray[np.float64] = np.zeros(len(Measures._fields))
+        self._measured: NDArray[np.float64] = np.empty(len(Measures._fields) - 1)
         self._lights: deque[NDArray[np.float64]] = deque(maxlen=_BACK + 1)
         self._motions_off: deque[float] = deque(maxlen=_MEMORY)
 
@@ -354,19 +383,16 @@ class Guard:
             self._change_before,
             self._measured,
         )
-        self._measured[-2:] = self._measure_camera()
-        return Measures(*self._measured.tolist())
+        return Measures(*self._measured.tolist(), self._measure_camera())
 
-    def _measure_camera(self) -> tuple[float, float]:
+    def _measure_camera(self) -> float:
         """Say how far the picture follows one change since the frame before, or since some ago."""
         coarse = (self._off.shape[0] // COARSE, self._off.shape[1] // COARSE)
-        if not self._lights:
-            self._lights.append(np.empty(coarse))
-            reduce_light(self._light[1], self._lights[-1])
-        self._lights.append(np.empty(coarse))
-        reduce_light(self._light[0], self._lights[-1])
-        now = self._lights[-1]
-        return max(follow(now, before, self._off) for before in (self._lights[-2], self._lights[0]))
+        lights = self._lights
+        for light in self._light[:: 1 if lights else -1][: 1 if lights else 2]:
+            lights.append(np.empty(coarse))
+            reduce_light(light, lights[-1])
+        return max(follow(lights[-1], before, self._off) for before in (lights[-2], lights[0]))
 
     def _is_gap(self, time: float | None) -> bool:
         if time is None or self._time is None:
@@ -389,3 +415,8 @@ class Guard:
         if time is None or since is None:
             return frames >= FROZEN_FRAMES
         return frames > 1 and time - since > FROZEN
+
+
+def _is_light(measures: Measures) -> bool:
+    kept, off = measures.kept_off, measures.off
+    return off > PATCH and kept > LIGHT_KEPT and kept + LIGHT_OFF * off > LIGHT

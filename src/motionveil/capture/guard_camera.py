@@ -39,6 +39,9 @@ FOLLOWS = 0.5
 LEAST_REGIONS = 6
 """Regions that must count: a person fills up to four."""
 
+SHOWS = 0.01
+"""Share of a region's cells off neutral from which on it shows something."""
+
 
 @numba.njit(cache=True, nogil=True)
 def reduce_light(light: NDArray[np.int16], out: Coarse) -> None:
@@ -95,7 +98,7 @@ def _solve(normal: Coarse, right: Coarse) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def follow(now: Coarse, before: Coarse, off: Bytes) -> tuple[float, float]:
+def follow(now: Coarse, before: Coarse, off: Bytes) -> float:
     """Say how far the picture follows one change of the whole.
 
     Args:
@@ -104,12 +107,12 @@ def follow(now: Coarse, before: Coarse, off: Bytes) -> tuple[float, float]:
         off: Cells off neutral, of `COARSE` times the size.
 
     Returns:
-        The share of the regions that follow, of those that tell; and the share of cells that are
-        off neutral and lie in a region that follows.
+        The share of the regions that follow, of those that tell, times the share of all regions in
+        which cells that follow are off neutral.
     """
     height, width = now.shape
     if min(height, width) < 2 * REGIONS:
-        return 0.0, 0.0
+        return 0.0
     terms, model = np.empty(TERMS), np.zeros(TERMS)
     scale: Any = 1e6
     for _ in range(ROUNDS):
@@ -155,10 +158,26 @@ def follow(now: Coarse, before: Coarse, off: Bytes) -> tuple[float, float]:
                 follows[i, j] = unexplained[i, j] < (1 - FOLLOWS) * change[i, j]
                 following += follows[i, j]
     if telling < LEAST_REGIONS:
-        return 0.0, 0.0
-    shown = 0
-    for y in range(off.shape[0]):
-        for x in range(off.shape[1]):
-            i, j = y * REGIONS // off.shape[0], x * REGIONS // off.shape[1]
-            shown += off[y, x] & follows[i, j]
-    return following / telling, shown / off.size
+        return 0.0
+    side = min(off.shape[0] // height, off.shape[1] // width)
+    shown = np.zeros((REGIONS, REGIONS))
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            i, j = y * REGIONS // height, x * REGIONS // width
+            if not follows[i, j]:
+                continue
+            _terms(now, before, y, x, terms)
+            step, fit = now[y, x] - before[y, x], 0.0
+            for a in range(TERMS):
+                fit += terms[a] * model[a]
+            if (step - fit) ** 2 > (1 - FOLLOWS) * step**2:
+                continue
+            for v in range(side * y, side * (y + 1)):
+                for u in range(side * x, side * (x + 1)):
+                    shown[i, j] += off[v, u]
+    wide = 0
+    for i in range(REGIONS):
+        for j in range(REGIONS):
+            wide += shown[i, j] > SHOWS * side**2 * count[i, j]
+    return following / telling * wide / REGIONS**2
+
