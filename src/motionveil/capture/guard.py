@@ -245,7 +245,7 @@ class Guard:
 
     def _follows(self, measures: Measures) -> bool:
         """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
-        follows = measures.following * measures.wide
+        follows = measures.following
         self._following += (1 - FADES) * (follows - self._following)
         return follows > FOLLOWING or self._following > LASTING
 
