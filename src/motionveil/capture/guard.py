@@ -57,9 +57,12 @@ CAMERA, FIT = 1.15, 0.4
 """Share of the change that one motion of the camera explains plus share of the textured cells that
 changed, from which on the camera moved, and the least of the first."""
 
-FOLLOWING, LASTING = 0.3, 0.17
+FOLLOWING, LASTING = 0.36, 0.22
 """How far the picture follows one change of the whole (see `guard_camera`), at once and on the mean
-of the last frames, from which on the camera moves; behind still cameras 0.26 and 0.145 at most."""
+of the last frames, from which on the camera moves; behind still cameras 0.32 and 0.2 at most."""
+
+MOVED_FOLLOWING = 0.2
+"""The same where `CAMERA` holds: one person on a plain field may explain most of the change."""
 
 FADES = 0.7
 """Weight of the mean so far against the new frame."""
@@ -91,6 +94,9 @@ ONE_WAY, CONTRAST = 0.6, 0.5
 """How far a change goes one way, and by how much (logarithm) it changes the variance, from which on
 it is light or damage. What moves rearranges the cells of a place: it conserves both."""
 
+NEAR_CONTRAST = 1.5
+"""That contrast next to motion: a fast runner uncovers a plain wall."""
+
 STRANGE, STRANGE_CHANGED, UNLIKE = 0.03, 0.25, 0.3
 """Share of cells off neutral far from all motion, share of all cells that changed, and correlation
 of the place before and after, from which on it is not the same place any more."""
@@ -98,8 +104,9 @@ of the place before and after, from which on it is not the same place any more."
 HUGE = 0.16
 """Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
 
-RECTANGLE = 0.03
-"""Share of cells newly off neutral from which on a full rectangle is damage, whatever it shows."""
+RECTANGLE, RECTANGLE_FULL = 0.03, 0.7
+"""Share of cells newly off neutral, and of their bounding box, from which on a rectangle is damage,
+whatever it shows."""
 
 STRIP, ENTRY = 0.15, 0.4
 """How far from a side, in short sides, somebody who enters at once reaches: surely, and if the
@@ -257,14 +264,15 @@ class Guard:
             self._hold = HOLD
         held = self._hold and (texture > CALM_WHOLE or cells > CALM_ALL)
         moved = measures.camera > FIT and measures.camera + texture > CAMERA
-        moved = moved and cells > CAMERA_CHANGED
+        moved = moved and cells > CAMERA_CHANGED and measures.following > MOVED_FOLLOWING
         lit = cells > LIT and measures.one_way > LIT_ONE_WAY
         lit = lit and (measures.contrast > LIT_CONTRAST or texture > LIT_WHOLE)
         lit = lit and measures.kept > LIT_KEPT
         wide = cells > LIT and texture > LIT_WHOLE and measures.far > STRANGE
         if not (held or moved or lit or wide):
             return None
-        self._hold = HOLD
+        if lit or wide:
+            self._hold = HOLD
         if measures.one_way > ONE_WAY:
             return "exposure"
         return "cut" if measures.alike < SAME_SCENE else "camera"
@@ -294,12 +302,13 @@ class Guard:
             return True
         if measures.far < PATCH and measures.new < PATCH + GROWTH * just_now:
             return False
-        if measures.new > RECTANGLE and self._fullness(measures) > FULL:
+        if measures.new > RECTANGLE and self._fullness(measures) > RECTANGLE_FULL:
             return True
         strange = measures.far > STRANGE and measures.changed > STRANGE_CHANGED
         if strange and measures.alike < UNLIKE:
             return True
-        conserved = measures.one_way < ONE_WAY and abs(measures.contrast) < CONTRAST
+        contrast = CONTRAST if measures.far > PATCH else NEAR_CONTRAST
+        conserved = measures.one_way < ONE_WAY and abs(measures.contrast) < contrast
         return not conserved and not self._enters(measures)
 
     def _enters(self, measures: Measures) -> bool:
