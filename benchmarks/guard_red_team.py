@@ -159,7 +159,9 @@ def made(data: Path, seed: int, before: Before | None) -> Iterator[Case]:
                 )
                 static = static[rows][:, columns]
                 case.before = [
-                    likeness(thin[2][n], neutral, seen(event.is_damage, *thin[:2], n, n - 1), static)
+                    likeness(
+                        thin[2][n], neutral, seen(event.is_damage, *thin[:2], n, n - 1), static
+                    )
                     for n in range(1, FRAMES)
                 ]
             yield case
@@ -232,7 +234,9 @@ def main() -> None:
                     counts["closed"] += sum(reason is not None for _, reason in reasons) - 1
                     if bad and options.verbose:
                         shown = [(*reasons[n], round(values[n], 2)) for n in bad]
-                        print(case.family, "|", case.name, name, hard, [(s[0], s[2]) for s in shown])
+                        print(
+                            case.family, "|", case.name, name, hard, [(s[0], s[2]) for s in shown]
+                        )
         for kind, leaks in leaking.items():
             counts[f"scenarios {kind}"] += leaks
     kinds = ("before", "bare", "guarded")

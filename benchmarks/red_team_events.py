@@ -159,7 +159,12 @@ def _tones() -> Iterator[Event]:
             f"{strength}, {size}",
             tone(lambda p, k, s=strength, b=size: p + s * (p - warped(p, b))),
         )
-    for pace, depth, bands in ((0.5, 0.15, 2.0), (2.0, 0.3, 3.5), (1.1, 0.1, 1.0), (0.1, 0.25, 1.5)):
+    for pace, depth, bands in (
+        (0.5, 0.15, 2.0),
+        (2.0, 0.3, 3.5),
+        (1.1, 0.1, 1.0),
+        (0.1, 0.25, 1.5),
+    ):
         yield Event(
             "mains banding",
             f"{depth}, {bands} bands, {pace}",
@@ -219,9 +224,7 @@ def _camera() -> Iterator[Event]:
                 0.4 * a * (k >= 0),
             ),
         )
-    yield Event(
-        "bump", "turn", lambda f, n, k: moved(f.at(n), 1.0, 0.02 * (k >= 0), 0.0, 0.0)
-    )
+    yield Event("bump", "turn", lambda f, n, k: moved(f.at(n), 1.0, 0.02 * (k >= 0), 0.0, 0.0))
     for speed in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0):
         yield Event(
             "pan",
@@ -238,7 +241,11 @@ def _camera() -> Iterator[Event]:
             "vibration",
             f"{size} pixels, {pace}",
             lambda f, n, k, s=size, p=pace: moved(
-                f.at(n), 1.0, 0.0, float(s * np.sin(p * max(k, 0))), float(s * np.sin(1.7 * p * max(k, 0)))
+                f.at(n),
+                1.0,
+                0.0,
+                float(s * np.sin(p * max(k, 0))),
+                float(s * np.sin(1.7 * p * max(k, 0))),
             ),
         )
 
@@ -266,20 +273,25 @@ def _shifted_rows(pixels: int, block: int) -> Act:
 
 def _times() -> Iterator[Event]:
     yield Event("interlaced", "late field", _fields(0), True)
-    yield Event("interlaced", "field order flips", lambda f, n, k: _fields(k // 4 % 2)(f, n, k), True)
+    yield Event(
+        "interlaced", "field order flips", lambda f, n, k: _fields(k // 4 % 2)(f, n, k), True
+    )
     yield Event(
         "interlaced",
         "fields of one line up and down",
         lambda f, n, k: moved(f.at(n), 1.0, 0.0, float(k % 2), 0.0) if k >= 0 else f.at(n),
     )
     for pixels, block in ((6, 1), (12, 2), (10, 8), (12, 32)):
-        yield Event("interlaced", f"combs {block} high, {pixels}", _shifted_rows(pixels, block), True)
+        yield Event(
+            "interlaced", f"combs {block} high, {pixels}", _shifted_rows(pixels, block), True
+        )
     for frames in (5, 15, 30):
         yield Event(
             "dissolve",
             f"over {frames}",
-            lambda f, n, k, m=frames: f.at(n)
-            + (max(0.0, at_once(k, m))) * (np.roll(f.at(n)[:, ::-1], 40, 0) - f.at(n)),
+            lambda f, n, k, m=frames: (
+                f.at(n) + (max(0.0, at_once(k, m))) * (np.roll(f.at(n)[:, ::-1], 40, 0) - f.at(n))
+            ),
             settled=min(frames, 20),
         )
     yield Event("dissolve", "to black over 8", light(lambda f, k: 1 - 0.95 * at_once(k, 8)))

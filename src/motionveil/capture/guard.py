@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture import guard_thresholds as at
 from motionveil.capture.guard_camera import COARSE, follow, reduce_light
 from motionveil.capture.guard_measure import SIDE, Measures, measure, reduce_frame
 from motionveil.capture.guard_memory import are_equal, find_near, find_off, remember
@@ -35,121 +36,6 @@ Reason = Literal[
 - `jump`: much more moved than just before: an edit, or a stretch lost without a trace.
 """
 
-SHOWN = 0.005
-"""Share of cells off neutral below which an output shows nothing. A quarter of the 2 % from which
-on a picture counts as readable, since only part of the cells may be static."""
-
-WHOLE = 0.7
-"""Share of the textured cells that changed from which on the whole scene did. In 8,000 real frames
-behind still cameras people changed 0.68 at most."""
-
-ALL = 0.6
-"""Share of all cells that changed that is the whole scene, textured or not; people: 0.55."""
-
-CALM_WHOLE, CALM_ALL = 0.5, 0.45
-"""The same shares for `HOLD` frames after such a change: a lamp flickers, a camera hunts and
-swings."""
-
-HOLD = 10
-"""Frames that those count for; up to a second at 10 to 15 frames a second."""
-
-CAMERA, FIT = 1.15, 0.4
-"""Share of the change that one motion of the camera explains plus share of the textured cells that
-changed, from which on the camera moved, and the least of the first."""
-
-FOLLOWING, LASTING = 0.36, 0.22
-"""How far the picture follows one change of the whole (see `guard_camera`), at once and on the mean
-of the last frames, from which on the camera moves; behind still cameras 0.32 and 0.2 at most."""
-
-MOVED_FOLLOWING = 0.2
-"""The same where `CAMERA` holds: one person on a plain field may explain most of the change."""
-
-FADES = 0.7
-"""Weight of the mean so far against the new frame."""
-
-CAMERA_CHANGED = 0.2
-"""Share of all cells that must have changed, so that it is not a person on a plain wall."""
-
-LIT, LIT_WHOLE, LIT_ONE_WAY = 0.4, 0.5, 0.75
-"""Share of all cells and of the textured ones that changed, and how far one way, that is light."""
-
-LIT_CONTRAST, LIT_KEPT = 1.0, 0.4
-"""Contrast that tells of light where less texture changed; and how far gradients must be kept."""
-
-LIGHT, LIGHT_OFF, LIGHT_KEPT = 1.0, 3.0, 0.5
-"""Light keeps the pattern of the gradients, also on people: what is kept where the output is off
-neutral, plus so many times the share of cells that is, and the least of the first. People: 0.95."""
-
-SAME_SCENE = 0.3
-"""Correlation of what changed, before and after, below which it is another scene. (Only the name of
-the reason depends on it.)"""
-
-PATCH = 0.012
-"""Share of cells newly off neutral that is a patch: below the 2 % of a readable picture."""
-
-GROWTH = 1.0
-"""Where something moves nearby, a patch must also be larger than so many times what moved."""
-
-ONE_WAY, CONTRAST = 0.6, 0.5
-"""How far a change goes one way, and by how much (logarithm) it changes the variance, from which on
-it is light or damage. What moves rearranges the cells of a place: it conserves both."""
-
-NEAR_CONTRAST = 1.5
-"""That contrast next to motion: a fast runner uncovers a plain wall."""
-
-STRANGE, STRANGE_CHANGED, UNLIKE = 0.03, 0.25, 0.3
-"""Share of cells off neutral far from all motion, share of all cells that changed, and correlation
-of the place before and after, from which on it is not the same place any more."""
-
-HUGE = 0.16
-"""Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
-
-RECTANGLE, RECTANGLE_FULL = 0.03, 0.7
-"""Share of cells newly off neutral, and of their bounding box, from which on a rectangle is damage,
-whatever it shows."""
-
-STRIP, ENTRY = 0.15, 0.4
-"""How far from a side, in short sides, somebody who enters at once reaches: surely, and if the
-shape is not a rectangle."""
-
-FULL, OPPOSITE = 0.75, 0.9
-"""Share of its bounding box from which on a shape is a rectangle; and of the picture's width or
-height from which on it reaches from side to side."""
-
-SAME = 0.75
-"""Correlation of a place before and after from which on nobody entered there."""
-
-AGAIN = 0.8
-"""Correlation of a change with the change before, all one way, that is a light that still grows."""
-
-UNDONE, UNDONE_MOTION = -0.97, 0.6
-"""Correlation of a change with the change before that undoes it, and how much of the motion before
-there is: damage that goes. (Where somebody leaves who just came, much less moves.)"""
-
-GROWS, GOES = 0.6, -0.8
-"""That correlation of a patch from which on it still grows, and below which it goes again."""
-
-PATIENCE = 15
-"""Closed frames, one after the other, after which what moves is taken for motion, except where more
-than `SURELY` of the texture changes: a lasting rise of motion must not keep the guard closed."""
-
-SURELY = 0.7
-"""Share of the textured cells that changed that never is trusted: nothing stands still."""
-
-JUMP = 2.5
-"""How many times the largest motion of the last frames is a jump."""
-
-MOVING = 2.5
-"""Grey levels of mean change of blocks that count as motion, for `JUMP`. From rest, a jump cannot
-be told from a start."""
-
-GAP = 3.0
-"""How many of the last intervals between frames are a gap."""
-
-FROZEN, FROZEN_FRAMES = 0.75, 18
-"""Seconds of entirely equal frames after which the next change is not trusted; or so many frames
-where there is no clock. The clips of UT-Interaction begin with half a second of equal frames."""
-
 _BACK = 4  # frames over which the camera's motion adds up
 _MEMORY = 4  # frames whose motion counts as just now
 _REACH = 8  # short sides are so many times the way that somebody goes in that time
@@ -163,7 +49,7 @@ class Guard:
     and all over the picture. It remembers where the output was off neutral in the last frames,
     except in those that it closed: an event does not teach it that events are usual.
 
-    The thresholds are the constants of this module; `docs/capture.md` says on which real video
+    The thresholds are in `guard_thresholds`; `docs/capture.md` says on which real video
     they were found, what they miss, and how often they are wrong.
 
     **What it cannot do.** A lasting motion of the camera that is small or slow looks like people; a
@@ -191,7 +77,7 @@ class Guard:
         self._hold = self._closed = 0
         self._following = 0.0
         self._trusting = self._patched = self._undone = False
-        self._damaged = 0
+        self._damaged = self._moves = 0
         self._still_frames, self._still_since = 0, time
         self._time = time
 
@@ -244,88 +130,96 @@ class Guard:
             self._closed = 0
             return None
         self._closed += 1
-        if self._closed > PATIENCE or self._trusting:
-            most = max(measures.textured_changed, measures.changed, measures.camera + SURELY - FIT)
-            self._trusting = most < SURELY
+        if self._closed > at.PATIENCE or self._trusting:
+            most = max(
+                measures.textured_changed, measures.changed, measures.camera + at.SURELY - at.FIT
+            )
+            self._trusting = most < at.SURELY
             return None if self._trusting else reason
         return reason
 
     def _follows(self, measures: Measures) -> bool:
         """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
         follows = measures.following
-        self._following += (1 - FADES) * (follows - self._following)
-        return follows > FOLLOWING or self._following > LASTING
+        self._following += (1 - at.FADES) * (follows - self._following)
+        calm = at.CALM_FOLLOWING if self._moves else 1.0
+        moves = follows > calm * at.FOLLOWING or self._following > calm * at.LASTING
+        self._moves = at.HOLD if moves else max(0, self._moves - 1)
+        return moves
 
     def _whole(self, measures: Measures) -> Reason | None:
         """Say whether the whole scene changed, and how."""
         texture, cells = measures.textured_changed, measures.changed
         self._hold -= self._hold > 0
-        if texture > WHOLE or cells > ALL:
-            self._hold = HOLD
-        held = self._hold and (texture > CALM_WHOLE or cells > CALM_ALL)
-        moved = measures.camera > FIT and measures.camera + texture > CAMERA
-        moved = moved and cells > CAMERA_CHANGED and measures.following > MOVED_FOLLOWING
-        lit = cells > LIT and measures.one_way > LIT_ONE_WAY
-        lit = lit and (measures.contrast > LIT_CONTRAST or texture > LIT_WHOLE)
-        lit = lit and measures.kept > LIT_KEPT
-        wide = cells > LIT and texture > LIT_WHOLE and measures.far > STRANGE
+        if texture > at.WHOLE or cells > at.ALL:
+            self._hold = at.HOLD
+        held = self._hold and (texture > at.CALM_WHOLE or cells > at.CALM_ALL)
+        moved = measures.camera > at.FIT and measures.camera + texture > at.CAMERA
+        moved = moved and cells > at.CAMERA_CHANGED and measures.following > at.MOVED_FOLLOWING
+        lit = cells > at.LIT and measures.one_way > at.LIT_ONE_WAY
+        lit = lit and (measures.contrast > at.LIT_CONTRAST or texture > at.LIT_WHOLE)
+        lit = lit and measures.kept > at.LIT_KEPT
+        wide = cells > at.LIT and texture > at.LIT_WHOLE and measures.far > at.STRANGE
         if not (held or moved or lit or wide):
             return None
         if lit or wide:
-            self._hold = HOLD
-        if measures.one_way > ONE_WAY:
+            self._hold = at.HOLD
+        if measures.one_way > at.ONE_WAY:
             return "exposure"
-        return "cut" if measures.alike < SAME_SCENE else "camera"
+        return "cut" if measures.alike < at.SAME_SCENE else "camera"
 
     def _patch(self, measures: Measures) -> Reason | None:
         """Say whether a part of the picture changed at once where nothing had moved."""
-        grows = measures.again > AGAIN and measures.off_one_way > 0.9
+        grows = measures.again > at.AGAIN and measures.off_one_way > 0.9
         before = self._motions[-1] if self._motions else 0.0
-        undone = measures.again < UNDONE and measures.motion > UNDONE_MOTION * before
-        self._undone = undone and measures.off > PATCH
-        self._damaged = HOLD if self._undone else max(0, self._damaged - 1)
+        undone = measures.again < at.UNDONE and measures.motion > at.UNDONE_MOTION * before
+        self._undone = undone and measures.off > at.PATCH
+        self._damaged = at.HOLD if self._undone else max(0, self._damaged - 1)
         patched, self._patched = self._patched, False
-        if not ((grows or undone) and measures.off > PATCH) and not self._is_patch(measures):
+        if not ((grows or undone) and measures.off > at.PATCH) and not self._is_patch(measures):
             return None
-        goes_on = GOES < measures.again < GROWS and max(measures.far, measures.camera - FIT) < HUGE
+        goes_on = (
+            at.GOES < measures.again < at.GROWS
+            and max(measures.far, measures.camera - at.FIT) < at.HUGE
+        )
         if patched and goes_on:
             return None  # neither the same light again nor the damage that goes: it moves
         self._patched = True
         return "patch"
 
     def _is_patch(self, measures: Measures) -> bool:
-        if measures.far > HUGE:
+        if measures.far > at.HUGE:
             return True
         just_now = max(self._motions_off, default=0.0)
         self._motions_off.append(measures.off)
-        if self._damaged and measures.new > PATCH:
+        if self._damaged and measures.new > at.PATCH:
             return True
-        if measures.far < PATCH and measures.new < PATCH + GROWTH * just_now:
+        if measures.far < at.PATCH and measures.new < at.PATCH + at.GROWTH * just_now:
             return False
-        if measures.new > RECTANGLE and self._fullness(measures) > RECTANGLE_FULL:
+        if measures.new > at.RECTANGLE and self._fullness(measures) > at.RECTANGLE_FULL:
             return True
-        strange = measures.far > STRANGE and measures.changed > STRANGE_CHANGED
-        if strange and measures.alike < UNLIKE:
+        strange = measures.far > at.STRANGE and measures.changed > at.STRANGE_CHANGED
+        if strange and measures.alike < at.UNLIKE:
             return True
-        contrast = CONTRAST if measures.far > PATCH else NEAR_CONTRAST
-        conserved = measures.one_way < ONE_WAY and abs(measures.contrast) < contrast
+        contrast = at.CONTRAST if measures.far > at.PATCH else at.NEAR_CONTRAST
+        conserved = measures.one_way < at.ONE_WAY and abs(measures.contrast) < contrast
         return not conserved and not self._enters(measures)
 
     def _enters(self, measures: Measures) -> bool:
         """Say whether the patch may be somebody who enters at a side, at once."""
-        if measures.alike > SAME:
+        if measures.alike > at.SAME:
             return False
         height, width = self._age.shape
         short, full = min(height, width), self._fullness(measures)
         tall, wide = measures.bottom - measures.top, measures.right - measures.left
         sideways = measures.left <= 1 or measures.right >= width - 1
         upright = measures.top <= 1 or measures.bottom >= height - 1
-        if wide > OPPOSITE * width or (tall > OPPOSITE * height and full > FULL):
+        if wide > at.OPPOSITE * width or (tall > at.OPPOSITE * height and full > at.FULL):
             return False
-        if sideways and wide < STRIP * short:
+        if sideways and wide < at.STRIP * short:
             return True
         depth = min(wide if sideways else np.inf, tall if upright else np.inf)
-        return depth < ENTRY * short and full < FULL
+        return depth < at.ENTRY * short and full < at.FULL
 
     def _fullness(self, measures: Measures) -> float:
         """Return how much of its bounding box a patch fills."""
@@ -334,7 +228,7 @@ class Guard:
 
     def _jumps(self, measures: Measures) -> bool:
         just_now = max(self._motions, default=0.0)
-        return just_now > MOVING and measures.motion > JUMP * just_now
+        return just_now > at.MOVING and measures.motion > at.JUMP * just_now
 
     def _rest(self) -> None:
         """Take note of a frame of which nothing is shown."""
@@ -344,6 +238,7 @@ class Guard:
         self._closed = 0
         self._trusting = self._patched = self._undone = False
         self._damaged -= self._damaged > 0
+        self._moves -= self._moves > 0
         self._change.fill(0)
         self._lights.clear()
         self._following = 0.0
@@ -370,7 +265,7 @@ class Guard:
         neutral: int,
     ) -> Measures | None:
         """Measure what is shown; None if it is nothing."""
-        if find_off(veiled, neutral, self._step, self._off) <= SHOWN * self._off.size:
+        if find_off(veiled, neutral, self._step, self._off) <= at.SHOWN * self._off.size:
             return None
         cells, cells_before = frame, previous
         if self._step > 1:
@@ -410,7 +305,7 @@ class Guard:
         usual = median(self._intervals) if len(self._intervals) >= 3 else None
         if interval > 0:
             self._intervals.append(interval)
-        return interval <= 0 or (usual is not None and interval > GAP * usual)
+        return interval <= 0 or (usual is not None and interval > at.GAP * usual)
 
     def _thaws(
         self, frame: NDArray[np.uint8], previous: NDArray[np.uint8], time: float | None
@@ -422,10 +317,10 @@ class Guard:
         frames, since = self._still_frames, self._still_since
         self._still_frames, self._still_since = 0, time
         if time is None or since is None:
-            return frames >= FROZEN_FRAMES
-        return frames > 1 and time - since > FROZEN
+            return frames >= at.FROZEN_FRAMES
+        return frames > 1 and time - since > at.FROZEN
 
 
 def _is_light(measures: Measures) -> bool:
     kept, off = measures.kept_off, measures.off
-    return off > PATCH and kept > LIGHT_KEPT and kept + LIGHT_OFF * off > LIGHT
+    return off > at.PATCH and kept > at.LIGHT_KEPT and kept + at.LIGHT_OFF * off > at.LIGHT

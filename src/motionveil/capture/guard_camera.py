@@ -180,4 +180,3 @@ def follow(now: Coarse, before: Coarse, off: Bytes) -> float:
         for j in range(REGIONS):
             wide += shown[i, j] > SHOWS * side**2 * count[i, j]
     return following / telling * wide / REGIONS**2
-

@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture.guard_camera import COARSE
+
 Bytes = NDArray[np.uint8]
 
 # Any: numba's sums of these are of the same type, mypy's are not.
@@ -26,9 +28,6 @@ CHANGED = 4
 TEXTURE = 3.0
 """Gradient in grey levels a cell from which on a cell has texture, in both frames: where there is
 none, nothing shows whether the picture moved."""
-
-COARSE = 4
-"""Cells that are taken together to see how the camera moved."""
 
 GRID = (12, 16)
 """Blocks, down and across, whose mean change says how much motion there is."""
@@ -283,9 +282,7 @@ def _measure_place(
 
 
 @numba.njit(cache=True, nogil=True)
-def _kept(
-    light: NDArray[np.int16], change: NDArray[np.int16], where: Bytes, inside: bool
-) -> float:
+def _kept(light: NDArray[np.int16], change: NDArray[np.int16], where: Bytes, inside: bool) -> float:
     """Return the correlation of the gradients, before and after, of the cells that changed.
 
     Light scales the gradients of a place and keeps their pattern; what comes has others.
