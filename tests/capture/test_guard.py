@@ -497,7 +497,7 @@ class TestMeasures:
         shape = frame.shape[:2]
         off, near, nearby = np.zeros((3, *shape), np.uint8)
         light, change = np.empty((2, *shape), np.int16), np.zeros((2, *shape), np.int16)
-        out = np.empty(len(Measures._fields))
+        out = np.empty(len(Measures._fields) - 1)
         measure(frame, previous, off, near, nearby, light, change[0], change[1], out)
         return Measures(*out.tolist())
 

@@ -119,11 +119,16 @@ class Guard:
 
     def _judge(self, measures: Measures) -> Reason | None:
         """Say why what is off neutral is not motion, or None."""
-        if self._follows(measures):
-            return "camera"
-        if _is_light(measures):
-            return "exposure"
-        reason = self._whole(measures) or self._patch(measures)
+        whole = self._whole(measures)
+        moves, lit = self._follows(measures), _is_light(measures)
+        if moves or lit:
+            whole = whole or ("exposure" if lit or measures.one_way > at.ONE_WAY else "camera")
+        if whole in ("exposure", "cut"):  # nothing before it tells of the camera any more
+            self._lights.clear()
+            self._following, self._moves = 0.0, 0
+        if moves or lit:
+            return whole
+        reason = whole or self._patch(measures)
         if reason is None and self._jumps(measures):
             return "jump"  # once: the motion that follows is as large
         if reason is None:
@@ -141,7 +146,7 @@ class Guard:
     def _follows(self, measures: Measures) -> bool:
         """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
         follows = measures.following
-        self._following += (1 - at.FADES) * (follows - self._following)
+        self._following += (1 - at.FADES) * (min(follows, at.FOLLOWING) - self._following)
         calm = at.CALM_FOLLOWING if self._moves else 1.0
         moves = follows > calm * at.FOLLOWING or self._following > calm * at.LASTING
         self._moves = at.HOLD if moves else max(0, self._moves - 1)
@@ -287,7 +292,7 @@ class Guard:
             self._change_before,
             self._measured,
         )
-        return Measures(*self._measured.tolist(), self._measure_camera())
+        return Measures._make([*self._measured.tolist(), self._measure_camera()])
 
     def _measure_camera(self) -> float:
         """Say how far the picture follows one change since the frame before, or since some ago."""
