@@ -287,6 +287,33 @@ class TestStillCamera:
         assert reasons == ["first", None, "exposure", None, None]
 
 
+class TestPeopleBeside:
+    """Events beside people who move: what the place keeps, and its shape, tell."""
+
+    def test_a_soft_light_on_people(self, street: Frames) -> None:
+        height, width = street.shape[1:3]
+        y, x = np.mgrid[:height, :width] / height
+        soft = np.exp(-((y - 0.4) ** 2 + (x - 0.6) ** 2) / 0.08)[..., None]
+        lit = np.clip(street[40:60] * (1 + 0.6 * soft), 0, 255).astype(np.uint8)
+        _, reasons, _, _ = veil("bdq", [*street[20:40], *lit], Guard())
+        assert reasons[20] is not None
+
+    @pytest.mark.parametrize("speed", [0.015])
+    def test_a_slow_zoom(self, speed: float, street: Frames) -> None:
+        height, width = street.shape[1:3]
+
+        def zoomed(image: Image, n: int) -> Image:
+            part = (1 - speed) ** max(n, 0)
+            rows = (np.arange(height) - height / 2) * part + height / 2
+            columns = (np.arange(width) - width / 2) * part + width / 2
+            return image[rows.astype(int)][:, columns.astype(int)]
+
+        frames = film(street[20].astype(float), zoomed, 30)
+        shown = len(readable("bdq-ut", frames, None))
+        assert shown >= 1
+        assert len(readable("bdq-ut", frames, Guard())) <= shown / 5
+
+
 class TestMovingCamera:
     @SPECS
     @pytest.mark.parametrize("event", ["pan", "vibration", "bump", "zoom"])
@@ -497,7 +524,7 @@ class TestMeasures:
         shape = frame.shape[:2]
         off, near, nearby = np.zeros((3, *shape), np.uint8)
         light, change = np.empty((2, *shape), np.int16), np.zeros((2, *shape), np.int16)
-        out = np.empty(len(Measures._fields))
+        out = np.empty(len(Measures._fields) - 1)
         measure(frame, previous, off, near, nearby, light, change[0], change[1], out)
         return Measures(*out.tolist())
 

@@ -15,6 +15,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture import guard_thresholds as at
+from motionveil.capture.guard_camera import COARSE, follow, reduce_light
 from motionveil.capture.guard_measure import SIDE, Measures, measure, reduce_frame
 from motionveil.capture.guard_memory import are_equal, find_near, find_off, remember
 
@@ -34,95 +36,7 @@ Reason = Literal[
 - `jump`: much more moved than just before: an edit, or a stretch lost without a trace.
 """
 
-SHOWN = 0.005
-"""Share of cells off neutral below which an output shows nothing. A quarter of the 2 % from which
-on a picture counts as readable, since only part of the cells may be static."""
-
-WHOLE = 0.7
-"""Share of the textured cells that changed from which on the whole scene did. In 8,000 real frames
-behind still cameras people changed 0.68 at most."""
-
-ALL = 0.6
-"""Share of all cells that changed that is the whole scene, textured or not; people: 0.55."""
-
-CALM_WHOLE, CALM_ALL = 0.5, 0.45
-"""The same shares for `HOLD` frames after such a change: a lamp flickers, a camera hunts and
-swings."""
-
-HOLD = 10
-"""Frames that those count for; up to a second at 10 to 15 frames a second."""
-
-CAMERA, FIT = 1.15, 0.4
-"""Share of the change that one motion of the camera explains plus share of the textured cells that
-changed, from which on the camera moved, and the least of the first."""
-
-CAMERA_CHANGED = 0.2
-"""Share of all cells that must have changed, so that it is not a person on a plain wall."""
-
-LIT, LIT_WHOLE, LIT_ONE_WAY = 0.4, 0.5, 0.75
-"""Share of all cells and of the textured ones that changed, and how far one way, that is light."""
-
-SAME_SCENE = 0.3
-"""Correlation of what changed, before and after, below which it is another scene. (Only the name of
-the reason depends on it.)"""
-
-PATCH = 0.012
-"""Share of cells newly off neutral that is a patch: below the 2 % of a readable picture."""
-
-GROWTH = 0.5
-"""Where something moves nearby, a patch must also be larger than so many times what moved."""
-
-ONE_WAY, CONTRAST = 0.6, 0.5
-"""How far a change goes one way, and by how much (logarithm) it changes the variance, from which on
-it is light or damage. What moves rearranges the cells of a place: it conserves both."""
-
-STRANGE, STRANGE_CHANGED, UNLIKE = 0.03, 0.25, 0.3
-"""Share of cells off neutral far from all motion, share of all cells that changed, and correlation
-of the place before and after, from which on it is not the same place any more."""
-
-HUGE = 0.16
-"""Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
-
-STRIP, ENTRY = 0.15, 0.4
-"""How far from a side, in short sides, somebody who enters at once reaches: surely, and if the
-shape is not a rectangle."""
-
-FULL = 0.75
-"""Share of its bounding box from which on a shape is a rectangle."""
-
-SAME = 0.75
-"""Correlation of a place before and after from which on nobody entered there."""
-
-AGAIN = 0.8
-"""Correlation of a change with the change before, all one way, that is a light that still grows."""
-
-UNDONE = -0.97
-"""Correlation of a change with the change before that undoes it: damage that goes."""
-
-GROWS, GOES = 0.6, -0.8
-"""That correlation of a patch from which on it still grows, and below which it goes again."""
-
-PATIENCE = 15
-"""Closed frames, one after the other, after which what moves is taken for motion, except where more
-than `SURELY` of the texture changes: a lasting rise of motion must not keep the guard closed."""
-
-SURELY = 0.7
-"""Share of the textured cells that changed that never is trusted: nothing stands still."""
-
-JUMP = 2.5
-"""How many times the largest motion of the last frames is a jump."""
-
-MOVING = 2.5
-"""Grey levels of mean change of blocks that count as motion, for `JUMP`. From rest, a jump cannot
-be told from a start."""
-
-GAP = 3.0
-"""How many of the last intervals between frames are a gap."""
-
-FROZEN, FROZEN_FRAMES = 0.75, 18
-"""Seconds of entirely equal frames after which the next change is not trusted; or so many frames
-where there is no clock. The clips of UT-Interaction begin with half a second of equal frames."""
-
+_BACK = 4  # frames over which the camera's motion adds up
 _MEMORY = 4  # frames whose motion counts as just now
 _REACH = 8  # short sides are so many times the way that somebody goes in that time
 _INTERVALS = 9  # intervals whose median is the usual one
@@ -135,7 +49,7 @@ class Guard:
     and all over the picture. It remembers where the output was off neutral in the last frames,
     except in those that it closed: an event does not teach it that events are usual.
 
-    The thresholds are the constants of this module; `docs/capture.md` says on which real video
+    The thresholds are in `guard_thresholds`; `docs/capture.md` says on which real video
     they were found, what they miss, and how often they are wrong.
 
     **What it cannot do.** A lasting motion of the camera that is small or slow looks like people; a
@@ -161,7 +75,9 @@ class Guard:
         self._shape = ()
         self._motions: deque[float] = deque(maxlen=_MEMORY)
         self._hold = self._closed = 0
-        self._trusting = self._patched = False
+        self._following = 0.0
+        self._trusting = self._patched = self._undone = False
+        self._damaged = self._moves = 0
         self._still_frames, self._still_since = 0, time
         self._time = time
 
@@ -185,6 +101,7 @@ class Guard:
         gap = self._is_gap(time)
         self._time = time
         thaws = self._thaws(frame, previous, time)
+        self._undone = False
         if self._shape != frame.shape:
             self._make_room(frame.shape)
         measures = self._measure(frame, previous, veiled, neutral)
@@ -195,85 +112,128 @@ class Guard:
             found = self._judge(measures)
             reason = reason or found
             self._motions.append(measures.motion)
+        if self._undone:  # what was shown the frame before was no motion either
+            self._age[self._off > 0] = 255
         remember(self._off, reason is None, self._age)
         return reason
 
     def _judge(self, measures: Measures) -> Reason | None:
         """Say why what is off neutral is not motion, or None."""
-        reason = self._whole(measures) or self._patch(measures)
+        whole = self._whole(measures)
+        moves, lit = self._follows(measures), _is_light(measures)
+        if moves or lit:
+            whole = whole or ("exposure" if lit or measures.one_way > at.ONE_WAY else "camera")
+        if whole in ("exposure", "cut"):  # nothing before it tells of the camera any more
+            self._lights.clear()
+            self._following, self._moves = 0.0, 0
+        if moves or lit:
+            return whole
+        reason = whole or self._patch(measures)
         if reason is None and self._jumps(measures):
             return "jump"  # once: the motion that follows is as large
         if reason is None:
             self._closed = 0
             return None
         self._closed += 1
-        if self._closed > PATIENCE or self._trusting:
-            most = max(measures.textured_changed, measures.changed, measures.camera + SURELY - FIT)
-            self._trusting = most < SURELY
+        if self._closed > at.PATIENCE or self._trusting:
+            most = max(
+                measures.textured_changed, measures.changed, measures.camera + at.SURELY - at.FIT
+            )
+            self._trusting = most < at.SURELY
             return None if self._trusting else reason
         return reason
+
+    def _follows(self, measures: Measures) -> bool:
+        """Say whether the camera moves, slowly even: all regions follow one change of the whole."""
+        follows = measures.following
+        self._following += (1 - at.FADES) * (min(follows, at.FOLLOWING) - self._following)
+        calm = at.CALM_FOLLOWING if self._moves else 1.0
+        moves = follows > calm * at.FOLLOWING or self._following > calm * at.LASTING
+        self._moves = at.HOLD if moves else max(0, self._moves - 1)
+        return moves
 
     def _whole(self, measures: Measures) -> Reason | None:
         """Say whether the whole scene changed, and how."""
         texture, cells = measures.textured_changed, measures.changed
         self._hold -= self._hold > 0
-        if texture > WHOLE or cells > ALL:
-            self._hold = HOLD
-        held = self._hold and (texture > CALM_WHOLE or cells > CALM_ALL)
-        moved = measures.camera > FIT and measures.camera + texture > CAMERA
-        moved = moved and cells > CAMERA_CHANGED
-        lit = cells > LIT and texture > LIT_WHOLE and measures.one_way > LIT_ONE_WAY
-        wide = cells > LIT and texture > LIT_WHOLE and measures.far > STRANGE
+        if texture > at.WHOLE or cells > at.ALL:
+            self._hold = at.HOLD
+        held = self._hold and (texture > at.CALM_WHOLE or cells > at.CALM_ALL)
+        moved = measures.camera > at.FIT and measures.camera + texture > at.CAMERA
+        moved = moved and cells > at.CAMERA_CHANGED and measures.following > at.MOVED_FOLLOWING
+        lit = cells > at.LIT and measures.one_way > at.LIT_ONE_WAY
+        lit = lit and (measures.contrast > at.LIT_CONTRAST or texture > at.LIT_WHOLE)
+        lit = lit and measures.kept > at.LIT_KEPT
+        wide = cells > at.LIT and texture > at.LIT_WHOLE and measures.far > at.STRANGE
         if not (held or moved or lit or wide):
             return None
-        if measures.one_way > ONE_WAY:
+        if lit or wide:
+            self._hold = at.HOLD
+        if measures.one_way > at.ONE_WAY:
             return "exposure"
-        return "cut" if measures.alike < SAME_SCENE else "camera"
+        return "cut" if measures.alike < at.SAME_SCENE else "camera"
 
     def _patch(self, measures: Measures) -> Reason | None:
         """Say whether a part of the picture changed at once where nothing had moved."""
-        grows = measures.again > AGAIN and measures.off_one_way > 0.9
-        undone = measures.again < UNDONE
+        grows = measures.again > at.AGAIN and measures.off_one_way > 0.9
+        before = self._motions[-1] if self._motions else 0.0
+        undone = measures.again < at.UNDONE and measures.motion > at.UNDONE_MOTION * before
+        self._undone = undone and measures.off > at.PATCH
+        self._damaged = at.HOLD if self._undone else max(0, self._damaged - 1)
         patched, self._patched = self._patched, False
-        if not ((grows or undone) and measures.off > PATCH) and not self._is_patch(measures):
+        if not ((grows or undone) and measures.off > at.PATCH) and not self._is_patch(measures):
             return None
-        goes_on = GOES < measures.again < GROWS and max(measures.far, measures.camera - FIT) < HUGE
+        goes_on = (
+            at.GOES < measures.again < at.GROWS
+            and max(measures.far, measures.camera - at.FIT) < at.HUGE
+        )
         if patched and goes_on:
             return None  # neither the same light again nor the damage that goes: it moves
         self._patched = True
         return "patch"
 
     def _is_patch(self, measures: Measures) -> bool:
-        if measures.far > HUGE:
+        if measures.far > at.HUGE:
             return True
         just_now = max(self._motions_off, default=0.0)
         self._motions_off.append(measures.off)
-        if measures.far < PATCH and measures.new < PATCH + GROWTH * just_now:
-            return False
-        strange = measures.far > STRANGE and measures.changed > STRANGE_CHANGED
-        if strange and measures.alike < UNLIKE:
+        if self._damaged and measures.new > at.PATCH:
             return True
-        conserved = measures.one_way < ONE_WAY and abs(measures.contrast) < CONTRAST
+        if measures.far < at.PATCH and measures.new < at.PATCH + at.GROWTH * just_now:
+            return False
+        if measures.new > at.RECTANGLE and self._fullness(measures) > at.RECTANGLE_FULL:
+            return True
+        strange = measures.far > at.STRANGE and measures.changed > at.STRANGE_CHANGED
+        if strange and measures.alike < at.UNLIKE:
+            return True
+        contrast = at.CONTRAST if measures.far > at.PATCH else at.NEAR_CONTRAST
+        conserved = measures.one_way < at.ONE_WAY and abs(measures.contrast) < contrast
         return not conserved and not self._enters(measures)
 
     def _enters(self, measures: Measures) -> bool:
         """Say whether the patch may be somebody who enters at a side, at once."""
-        if measures.alike > SAME:
+        if measures.alike > at.SAME:
             return False
         height, width = self._age.shape
-        short = min(height, width)
+        short, full = min(height, width), self._fullness(measures)
         tall, wide = measures.bottom - measures.top, measures.right - measures.left
         sideways = measures.left <= 1 or measures.right >= width - 1
         upright = measures.top <= 1 or measures.bottom >= height - 1
-        if sideways and wide < STRIP * short:
+        if wide > at.OPPOSITE * width or (tall > at.OPPOSITE * height and full > at.FULL):
+            return False
+        if sideways and wide < at.STRIP * short:
             return True
         depth = min(wide if sideways else np.inf, tall if upright else np.inf)
-        full = measures.new * height * width / (tall * wide)
-        return depth < ENTRY * short and full < FULL
+        return depth < at.ENTRY * short and full < at.FULL
+
+    def _fullness(self, measures: Measures) -> float:
+        """Return how much of its bounding box a patch fills."""
+        tall, wide = measures.bottom - measures.top, measures.right - measures.left
+        return measures.new * self._age.size / max(1.0, tall * wide)
 
     def _jumps(self, measures: Measures) -> bool:
         just_now = max(self._motions, default=0.0)
-        return just_now > MOVING and measures.motion > JUMP * just_now
+        return just_now > at.MOVING and measures.motion > at.JUMP * just_now
 
     def _rest(self) -> None:
         """Take note of a frame of which nothing is shown."""
@@ -281,8 +241,12 @@ class Guard:
         self._motions_off.append(0.0)
         self._hold -= self._hold > 0
         self._closed = 0
-        self._trusting = self._patched = False
+        self._trusting = self._patched = self._undone = False
+        self._damaged -= self._damaged > 0
+        self._moves -= self._moves > 0
         self._change.fill(0)
+        self._lights.clear()
+        self._following = 0.0
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
@@ -294,7 +258,8 @@ class Guard:
         self._light = np.empty((2, *cells), np.int16)
         self._change: NDArray[np.int16] = np.zeros(cells, np.int16)
         self._change_before: NDArray[np.int16] = np.zeros(cells, np.int16)
-        self._measured: NDArray[np.float64] = np.empty(len(Measures._fields))
+        self._measured: NDArray[np.float64] = np.empty(len(Measures._fields) - 1)
+        self._lights: deque[NDArray[np.float64]] = deque(maxlen=_BACK + 1)
         self._motions_off: deque[float] = deque(maxlen=_MEMORY)
 
     def _measure(
@@ -305,7 +270,7 @@ class Guard:
         neutral: int,
     ) -> Measures | None:
         """Measure what is shown; None if it is nothing."""
-        if find_off(veiled, neutral, self._step, self._off) <= SHOWN * self._off.size:
+        if find_off(veiled, neutral, self._step, self._off) <= at.SHOWN * self._off.size:
             return None
         cells, cells_before = frame, previous
         if self._step > 1:
@@ -327,7 +292,16 @@ class Guard:
             self._change_before,
             self._measured,
         )
-        return Measures(*self._measured.tolist())
+        return Measures._make([*self._measured.tolist(), self._measure_camera()])
+
+    def _measure_camera(self) -> float:
+        """Say how far the picture follows one change since the frame before, or since some ago."""
+        coarse = (self._off.shape[0] // COARSE, self._off.shape[1] // COARSE)
+        lights = self._lights
+        for light in self._light[:: 1 if lights else -1][: 1 if lights else 2]:
+            lights.append(np.empty(coarse))
+            reduce_light(light, lights[-1])
+        return max(follow(lights[-1], before, self._off) for before in (lights[-2], lights[0]))
 
     def _is_gap(self, time: float | None) -> bool:
         if time is None or self._time is None:
@@ -336,7 +310,7 @@ class Guard:
         usual = median(self._intervals) if len(self._intervals) >= 3 else None
         if interval > 0:
             self._intervals.append(interval)
-        return interval <= 0 or (usual is not None and interval > GAP * usual)
+        return interval <= 0 or (usual is not None and interval > at.GAP * usual)
 
     def _thaws(
         self, frame: NDArray[np.uint8], previous: NDArray[np.uint8], time: float | None
@@ -348,5 +322,10 @@ class Guard:
         frames, since = self._still_frames, self._still_since
         self._still_frames, self._still_since = 0, time
         if time is None or since is None:
-            return frames >= FROZEN_FRAMES
-        return frames > 1 and time - since > FROZEN
+            return frames >= at.FROZEN_FRAMES
+        return frames > 1 and time - since > at.FROZEN
+
+
+def _is_light(measures: Measures) -> bool:
+    kept, off = measures.kept_off, measures.off
+    return off > at.PATCH and kept > at.LIGHT_KEPT and kept + at.LIGHT_OFF * off > at.LIGHT

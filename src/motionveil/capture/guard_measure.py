@@ -11,6 +11,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.capture.guard_camera import COARSE
+
 Bytes = NDArray[np.uint8]
 
 # Any: numba's sums of these are of the same type, mypy's are not.
@@ -26,9 +28,6 @@ CHANGED = 4
 TEXTURE = 3.0
 """Gradient in grey levels a cell from which on a cell has texture, in both frames: where there is
 none, nothing shows whether the picture moved."""
-
-COARSE = 4
-"""Cells that are taken together to see how the camera moved."""
 
 GRID = (12, 16)
 """Blocks, down and across, whose mean change says how much motion there is."""
@@ -56,6 +55,9 @@ class Measures(NamedTuple):
         bottom: One after the last.
         left: First column.
         right: One after the last.
+        kept: Correlation of the gradients before and after where nothing had moved.
+        kept_off: The same where the output is off neutral.
+        following: How far the picture follows one change of the whole: see `guard_camera`.
     """
 
     off: float
@@ -75,6 +77,9 @@ class Measures(NamedTuple):
     bottom: float
     left: float
     right: float
+    kept: float
+    kept_off: float
+    following: float = 0.0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -122,13 +127,15 @@ def measure(
         light: Scratch, (2, h, w): 4 times the brightness of both.
         change: Takes the change of each cell, of the channel that changed most, (h, w).
         change_before: That of the frame before.
-        out: The fields of `Measures`, in their order.
+        out: The fields of `Measures`, in their order, but the last.
     """
     out[4] = _changes(frame, previous, light, change)
     _measure_whole(light, change, out)
     _measure_off(off, near, nearby, change, change_before, out)
     _measure_place(frame, previous, near, light, change, out)
     out[12] = _camera(light)
+    out[17] = _kept(light, change, near, False)
+    out[18] = _kept(light, change, off, True)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -272,6 +279,36 @@ def _measure_place(
     spread_before = then2 / n - (then / n) ** 2 + 64
     out[8] = np.log(spread / spread_before)
     out[9] = (both / n - now / n * then / n) / np.sqrt(spread * spread_before)
+
+
+@numba.njit(cache=True, nogil=True)
+def _kept(light: NDArray[np.int16], change: NDArray[np.int16], where: Bytes, inside: bool) -> float:
+    """Return the correlation of the gradients, before and after, of the cells that changed.
+
+    Light scales the gradients of a place and keeps their pattern; what comes has others.
+
+    Args:
+        light: (2, h, w): 4 times the brightness now and before.
+        change: The change of each cell.
+        where: A mask.
+        inside: Whether cells in the mask count, or those outside.
+    """
+    height, width = change.shape
+    n, both, now2, then2 = _I64(0), _I64(0), _I64(0), _I64(0)
+    for y in range(1, height - 1):
+        for x in range(1, width - 1):
+            if bool(where[y, x]) != inside or abs(_I32(change[y, x])) <= CHANGED:
+                continue
+            down = _I64(light[0, y + 1, x]) - _I64(light[0, y - 1, x])
+            right = _I64(light[0, y, x + 1]) - _I64(light[0, y, x - 1])
+            down_before = _I64(light[1, y + 1, x]) - _I64(light[1, y - 1, x])
+            right_before = _I64(light[1, y, x + 1]) - _I64(light[1, y, x - 1])
+            n += 1
+            both += down * down_before + right * right_before
+            now2 += down * down + right * right
+            then2 += down_before * down_before + right_before * right_before
+    noise = 64 * n + 1  # a grey level of each
+    return both / np.sqrt((now2 + noise) * (then2 + noise))
 
 
 @numba.njit(cache=True, nogil=True)
