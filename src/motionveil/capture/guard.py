@@ -113,7 +113,7 @@ class Guard:
             reason = reason or found
             self._motions.append(measures.motion)
         if self._undone:  # what was shown the frame before was no motion either
-            self._age[self._off > 0] = 255
+            np.copyto(self._age, 255, where=self._off.view(np.bool_))
         remember(self._off, reason is None, self._age)
         return reason
 
