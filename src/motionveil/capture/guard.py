@@ -113,7 +113,7 @@ class Guard:
             reason = reason or found
             self._motions.append(measures.motion)
         if self._undone:  # what was shown the frame before was no motion either
-            self._age[self._off > 0] = 255
+            np.copyto(self._age, 255, where=self._off.view(np.bool_))
         remember(self._off, reason is None, self._age)
         return reason
 
@@ -124,7 +124,7 @@ class Guard:
         if moves or lit:
             whole = whole or ("exposure" if lit or measures.one_way > at.ONE_WAY else "camera")
         if whole in ("exposure", "cut"):  # nothing before it tells of the camera any more
-            self._lights.clear()
+            self._seen = 0
             self._following, self._moves = 0.0, 0
         if moves or lit:
             return whole
@@ -245,7 +245,7 @@ class Guard:
         self._damaged -= self._damaged > 0
         self._moves -= self._moves > 0
         self._change.fill(0)
-        self._lights.clear()
+        self._seen = 0
         self._following = 0.0
 
     def _make_room(self, shape: tuple[int, ...]) -> None:
@@ -259,7 +259,9 @@ class Guard:
         self._change: NDArray[np.int16] = np.zeros(cells, np.int16)
         self._change_before: NDArray[np.int16] = np.zeros(cells, np.int16)
         self._measured: NDArray[np.float64] = np.empty(len(Measures._fields) - 1)
-        self._lights: deque[NDArray[np.float64]] = deque(maxlen=_BACK + 1)
+        coarse = (cells[0] // COARSE, cells[1] // COARSE)
+        self._lights: NDArray[np.float64] = np.empty((_BACK + 1, *coarse))
+        self._seen = 0
         self._motions_off: deque[float] = deque(maxlen=_MEMORY)
 
     def _measure(
@@ -296,12 +298,15 @@ class Guard:
 
     def _measure_camera(self) -> float:
         """Say how far the picture follows one change since the frame before, or since some ago."""
-        coarse = (self._off.shape[0] // COARSE, self._off.shape[1] // COARSE)
-        lights = self._lights
-        for light in self._light[:: 1 if lights else -1][: 1 if lights else 2]:
-            lights.append(np.empty(coarse))
-            reduce_light(light, lights[-1])
-        return max(follow(lights[-1], before, self._off) for before in (lights[-2], lights[0]))
+        lights, n = self._lights, _BACK + 1
+        if not self._seen:
+            reduce_light(self._light[1], lights[0])
+            self._seen = 1
+        now = lights[self._seen % n]
+        reduce_light(self._light[0], now)
+        before, first = lights[(self._seen - 1) % n], lights[max(0, self._seen - _BACK) % n]
+        self._seen += 1
+        return max(follow(now, before, self._off), follow(now, first, self._off))
 
     def _is_gap(self, time: float | None) -> bool:
         if time is None or self._time is None:
