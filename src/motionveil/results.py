@@ -184,6 +184,12 @@ class Row(Stored):
     picture: str | None = None
 
 
+def describe_order(rows: Sequence[Row]) -> str:
+    """Return in which order rows were measured, such as `camera, 64 pixels, 15 frames/s`."""
+    told = {f"{r.order}{'' if r.geometry is None else f', {r.geometry}'}": None for r in rows}
+    return "; ".join(told)
+
+
 class Dataset(Stored):
     """The data set that a result was measured on.
 

@@ -50,6 +50,7 @@ def test_prints_a_row_and_writes_a_result(
     assert "person by frame %" in said
     assert "person by clip %" in said
     assert "guessing the commonest person scores 50.0 %" in said
+    assert f"order: camera, {row.geometry}\n" in said
     assert f"wrote {tmp_path / 'out' / 'results.json'}" in said
     assert f"wrote {tmp_path / 'out' / 'report.html'}" in said
     assert (tmp_path / "out" / "report.html").exists()

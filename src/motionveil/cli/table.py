@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from motionveil.results import Accuracy, Row
+from motionveil.results import Accuracy, Row, describe_order
 
 
 def print_table(
@@ -48,6 +48,7 @@ def print_rows(rows: Sequence[Row]) -> None:
     print_table(headings, [_cells(row, many) for row in rows], width=140)
     floor = rows[0].privacy.frame.floor
     print(f"guessing the commonest {label} scores {100 * floor:.1f} %")
+    print(f"order: {describe_order(rows)}")
 
 
 def _cells(row: Row, many: bool) -> list[str]:

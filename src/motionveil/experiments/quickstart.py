@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motionveil.capture import veil_video
+from motionveil.capture import VeilOptions, veil_video
 from motionveil.capture.geometry import working_frames
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
@@ -92,7 +92,8 @@ def _make_media(out: Path, manifest: Manifest, spec: EncoderSpec) -> dict[str, s
     """Veil a held-out video and draw one of its clips in every stage."""
     clip = manifest.part(training=False)[0]
     video = manifest.root / clip.path
-    veil_video(video, out / "veiled.mp4", spec)
+    # Each pixel as 4 x 4: the video is for people to look at.
+    veil_video(video, out / "veiled.mp4", spec, VeilOptions(enlarge=4))
     assert spec.geometry is not None, "it has just been trained"
     frames = working_frames(read_frames(video, clip.start, clip.end), spec.geometry)
     save_strip(out / "strip.png", np.stack([frame.image for frame in frames]), spec)

@@ -17,6 +17,7 @@ from motionveil.report.figures import styles, to_svg
 from motionveil.report.media import data_uri
 from motionveil.report.pooling import BDQ, Method, label
 from motionveil.report.quantiser_figure import quantisation
+from motionveil.results import describe_order
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def render(template: str, *, package: str = "motionveil.report", **values: Any) 
     environment.filters["percent"] = lambda share: f"{100 * share:.1f}"
     environment.filters["duration"] = _duration
     environment.filters["method_label"] = lambda row: label(row.method, row.alpha)
+    environment.filters["order"] = describe_order
     environment.filters["pretty"] = lambda value: json.dumps(
         value, indent=2, ensure_ascii=False, default=str
     )
