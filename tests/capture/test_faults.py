@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from motionveil.video import SyntheticSource, count_frames
 from motionveil.video.pictures import ABOUT, TIMES
-from programs import PATIENCE, Program, Programs, kept, play, size_of_part, until
+from programs import PATIENCE, Program, Programs, as_filmed, kept, play, size_of_part, until
 from rtsp_server import RATE, Camera
 from streams import encoded, transport_stream
 
@@ -228,7 +228,7 @@ def test_a_camera_that_dies_and_comes_back(tmp_path: Path, programs: Programs) -
     camera, dest, away = Camera(), tmp_path / "live.mkv", 0.6
     camera.start()
     try:
-        program = programs("encode", camera.url, dest)
+        program = programs("encode", camera.url, dest, "--encoder", as_filmed(tmp_path, 48))
         until(lambda: size_of_part(dest) > 3_000, program)
         camera.kill()
         until(lambda: "connection lost" in program.complaint, program)
