@@ -204,8 +204,10 @@ class TestNumbers:
             before = int(page.stat("frames_in"))
             time.sleep(1.5)
             assert int(page.stat("frames_in")) > before
-            camera.numbers.update(dropped=1234, fps=None)
+            camera.numbers.update(dropped=1234, left_out=56, damaged=7, fps=None)
             page.wait_for_text("[data-stat=dropped]", "1,234")
+            assert page.stat("left_out") == "56"
+            assert page.stat("damaged") == "7"
             assert page.stat("fps") == "–"
 
     def test_may_all_be_missing(self, browser: Any) -> None:

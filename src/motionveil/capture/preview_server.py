@@ -27,7 +27,8 @@ from motionveil.capture.preview_screen import MAX_VIEWERS, Screen
 Stats = Mapping[str, float | int | str | None]
 
 STATS = (
-    *("source", "encoder", "width", "height", "frames_in", "frames_out", "dropped", "guarded"),
+    *("source", "encoder", "width", "height", "frames_in", "frames_out"),
+    *("left_out", "dropped", "damaged", "guarded"),
     *("guard", "fps", "latency_p50_ms", "latency_p95_ms", "seconds", "ended"),
 )
 """The numbers that the page knows; no other leaves the process."""
