@@ -63,7 +63,8 @@ def test_leaves_everything_behind(tmp_path: Path) -> None:
     veiled = read_clip(tmp_path / "veiled.mp4")
     # At the size and rate at which the encoder was trained: 16 pixels, and every frame.
     assert result.rows[-1].encoder.geometry == Geometry(size=16, rate=25)
-    assert (len(veiled), veiled.shape[1:]) == (len(held_out), (16, 16, 3))
+    # Each pixel of the 16 x 16 as 4 x 4, for people to see.
+    assert (len(veiled), veiled.shape[1:]) == (len(held_out), (64, 64, 3))
     assert {row.order for row in result.rows} == {"camera"}
     assert np.ptp(veiled[0].astype(int)) <= 8, "the first frame is neutral, no picture"
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
