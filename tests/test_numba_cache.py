@@ -20,7 +20,7 @@ def test_a_user_without_a_home_compiles_into_a_folder_that_goes_away() -> None:
             user.command(*WORDS), **user.options(), capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
-        assert "3 frames in, 3 out" in done.stdout
+        assert "3 frames in: " in done.stdout
         assert "compiled code cannot be kept" in done.stderr
         assert "NUMBA_CACHE_DIR" in done.stderr
         assert [file.name for file in user.place.iterdir()] == ["a.mkv"]
