@@ -192,8 +192,6 @@ def _compile(sources: int) -> Any:
         frame: NDArray[np.uint8],
         previous: NDArray[np.uint8],
         kept: NDArray[np.uint8],
-        first: int,
-        end: int,
         weights: NDArray[np.float32],
         taps: NDArray[np.float32],
         last: int,
@@ -211,7 +209,7 @@ def _compile(sources: int) -> Any:
         value_words: NDArray[np.uint64],
         out: NDArray[np.uint8],
     ) -> None:
-        """Veil the rows `first` to `end` of a frame: difference, separable blur, quantiser.
+        """Veil a frame: difference, separable blur, quantiser.
 
         Blur and difference commute, so the frames are subtracted first: one blur instead of two.
         A blurred difference is no larger than the largest one that goes into it, so where all are
@@ -221,10 +219,7 @@ def _compile(sources: int) -> Any:
         Args:
             frame: uint8 (H, 3 W), channels interleaved.
             previous: The frame before, likewise.
-            kept: Where the rows of `frame` are copied, to be `previous` next time. (Whoever veils
-                the neighbouring rows at the same time writes the same into those at the seam.)
-            first: First row.
-            end: Row before which to stop.
+            kept: Where the rows of `frame` are copied, to be `previous` next time.
             weights: Centre, first and second neighbour of the 5 taps.
             taps: The same in entries a grey level; and the entry of zero motion and a half, (4,).
             last: The last entry, below 65536; zero motion is in the middle.
@@ -248,8 +243,8 @@ def _compile(sources: int) -> Any:
         missing = np.zeros(RING, np.int64)  # chunks of each row that are not blurred
         whole = (length + _U(LANES - 1)) // _U(LANES) * _U(LANES)
         bottom, chunks = height - _U(1), _U(peaks.shape[1])
-        ready = _U(max(first - MARGIN, 0))
-        for y in range(_U(first), _U(end)):
+        ready = _U(0)
+        for y in range(height):
             while ready < min(height, y + _U(MARGIN + 1)):
                 slot = ready % _RING
                 _subtract_row(frame, previous, kept, ready, differences, peaks, slot)

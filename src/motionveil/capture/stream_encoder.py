@@ -211,8 +211,6 @@ class StreamEncoder:
             rows,
             _rows(self._previous),
             _rows(self._kept),
-            0,
-            len(rows),
             self._weights,
             self._taps,
             quantiser.last,
