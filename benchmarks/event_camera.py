@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from measuring import least_seconds, with_fair_malloc, write_figures
 from motionveil.events import EVENT, EventCamera
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 
 SIZES = ((224, 224), (480, 640))
 FRAMES = 30

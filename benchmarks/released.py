@@ -13,7 +13,7 @@ from torch.optim import SGD
 from motionveil.data.dataset import Batch
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
-from motionveil.spec import untrained_boundaries
+from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.training.game import Players
 from motionveil.training.privacy_view import draw_frames, entropy
 from motionveil.training.recipe import Recipe
@@ -33,7 +33,7 @@ class ReleasedEncoder(Encoder):
     def __init__(self, sigma: float = 1.0) -> None:
         super().__init__()
         self.sigma = nn.Parameter(torch.tensor(sigma))
-        self.boundaries = nn.Parameter(torch.tensor(untrained_boundaries()))
+        self.boundaries = nn.Parameter(torch.tensor(INITIAL_BOUNDARIES))
 
     def forward(self, clip: Tensor) -> Tensor:
         """Veil clips `(B, 3, T, H, W)`, giving T - 1 frames in the range of the differences."""

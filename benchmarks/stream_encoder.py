@@ -48,6 +48,7 @@ from measuring import with_fair_malloc, write_figures
 from motionveil.capture import Guard, StreamEncoder
 from motionveil.capture.geometry import area_average
 from motionveil.capture.quantiser import make_quantiser
+from motionveil.capture.veils import DifferenceVeil
 from motionveil.spec import EncoderSpec, load_spec
 from released import ReleasedEncoder
 
@@ -153,7 +154,9 @@ def methods(spec: EncoderSpec, kind: str, frames: Frames) -> dict[str, Callable[
         "average": averaging(spec, frames),
         "native": streaming(StreamEncoder(spec, native=True), frames),
         "native, guard": streaming(StreamEncoder(spec, native=True, guard=Guard()), frames),
-        "native, table": streaming(StreamEncoder(spec, native=True, vectors=False), frames),
+        "native, table": streaming(
+            StreamEncoder(spec, native=True, veil=DifferenceVeil(spec, vectors=False)), frames
+        ),
         "native, hard": streaming(StreamEncoder(spec, native=True, hard=True), frames),
         "opencv": blurring(frames),
         "copy": copying(frames),
@@ -186,14 +189,14 @@ def largest_errors(spec: EncoderSpec) -> dict[str, float]:
     veiled = np.stack([encoder(frame) for frame in frames])[1:]
     pad = ((0, 0), (2, 2), (2, 2), (0, 0))
     padded = np.pad(np.diff(frames / 255, axis=0), pad, mode="edge")
-    weights = spec.gaussian()
+    weights = spec.difference().weights
     rows = sum(w * padded[:, k : k + 240] for k, w in enumerate(weights))
     blurred = sum(w * rows[:, :, k : k + 320] for k, w in enumerate(weights))
-    exact = spec.veil_difference(blurred)
+    exact = spec.difference().levels(blurred)
     rounded = float(np.abs(veiled / 17 - exact).max())
     return {
-        "before rounding": make_quantiser(spec).error,
-        "by the table": make_quantiser(spec, vectors=False).error,
+        "before rounding": make_quantiser(spec.difference()).error,
+        "by the table": make_quantiser(spec.difference(), vectors=False).error,
         "as 8 bits": rounded,
         "of that by 8 bits": 0.5 / 17,
     }

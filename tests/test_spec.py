@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from motionveil.capture import StreamEncoder
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
-from motionveil.spec import EncoderSpec, load_spec, shipped_names, untrained_boundaries
+from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.spec import EncoderSpec, load_spec, shipped_names
 
 
 def numbers(**changes: Any) -> dict[str, Any]:
@@ -208,7 +209,7 @@ class TestNumbers:
 
     @given(specs)
     def test_the_gaussian_is_normalised_and_symmetric(self, spec: EncoderSpec):
-        weights = spec.gaussian()
+        weights = spec.difference().weights
         assert weights.shape == (5,)
         assert weights.sum() == pytest.approx(1)
         np.testing.assert_array_equal(weights, weights[::-1])
@@ -216,20 +217,18 @@ class TestNumbers:
     def test_untrained_quantiser_is_almost_the_identity(self):
         spec = EncoderSpec.untrained(range=0.5)
         x = np.linspace(0.5, 14.5, 500)
-        assert np.abs(spec.veil_difference(x / 15 - 0.5) - x).max() < 0.08
+        assert np.abs(spec.difference().levels(x / 15 - 0.5) - x).max() < 0.08
 
     def test_hard_levels_count_the_boundaries_below(self):
         spec = EncoderSpec.untrained(range=0.5)
         motion = np.array([-1, -0.5, 0.01, 0.5, 1])
-        assert spec.veil_difference(motion, hard=True).tolist() == [0, 0, 8, 15, 15]
+        assert spec.difference(hard=True).levels(motion).tolist() == [0, 0, 8, 15, 15]
 
     @pytest.mark.parametrize("mode", ["clip", "batch"])
     def test_only_a_fixed_range_can_stream(self, mode: Any):
-        spec = EncoderSpec(
-            sigma=1.0, boundaries=untrained_boundaries(), hardness=5.0, range_mode=mode
-        )
+        spec = EncoderSpec(sigma=1.0, boundaries=INITIAL_BOUNDARIES, hardness=5.0, range_mode=mode)
         with pytest.raises(MotionveilError, match=f"'{mode}' cannot work frame by frame"):
-            spec.veil_difference(np.zeros(3))
+            spec.difference().levels(np.zeros(3))
 
 
 def test_needs_no_torch():

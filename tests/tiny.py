@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import ClipDataset
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.methods import Start
+from motionveil.methods.ryoo import Motion, Ryoo, RyooOptions
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.training.trial import Trial
@@ -97,3 +99,9 @@ def every_clip(trial: Trial, *, training: bool, **changes: Any) -> ClipDataset:
     }
     clips = trial.cache.manifest.part(trial.split, training=training)
     return ClipDataset(trial.cache, clips, **(arguments | changes))
+
+
+def first_motions(count: int, seed: int) -> tuple[Motion, ...]:
+    """Return the motions that Ryoo et al.'s training starts from."""
+    start = Start(calibrate=lambda: 0.0, options=RyooOptions(motions=count), seed=seed)
+    return Ryoo().start(start, {"size": 8}).motions

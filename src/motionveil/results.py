@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
 from motionveil.geometry import Geometry
+from motionveil.methods import present_name
 from motionveil.spec import EncoderSpec, describe
 
 
@@ -182,6 +183,12 @@ class Row(Stored):
     curves: list[dict[str, float]] = Field(default_factory=list)
     seconds: float
     picture: str | None = None
+
+    @field_validator("method")
+    @classmethod
+    def _rename(cls, value: str) -> str:
+        """Bring names that older versions gave to rows to their present form."""
+        return present_name(value)
 
 
 def describe_order(rows: Sequence[Row]) -> str:

@@ -7,14 +7,11 @@ pydantic only.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -25,42 +22,22 @@ from pydantic import (
     model_validator,
 )
 
-from motionveil.errors import MotionveilError
+from motionveil import methods
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.files import write_text_atomically
 from motionveil.geometry import Geometry
-from motionveil.settings import METHODS, STRENGTHS, Settings
-
-LEVELS = 15
-"""Largest value of a veiled clip, and the number of boundaries: 2^4 - 1 (paper, section 3.1)."""
-
-KERNEL_SIZE = 5
-"""Width of the Gaussian window in pixels (paper, section 3.1)."""
-
-RangeMode = Literal["fixed", "clip", "batch"]
+from motionveil.methods import BlurredDifference, Method, Settings, Start
 
 _PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
 """Frames a second of data sets, for encoders written before the geometry was."""
-
-
-def untrained_boundaries() -> tuple[float, ...]:
-    """Return the boundaries before training: 0.5, 1.5, ..., 14.5 (paper, section 3.1)."""
-    return tuple(n + 0.5 for n in range(LEVELS))
 
 
 class EncoderSpec(BaseModel):
     """The numbers of one encoder and their provenance; what `encoder.json` holds.
 
     Attributes:
-        method: `"bdq"`; `"raw"` for the identity; or one of `motionveil.settings.METHODS`, which
-            has `settings` instead of the numbers below.
-        sigma: Standard deviation of the 5 x 5 Gaussian blur in pixels, > 0.
-        boundaries: The 15 boundaries b_n of the quantiser, ascending, within [0, 15].
-        hardness: H, the steepness of the soft quantiser, > 0; the paper uses 5.
-        range_mode: How differences are brought to [0, 15]: `"fixed"` (causal, the only one that
-            can stream), `"clip"` or `"batch"`.
-        range: r of the fixed mode: a difference d in [-r, r], of intensities in [0, 1], becomes
-            (d + r) / 2r * 15.
-        settings: Of the other methods; a model of `motionveil.settings`.
+        method: A name of `motionveil.methods`.
+        settings: The method's own; None where it has none.
         weights: Name of the file of learned weights beside `encoder.json`; None where the spec
             says everything.
         geometry: Size and rate at which the encoder was trained and audited, to which every
@@ -70,14 +47,7 @@ class EncoderSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    method: Literal[
-        "bdq", "raw", "blur", "pixelate", "downsample", "ryoo", "unet", "dvs", "bdq-variant"
-    ] = "bdq"
-    sigma: float | None = Field(default=None, gt=0)
-    boundaries: tuple[float, ...] | None = None
-    hardness: float | None = Field(default=None, gt=0)
-    range_mode: RangeMode | None = None
-    range: float | None = Field(default=None, gt=0, le=1)
+    method: str = "bdq"
     settings: SerializeAsAny[Settings] | None = None
     weights: str | None = None
     geometry: Geometry | None = None
@@ -86,16 +56,31 @@ class EncoderSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_settings(cls, values: Any) -> Any:
-        """Read settings as the method's own model."""
-        if not isinstance(values, dict) or not isinstance(values.get("settings"), dict):
+        """Read settings as the method's own model, and older files."""
+        if not isinstance(values, dict):
             return values
-        model = METHODS.get(values.get("method", "bdq"))
-        if model is None:
-            raise ValueError(f"method {values.get('method', 'bdq')!r} has no settings")
+        name = values.get("method", "bdq")
         try:
-            return {**values, "settings": model.model_validate(values["settings"])}
-        except ValidationError as error:
-            raise ValueError(f"settings: {describe(error)}") from error
+            found = methods.method("bdq" if name == "bdq-variant" else name)
+        except MotionveilError as error:
+            raise ValueError(str(error)) from error
+        values = found.read(dict(values))
+        settings = values.get("settings")
+        if found.settings is None:
+            if settings is not None:
+                raise ValueError(f"method {name!r} has no settings")
+        elif settings is None:
+            raise ValueError(
+                f"method {name!r} needs settings: {', '.join(found.settings.model_fields)}"
+            )
+        elif isinstance(settings, dict):
+            try:
+                values["settings"] = found.settings.model_validate(settings)
+            except ValidationError as error:
+                raise ValueError(f"settings: {describe(error)}") from error
+        elif type(settings) is not found.settings:
+            raise ValueError(f"method {name!r} has other settings than {type(settings).__name__}")
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -115,81 +100,63 @@ class EncoderSpec(BaseModel):
             raise ValueError("the weights must be a file beside the encoder")
         return value
 
-    @field_validator("boundaries")
-    @classmethod
-    def _check_boundaries(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
-        if value is None:
-            return value
-        if len(value) != LEVELS:
-            raise ValueError(f"{len(value)} boundaries, there must be {LEVELS}")
-        if list(value) != sorted(value):
-            raise ValueError("the boundaries must ascend")
-        if value[0] < 0 or value[-1] > LEVELS:
-            raise ValueError(f"the boundaries must lie in [0, {LEVELS}]")
-        return value
-
-    @model_validator(mode="after")
-    def _check_method(self) -> EncoderSpec:
-        numbers = ("sigma", "boundaries", "hardness", "range_mode")
-        missing = [name for name in numbers if getattr(self, name) is None]
-        if self.method == "bdq" and missing:
-            raise ValueError(f"method 'bdq' needs {', '.join(missing)}")
-        if self.method != "bdq" and len(missing) < len(numbers):
-            raise ValueError(
-                f"method {self.method!r} has no sigma, boundaries, hardness or range_mode"
-            )
-        model = METHODS.get(self.method)
-        if type(self.settings) is not (type(None) if model is None else model):
-            raise ValueError(
-                f"method {self.method!r} has no settings"
-                if model is None
-                else f"method {self.method!r} needs settings: {', '.join(model.model_fields)}"
-            )
-        if (self.range is None) == (self.range_mode == "fixed"):
-            raise ValueError(
-                "range_mode 'fixed' needs a range, the other modes have none"
-                f" (range_mode {self.range_mode!r}, range {self.range})"
-            )
-        return self
-
     @classmethod
     def untrained(
-        cls, *, range: float, geometry: Geometry | None = None, **provenance: Any
+        cls,
+        method: str = "bdq",
+        *,
+        range: float = 0.25,
+        geometry: Geometry | None = None,
+        **provenance: Any,
     ) -> EncoderSpec:
-        """Return BDQ as it stands before training: sigma 1, boundaries 0.5 ... 14.5, H = 5.
+        """Return a method as it stands before training; it protects nothing.
 
-        It protects nothing: its quantiser is almost the identity.
+        Args:
+            method: A name such as `bdq`, `ryoo-28` or `bdq:levels=31`.
+            range: r of the blurred differences, where the method has one.
+            geometry: Its geometry.
+            provenance: Where it comes from.
         """
+        choice = methods.choose(method)
+        settings = choice.method.start(Start(calibrate=lambda: range), choice.settings)
         return cls(
-            method="bdq",
-            sigma=1.0,
-            boundaries=untrained_boundaries(),
-            hardness=5.0,
-            range_mode="fixed",
-            range=range,
+            method=choice.method.name,
+            settings=settings,
             geometry=geometry,
             provenance=dict(provenance),
         )
 
     @property
+    def kind(self) -> Method:
+        """The method's record."""
+        return methods.method(self.method)
+
+    @property
     def name(self) -> str:
-        """The method and how much it takes away, such as `downsample-28`; else the method."""
-        strength = STRENGTHS.get(self.method)
-        if strength is None:
-            return self.method
-        return f"{self.method}-{getattr(self.settings, strength):g}"
+        """The method and how much it removes, such as `downsample-28`; else the method."""
+        field = self.kind.strength
+        return self.method if field is None else f"{self.method}-{getattr(self.settings, field):g}"
 
     @property
     def multiple(self) -> int:
         """What both sides of a working frame must be multiples of."""
-        # Wu's filter works at a quarter of the resolution; video has colour for two pixels each.
-        return 4 if self.method == "unet" else 2
+        return self.kind.multiple
 
     @property
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that tell the encoder from any other, whatever its origin."""
-        text = self.model_dump_json(exclude={"provenance"})
+        text = self.model_dump_json(exclude={"provenance"}, exclude_defaults=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def change(self, **settings: Any) -> EncoderSpec:
+        """Return the encoder with settings changed, which are checked.
+
+        Example:
+            >>> load_spec("bdq").change(modules="BD").settings.modules
+            'BD'
+        """
+        changed = self.kind.change(self.settings, settings)
+        return self.model_copy(update={"settings": changed})
 
     def required_geometry(self, otherwise: str = "") -> Geometry:
         """Return the geometry.
@@ -208,42 +175,16 @@ class EncoderSpec(BaseModel):
             )
         return self.geometry
 
-    def gaussian(self) -> NDArray[np.float64]:
-        """Return the 5 weights of the separable Gaussian, normalised to sum 1."""
-        assert self.sigma is not None, "only bdq has this blur"
-        offsets = np.arange(KERNEL_SIZE) - KERNEL_SIZE // 2
-        weights = np.exp(-(offsets**2) / (2 * self.sigma**2))
-        return weights / weights.sum()
-
-    def veil_difference(
-        self, difference: NDArray[Any], *, hard: bool = False
-    ) -> NDArray[np.float64]:
-        """Map blurred differences to veiled values: fixed-range normalisation, then quantisation.
+    def difference(self, *, hard: bool = False) -> BlurredDifference:
+        """Return the encoder as a map of blurred differences: what the exports hold.
 
         Args:
-            difference: Blurred differences of intensities in [0, 1], any shape.
-            hard: Count the boundaries below instead of summing sigmoids.
-
-        Returns:
-            Values in [0, 15], float64, of the same shape.
+            hard: Quantise in steps instead of sigmoids.
 
         Raises:
-            MotionveilError: The range depends on the data (`clip`, `batch`), so no such map exists.
+            MotionveilError: It is no such map; says why.
         """
-        if self.range is None or self.boundaries is None or self.hardness is None:
-            raise MotionveilError(
-                f"an encoder with range_mode {self.range_mode!r} cannot work frame by frame:"
-                " its output depends on frames still to come; only 'fixed' can stream"
-            )
-        position = (np.asarray(difference, np.float64) + self.range) / (2 * self.range) * LEVELS
-        position = np.clip(position, 0, LEVELS)
-        levels = np.zeros_like(position)
-        for boundary in self.boundaries:
-            if hard:
-                levels += position > boundary
-            else:
-                levels += 1 / (1 + np.exp(-self.hardness * (position - boundary)))
-        return levels
+        return self.kind.difference(self.settings, hard=hard)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the spec as JSON, whole or not at all, and return the path."""
@@ -281,17 +222,7 @@ def _trained_geometry(provenance: dict[str, Any]) -> dict[str, float] | None:
 
 def describe(error: ValidationError) -> str:
     """Say on one line which fields are wrong, how, and what was found; the first five."""
-    items = error.errors()
-    more = f"; and {len(items) - 5} more" if len(items) > 5 else ""
-    return "; ".join(_fault(item) for item in items[:5]) + more
-
-
-def _fault(item: Any) -> str:
-    field = ".".join(str(part) for part in item["loc"])
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "missing" or not field:
-        return f"{field}: {message}" if field else message
-    return f"{field}: {message} (found {json.dumps(item['input'], default=str)[:80]})"
+    return describe_faults(error.errors())
 
 
 def shipped_names() -> list[str]:
@@ -309,20 +240,25 @@ def spec_folder(encoder: str | os.PathLike[str]) -> Path | None:
 
 
 def named_spec(name: str) -> EncoderSpec | None:
-    """Return the spec of a name such as `downsample-28`, `blur-4`, `pixelate-8` or `dvs-0.4`.
+    """Return the spec of a name that says everything, such as `downsample-28` or `dvs-0.4`.
 
     Returns:
-        None where the name has another form. `ryoo` is not among them: it must be trained.
+        None where the name is no method's, or the method must be trained.
 
     Raises:
-        MotionveilError: The number is out of range.
+        MotionveilError: A setting is missing or out of range.
     """
-    method, dash, strength = name.partition("-")
-    if not dash or method not in STRENGTHS or method == "ryoo":
+    try:
+        choice = methods.choose(name)
+    except MotionveilError:
+        if name.partition(":")[0].partition("-")[0] in methods.method_names():
+            raise
+        return None
+    if choice.method.learned or choice.method.settings is None:
         return None
     try:
-        return EncoderSpec.model_validate(
-            {"method": method, "settings": {STRENGTHS[method]: strength}}
+        return EncoderSpec(
+            method=choice.method.name, settings=choice.method.change(None, choice.settings)
         )
     except ValidationError as error:
         raise MotionveilError(f"{name}: {describe(error)}") from error
@@ -355,7 +291,11 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
     named = named_spec(str(encoder))
     if named is not None:
         return named
-    patterns = ", ".join(f"{method}-N" for method in STRENGTHS if method != "ryoo")
+    patterns = ", ".join(
+        f"{name}-N"
+        for name in methods.method_names()
+        if (kind := methods.method(name)).strength and not kind.learned
+    )
     raise MotionveilError(
         f"{encoder}: no such encoder; give a file, a run folder or one of {', '.join(names)},"
         f" {patterns}"

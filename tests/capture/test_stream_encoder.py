@@ -13,8 +13,10 @@ from motionveil.capture import Guard, StreamEncoder
 from motionveil.capture.quantiser import make_quantiser
 from motionveil.capture.stream_encoder import prepare
 from motionveil.capture.vector import evaluate_segments, is_supported
+from motionveil.capture.veils import DifferenceVeil
 from motionveil.errors import MotionveilError
-from motionveil.spec import EncoderSpec, load_spec, untrained_boundaries
+from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.spec import EncoderSpec, load_spec
 from motionveil.video import read_clip
 
 TRAINED = EncoderSpec(
@@ -43,7 +45,9 @@ SPECS = pytest.mark.parametrize("spec", [UNTRAINED, TRAINED], ids=["untrained", 
 def stream(
     spec: EncoderSpec, clip: NDArray[np.uint8], *, hard: bool = False, vectors: bool | None = None
 ) -> NDArray[np.uint8]:
-    encoder = StreamEncoder(spec, native=True, hard=hard, vectors=vectors)
+    encoder = StreamEncoder(
+        spec, native=True, hard=hard, veil=DifferenceVeil(spec, hard=hard, vectors=vectors)
+    )
     return np.stack([encoder(frame) for frame in clip])
 
 
@@ -51,12 +55,12 @@ def definition(spec: EncoderSpec, clip: NDArray[np.uint8]) -> NDArray[np.float64
     """The paper's order: blur each frame with the 5 x 5 window, subtract, quantise; float64."""
     height, width = clip.shape[1:3]
     padded = np.pad(clip / 255, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
-    window = np.outer(spec.gaussian(), spec.gaussian())
+    window = np.outer(spec.difference().weights, spec.difference().weights)
     blurred = np.zeros(clip.shape)
     for y in range(5):
         for x in range(5):
             blurred += window[y, x] * padded[:, y : y + height, x : x + width]
-    return 17 * spec.veil_difference(np.diff(blurred, axis=0))
+    return 17 * spec.difference().levels(np.diff(blurred, axis=0))
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +144,9 @@ class TestAgreement:
     def test_hard_but_for_values_on_a_boundary(self, real_clip: NDArray[np.uint8]) -> None:
         hard = stream(TRAINED, real_clip, hard=True)
         assert set(np.unique(hard // 17 * 17)) == set(np.unique(hard)), "whole levels only"
-        step = 0.001 * 2 * TRAINED.range / 15
+        step = 0.001 * 2 * TRAINED.settings.range / 15
         low, high = (
-            17 * TRAINED.veil_difference(blurred_difference(real_clip) + sign * step, hard=True)
+            17 * TRAINED.difference(hard=True).levels(blurred_difference(real_clip) + sign * step)
             for sign in (-1, 1)
         )
         assert ((hard[1:] >= low) & (hard[1:] <= high)).all()
@@ -150,15 +154,15 @@ class TestAgreement:
 
 def blurred_difference(clip: NDArray[np.uint8]) -> NDArray[np.float64]:
     identity = EncoderSpec(
-        sigma=TRAINED.sigma,
-        boundaries=untrained_boundaries(),
+        sigma=TRAINED.settings.sigma,
+        boundaries=INITIAL_BOUNDARIES,
         hardness=5.0,
         range_mode="fixed",
         range=1.0,
     )
     height, width = clip.shape[1:3]
     padded = np.pad(np.diff(clip / 255, axis=0), ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
-    weights = identity.gaussian()
+    weights = identity.difference().weights
     rows = sum(w * padded[:, k : k + height] for k, w in enumerate(weights))
     return sum(w * rows[:, :, k : k + width] for k, w in enumerate(weights))
 
@@ -171,7 +175,9 @@ class TestNeutralFrame:
         first, second = stream(spec, np.stack([picture, picture]), hard=hard)
         assert np.ptp(first) == 0
         np.testing.assert_array_equal(first, second)
-        assert first[0, 0, 0] == round(17 * float(spec.veil_difference(np.zeros(1), hard=hard)[0]))
+        assert first[0, 0, 0] == round(
+            17 * float(spec.difference(hard=hard).levels(np.zeros(1))[0])
+        )
 
     def test_after_reset_and_after_a_change_of_size(self) -> None:
         rng = np.random.default_rng(0)
@@ -217,7 +223,7 @@ class TestInput:
 
     @pytest.mark.parametrize("mode", ["clip", "batch"])
     def test_ranges_that_look_ahead_are_refused(self, mode: str) -> None:
-        spec = UNTRAINED.model_copy(update={"range_mode": mode, "range": None})
+        spec = UNTRAINED.change(range_mode=mode, range=None)
         with pytest.raises(MotionveilError, match="only 'fixed' can stream"):
             StreamEncoder(spec, native=True)
 
@@ -238,13 +244,13 @@ class TestQuantiser:
             load_spec("bdq"),
             UNTRAINED,
             TRAINED,
-            TRAINED.model_copy(update={"boundaries": (7.5,) * 15}),
+            TRAINED.change(boundaries=(7.5,) * 15),
         ],
         ids=["bdq", "untrained", "trained", "one step"],
     )
     def test_is_as_exact_as_it_says(self, spec: EncoderSpec, vectors: bool) -> None:
-        quantiser = make_quantiser(spec, vectors=vectors)
-        steepest = spec.boundaries == (7.5,) * 15
+        quantiser = make_quantiser(spec.difference(), vectors=vectors)
+        steepest = spec.settings.boundaries == (7.5,) * 15
         assert quantiser.error <= (0.005 if steepest else 0.003)
         assert (quantiser.factor >= 0) == (vectors and not steepest)
         values = quantiser.table
@@ -252,16 +258,18 @@ class TestQuantiser:
             values = evaluate_segments(quantiser.table, quantiser.factor)
         entries = np.arange(len(values)) - (quantiser.last + 1) // 2
         for part in (-0.5, 0, 0.5):  # the differences that are rounded to the entry
-            differences = (entries + part) * spec.range / ((quantiser.last + 1) // 2)
-            exact = spec.veil_difference(np.clip(differences, -spec.range, spec.range))
+            differences = (entries + part) * spec.settings.range / ((quantiser.last + 1) // 2)
+            exact = spec.difference().levels(
+                np.clip(differences, -spec.settings.range, spec.settings.range)
+            )
             assert np.abs(values / 17 - exact).max() <= quantiser.error + 0.5 / 17 + 1e-6
         assert (np.diff(values.astype(int)) >= (-1 if quantiser.factor >= 0 else 0)).all()
 
     def test_vectors_that_are_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("motionveil.capture.quantiser.is_supported", lambda: False)
-        assert make_quantiser(UNTRAINED).factor == -1
+        assert make_quantiser(UNTRAINED.difference()).factor == -1
         with pytest.raises(MotionveilError, match="AVX-512 VBMI"):
-            make_quantiser(UNTRAINED, vectors=True)
+            make_quantiser(UNTRAINED.difference(), vectors=True)
 
 
 class TestSpeed:

@@ -14,7 +14,7 @@ import pytest
 
 from motionveil.cli import main
 from motionveil.events import EventCamera, event_frame, read_events, signed_counts
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 from motionveil.video import probe, read_clip, read_frames
 from videos import NTSC, moving_square, write_pictures, write_video
 

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from motionveil.encoders import BDQ, Raw, build_encoder, functional
 from motionveil.errors import MotionveilError
-from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.spec import EncoderSpec
 
 
 def bdq(mode: str = "fixed") -> BDQ:
     return BDQ(
         EncoderSpec(
             sigma=1.2,
-            boundaries=untrained_boundaries(),
+            boundaries=INITIAL_BOUNDARIES,
             hardness=5.0,
             range_mode=mode,
             range=0.25 if mode == "fixed" else None,
@@ -61,9 +62,9 @@ class TestConstrain:
             encoder.boundaries.copy_(torch.tensor(values))
         encoder.constrain()
         spec = encoder.spec
-        assert spec.sigma is not None
-        assert spec.sigma == pytest.approx(max(sigma, 0.3))
-        assert spec.boundaries == pytest.approx(sorted(min(max(v, 0), 15) for v in values))
+        assert spec.settings.sigma is not None
+        assert spec.settings.sigma == pytest.approx(max(sigma, 0.3))
+        assert spec.settings.boundaries == pytest.approx(sorted(min(max(v, 0), 15) for v in values))
         encoder(torch.rand(1, 3, 2, 4, 4))
 
     def test_forward_changes_no_parameter(self):
@@ -83,7 +84,7 @@ class TestSpec:
         stored = BDQ(spec).spec
         assert stored.sigma == 1.3
         assert stored.provenance == {"data": "actors", "seed": 3}
-        assert stored.boundaries == pytest.approx(spec.boundaries, rel=1e-6)
+        assert stored.boundaries == pytest.approx(spec.settings.boundaries, rel=1e-6)
         assert BDQ(stored).spec == stored
 
     def test_agrees_with_the_map_of_the_capture_side(self, encoder: BDQ):
@@ -91,7 +92,7 @@ class TestSpec:
         motion = functional.blur(functional.difference(clip), encoder.sigma).detach()
         for hard in (False, True):
             encoder.hard = hard
-            expected = torch.from_numpy(encoder.spec.veil_difference(motion.numpy(), hard=hard))
+            expected = torch.from_numpy(encoder.spec.difference(hard=hard).levels(motion.numpy()))
             torch.testing.assert_close(encoder(clip).detach(), expected.float(), atol=1e-4, rtol=0)
 
 
@@ -161,7 +162,7 @@ class TestIndependenceOfClips:
 
     def test_batch_mode_cannot_stream(self):
         with pytest.raises(MotionveilError, match="only 'fixed' can stream"):
-            bdq("batch").spec.veil_difference(torch.zeros(3).numpy())
+            bdq("batch").spec.difference().levels(torch.zeros(3).numpy())
 
 
 class TestGradient:

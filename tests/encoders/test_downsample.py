@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from motionveil.encoders import Ryoo, build_encoder, load_encoder
-from motionveil.encoders.downsample import LIMITS, first_motions
 from motionveil.encoders.lowpass import enlarge, shrink
-from motionveil.settings import Motion, RyooSettings
+from motionveil.methods.ryoo import LIMITS, Motion, RyooSettings
 from motionveil.spec import EncoderSpec
+from tiny import first_motions
 
 
 def ryoo(*motions: Motion, size: int = 8) -> Ryoo:

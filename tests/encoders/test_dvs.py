@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from motionveil.encoders import events, load_encoder
-from motionveil.encoders.events import DVS
+from motionveil.encoders import dvs, load_encoder
+from motionveil.encoders.dvs import DVS
 from motionveil.errors import MotionveilError
 from motionveil.events import EventCamera
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 from motionveil.spec import EncoderSpec, load_spec
 
 

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.autograd import gradcheck
 
 from motionveil.encoders import functional
-from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.spec import EncoderSpec
 
 shapes = st.tuples(*(st.integers(1, n) for n in (2, 3, 7, 7)))  # B, T, H, W
 sigmas = st.floats(0.3, 4)
@@ -40,9 +41,9 @@ class TestGaussianWeights:
         assert weights.argmax() == size // 2
 
     def test_is_what_the_spec_gives(self):
-        spec = EncoderSpec.untrained(range=0.5).model_copy(update={"sigma": 1.7})
+        spec = EncoderSpec.untrained(range=0.5).change(sigma=1.7)
         weights = functional.gaussian_weights(double(1.7)[0])
-        np.testing.assert_allclose(weights, spec.gaussian(), rtol=1e-12)
+        np.testing.assert_allclose(weights, spec.difference().weights, rtol=1e-12)
 
     @pytest.mark.parametrize("sigma", [0.0, -1.0, math.nan, math.inf])
     def test_refuses_a_sigma_that_is_not_positive(self, sigma: float):
@@ -165,12 +166,12 @@ class TestQuantise:
         np.testing.assert_allclose(found, expected, atol=1e-12)
 
     def test_the_formula_for_compilers_agrees(self):
-        x, boundaries = torch.rand(50) * 15, torch.tensor(untrained_boundaries())
+        x, boundaries = torch.rand(50) * 15, torch.tensor(INITIAL_BOUNDARIES)
         traced = torch.func.vmap(lambda v: functional.quantise(v, boundaries, 5.0))(x)
         torch.testing.assert_close(traced, functional.quantise(x, boundaries, 5.0))
 
     def test_soft_tends_to_hard(self):
-        x, boundaries = torch.linspace(0, 15, 1000).double(), double(*untrained_boundaries())
+        x, boundaries = torch.linspace(0, 15, 1000).double(), double(*INITIAL_BOUNDARIES)
         away = (x[:, None] - boundaries).abs().amin(1) > 0.02
         hard = functional.quantise(x, boundaries, 5.0, hard=True)
         errors = [
@@ -183,7 +184,7 @@ class TestQuantise:
     def test_hard_counts_the_boundaries_below(self):
         levels = functional.quantise(
             torch.tensor([0.0, 0.5, 0.6, 7.5, 15.0]),
-            torch.tensor(untrained_boundaries()),
+            torch.tensor(INITIAL_BOUNDARIES),
             5.0,
             hard=True,
         )
@@ -196,12 +197,12 @@ class TestQuantise:
         motion = clip_of((1, 1, 3, 3), seed) * 2 - 1
         x = functional.normalise(motion, "fixed", 0.2)
         for hard in (False, True):
-            found = functional.quantise(x, double(*untrained_boundaries()), 5.0, hard=hard)
-            expected = spec.veil_difference(motion.numpy(), hard=hard)
+            found = functional.quantise(x, double(*INITIAL_BOUNDARIES), 5.0, hard=hard)
+            expected = spec.difference(hard=hard).levels(motion.numpy())
             np.testing.assert_allclose(found, expected, atol=1e-9)
 
     def test_half_precision_is_computed_in_single(self):
-        x, boundaries = torch.rand(100) * 15, torch.tensor(untrained_boundaries())
+        x, boundaries = torch.rand(100) * 15, torch.tensor(INITIAL_BOUNDARIES)
         half = functional.quantise(x.half(), boundaries, 5.0)
         exact = functional.quantise(x.half().float(), boundaries, 5.0)
         assert half.dtype == torch.float16
@@ -210,7 +211,7 @@ class TestQuantise:
     @pytest.mark.parametrize("shape", [(), (0,), (40_000,), (2, 3, 4)])
     def test_any_shape(self, shape: tuple[int, ...]):
         x = torch.rand(shape).requires_grad_()
-        boundaries = torch.tensor(untrained_boundaries()).requires_grad_()
+        boundaries = torch.tensor(INITIAL_BOUNDARIES).requires_grad_()
         levels = functional.quantise(x, boundaries, 5.0)
         levels.sum().backward()
         assert levels.shape == shape
@@ -219,7 +220,7 @@ class TestQuantise:
 
     def test_keeps_its_input_only(self):
         x = torch.rand(1000).requires_grad_()
-        boundaries = torch.tensor(untrained_boundaries()).requires_grad_()
+        boundaries = torch.tensor(INITIAL_BOUNDARIES).requires_grad_()
         saved: list[Tensor] = []
         with torch.autograd.graph.saved_tensors_hooks(
             lambda t: (saved.append(t), t)[1], lambda t: t
@@ -241,13 +242,13 @@ class TestQuantise:
     @pytest.mark.parametrize("hardness", [1.0, 5.0])
     def test_gradcheck(self, hardness: float):
         x = (torch.rand(2, 9, dtype=torch.float64) * 15).requires_grad_()
-        boundaries = double(*untrained_boundaries()).requires_grad_()
+        boundaries = double(*INITIAL_BOUNDARIES).requires_grad_()
         assert gradcheck(lambda x, b: functional.quantise(x, b, hardness), (x, boundaries))
 
     def test_gradcheck_across_blocks(self):
         # The CPU works block by block; sums over several blocks must be right too.
         x = (torch.rand(70_000, dtype=torch.float64) * 15).requires_grad_()
-        boundaries = double(*untrained_boundaries()).requires_grad_()
+        boundaries = double(*INITIAL_BOUNDARIES).requires_grad_()
         upstream = torch.randn(70_000, dtype=torch.float64)
         found = torch.autograd.grad(
             functional.quantise(x, boundaries, 5.0), (x, boundaries), upstream
@@ -277,7 +278,7 @@ class TestVeil:
         numbers = (
             (clip_of((2, 2, 3, 2)) * 0.5).requires_grad_(),
             double(1.2).requires_grad_(),
-            double(*untrained_boundaries()).requires_grad_(),
+            double(*INITIAL_BOUNDARIES).requires_grad_(),
         )
         assert gradcheck(
             lambda c, s, b: functional.veil(c, s, b, hardness=2.0, mode=mode, range=r), numbers

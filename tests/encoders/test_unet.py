@@ -10,7 +10,7 @@ import torch
 
 from motionveil.encoders import Unet, build_encoder, load_encoder
 from motionveil.errors import MotionveilError
-from motionveil.settings import UnetSettings
+from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
 
 

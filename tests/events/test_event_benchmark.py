@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmark_code import import_benchmark
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 
 benchmark = import_benchmark("event_camera")
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from events.event_reference import pixel_events
 from motionveil.errors import MotionveilError
 from motionveil.events import EVENT, EventCamera, camera, event_frame, signed_counts
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 
 EPS = 1e-3
 

@@ -14,7 +14,7 @@ import pytest
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import tradeoff
-from motionveil.experiments.contenders import usual
+from motionveil.experiments.choices import default_choices
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
 from motionveil.results import Result, Row
@@ -50,7 +50,7 @@ def plan_of(manifest: Manifest, recipe: Recipe | None = None, **changes: Any) ->
     values: dict[str, Any] = {
         "manifest": manifest,
         "recipe": recipe or tiny_recipe(),
-        "contenders": usual(recipe or tiny_recipe(), changes.pop("alphas", (0.0, 2.0))),
+        "choices": default_choices(recipe or tiny_recipe(), changes.pop("alphas", (0.0, 2.0))),
         "splits": manifest.splits(),
         "seeds": (0,),
         "privacy_label": "person",
@@ -160,9 +160,9 @@ def test_where_all_collapse_there_is_no_result(
         raise CollapseError("action recognition collapsed")
 
     monkeypatch.setattr("motionveil.training.trial.play", collapsing)
-    only = [c for c in plan_of(toys).contenders if c.method == "bdq" and c.alpha]
+    only = [c for c in plan_of(toys).choices if c.method == "bdq" and c.alpha]
     with pytest.raises(MotionveilError, match="bdq-alpha2: action recognition collapsed"):
-        measure(plan_of(toys, contenders=only), tmp_path)
+        measure(plan_of(toys, choices=only), tmp_path)
 
 
 class TestMeasuredAgain:

@@ -84,7 +84,7 @@ def test_alpha_0_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for alpha in (0.0, 3.0):
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, tiny_recipe(alpha=alpha), [])
-    assert [[c.alpha for c in plan.contenders[2:]] for plan in plans] == [[0.0], [0.0, 3.0]]
+    assert [[c.alpha for c in plan.choices[2:]] for plan in plans] == [[0.0], [0.0, 3.0]]
 
 
 def test_an_encoder_that_cannot_stream_is_refused_at_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ SPECS = {
     "shipped": load_spec("bdq"),
     "untrained": EncoderSpec.untrained(range=0.25, geometry=GEOMETRY),
     "narrow": EncoderSpec.untrained(range=0.02, geometry=GEOMETRY),
-    "wide": EncoderSpec.untrained(range=1.0, geometry=GEOMETRY).model_copy(update={"sigma": 0.5}),
+    "wide": EncoderSpec.untrained(range=1.0, geometry=GEOMETRY).change(sigma=0.5),
 }
 
 
@@ -45,15 +45,15 @@ def movers(frames: int = 5, height: int = 37, width: int = 52) -> NDArray[np.uin
 
 def exact_position(spec: EncoderSpec, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return x in [0, 15], (T - 1, H, W, 3): the paper's order, the 5 x 5 window, float64."""
-    assert spec.range is not None
+    assert spec.settings.range is not None
     height, width = clip.shape[1:3]
     padded = np.pad(clip / 255, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="edge")
-    window = np.outer(spec.gaussian(), spec.gaussian())
+    window = np.outer(spec.difference().weights, spec.difference().weights)
     blurred = np.zeros(clip.shape)
     for y in range(5):
         for x in range(5):
             blurred += window[y, x] * padded[:, y : y + height, x : x + width]
-    position = (np.diff(blurred, axis=0) + spec.range) / (2 * spec.range) * 15
+    position = (np.diff(blurred, axis=0) + spec.settings.range) / (2 * spec.settings.range) * 15
     return np.clip(position, 0, 15)
 
 
@@ -61,10 +61,10 @@ def hard_within(
     spec: EncoderSpec, clip: NDArray[np.uint8], veiled: NDArray[np.uint8], margin: float
 ) -> bool:
     """Return whether hard output is right, but for values within `margin` levels of a boundary."""
-    assert spec.range is not None
+    assert spec.settings.range is not None
     exact = exact_position(spec, clip)
     low, high = (
-        17 * spec.veil_difference(((exact + shift) / 15 * 2 - 1) * spec.range, hard=True)
+        17 * spec.difference(hard=True).levels(((exact + shift) / 15 * 2 - 1) * spec.settings.range)
         for shift in (-margin, margin)
     )
     return bool(((veiled >= low) & (veiled <= high)).all())

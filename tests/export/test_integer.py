@@ -40,10 +40,10 @@ def both(spec: EncoderSpec) -> tuple[IntegerEncoder, StreamEncoder]:
 def position_errors(spec: EncoderSpec, clip: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return by how many levels of x each value is off."""
     numbers = integer_numbers(spec)
-    assert spec.range is not None
+    assert spec.settings.range is not None
     entries = np.stack([numbers.entries(d) for d in np.diff(clip.astype(int), axis=0)])
     grey = (entries - numbers.zero) * numbers.step
-    position = np.clip(7.5 + grey * 15 / (2 * 255 * spec.range), 0, 15)
+    position = np.clip(7.5 + grey * 15 / (2 * 255 * spec.settings.range), 0, 15)
     return np.abs(position - exact_position(spec, clip))
 
 
@@ -105,14 +105,14 @@ class TestError:
     def test_is_below_its_bound_for_every_blur_and_range(
         self, sigma: float, reach: float, seed: int
     ) -> None:
-        spec = EncoderSpec.untrained(range=reach).model_copy(update={"sigma": sigma})
+        spec = EncoderSpec.untrained(range=reach).change(sigma=sigma)
         clip = noise(3, 9, 11, 3 * seed)  # of 0 and 255, the worst there is
         assert position_errors(spec, clip).max() <= integer_numbers(spec).error
 
     @settings(max_examples=60, deadline=None)
     @given(sigma=st.floats(0.3, 20), reach=st.floats(0.1, 1))
     def test_bound_is_small_for_every_blur_and_range(self, sigma: float, reach: float) -> None:
-        spec = EncoderSpec.untrained(range=reach).model_copy(update={"sigma": sigma})
+        spec = EncoderSpec.untrained(range=reach).change(sigma=sigma)
         numbers = integer_numbers(spec)
         # Near sigma 0.41 the outermost weight is 1/2 of what the least whole one is.
         assert numbers.error <= (0.0035 if sigma > 0.5 else 0.0075)
@@ -199,6 +199,6 @@ class TestInput:
             IntegerEncoder(EncoderSpec.untrained(range=0.25))
         with pytest.raises(MotionveilError, match="'raw' passes video through"):
             IntegerEncoder(EncoderSpec(method="raw"))
-        clip = SPECS["shipped"].model_copy(update={"range_mode": "clip", "range": None})
+        clip = SPECS["shipped"].change(range_mode='clip', range=None)
         with pytest.raises(MotionveilError, match="only 'fixed' can stream"):
             IntegerEncoder(clip)

@@ -114,7 +114,7 @@ def row(
     else:
         encoder = EncoderSpec.untrained(range=0.12)
         if method == "bdq" and alpha:
-            encoder = encoder.model_copy(update={"boundaries": LEARNED, "sigma": 1.9})
+            encoder = encoder.change(boundaries=LEARNED, sigma=1.9)
     return Row(
         method=method,
         alpha=alpha,

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
-from motionveil.settings import RyooSettings, UnetSettings
+from motionveil.methods.ryoo import RyooSettings
+from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.game import Game
@@ -141,7 +142,7 @@ def test_restarts_change_the_game(toys: Manifest, tmp_path: Path) -> None:
 
 def test_transformations_are_learned(toys: Manifest, tmp_path: Path) -> None:
     """Ryoo's motions move under the action network's loss, and validation uses their views."""
-    from motionveil.encoders.downsample import first_motions
+    from tiny import first_motions
 
     settings = RyooSettings(size=8, motions=first_motions(2, 0))
     trial = tiny_trial(toys, tiny_recipe(alpha=0.0))

@@ -12,15 +12,14 @@ from torch import Tensor
 from motionveil.data.dataset import batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ, build_encoder
-from motionveil.encoders.downsample import first_motions
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
+from motionveil.methods.ryoo import RyooSettings
 from motionveil.results import Order, Row
-from motionveil.settings import RyooSettings
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.trial import Trial
 from motionveil.training.validation import Watchers
-from tiny import tiny_recipe, tiny_trial
+from tiny import first_motions, tiny_recipe, tiny_trial
 
 RATE = 25
 """Frames a second of the toy videos, which are 24 x 24 pixels."""

@@ -247,7 +247,7 @@ def test_each_epoch_leaves_curves_and_an_encoder(
         expected = row["loss_action"] - three.recipe.alpha * row["entropy"]
         assert row["loss_encoder"] == pytest.approx(expected, abs=1e-5)
     assert load_spec(tmp_path) == spec
-    assert [curves[-1][f"b{n}"] for n in range(1, 16)] == list(spec.boundaries or ())
+    assert [curves[-1][f"b{n}"] for n in range(1, 16)] == list(spec.settings.boundaries or ())
     assert spec.provenance["alpha"] == three.recipe.alpha
     assert spec.provenance["split"] == "validation"
     lines = capsys.readouterr().err.splitlines()
@@ -256,7 +256,7 @@ def test_each_epoch_leaves_curves_and_an_encoder(
     for figure in ("loss action", "loss privacy", "entropy", "accuracy action", "accuracy privacy"):
         assert figure in lines[2]
     shown = [float(number) for number in lines[5].removeprefix("  boundaries ").split()]
-    assert shown == pytest.approx(list(spec.boundaries or ()), abs=0.051)
+    assert shown == pytest.approx(list(spec.settings.boundaries or ()), abs=0.051)
 
 
 def test_the_encoder_is_written_each_epoch(trial: Trial, tmp_path: Path) -> None:
@@ -270,7 +270,9 @@ def test_the_encoder_is_written_each_epoch(trial: Trial, tmp_path: Path) -> None
 
     players.action.register_forward_pre_hook(look)
     curves = play_here(two, players, tmp_path)
-    assert [spec.sigma for spec in found] == [curves[0]["sigma"]] * 2, "in epoch 2, that of epoch 1"
+    assert [spec.settings.sigma for spec in found] == [curves[0]["sigma"]] * 2, (
+        "in epoch 2, that of epoch 1"
+    )
 
 
 def test_the_seed_decides(toys: Manifest, tmp_path: Path) -> None:

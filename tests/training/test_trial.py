@@ -8,7 +8,7 @@ import torch
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
-from motionveil.spec import untrained_boundaries
+from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.training.processes import describe_environment, make_fabric
 from motionveil.training.trial import Trial
 from tiny import every_clip, tiny_recipe, tiny_trial
@@ -24,10 +24,10 @@ def test_parts_are_those_of_the_manifest(trial: Trial, toys: Manifest) -> None:
 
 def test_untrained_is_calibrated_on_the_training_clips(trial: Trial) -> None:
     spec = trial.untrained()
-    assert (spec.sigma, spec.boundaries) == (1.0, untrained_boundaries())
+    assert (spec.settings.sigma, spec.settings.boundaries) == (1.0, INITIAL_BOUNDARIES)
     clips = trial.clips(training=True)
     drawn = clips.load(range(len(clips)), seed=trial.seed, epoch=0).clips
-    assert spec.range == pytest.approx(calibrate_range([drawn], quantile=0.995), abs=1e-4)
+    assert spec.settings.range == pytest.approx(calibrate_range([drawn], quantile=0.995), abs=1e-4)
     assert "protects nothing" in str(spec.provenance["note"])
     assert spec.provenance["manifest"] == trial.cache.manifest.hash
     assert trial.untrained() == spec
@@ -36,7 +36,11 @@ def test_untrained_is_calibrated_on_the_training_clips(trial: Trial) -> None:
 def test_the_recipe_decides_the_encoder(toys: Manifest) -> None:
     recipe = tiny_recipe(range_mode="clip", hardness=9.0)
     spec = tiny_trial(toys, recipe).untrained()
-    assert (spec.range_mode, spec.range, spec.hardness) == ("clip", None, 9.0)
+    assert (spec.settings.range_mode, spec.settings.range, spec.settings.hardness) == (
+        "clip",
+        None,
+        9.0,
+    )
     wide = tiny_trial(toys, tiny_recipe(range_quantile=1.0)).untrained()
     narrow = tiny_trial(toys, tiny_recipe(range_quantile=0.5)).untrained()
     assert wide.range is not None

@@ -36,18 +36,16 @@ _EDGE = _U(3 * MARGIN)  # values, channels interleaved, that the window reaches 
 def _subtract_row(
     frame: NDArray[np.uint8],
     previous: NDArray[np.uint8],
-    kept: NDArray[np.uint8],
     y: np.uint64,
     differences: NDArray[np.int16],
     peaks: NDArray[np.int16],
     slot: np.uint64,
 ) -> None:
-    """Subtract one row of two frames, keep it, and note how large the differences are.
+    """Subtract one row of two frames, and note how large the differences are.
 
     Args:
         frame: uint8 (H, 3 W), channels interleaved.
         previous: The frame before, likewise.
-        kept: Where the row is copied, likewise.
         y: The row.
         differences: (5, 256 n + 64): rows of differences with their border repeated. Sums of two
             fit 16 bits too, and numba would compute them in 64.
@@ -56,9 +54,7 @@ def _subtract_row(
     """
     length = _U(frame.shape[1])
     for i in range(length):
-        newest = frame[y, i]
-        differences[slot, i + _EDGE] = np.int16(np.int16(newest) - np.int16(previous[y, i]))
-        kept[y, i] = newest
+        differences[slot, i + _EDGE] = np.int16(np.int16(frame[y, i]) - np.int16(previous[y, i]))
     for i in range(_EDGE):
         differences[slot, i] = differences[slot, _EDGE + i % _CHANNELS]
         differences[slot, _EDGE + length + i] = differences[
@@ -191,7 +187,6 @@ def _compile(sources: int) -> Any:
     def veil_rows(
         frame: NDArray[np.uint8],
         previous: NDArray[np.uint8],
-        kept: NDArray[np.uint8],
         weights: NDArray[np.float32],
         taps: NDArray[np.float32],
         last: int,
@@ -219,7 +214,6 @@ def _compile(sources: int) -> Any:
         Args:
             frame: uint8 (H, 3 W), channels interleaved.
             previous: The frame before, likewise.
-            kept: Where the rows of `frame` are copied, to be `previous` next time.
             weights: Centre, first and second neighbour of the 5 taps.
             taps: The same in entries a grey level; and the entry of zero motion and a half, (4,).
             last: The last entry, below 65536; zero motion is in the middle.
@@ -247,7 +241,7 @@ def _compile(sources: int) -> Any:
         for y in range(height):
             while ready < min(height, y + _U(MARGIN + 1)):
                 slot = ready % _RING
-                _subtract_row(frame, previous, kept, ready, differences, peaks, slot)
+                _subtract_row(frame, previous, ready, differences, peaks, slot)
                 for chunk in range(chunks):
                     is_blurred[slot, chunk] = 0
                 missing[slot] = peaks.shape[1]

@@ -1,4 +1,4 @@
-"""How the kernel computes an encoder's quantiser."""
+"""How the kernel computes a map of blurred differences, such as BDQ's quantiser."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from motionveil.capture.vector import (
     is_supported,
 )
 from motionveil.errors import MotionveilError
-from motionveil.spec import LEVELS, EncoderSpec
-
-GREY = 255 // LEVELS
-"""Grey levels that one level of the veiled clip spans on disk: 17."""
+from motionveil.methods import GREY, LEVELS, BlurredDifference
 
 LARGEST_ERROR = 0.003
 """By how many levels of 15 a value may be off, before it is rounded to 8 bits."""
+
+_STEPS_HALF = 16384
+"""Table entries on each side of zero motion for a map with steps: 1/2184 of a level each."""
 
 _LEAST_HALF, _MOST_HALF = 4096, 32767
 """Table entries on each side of zero motion: at least, and at most (16 bits number them)."""
@@ -37,7 +37,7 @@ class Quantiser:
         table: uint8, the 8-bit value of each entry; or the segments of `vector.fit_segments`.
         factor: That of the segments; -1 for a table.
         error: By how many levels of 15 the soft quantiser is off at most, before rounding to 8
-            bits; infinite for the hard one, whose steps have no slope.
+            bits; infinite for a map with steps, which have no slope.
     """
 
     last: int
@@ -61,47 +61,44 @@ class Quantiser:
         return max(0, int((np.abs(moved - middle).min() - 2) / scale))
 
 
-def make_quantiser(
-    spec: EncoderSpec, *, hard: bool = False, vectors: bool | None = None
-) -> Quantiser:
-    """Choose how to compute an encoder's quantiser, by its steps and the processor.
+def make_quantiser(difference: BlurredDifference, *, vectors: bool | None = None) -> Quantiser:
+    """Choose how to compute a map of differences, by its steps and the processor.
 
-    The soft one is cut into segments where the processor can and they are exact enough. Otherwise
+    A smooth one is cut into segments where the processor can and they are exact enough. Otherwise
     it is a table with as many entries as keep the error within `LARGEST_ERROR`.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range.
-        hard: Quantise in steps.
+        difference: The map.
         vectors: Whether segments may be used; None where the processor can.
 
     Raises:
-        MotionveilError: The encoder cannot stream, or the processor has no such vectors.
+        MotionveilError: The processor has no such vectors.
     """
     if vectors and not is_supported():
         raise MotionveilError("this processor cannot permute bytes (AVX-512 VBMI)")
-    if spec.range is None:
-        spec.veil_difference(np.zeros(1))  # raises: it cannot stream
-    assert spec.range is not None
-    samples = spec.veil_difference(np.linspace(-spec.range, spec.range, LEVELS * 256 + 1))
-    steepest = float(np.diff(samples).max()) * 256  # levels out per level in
-    if not hard and (is_supported() if vectors is None else vectors):
+    samples = difference.levels(
+        np.linspace(-difference.range, difference.range, LEVELS * 256 + 1, dtype=np.float64)
+    )
+    if (np.diff(samples) < 0).any():
+        raise MotionveilError("the levels must ascend with the difference")
+    steepest = np.inf if difference.steps else float(np.diff(samples).max()) * 256
+    if not difference.steps and (is_supported() if vectors is None else vectors):
         entries = SEGMENTS * WIDTH
-        tables, factor, error = fit_segments(GREY * _values(spec, entries, hard))
+        tables, factor, error = fit_segments(GREY * _values(difference, entries))
         error = error / GREY + _halved_step(steepest, entries)
         if error <= LARGEST_ERROR:
             return Quantiser(entries - 1, tables, factor, error)
-    half = int(np.ceil(LEVELS * steepest / (4 * LARGEST_ERROR)))
-    entries = 2 * min(max(half, _LEAST_HALF), _MOST_HALF)
-    table = np.rint(GREY * _values(spec, entries + 1, hard)).astype(np.uint8)
-    return Quantiser(entries, table, -1, np.inf if hard else _halved_step(steepest, entries))
+    wanted = _STEPS_HALF if difference.steps else LEVELS * steepest / (4 * LARGEST_ERROR)
+    entries = 2 * int(min(max(np.ceil(wanted), _LEAST_HALF), _MOST_HALF))
+    table = np.rint(GREY * _values(difference, entries + 1)).astype(np.uint8)
+    return Quantiser(entries, table, -1, _halved_step(steepest, entries))
 
 
-def _values(spec: EncoderSpec, entries: int, hard: bool) -> NDArray[np.float64]:
+def _values(difference: BlurredDifference, entries: int) -> NDArray[np.float64]:
     """Return the value of each entry, in levels; entry `entries // 2` is zero motion."""
-    assert spec.range is not None
     half = entries // 2
-    differences = (np.arange(entries) - half) * (spec.range / half)
-    return spec.veil_difference(differences, hard=hard)
+    places = (np.arange(entries) - half).astype(np.float64)
+    return difference.levels(places * (difference.range / half))
 
 
 def _halved_step(steepest: float, entries: int) -> float:

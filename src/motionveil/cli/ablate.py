@@ -1,4 +1,4 @@
-"""`motionveil ablate`: BDQ taken apart, and changed (paper, section 5.1 and figure 4)."""
+"""`motionveil ablate`: ablation of BDQ (paper, section 5.1 and figure 4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from motionveil.cli.trial import recipe_of
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
-    from motionveil.experiments.contenders import Contender
+    from motionveil.methods import Choice
     from motionveil.spec import EncoderSpec
     from motionveil.training.recipe import Recipe
 
@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "encoder",
         nargs="?",
         metavar="ENCODER",
-        help="a trained BDQ to take apart (default: one is trained for each split and seed)",
+        help="a trained BDQ (default: one is trained for each split and seed)",
     )
     add_comparison_arguments(parser, "runs/ablate")
     parser.add_argument(
@@ -31,18 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--variants",
         nargs="+",
         default=[],
-        metavar="NAME",
-        help="train changed encoders too, see below; `all` for every one",
+        metavar="SETTING=VALUE",
+        help="train with other settings too, see below; `all` for every one",
     )
     parser.epilog = (
         "Rows: raw video; B, D, Q, BD, BQ and DQ of the encoder, each with its trained numbers\n"
         "frozen and fresh networks; the whole encoder; and with hard steps.\n\n"
-        "variants, each trained like BDQ:\n"
-        "  range-clip, range-batch        normalised by each clip, or by the batch\n"
-        "  levels-3, levels-7, levels-31  so many boundaries instead of 15\n"
-        "  kernel-3, kernel-9             a window of so many pixels instead of 5\n"
-        "  sigma-fixed                    sigma stays 1\n"
-        "  channels                       a sigma and 15 boundaries for each of R, G, B\n\n"
+        "variants, each trained like BDQ; any other setting of it will do:\n"
+        "  range_mode=clip, range_mode=batch  normalised by each clip, or by the batch\n"
+        "  levels=3, levels=7, levels=31      3, 7 or 31 boundaries instead of 15\n"
+        "  kernel_size=3, kernel_size=9       a window of 3 or 9 pixels instead of 5\n"
+        "  learn_sigma=false                  sigma stays 1\n"
+        "  channels=3                         sigma and boundaries for each of R, G, B\n\n"
         "examples:\n"
         "  motionveil ablate actors/manifest.csv\n"
         "  motionveil ablate runs/sbu sbu/manifest.csv --recipe sbu\n"
@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     recipe, given = recipe_of(arguments), _given(arguments)
     if given is not None and "alpha" in given.provenance:
         recipe = recipe.model_copy(update={"alpha": float(given.provenance["alpha"])})
-    contenders = _contenders(arguments, recipe)
-    return compare(arguments, recipe, contenders, kind="ablate", encoder=given)
+    choices = _choices(arguments, recipe)
+    return compare(arguments, recipe, choices, kind="ablate", encoder=given)
 
 
 def _given(arguments: argparse.Namespace) -> EncoderSpec | None:
@@ -68,12 +68,12 @@ def _given(arguments: argparse.Namespace) -> EncoderSpec | None:
     spec = load_spec(arguments.encoder)
     if spec.method != "bdq":
         raise MotionveilError(
-            f"{arguments.encoder}: an ablation takes a bdq encoder apart, this is {spec.name}"
+            f"{arguments.encoder}: an ablation needs a bdq encoder, this is {spec.name}"
         )
     return spec
 
 
-def _contenders(arguments: argparse.Namespace, recipe: Recipe) -> list[Contender]:
-    from motionveil.experiments.contenders import ablation, read_variants
+def _choices(arguments: argparse.Namespace, recipe: Recipe) -> list[Choice]:
+    from motionveil.experiments.choices import ablation_choices
 
-    return ablation(recipe, arguments.alphas, read_variants(arguments.variants))
+    return ablation_choices(recipe, arguments.alphas, arguments.variants)

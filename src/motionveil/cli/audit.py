@@ -223,17 +223,20 @@ def _encoder(arguments: argparse.Namespace, recipe: Recipe) -> str:
     Raises:
         MotionveilError: The audit's folder holds another one before its training.
     """
-    from motionveil.experiments.contenders import UNTRAINED
+    from motionveil.methods import UNTRAINED, choose
     from motionveil.spec import EncoderSpec
 
-    if arguments.encoder != UNTRAINED or arguments.veiled is not None:
+    if not arguments.encoder.endswith(f"-{UNTRAINED}") or arguments.veiled is not None:
         return _anywhere(arguments.encoder)
-    folder = Path(arguments.out).absolute() / UNTRAINED
-    spec, file = trial_of(arguments, recipe).untrained(), folder / "encoder.json"
+    choice = choose(arguments.encoder)
+    folder = Path(arguments.out).absolute() / choice.folder
+    spec, file = trial_of(arguments, recipe).untrained(choice), folder / "encoder.json"
     if not file.exists():
         spec.save(file)
     elif spec != EncoderSpec.read(file):  # another audit's, which stays as it is
-        raise MotionveilError(f"{file}: the folder holds another untrained BDQ; give another --out")
+        raise MotionveilError(
+            f"{file}: the folder holds another untrained encoder; give another --out"
+        )
     return str(folder)
 
 

@@ -16,7 +16,7 @@ from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
     from motionveil.data.manifest import Manifest
-    from motionveil.experiments.contenders import Contender
+    from motionveil.methods import Choice
     from motionveil.results import Result
     from motionveil.spec import EncoderSpec
     from motionveil.training.recipe import Recipe
@@ -34,18 +34,18 @@ def add_comparison_arguments(parser: argparse.ArgumentParser, out: str) -> None:
 def compare(
     arguments: argparse.Namespace,
     recipe: Recipe,
-    contenders: Sequence[Contender],
+    choices: Sequence[Choice],
     *,
     kind: str,
     face_detector: Path | None = None,
     encoder: EncoderSpec | None = None,
 ) -> int:
-    """Measure contenders on every split and seed, print the rows, write the result and reports.
+    """Measure methods on every split and seed, print the rows, write the result and reports.
 
     Args:
         arguments: The command's.
         recipe: The recipe.
-        contenders: The rows to be.
+        choices: The methods.
         kind: What the result calls the experiment.
         face_detector, encoder: As in `Plan`.
 
@@ -61,7 +61,7 @@ def compare(
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        contenders=contenders,
+        choices=choices,
         splits=_splits(arguments, manifest, label),
         seeds=arguments.seeds or [arguments.seed],
         privacy_label=label,

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "encoders",
         nargs="*",
         metavar="ENCODER",
-        help="names, files or run folders; also unet and ryoo-28, with fresh weights"
+        help="names, files or run folders; of methods that are trained, with fresh weights"
         " (default: one of every method)",
     )
     parser.add_argument(
@@ -40,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON."""
-    from motionveil.experiments.complexity import USUAL, as_json, measure_costs
+    from motionveil.experiments.complexity import as_json, measure_costs, usual_encoders
     from motionveil.files import write_text_atomically
 
     costs = measure_costs(
-        arguments.encoders or list(USUAL),
+        arguments.encoders or usual_encoders(),
         frames=arguments.frames,
         size=arguments.size,
         threads=arguments.threads,

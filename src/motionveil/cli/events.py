@@ -10,7 +10,7 @@ from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
 from motionveil.errors import MotionveilError
 from motionveil.events import EventSummary, simulate_video
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 from motionveil.spec import describe
 
 EXAMPLES = """\

@@ -11,6 +11,7 @@ from motionveil.cli.dry_run import print_dry_run
 from motionveil.cli.options import count_from
 from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
 from motionveil.errors import MotionveilError
+from motionveil.methods import Choice, choose
 
 if TYPE_CHECKING:
     from motionveil.training.recipe import Recipe
@@ -19,11 +20,16 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_trial_arguments(parser)
+    parser.add_argument(
+        "--method",
+        default="bdq",
+        help="what to train, such as bdq, unet, ryoo:28 or bdq:levels=31 (default: bdq)",
+    )
     parser.add_argument("--alpha", type=float, help="adversarial weight (default: the recipe's)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/train"), help="run folder (default: runs/train)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on from the run's checkpoint")
+    parser.add_argument("--resume", action="store_true", help="resume from the run's checkpoint")
     parser.add_argument(
         "--checkpoint-every",
         type=count_from(1),
@@ -46,24 +52,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and say where the encoder is."""
-    recipe = recipe_of(arguments, arguments.alpha)
+    choice = choose(arguments.method)
+    if not choice.method.learned or choice.untrained:
+        raise MotionveilError(f"--method {arguments.method}: there is nothing to train")
+    alpha = arguments.alpha if choice.alpha is None else choice.alpha
+    recipe = recipe_of(arguments, alpha).for_method(choice.method)
     if arguments.dry_run:
-        return _dry_run(arguments, recipe)
+        return _dry_run(arguments, recipe, choice)
     out = arguments.out
     if not arguments.resume and (out / "checkpoints").exists():
         raise MotionveilError(
-            f"{out}: there is a training here already; --resume goes on with it,"
+            f"{out}: there is a training here already; --resume resumes it,"
             " another --out begins a new one"
         )
     trial = trial_of(arguments, recipe)
     spec, curves = trial.train(
-        trial.untrained(), out, resume=arguments.resume, checkpoint_every=arguments.checkpoint_every
+        trial.untrained(choice),
+        out,
+        resume=arguments.resume,
+        checkpoint_every=arguments.checkpoint_every,
     )
     if not trial.fabric.is_global_zero:
         return 0
     last = curves[-1]
     print(
-        f"sigma {spec.sigma:.2f}; on the training clips: action {last['accuracy_action']:.3f},"
+        f"{spec.name}; on the training clips: action {last['accuracy_action']:.3f},"
         f" {trial.privacy_label} by frame {last['accuracy_privacy']:.3f}"
         + "".join(
             f", by {adversary} {last[f'accuracy_privacy_{number}']:.3f}"
@@ -81,7 +94,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _dry_run(arguments: argparse.Namespace, recipe: Recipe) -> int:
+def _dry_run(arguments: argparse.Namespace, recipe: Recipe, choice: Choice) -> int:
     """Make a few steps and print what a training will need."""
     from motionveil.training.dry_run import dry_run
     from motionveil.training.processes import make_fabric
@@ -91,6 +104,7 @@ def _dry_run(arguments: argparse.Namespace, recipe: Recipe) -> int:
     found = dry_run(
         manifest,
         recipe,
+        choice,
         split=split,
         privacy_label=label,
         seed=arguments.seed,

@@ -7,17 +7,16 @@ An encoder takes `(B, 3, T, H, W)` in [0, 1] and returns `(B, 3, T', H, W)` in [
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from motionveil.encoders.base import Encoder
 from motionveil.encoders.bdq import BDQ
 from motionveil.encoders.calibration import calibrate_range
 from motionveil.encoders.downsample import Downsample, Ryoo
-from motionveil.encoders.events import DVS
+from motionveil.encoders.dvs import DVS
 from motionveil.encoders.lowpass import Blur, Pixelate
 from motionveil.encoders.raw import Raw
 from motionveil.encoders.unet import Unet
-from motionveil.encoders.variants import Variant
+from motionveil.methods import resolve
 from motionveil.spec import EncoderSpec, load_spec, spec_folder
 
 __all__ = [
@@ -30,24 +29,10 @@ __all__ = [
     "Raw",
     "Ryoo",
     "Unet",
-    "Variant",
     "build_encoder",
     "calibrate_range",
     "load_encoder",
 ]
-
-
-_METHODS: dict[str, Callable[[EncoderSpec], Encoder]] = {
-    "bdq": BDQ,
-    "raw": lambda spec: Raw(),
-    "blur": Blur,
-    "pixelate": Pixelate,
-    "downsample": Downsample,
-    "ryoo": Ryoo,
-    "unet": Unet,
-    "dvs": DVS,
-    "bdq-variant": Variant,
-}
 
 
 def build_encoder(spec: EncoderSpec, folder: str | os.PathLike[str] | None = None) -> Encoder:
@@ -61,7 +46,7 @@ def build_encoder(spec: EncoderSpec, folder: str | os.PathLike[str] | None = Non
     Raises:
         MotionveilError: The weights are missing, damaged or do not fit.
     """
-    encoder = _METHODS[spec.method](spec)
+    encoder: Encoder = resolve(spec.kind.encoder)(spec)
     if folder is not None:
         encoder.load(folder)
     return encoder

@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from motionveil.encoders import functional
-from motionveil.spec import KERNEL_SIZE, LEVELS
+from motionveil.methods import KERNEL_SIZE, LEVELS
 
 GREATEST_HARDNESS = 10.0
 """Above it `exp(H x)` leaves the range of float32, with x counted from the middle."""

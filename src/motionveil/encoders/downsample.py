@@ -15,11 +15,10 @@ from torch.nn.functional import affine_grid, grid_sample
 from motionveil.encoders import functional
 from motionveil.encoders.base import Encoder
 from motionveil.encoders.lowpass import enlarge, shrink
-from motionveil.settings import DownsampleSettings, Motion, RyooSettings
-from motionveil.spec import LEVELS, EncoderSpec
-
-LIMITS = Motion(x=1.0, y=1.0, zoom=0.2, angle=0.2, shear_x=0.2, shear_y=0.2)
-"""How far training may move each number: a pixel of the small frames, a fifth, 11 degrees."""
+from motionveil.methods import LEVELS
+from motionveil.methods.downsample import DownsampleSettings
+from motionveil.methods.ryoo import LIMITS, Motion, RyooSettings
+from motionveil.spec import EncoderSpec
 
 _FIELDS = tuple(Motion.model_fields)
 
@@ -65,7 +64,7 @@ class Ryoo(Downsample):
 
     Attributes:
         motions: Parameter, shape `(K, 6)`: x, y, zoom, angle, shear_x, shear_y of
-            `motionveil.settings.Motion`.
+            `motionveil.methods.ryoo.Motion`.
     """
 
     varies_training = True
@@ -152,17 +151,3 @@ class Ryoo(Downsample):
         ]
         settings = RyooSettings(size=self.size, motions=tuple(motions))
         return self._spec.model_copy(update={"settings": settings})
-
-
-def first_motions(count: int, seed: int) -> tuple[Motion, ...]:
-    """Draw the motions from which training starts: within half of `LIMITS`.
-
-    Args:
-        count: K, at least 1.
-        seed: Of the draw.
-    """
-    drawn = torch.rand(count, len(_FIELDS), generator=torch.Generator().manual_seed(seed)) - 0.5
-    limits = torch.tensor([getattr(LIMITS, field) for field in _FIELDS])
-    return tuple(
-        Motion(**dict(zip(_FIELDS, row, strict=True))) for row in (drawn * limits).tolist()
-    )

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from motionveil.encoders.quantiser import SoftQuantiser
-from motionveil.spec import KERNEL_SIZE, LEVELS, RangeMode
+from motionveil.methods import KERNEL_SIZE, LEVELS, RangeMode
 
 
 def is_traced() -> bool:

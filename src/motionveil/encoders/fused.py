@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from motionveil.encoders import functional
-from motionveil.spec import KERNEL_SIZE, LEVELS
+from motionveil.methods import KERNEL_SIZE, LEVELS
 
 GREATEST_HARDNESS = 25.0
 """Above it the table would outgrow the cache."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from motionveil.encoders import functional
 from motionveil.encoders.base import Encoder
-from motionveil.settings import BlurSettings, PixelateSettings
-from motionveil.spec import LEVELS, EncoderSpec
-
-_REACH = 3
-"""Standard deviations after which the window of the blur ends: 0.3 % of a Gaussian lies beyond."""
+from motionveil.methods import LEVELS
+from motionveil.methods.blur import BlurSettings
+from motionveil.methods.pixelate import PixelateSettings
+from motionveil.spec import EncoderSpec
 
 
 class Blur(Encoder):
@@ -27,7 +24,7 @@ class Blur(Encoder):
         assert isinstance(spec.settings, BlurSettings)
         self._spec = spec
         self.sigma = spec.settings.sigma
-        self.window = 2 * max(1, math.ceil(_REACH * self.sigma)) + 1
+        self.window = spec.settings.window
 
     def forward(self, clip: Tensor) -> Tensor:
         """Return `15 G(v)`: `(B, 3, T, H, W)` in [0, 1] to the same shape in [0, 15].

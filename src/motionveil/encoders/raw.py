@@ -6,7 +6,8 @@ from torch import Tensor
 
 from motionveil.encoders import functional
 from motionveil.encoders.base import Encoder
-from motionveil.spec import LEVELS, EncoderSpec
+from motionveil.methods import LEVELS
+from motionveil.spec import EncoderSpec
 
 
 class Raw(Encoder):
@@ -24,7 +25,11 @@ class Raw(Encoder):
         functional.check_clip(clip)
         return clip * LEVELS
 
+    def __init__(self, spec: EncoderSpec | None = None) -> None:
+        super().__init__()
+        self._spec = spec or EncoderSpec(method="raw")
+
     @property
     def spec(self) -> EncoderSpec:
         """The spec of the identity."""
-        return EncoderSpec(method="raw")
+        return self._spec

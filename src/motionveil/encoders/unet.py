@@ -20,10 +20,12 @@ from motionveil.encoders import functional
 from motionveil.encoders.base import Encoder
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path
-from motionveil.settings import UnetSettings
-from motionveil.spec import LEVELS, EncoderSpec
+from motionveil.methods import LEVELS
+from motionveil.methods.unet import Unet as UnetMethod
+from motionveil.methods.unet import UnetSettings
+from motionveil.spec import EncoderSpec
 
-STRIDE = 4
+STRIDE = UnetMethod.multiple
 """The network works at a quarter of the resolution: width and height must be multiples of it."""
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.events import kernel
-from motionveil.settings import EventSettings
-from motionveil.spec import LEVELS
+from motionveil.methods import LEVELS
+from motionveil.methods.dvs import EventSettings
 
 EVENT = np.dtype([("x", np.uint16), ("y", np.uint16), ("t", np.int64), ("p", np.uint8)])
 """One event: column, row, time in microseconds, polarity (1 brighter, 0 darker)."""

@@ -13,13 +13,10 @@ import numpy as np
 from motionveil.errors import MotionveilError
 from motionveil.events.camera import EventCamera, Events, event_frame, signed_counts
 from motionveil.events.stream import SUFFIXES, check_stream, event_writer
-from motionveil.settings import EventSettings
-from motionveil.spec import LEVELS
+from motionveil.methods import GREY
+from motionveil.methods.dvs import EventSettings
 from motionveil.video import Frame, VideoInfo, VideoSink, probe, read_frames
 from motionveil.video.codecs import CODECS
-
-GREY = 255 // LEVELS
-"""Grey levels of 8-bit video that one level of an event frame spans: 17."""
 
 Take = Callable[[Frame, Events], None]
 """Takes a frame and the events since the one before it."""

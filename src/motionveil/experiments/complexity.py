@@ -23,15 +23,14 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from motionveil.encoders import Encoder, build_encoder
-from motionveil.encoders.downsample import first_motions
 from motionveil.experiments.operations import count_operations, without_numbers
-from motionveil.settings import RyooSettings, UnetSettings
-from motionveil.spec import EncoderSpec, load_spec, spec_folder
-
-USUAL = ("raw", "bdq", "unet", "ryoo-28", "downsample-28", "blur-4", "pixelate-8", "dvs-0.4")
-"""Encoders that are measured when none is named."""
+from motionveil.methods import choose, method, method_names
+from motionveil.spec import EncoderSpec, load_spec, named_spec, shipped_names, spec_folder
 
 CHANNELS = 3
+
+USUAL_SIZE = 224
+"""Size of networks' input in the paper, of which strengths are shares."""
 
 ENOUGH = 5.0
 """Seconds of encoding after which no further time is taken."""
@@ -67,7 +66,7 @@ def measure_costs(
     """Measure encoders, each in a process of its own so that none inherits another's memory.
 
     Args:
-        encoders: Names or files; also `unet` and `ryoo-28`, which then have fresh weights.
+        encoders: Names or files; methods such as `unet` or `ryoo-28` then have fresh weights.
         frames: T of the clip.
         size: H and W of the clip in pixels.
         threads: Processor threads for torch.
@@ -86,19 +85,29 @@ def measure_costs(
     return costs
 
 
+def usual_encoders() -> list[str]:
+    """Return an encoder of every method, for those measured when none is named."""
+    found = []
+    for name in method_names():
+        kind = method(name)
+        strengths = kind.usual_strengths(USUAL_SIZE)
+        if kind.strength is not None and strengths:
+            found.append(f"{name}-{strengths[len(strengths) // 2]:g}")
+        elif not kind.blurs_faces:
+            found.append(name)
+    return found
+
+
 def encoder_of(name: str) -> Encoder:
     """Return an encoder by name or file; methods that must be trained have fresh weights.
 
     Raises:
         MotionveilError: There is no such encoder.
     """
-    if name == "unet":
-        return build_encoder(EncoderSpec(method="unet", settings=UnetSettings()))
-    method, _, side = name.rpartition("-")
-    if method == "ryoo" and side.isdigit() and int(side) > 0:
-        settings = RyooSettings(size=int(side), motions=first_motions(4, 0))
-        return build_encoder(EncoderSpec(method="ryoo", settings=settings))
-    return build_encoder(load_spec(name), spec_folder(name))
+    if Path(name).exists() or name in shipped_names() or named_spec(name) is not None:
+        return build_encoder(load_spec(name), spec_folder(name))
+    choose(name)  # raises where it names no method
+    return build_encoder(EncoderSpec.untrained(name))
 
 
 def measure_cost(name: str, frames: int, size: int, threads: int, repeats: int) -> Cost:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from motionveil.data.dataset import batches
 from motionveil.encoders import build_encoder, functional
 from motionveil.files import atomic_path
-from motionveil.spec import LEVELS, EncoderSpec
+from motionveil.methods import LEVELS
+from motionveil.methods.bdq import BDQSettings
+from motionveil.spec import EncoderSpec
 from motionveil.training.trial import Trial
 
 COLUMNS = 6
@@ -72,21 +74,21 @@ def save_veiled(path: Path, trial: Trial, spec: EncoderSpec, folder: Path | None
 def _stages(frames: NDArray[np.uint8], spec: EncoderSpec) -> dict[str, NDArray[np.float32]]:
     """Return what each stage gives for frames 1 ... T - 1, each (T - 1, H, W, 3) in [0, 1]."""
     clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255  # (1, 3, T, H, W)
-    sigma = torch.tensor(spec.sigma)
-    assert spec.boundaries is not None
-    assert spec.hardness is not None
-    assert spec.range is not None
+    settings = spec.settings
+    assert isinstance(settings, BDQSettings)
+    assert settings.range is not None
+    sigma = torch.tensor(settings.sigma)
     blurred = functional.blur(clip, sigma)
     difference = functional.difference(blurred)
     veiled = functional.quantise(
-        functional.normalise(difference, "fixed", spec.range),
-        torch.tensor(spec.boundaries),
-        spec.hardness,
+        functional.normalise(difference, "fixed", settings.range),
+        torch.tensor(settings.boundaries),
+        settings.hardness,
     )
     stages = {
         "original": clip[:, :, 1:],
         "blurred": blurred[:, :, 1:],
-        "difference": (difference + spec.range) / (2 * spec.range),
+        "difference": (difference + settings.range) / (2 * settings.range),
         "veiled": veiled / LEVELS,
     }
     return {name: stage[0].permute(1, 2, 3, 0).numpy() for name, stage in stages.items()}

@@ -13,7 +13,7 @@ from motionveil.capture.geometry import working_frames
 from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.experiments.contenders import usual
+from motionveil.experiments.choices import default_choices
 from motionveil.experiments.pictures import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
@@ -65,7 +65,7 @@ def run_quickstart(
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        contenders=usual(recipe),
+        choices=default_choices(recipe),
         splits=manifest.splits(),
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],

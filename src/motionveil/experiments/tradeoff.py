@@ -1,7 +1,7 @@
 """The trade-off between action and privacy of any methods (paper, section 4.3 and figure 3).
 
-For every split and seed each contender's encoder is made and validated like all others. Each row
-is stored when it is done, so a stopped experiment goes on where it was.
+For every split and seed each method's encoder is trained and validated like all others. Each row
+is stored when it is done, so an interrupted experiment resumes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from pydantic import ValidationError
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.experiments.contenders import FACE_BLUR, Contender
-from motionveil.experiments.making import Made, Workshop
 from motionveil.experiments.pictures import save_veiled
+from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
 from motionveil.files import write_text_atomically
+from motionveil.methods import Choice
 from motionveil.results import Dataset, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.processes import agreed, describe_environment, first_process_first
@@ -40,13 +40,13 @@ class Plan:
 
     Attributes:
         manifest: The data set.
-        recipe: The recipe; its own alpha is used where a contender has none.
-        contenders: The rows to be, for each split and seed.
+        recipe: The recipe; its own alpha is used where a method is given none.
+        choices: The methods, a row each for every split and seed.
         splits: The splits, or folds, to go through.
         seeds: The seeds.
         privacy_label: The label that the adversary tries to learn.
-        face_detector: The detector's file, for the contender `face-blur`.
-        encoder: A trained BDQ for the ablation to take apart; None to train one.
+        face_detector: The detector's file, for the method `face-blur`.
+        encoder: A trained encoder for the ablation; None to train one.
 
     Raises:
         MotionveilError: Faces are to be blurred, and there is no detector.
@@ -54,7 +54,7 @@ class Plan:
 
     manifest: Manifest
     recipe: Recipe
-    contenders: Sequence[Contender]
+    choices: Sequence[Choice]
     splits: Sequence[str]
     seeds: Sequence[int]
     privacy_label: str
@@ -62,9 +62,10 @@ class Plan:
     encoder: EncoderSpec | None = None
 
     def __post_init__(self) -> None:
-        if Contender(FACE_BLUR) in self.contenders and self.face_detector is None:
+        blurred = [choice for choice in self.choices if choice.method.blurs_faces]
+        if blurred and self.face_detector is None:
             raise MotionveilError(
-                f"{FACE_BLUR} needs a face detector: --face-detector FILE, such as YuNet's ONNX"
+                f"{blurred[0].name} needs a face detector: --face-detector FILE, such as YuNet's"
             )
 
 
@@ -136,15 +137,15 @@ class _Bench:
 
     def __post_init__(self) -> None:
         self.cache = decode_clips(self.plan.manifest, self.plan.recipe, self.fabric, self.workers)
-        if self.plan.face_detector and Contender(FACE_BLUR) in self.plan.contenders:
-            self._blur_faces(self.plan.face_detector)
+        blurred = [choice for choice in self.plan.choices if choice.method.blurs_faces]
+        if self.plan.face_detector and blurred:
+            self._blur_faces(self.plan.face_detector, self.out / blurred[0].folder)
 
-    def _blur_faces(self, detector: Path) -> None:
+    def _blur_faces(self, detector: Path, place: Path) -> None:
         """Make a copy of the data whose faces are blurred, and keep what was found in it."""
         # onnxruntime is needed for this only.
         from motionveil.experiments.face_blur import FaceLog, blur_manifest
 
-        place = self.out / FACE_BLUR
         with first_process_first(self.fabric):
             manifest = blur_manifest(self.plan.manifest, detector, place, workers=self.workers)
         self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
@@ -154,52 +155,52 @@ class _Bench:
         """Yield the rows of one split and seed, measuring only what is not stored yet."""
         plan, folder = self.plan, self.out / f"seed{seed}-{split}"
         trial = Trial(self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric)
-        workshop = Workshop(trial, folder, plan.encoder)
-        for contender in plan.contenders:
+        trainer = MethodTrainer(trial, folder, plan.encoder)
+        for choice in plan.choices:
             own = trial
-            if contender.alpha is not None:
-                changed = plan.recipe.model_copy(update={"alpha": contender.alpha})
+            if choice.alpha is not None:
+                changed = plan.recipe.model_copy(update={"alpha": choice.alpha})
                 own = replace(trial, recipe=changed)
-            if contender.method == FACE_BLUR:
+            if choice.method.blurs_faces:
                 assert self.blurred is not None
                 own = replace(trial, cache=self.blurred)
-            place = folder / contender.folder
-            measure = partial(self._measure, contender, own, workshop)
+            place = folder / choice.folder
+            measure = partial(self._measure, choice, own, trainer)
             try:
-                yield _stored(own, place, measure, self._more(contender))
+                yield _stored(own, place, measure, self._more(choice))
             except CollapseError as error:
                 print(f"{place}: {error}", file=sys.stderr)
-                self.collapsed[f"{folder.name}/{contender.folder}"] = str(error)
+                self.collapsed[f"{folder.name}/{choice.folder}"] = str(error)
 
-    def _more(self, contender: Contender) -> dict[str, Any]:
+    def _more(self, choice: Choice) -> dict[str, Any]:
         """Return what a row depends on besides its trial and name."""
-        if contender.method == FACE_BLUR:
+        if choice.method.blurs_faces:
             return {"faces": self.faces}
         given = self.plan.encoder
         return {"encoder": given.model_dump(mode="json")} if given else {}
 
-    def _measure(self, contender: Contender, trial: Trial, workshop: Workshop) -> Row:
-        if contender.method == FACE_BLUR:
+    def _measure(self, choice: Choice, trial: Trial, trainer: MethodTrainer) -> Row:
+        if choice.method.blurs_faces:
             # A blurrer that finds no face leaves raw video: the row says what was found.
-            made = Made(EncoderSpec(method="raw", provenance={"faces": self.faces}))
+            made = TrainedEncoder(EncoderSpec(method="raw", provenance={"faces": self.faces}))
         else:
-            made = workshop.make(contender)
+            made = trainer.make(choice)
         row = trial.validate(
             made.spec,
-            method=contender.method,
+            method=choice.name,
             folder=made.folder,
-            alpha=contender.alpha,
+            alpha=choice.alpha,
             curves=made.curves,
             trained_seconds=made.seconds,
         )
-        row.picture = self._picture(contender, trial, made)
+        row.picture = self._picture(choice, trial, made)
         return row
 
-    def _picture(self, contender: Contender, trial: Trial, made: Made) -> str | None:
+    def _picture(self, choice: Choice, trial: Trial, made: TrainedEncoder) -> str | None:
         """Draw frames of a held-out clip as they leave the encoder; none of raw video."""
-        if contender.method == "raw":
+        if choice.name == "raw":
             return None
-        name = f"seed{trial.seed}-{trial.split}-{contender.folder}.png"
+        name = f"seed{trial.seed}-{trial.split}-{choice.folder}.png"
         if self.fabric.is_global_zero:
             save_veiled(self.out / name, trial, made.spec, made.folder)
         return name

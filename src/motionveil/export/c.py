@@ -34,13 +34,13 @@ def write_c(
     What it computes is `motionveil.export.IntegerEncoder`, to the bit.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range, with a geometry.
+        spec: An encoder that is a map of blurred differences (BDQ in fixed range), with a
+            geometry.
         path: Where to write.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
-            frames still to come (`"clip"`, `"batch"`), it has no geometry, or the file cannot be
+        MotionveilError: It is no such map (says why), it has no geometry, or the file cannot be
             written.
     """
     numbers = integer_numbers(spec, hard=hard)

@@ -20,8 +20,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.export.table import fixed_range, veiled_table
-from motionveil.spec import KERNEL_SIZE, LEVELS, EncoderSpec
+from motionveil.methods import KERNEL_SIZE, LEVELS
+from motionveil.spec import EncoderSpec
 
 ROW_SHIFT = 9
 """Bits that the sums along x lose to fit 16 bits."""
@@ -88,15 +88,15 @@ def integer_numbers(spec: EncoderSpec, *, hard: bool = False) -> IntegerNumbers:
     """Bring an encoder to whole numbers.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range.
+        spec: An encoder that is a map of blurred differences (BDQ in fixed range).
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), or its range depends on
-            frames still to come (`"clip"`, `"batch"`).
+        MotionveilError: It is no such map (says why).
     """
-    reach = 255 * fixed_range(spec)  # grey levels
-    weights, blur_error = _whole_weights(spec.gaussian())
+    difference = spec.difference(hard=hard)
+    reach = 255 * difference.range  # grey levels
+    weights, blur_error = _whole_weights(difference.weights)
     total = weights[0] + 2 * (weights[1] + weights[2])
     unit = (1 << ROW_SHIFT) / total**2
     shift = 1
@@ -109,7 +109,7 @@ def integer_numbers(spec: EncoderSpec, *, hard: bool = False) -> IntegerNumbers:
     return IntegerNumbers(
         weights=weights,
         shift=shift,
-        table=veiled_table(spec, differences, hard=hard),
+        table=difference.bytes_of(differences),
         step=step,
         error=float(np.ceil(error * 10_000) / 10_000),
     )
@@ -126,12 +126,12 @@ class IntegerEncoder:
     It does not keep to the encoder's rate: whoever calls leaves out the frames that come too early.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range, with a geometry.
+        spec: An encoder that is a map of blurred differences (BDQ in fixed range), with a
+            geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
-            frames still to come (`"clip"`, `"batch"`), or it has no geometry.
+        MotionveilError: It is no such map (says why), or it has no geometry.
 
     Example:
         >>> from motionveil.geometry import Geometry

@@ -12,9 +12,9 @@ from onnx import TensorProto, helper
 
 from motionveil._version import __version__
 from motionveil.export.onnx_average import Graph, add_average
-from motionveil.export.table import fixed_range, veiled_table
 from motionveil.files import atomic_path
-from motionveil.spec import KERNEL_SIZE, EncoderSpec
+from motionveil.methods import KERNEL_SIZE
+from motionveil.spec import EncoderSpec
 
 OPSET = 13
 """Version of the standard operators."""
@@ -46,13 +46,13 @@ def write_onnx(
     of the scene. See `build_model` for the inputs and outputs.
 
     Args:
-        spec: A `"bdq"` encoder in fixed range, with a geometry.
+        spec: An encoder that is a map of blurred differences (BDQ in fixed range), with a
+            geometry.
         path: Where to write.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
-            frames still to come (`"clip"`, `"batch"`), it has no geometry, or the file cannot be
+        MotionveilError: It is no such map (says why), it has no geometry, or the file cannot be
             written.
     """
     model = build_model(spec, hard=hard)
@@ -93,25 +93,26 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     (the above).
 
     Args:
-        spec: A `"bdq"` encoder in fixed range, with a geometry.
+        spec: An encoder that is a map of blurred differences (BDQ in fixed range), with a
+            geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: The encoder passes its input through (`"raw"`), its range depends on
-            frames still to come (`"clip"`, `"batch"`), or it has no geometry.
+        MotionveilError: It is no such map (says why), or it has no geometry.
     """
-    reach = fixed_range(spec)
+    difference = spec.difference(hard=hard)
+    reach = difference.range
     geometry = spec.required_geometry()
-    table = veiled_table(spec, np.arange(-HALF, HALF + 1) * (reach / HALF), hard=hard)
+    table = difference.bytes_of(np.arange(-HALF, HALF + 1) * (reach / HALF))
     graph = Graph()
     add_average(graph, geometry.size, spec.multiple)
-    _add_blur(graph, spec.gaussian()[KERNEL_SIZE // 2 :])
+    _add_blur(graph, difference.weights[KERNEL_SIZE // 2 :])
     _add_difference(graph)
     _add_quantiser(graph, table, HALF / (255 * reach))
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            "bdq",
+            spec.method,
             inputs=[
                 _image("frame", TensorProto.UINT8, "H", "W"),
                 _image("previous", TensorProto.FLOAT, "previous_h", "previous_w"),
@@ -135,7 +136,7 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
             "encoder.json": spec.model_dump_json(indent=2),
             "geometry": geometry.model_dump_json(),
             "motionveil": __version__,
-            "quantisation": "hard" if hard else "soft",
+            "quantisation": "hard" if difference.steps else "soft",
             "neutral": str(table[HALF]),
             "start": START,
         },

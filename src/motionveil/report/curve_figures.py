@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from motionveil.methods import LEVELS
 from motionveil.report.figures import GREY, house_style, short
 from motionveil.results import Row
-from motionveil.spec import LEVELS
 
 
 def curve_panels(

@@ -16,7 +16,7 @@ from motionveil.report import tables
 from motionveil.report.figures import styles, to_svg
 from motionveil.report.media import data_uri
 from motionveil.report.pooling import BDQ, Method, label
-from motionveil.report.quantiser_figure import quantisation
+from motionveil.report.quantiser_figure import bdq_of, quantisation
 from motionveil.results import describe_order
 
 
@@ -39,12 +39,13 @@ def steps(methods: Sequence[Method]) -> list[Picture]:
     drawn = []
     for method, (colour, _) in zip(methods, styles(methods), strict=True):
         for row in method.rows:
-            if method.method != BDQ or row.encoder.boundaries is None:
+            settings = bdq_of(row.encoder)
+            if method.method != BDQ or settings is None:
                 continue
             name = tables.row_name(row, method.rows)
-            boundaries = ", ".join(f"{b:.2f}" for b in row.encoder.boundaries)
+            boundaries = ", ".join(f"{b:.2f}" for b in settings.rows[0])
             alt = f"Learned against initial quantisation steps. Learned boundaries: {boundaries}."
-            drawn.append(picture(name, quantisation(row.encoder, colour), alt))
+            drawn.append(picture(name, quantisation(settings, colour), alt))
     return drawn
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from motionveil.methods.bdq import BDQSettings
 from motionveil.report.pooling import Method, action_right, label
-from motionveil.report.quantiser_figure import quantiser
+from motionveil.report.quantiser_figure import bdq_of, quantiser
 from motionveil.results import Accuracy, PrivacyScore, Row
-from motionveil.spec import LEVELS, EncoderSpec
 
 MOST_CLASSES = 20
 """Above this many classes a confusion matrix is a carpet, and the page leaves it out."""
@@ -76,7 +76,7 @@ class NumbersLine:
     """
 
     name: str
-    spec: EncoderSpec
+    spec: BDQSettings
     departure: float
     widest: float
 
@@ -86,11 +86,11 @@ def numbers(methods: Sequence[Method]) -> list[NumbersLine]:
     lines = []
     for method in methods:
         for row in method.rows:
-            spec = row.encoder
-            if spec.boundaries is None:
+            spec = bdq_of(row.encoder)
+            if spec is None:
                 continue
-            x = np.linspace(0, LEVELS, 1501)
-            gaps = np.diff(np.asarray(spec.boundaries))
+            x = np.linspace(0, len(spec.rows[0]), 1501)
+            gaps = np.diff(np.asarray(spec.rows[0]))
             lines.append(
                 NumbersLine(
                     row_name(row, method.rows),

@@ -23,6 +23,7 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import Batch, ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
+from motionveil.methods import Choice
 from motionveil.training.game import Game
 from motionveil.training.privacy_view import draw_frames
 from motionveil.training.recipe import NetworkRecipe, Recipe
@@ -107,6 +108,7 @@ class DryRun:
 def dry_run(
     manifest: Manifest,
     recipe: Recipe,
+    choice: Choice,
     *,
     split: str,
     privacy_label: str,
@@ -122,6 +124,7 @@ def dry_run(
     Args:
         manifest: The data set.
         recipe: The recipe.
+        choice: The method to train.
         split: The part held out, one of the manifest's `splits()`.
         privacy_label: The label that the adversary tries to learn.
         seed: Decides everything that is drawn.
@@ -143,7 +146,7 @@ def dry_run(
             workers=workers,
         )
         trial = Trial(cache, _without_download(recipe), split, privacy_label, seed, fabric)
-        return _measure(trial, recipe, len(manifest.part(split, training=True)))
+        return _measure(trial, recipe, choice, len(manifest.part(split, training=True)))
 
 
 def _is_download(network: NetworkRecipe) -> bool:
@@ -192,8 +195,8 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
     return replace(manifest, clips=tuple(unique.values()), file=None)
 
 
-def _measure(trial: Trial, recipe: Recipe, training_clips: int) -> DryRun:
-    players = trial.players(build_encoder(trial.untrained()))
+def _measure(trial: Trial, recipe: Recipe, choice: Choice, training_clips: int) -> DryRun:
+    players = trial.players(build_encoder(trial.untrained(choice)))
     data = trial.clips(training=True)
     game = Game(trial.fabric, players, data, trial.recipe, trial.seed)
     computing, loading = [], []

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 
-from motionveil.spec import LEVELS
+from motionveil.methods import LEVELS
 
 FIGURES = (
     "sigma",

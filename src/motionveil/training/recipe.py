@@ -7,19 +7,26 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
 
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.files import write_text_atomically
+from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order
-from motionveil.settings import UnetSettings
-from motionveil.spec import RangeMode
 
 
 class _Part(BaseModel):
@@ -108,29 +115,6 @@ class GameSchedule(Schedule):
     restart_every: int | None = Field(default=None, ge=1)
 
 
-class UnetRecipe(_Part, UnetSettings):
-    """The filter of Wu et al. and its game.
-
-    Attributes:
-        widths, blocks: Its size, see `motionveil.settings.UnetSettings`.
-        adversaries, restart_every: As in `GameSchedule`; for this encoder they stand instead of
-            the game's own.
-    """
-
-    adversaries: int = Field(default=4, ge=1)
-    restart_every: int | None = Field(default=100, ge=1)
-
-
-class RyooRecipe(_Part):
-    """The transformations of Ryoo et al.
-
-    Attributes:
-        motions: K, the number of learned transformations.
-    """
-
-    motions: int = Field(default=4, ge=1)
-
-
 class Recipe(_Part):
     """One experiment; the defaults are the paper's for SBU (section 4.2).
 
@@ -157,7 +141,8 @@ class Recipe(_Part):
             again for the gradients: less memory, a third more time, the same result.
         game: Schedule of the adversarial training.
         validation: Schedule of the fresh networks.
-        unet, ryoo: What the rivals' encoders are made with.
+        methods: Options of methods by name, such as `{"ryoo": {"motions": 4}}`; see
+            `Method.options`.
     """
 
     frames: int = Field(default=16, ge=2)
@@ -176,8 +161,7 @@ class Recipe(_Part):
     activation_checkpointing: bool = False
     game: GameSchedule = GameSchedule()
     validation: Schedule = Schedule()
-    unet: UnetRecipe = UnetRecipe()
-    ryoo: RyooRecipe = RyooRecipe()
+    methods: dict[str, SerializeAsAny[Settings]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -188,6 +172,28 @@ class Recipe(_Part):
                 " write rate: 10 for every third of 30"
             )
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_options(cls, values: Any) -> Any:
+        """Read each method's options as its own model; they once stood beside the other fields."""
+        if not isinstance(values, dict):
+            return values
+        older = {name: values[name] for name in ("unet", "ryoo") if name in values}
+        given = older | (values.get("methods") or {})
+        kept = {name: value for name, value in values.items() if name not in older}
+        return kept | {"methods": {name: _options(name, value) for name, value in given.items()}}
+
+    def options_of(self, kind: Method) -> Settings | None:
+        """Return a method's options: the recipe's, or the method's defaults."""
+        return self.methods.get(kind.name) or (kind.options() if kind.options else None)
+
+    def for_method(self, kind: Method) -> Recipe:
+        """Return the recipe with which a method is trained."""
+        values = self.model_dump()
+        for name, value in kind.training(self.options_of(kind)).items():
+            _set(values, name, value)
+        return Recipe.model_validate(values)
 
     def network_of(self, adversary: AdversaryRecipe) -> NetworkRecipe:
         """Return the network of a further adversary."""
@@ -270,7 +276,23 @@ def read_setting(text: str) -> tuple[str, Any]:
 
 def field_names() -> list[str]:
     """Return the recipe's fields, with dots where they are nested: `alpha`, `game.lr`, ..."""
-    return list(_field_names(Recipe, ""))
+    options = {name: method(name).options for name in method_names()}
+    ofs = (_field_names(kind, f"methods.{name}.") for name, kind in options.items() if kind)
+    return [*_field_names(Recipe, ""), *chain.from_iterable(ofs)]
+
+
+def _options(name: str, given: Any) -> Settings:
+    """Return a method's options as its own model."""
+    try:
+        kind = method(name).options
+    except MotionveilError as error:
+        raise ValueError(str(error)) from error
+    if kind is None:
+        raise ValueError(f"the method {name!r} has no options")
+    try:
+        return kind.model_validate(given.model_dump() if isinstance(given, Settings) else given)
+    except ValidationError as error:
+        raise ValueError(f"{name}: {describe_faults(error.errors())}") from error
 
 
 def _field_names(part: type[BaseModel], prefix: str) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from pydantic import ValidationError
 from torch import nn
 
 from motionveil._version import __version__
@@ -18,9 +19,11 @@ from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.data.rates import usual_rate
 from motionveil.encoders import Encoder, Raw, build_encoder, calibrate_range
+from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
+from motionveil.methods import Choice, Start, choose
 from motionveil.results import Order, Row
-from motionveil.spec import EncoderSpec, untrained_boundaries
+from motionveil.spec import EncoderSpec, describe
 from motionveil.training.adversaries import Adversary
 from motionveil.training.game import Players, play
 from motionveil.training.privacy_view import Look
@@ -162,19 +165,35 @@ class Trial:
         )
         return Watched(Raw(), training, validation, geometry)
 
-    def untrained(self) -> EncoderSpec:
-        """Return BDQ before training, its range calibrated on the training clips."""
-        fixed = self.recipe.range_mode == "fixed"
+    @cached_property
+    def calibrated_range(self) -> float:
+        """The range of the training clips' blurred differences, see `calibrate_range`."""
         drawn = batches(self.clips(training=True), self.recipe.game.batch, epoch=0)
         clips = (batch.clips for batch in drawn)
-        spread = calibrate_range(clips, quantile=self.recipe.range_quantile) if fixed else None
-        return EncoderSpec(
-            method="bdq",
-            sigma=1.0,
-            boundaries=untrained_boundaries(),
+        return calibrate_range(clips, quantile=self.recipe.range_quantile)
+
+    def untrained(self, choice: Choice | None = None) -> EncoderSpec:
+        """Return a method, or BDQ, before training, its range calibrated on the training clips.
+
+        Raises:
+            MotionveilError: A setting that the choice names is missing or out of range.
+        """
+        choice = choice or choose("bdq")
+        kind = choice.method
+        start = Start(
+            calibrate=lambda: self.calibrated_range,
             hardness=self.recipe.hardness,
             range_mode=self.recipe.range_mode,
-            range=spread,
+            options=self.recipe.options_of(kind),
+            seed=seed_for(self.seed, "start", kind.name),
+        )
+        try:
+            settings = kind.start(start, choice.settings)
+        except ValidationError as error:
+            raise MotionveilError(f"{choice.name}: {describe(error)}") from error
+        return EncoderSpec(
+            method=kind.name,
+            settings=settings,
             geometry=self.geometry,
             provenance=self.provenance() | {"note": "untrained: protects nothing"},
         )

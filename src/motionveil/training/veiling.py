@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from motionveil.capture import Guard, StreamEncoder
+from motionveil.capture.veils import streams
 from motionveil.data.cache import Change, ClipCache, Frames, Times
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import Encoder, load_encoder
@@ -86,7 +87,7 @@ def veil_of_encoder(encoder: Encoder, name: str, device: str = "cpu") -> Veil:
         weights.update(part.detach().cpu().contiguous().numpy().tobytes())
     spec = encoder.spec
     key = f"{spec.model_dump_json(exclude={'provenance'})} {weights.hexdigest()}"
-    if spec.method == "bdq" and spec.range_mode == "fixed":
+    if streams(spec):
         return Veil(name, f"stream {key}", partial(_veil_by_frame, spec), spec)
 
     @torch.no_grad()
@@ -100,13 +101,14 @@ def veil_of_encoder(encoder: Encoder, name: str, device: str = "cpu") -> Veil:
 
 
 def _veil_by_frame(spec: EncoderSpec, frames: Frames, times: Times) -> Frames:
-    """Veil a clip as behind a camera; the first frame, which has no difference, is left out.
+    """Veil a clip as behind a camera; a first frame that has no difference is left out.
 
     The frames have been brought to the geometry, so here they are veiled as they are.
     """
     stream = StreamEncoder(spec, native=True, guard=Guard())
     veiled = [stream(frame, time=time) for frame, time in zip(frames, times, strict=True)]
-    return np.stack([image for image in veiled[1:] if image is not None] or [frames[:0, 0]])
+    first = 0 if stream.neutral is None else 1
+    return np.stack([image for image in veiled[first:] if image is not None] or [frames[:0, 0]])
 
 
 def _veil_of_function(written: str, place: str, name: str) -> Veil:

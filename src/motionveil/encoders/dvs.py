@@ -14,7 +14,7 @@ from motionveil.encoders.base import Encoder
 from motionveil.errors import MotionveilError
 from motionveil.events import EventCamera, event_frame
 from motionveil.events.camera import LUMA
-from motionveil.settings import EventSettings
+from motionveil.methods.dvs import EventSettings
 from motionveil.spec import EncoderSpec
 
 

@@ -1,0 +1,236 @@
+"""Methods: what a veil can be. One file a method; each is found by itself, and needs no torch.
+
+A package of one's own brings a method by the entry point group `motionveil.methods`, which names a
+subclass of `Method`.
+
+Names: `METHOD`, `METHOD-STRENGTH`, `METHOD-untrained`, each with `:setting=value,...`. On a command
+line numbers after the colon are strengths, several of them several methods: `bdq:0,2`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import pkgutil
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from motionveil.errors import MotionveilError
+from motionveil.methods.base import (
+    GREY,
+    KERNEL_SIZE,
+    LEVELS,
+    BlurredDifference,
+    Choice,
+    Method,
+    RangeMode,
+    Settings,
+    Start,
+    resolve,
+)
+
+__all__ = [
+    "GREY",
+    "KERNEL_SIZE",
+    "LEVELS",
+    "BlurredDifference",
+    "Choice",
+    "Method",
+    "RangeMode",
+    "Settings",
+    "Start",
+    "choose",
+    "method",
+    "method_names",
+    "parse_choices",
+    "present_name",
+    "resolve",
+]
+
+GROUP = "motionveil.methods"
+UNTRAINED = "untrained"
+
+
+@cache
+def _methods() -> dict[str, Method]:
+    found: dict[str, Method] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{info.name}")
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                _add(found, value)
+    for point in entry_points(group=GROUP):
+        try:
+            _add(found, point.load(), required=True)
+        except Exception as error:  # whatever a stranger's module raises
+            raise MotionveilError(f"{GROUP}: {point.name} ({point.value}): {error}") from error
+    order = {name: place for place, name in enumerate(("raw", "bdq"))}
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 2), item[0])))
+
+
+def _add(found: dict[str, Method], kind: Any, *, required: bool = False) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Method) and kind is not Method):
+        if required:
+            raise TypeError(f"{kind!r} is no subclass of motionveil.methods.Method")
+        return
+    if "name" not in vars(kind):
+        return  # what several methods of a file share
+    if kind.name in found:
+        raise ValueError(f"there is a method {kind.name!r} already")
+    found[kind.name] = kind()
+
+
+def method_names() -> list[str]:
+    """Return the names of all methods: raw, bdq, then by the alphabet."""
+    return list(_methods())
+
+
+def method(name: str) -> Method:
+    """Return a method by its name.
+
+    Raises:
+        MotionveilError: There is none; names the nearest.
+    """
+    found = _methods().get(name)
+    if found is None:
+        near = difflib.get_close_matches(name, _methods(), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise MotionveilError(f"no method {name!r}; there are {', '.join(_methods())}{hint}")
+    return found
+
+
+def present_name(name: str) -> str:
+    """Return the present name of a row that an older version named otherwise.
+
+    Example:
+        >>> present_name("bdq-levels-31"), present_name("blur-4")
+        ('bdq:levels=31', 'blur-4')
+    """
+    for found in _methods().values():
+        if name in found.renamed:
+            return found.renamed[name]
+    return name
+
+
+def choose(name: str) -> Choice:
+    """Read the name of one method.
+
+    Args:
+        name: Such as `raw`, `blur-4`, `blur:4`, `bdq-untrained` or `bdq:levels=31`.
+
+    Raises:
+        MotionveilError: The name says no method, several, or a setting is wrong.
+
+    Example:
+        >>> choose("downsample-28").settings
+        {'size': 28}
+        >>> choose("bdq:levels=31,alpha=2").label
+        'BDQ, levels 31, α = 2'
+    """
+    found = parse_choices([name])
+    if len(found) != 1:
+        raise MotionveilError(f"{name}: name one method, not {len(found)}")
+    return found[0]
+
+
+def parse_choices(words: Iterable[str]) -> list[Choice]:
+    """Read `METHOD[:ITEM,ITEM...]`, an item being a strength or `setting=value`.
+
+    Several strengths make several choices. A trained method's strength is alpha.
+
+    Args:
+        words: What was typed.
+
+    Returns:
+        Choices in the order given, each once.
+
+    Raises:
+        MotionveilError: A method or setting is unknown (names the nearest), or a value is wrong.
+
+    Example:
+        >>> [choice.name for choice in parse_choices(["raw", "blur:1,4"])]
+        ['raw', 'blur-1', 'blur-4']
+    """
+    return list(dict.fromkeys(choice for word in words for choice in _parse(word)))
+
+
+def _parse(word: str) -> Iterator[Choice]:
+    head, _, listed = word.partition(":")
+    found, strengths, untrained = _head(head)
+    settings: dict[str, Any] = {}
+    for item in filter(None, listed.split(",")):
+        key, equals, value = item.partition("=")
+        if equals:
+            settings[key] = _value(value)
+        elif item == UNTRAINED:
+            untrained = True
+        else:
+            strengths.append(_number(word, item))
+    if strengths and found.strength is None and not found.adversarial:
+        raise MotionveilError(f"{word}: {found.name} has no strengths")
+    alpha = settings.pop("alpha", None) if found.adversarial else None
+    each: list[float | None] = [*strengths] or [None]
+    for strength in each:
+        own = dict(settings)
+        weight = alpha
+        if strength is not None and found.strength is not None:
+            own[found.strength] = strength
+        elif strength is not None:
+            weight = strength
+        yield _checked(word, Choice(found, own, _alpha(word, weight), untrained))
+
+
+def _head(head: str) -> tuple[Method, list[float], bool]:
+    """Split `blur-4` or `bdq-untrained` into method, strengths and whether it is untrained."""
+    if head in _methods():
+        return method(head), [], False
+    plain = head.removesuffix(f"-{UNTRAINED}")
+    name, _, strength = plain.rpartition("-")
+    if name in _methods() and method(name).strength is not None:
+        return method(name), [_number(head, strength)], plain != head
+    return method(plain), [], plain != head
+
+
+def _checked(word: str, choice: Choice) -> Choice:
+    """Return a choice whose settings have their types, where they can be checked alone."""
+    found = choice.method
+    if choice.untrained and not found.learned:
+        raise MotionveilError(f"{word}: {found.name} is not trained, so it is never untrained")
+    try:
+        settings = found.check(choice.settings)
+    except MotionveilError as error:
+        raise MotionveilError(f"{word}: {error}") from error
+    return Choice(found, settings, choice.alpha, choice.untrained)
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text in words:
+        return words[text]
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _number(word: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise MotionveilError(f"{word}: {text!r} is no number") from None
+    return int(value) if value.is_integer() else value
+
+
+def _alpha(word: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise MotionveilError(f"{word}: alpha {value}: the weight must be 0 or more, and finite")
+    return float(value)

@@ -1,0 +1,55 @@
+"""A simulated event camera: the paper's comparison of section 5.6."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from motionveil.methods.base import Method, Settings
+
+
+class EventSettings(Settings):
+    """A simulated event camera.
+
+    Attributes:
+        threshold: Contrast threshold of positive events: change of `ln(intensity + eps)`, > 0.
+        negative: That of negative events (default: the same).
+        eps: Added to intensities before the logarithm, > 0.
+        rate: Frames a second of the video, > 0; gives events their time.
+        refractory: Seconds after an event in which its pixel gives no other, >= 0.
+        mismatch: Standard deviation of the thresholds from pixel to pixel, as a share of them.
+        leak: Positive events a second that each pixel gives by itself.
+        shot: Events of either sign a second that each pixel gives by chance.
+        interpolate: Steps into which the time between two frames is cut, >= 1; the logarithm of
+            the intensity is followed linearly between them.
+        full_scale: Events between two frames at which an event frame is full, >= 1.
+        seed: Of mismatch and noise.
+    """
+
+    threshold: float = Field(gt=0)
+    negative: float | None = Field(default=None, gt=0)
+    eps: float = Field(default=1e-3, gt=0)
+    rate: float = Field(default=30.0, gt=0)
+    refractory: float = Field(default=0.0, ge=0)
+    mismatch: float = Field(default=0.0, ge=0, lt=1)
+    leak: float = Field(default=0.0, ge=0)
+    shot: float = Field(default=0.0, ge=0)
+    interpolate: int = Field(default=1, ge=1)
+    full_scale: int = Field(default=3, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class DVS(Method):
+    """Event frames: positive minus negative events of each pixel between two frames."""
+
+    name = "dvs"
+    label = "event camera"
+    help = "simulated event camera; the strength is its contrast threshold"
+    settings = EventSettings
+    strength, strength_label = "threshold", "event camera, threshold {}"
+    encoder = "motionveil.encoders.dvs:DVS"
+    stream = "motionveil.events.veil:EventVeil"
+    colour, marker = "#6A3D9A", "d"
+
+    def usual_strengths(self, size: int) -> list[float]:
+        """Return thresholds up to the paper's 2.4."""
+        return [0.1, 0.2, 0.4, 0.8, 2.4]
