@@ -111,6 +111,9 @@ class TestMessages:
             ["encode", "me:hunter2@host"],
             ["encode", "test", "--preview-token", "hunter2", "--preview", "0.0.0.0:0"],
             ["encode", "test", "--preview-token=hunter2", "--preview", "0.0.0.0:0"],
+            ["study", "serve", "nowhere", "--admin-token", "hunter2"],
+            ["study", "serve", "nowhere", "--admin-token=hunter2"],
+            ["study", "serve", "nowhere", "--admin-tokn", "hunter2"],
             ["encode", "test", "--preview-tokn", "hunter2"],
             ["encode", "test", "--preview-tokn=hunter2"],
             ["encode", "${SECRET}"],
@@ -143,6 +146,8 @@ class TestMessages:
         there.touch()
         message = f"{there}: cut short; test:64x48@30, bdq:levels=31, keep"
         words = [str(there), "test:64x48@30", "bdq:levels=31", "--token-file", "keep"]
+        message += "; ${TOKEN}: not set"
+        words += ["--preview-token", "${TOKEN}"]
         assert without_secrets(message, words) == message
 
 
