@@ -102,8 +102,8 @@ class FrameRate:
     one that is up to 1 % faster than twice the rate. Of a source that is faster by no whole number
     the next slower regular beat is taken: 12.5 of 25 frames a second where 15 are allowed.
 
-    In whole numbers: the rate is `rate_fraction(rate)`, times are rounded to nanoseconds, an
-    interval I has no rounding. The first frame is taken, and the next is due I later. A frame is
+    In whole numbers: the rate is `rate_fraction(rate)`, times are rounded to nanoseconds, and
+    an interval I is exactly 1 / rate. The first frame is taken; the next is due I later. A frame is
     taken unless it comes over I / 10 before it is due. If it comes over I / 10 late, the next one
     is due I after it. Otherwise the next one is due I after this one was due; and if the source's
     frame before, taken or not, is over I / 5 ago, as much sooner or later as this one was early or
