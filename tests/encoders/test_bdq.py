@@ -78,13 +78,13 @@ class TestConstrain:
 
 class TestSpec:
     def test_round_trip_keeps_numbers_and_provenance(self):
-        spec = EncoderSpec.untrained(range=0.31, data="actors", seed=3).model_copy(
-            update={"sigma": 1.3, "boundaries": tuple(sorted(1.1 + 0.9 * n for n in range(15)))}
+        spec = EncoderSpec.untrained(range=0.31, data="actors", seed=3).change(
+            sigma=1.3, boundaries=tuple(sorted(1.1 + 0.9 * n for n in range(15)))
         )
         stored = BDQ(spec).spec
-        assert stored.sigma == 1.3
+        assert stored.settings.sigma == 1.3
         assert stored.provenance == {"data": "actors", "seed": 3}
-        assert stored.boundaries == pytest.approx(spec.settings.boundaries, rel=1e-6)
+        assert stored.settings.boundaries == pytest.approx(spec.settings.boundaries, rel=1e-6)
         assert BDQ(stored).spec == stored
 
     def test_agrees_with_the_map_of_the_capture_side(self, encoder: BDQ):

@@ -104,7 +104,7 @@ def test_channels_can_have_their_own_numbers() -> None:
     found = encoder(clip())
     for channel, (sigma, row) in enumerate(zip(sigmas, rows, strict=True)):
         alone = variant(sigma=sigma, boundaries=row)(clip())
-        torch.testing.assert_close(found[:, channel], alone[:, channel])
+        torch.testing.assert_close(found[:, channel], alone[:, channel], atol=2e-4, rtol=1e-4)
     found.square().sum().backward()
     assert encoder.boundaries.grad is not None
     assert encoder.boundaries.grad.shape == (3, 15)

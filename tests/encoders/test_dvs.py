@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from motionveil.encoders import dvs, load_encoder
+import motionveil.encoders.dvs
+from motionveil.encoders import load_encoder
 from motionveil.encoders.dvs import DVS
 from motionveil.errors import MotionveilError
 from motionveil.events import EventCamera
@@ -139,5 +140,5 @@ class TestFaults:
 
 
 def test_the_example_is_true():
-    assert doctest.testmod(events).attempted > 0
-    assert doctest.testmod(events).failed == 0
+    assert doctest.testmod(motionveil.encoders.dvs).attempted > 0
+    assert doctest.testmod(motionveil.encoders.dvs).failed == 0

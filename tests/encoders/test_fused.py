@@ -53,9 +53,7 @@ def ran_fused(encoder: BDQ, clip: Tensor) -> bool:
 
 def random_encoder(sigma: float, r: float, hardness: float, seed: int) -> BDQ:
     generator = torch.Generator().manual_seed(seed)
-    encoder = BDQ(
-        EncoderSpec.untrained(range=r).change(sigma=sigma, hardness=hardness)
-    )
+    encoder = BDQ(EncoderSpec.untrained(range=r).change(sigma=sigma, hardness=hardness))
     with torch.no_grad():
         encoder.boundaries.copy_((15 * torch.rand(15, generator=generator)).sort().values)
     return encoder

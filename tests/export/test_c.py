@@ -274,6 +274,6 @@ class TestComment:
 def test_encoders_that_cannot_run_are_refused(tmp_path: Path) -> None:
     with pytest.raises(MotionveilError, match="at which size and rate"):
         write_c(EncoderSpec.untrained(range=0.25), tmp_path / "a.c")
-    with pytest.raises(MotionveilError, match="'raw' passes video through"):
+    with pytest.raises(MotionveilError, match="raw cannot be exported"):
         write_c(EncoderSpec(method="raw"), tmp_path / "a.c")
     assert not list(tmp_path.iterdir())

@@ -20,9 +20,6 @@ from motionveil.methods import GREY, LEVELS, BlurredDifference
 LARGEST_ERROR = 0.003
 """By how many levels of 15 a value may be off, before it is rounded to 8 bits."""
 
-_STEPS_HALF = 16384
-"""Table entries on each side of zero motion for a map with steps: 1/2184 of a level each."""
-
 _LEAST_HALF, _MOST_HALF = 4096, 32767
 """Table entries on each side of zero motion: at least, and at most (16 bits number them)."""
 
@@ -88,7 +85,8 @@ def make_quantiser(difference: BlurredDifference, *, vectors: bool | None = None
         error = error / GREY + _halved_step(steepest, entries)
         if error <= LARGEST_ERROR:
             return Quantiser(entries - 1, tables, factor, error)
-    wanted = _STEPS_HALF if difference.steps else LEVELS * steepest / (4 * LARGEST_ERROR)
+    # A map with steps is off within half an entry of one: 1/1092 of a level.
+    wanted = _LEAST_HALF if difference.steps else LEVELS * steepest / (4 * LARGEST_ERROR)
     entries = 2 * int(min(max(np.ceil(wanted), _LEAST_HALF), _MOST_HALF))
     table = np.rint(GREY * _values(difference, entries + 1)).astype(np.uint8)
     return Quantiser(entries, table, -1, _halved_step(steepest, entries))

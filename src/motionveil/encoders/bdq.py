@@ -142,7 +142,8 @@ class BDQ(Encoder):
             return functional.quantise(x, self.boundaries, self.hardness, hard=self.hard)
         channels = zip(x.unbind(1), self.boundaries, strict=True)
         return torch.stack(
-            [functional.quantise(one, row, self.hardness, hard=self.hard) for one, row in channels], 1
+            [functional.quantise(one, row, self.hardness, hard=self.hard) for one, row in channels],
+            1,
         )
 
     def _runs_fused(self, clip: Tensor) -> bool:

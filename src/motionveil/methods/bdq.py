@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from motionveil.errors import MotionveilError
 from motionveil.methods.base import (
@@ -28,6 +28,16 @@ INITIAL_BOUNDARIES = tuple(n + 0.5 for n in range(LEVELS))
 """The boundaries before training: 0.5, 1.5, ..., 14.5 (paper, section 3.1)."""
 
 Sigma = Annotated[float, Field(gt=0)]
+Row = tuple[float, ...]
+
+
+def _count(value: Any) -> str:
+    """Tell one value from three, so that an error is about the right one."""
+    return "three" if isinstance(value, list | tuple) else "one"
+
+
+def _count_rows(value: Any) -> str:
+    return _count(value[0]) if isinstance(value, list | tuple) and value else "one"
 
 
 class BDQSettings(Settings):
@@ -49,12 +59,16 @@ class BDQSettings(Settings):
     """
 
     modules: Modules = "BDQ"
-    sigma: Sigma | tuple[Sigma, Sigma, Sigma] = 1.0
+    sigma: Annotated[
+        Annotated[Sigma, Tag("one")] | Annotated[tuple[Sigma, Sigma, Sigma], Tag("three")],
+        Discriminator(_count),
+    ] = 1.0
     kernel_size: int = Field(default=KERNEL_SIZE, ge=1)
     learn_sigma: bool = True
-    boundaries: (
-        tuple[float, ...] | tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
-    ) = INITIAL_BOUNDARIES
+    boundaries: Annotated[
+        Annotated[Row, Tag("one")] | Annotated[tuple[Row, Row, Row], Tag("three")],
+        Discriminator(_count_rows),
+    ] = INITIAL_BOUNDARIES
     hardness: float = Field(default=5.0, gt=0)
     range_mode: RangeMode = "fixed"
     range: float | None = Field(default=None, gt=0, le=1)
