@@ -25,10 +25,10 @@ def words(manifest: str, tmp_path: Path) -> list[str]:
 def test_an_encoder_is_trained_and_taken_apart(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["ablate", *words, "--variants", "levels-3"]) == 0
+    assert main(["ablate", *words, "--variants", "levels=3"]) == 0
     result = Result.read(tmp_path / "out")
-    parts = ["bdq-B", "bdq-D", "bdq-Q", "bdq-BD", "bdq-BQ", "bdq-DQ"]
-    methods = ["raw", *parts, "bdq", "bdq-hard", "bdq-levels-3"]
+    parts = [f"bdq:modules={m}" for m in ("B", "D", "Q", "BD", "BQ", "DQ")]
+    methods = ["raw", *parts, "bdq", "bdq:hard=true", "bdq:levels=3"]
     assert [row.method for row in result.rows] == methods
     assert result.kind == "ablate"
     said = capsys.readouterr().out
@@ -46,6 +46,6 @@ def test_a_given_encoder_keeps_its_alpha(words: list[str], tmp_path: Path) -> No
 
 def test_faults_are_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ablate", "raw", *words]) == 1
-    assert "raw: an ablation takes a bdq encoder apart, this is raw" in capsys.readouterr().err
+    assert "raw: an ablation needs a bdq encoder, this is raw" in capsys.readouterr().err
     assert main(["ablate", *words, "--variants", "nosuch"]) == 1
-    assert "no variant 'nosuch'" in capsys.readouterr().err
+    assert "bdq:nosuch: 'nosuch' is no number" in capsys.readouterr().err

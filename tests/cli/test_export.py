@@ -58,7 +58,7 @@ def test_format_by_suffix_and_names_by_file_and_folder(here: Path) -> None:
         (["bdq"], "in which format? Give --format, or -o FILE.onnx or FILE.c"),
         (["bdq", "-o", "a.txt"], "a.txt: in which format?"),
         (["nonesuch", "-o", "a.c"], "nonesuch: no such encoder"),
-        (["raw", "-o", "a.c"], "'raw' passes video through"),
+        (["raw", "-o", "a.c"], "raw cannot be exported"),
     ],
 )
 def test_faults_are_one_line_and_leave_nothing(

@@ -42,7 +42,7 @@ def test_writes_a_run_and_says_where(
         assert (out / name).exists()
         assert f"wrote {out / name}" in said.out
     spec = load_spec(out)
-    assert f"sigma {spec.settings.sigma:.2f}; on the training clips: action " in said.out
+    assert "bdq; on the training clips: action " in said.out
     assert "person by frame" in said.out
     assert "epoch 2/2" in said.err
     assert spec.provenance["alpha"] == 2.0

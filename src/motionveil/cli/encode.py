@@ -57,6 +57,9 @@ scene cut, a jump of exposure, a lost stretch) the neutral frame is written. Vei
 is seen only as far as the encoder was trained and audited to; an untrained encoder hides nothing.
 """
 
+DEFAULT = "bdq"
+"""The encoder that is used when none is named."""
+
 _TOLD = ("data", "privacy_label", "alpha")
 """What of an encoder's provenance is printed."""
 
@@ -84,8 +87,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
-        default="bdq",
-        help="a shipped encoder's name, an encoder.json or a run folder (default: %(default)s)",
+        default=DEFAULT,
+        help="a shipped encoder's name, an encoder.json, a run folder, or a method such as blur-4"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "--hard", action="store_true", help="quantise in steps, 4 bits a value, not in sigmoids"
@@ -164,9 +168,10 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
     _read_secrets(arguments)
-    spec = load_spec(arguments.encoder)
+    spec = _at_geometry(load_spec(arguments.encoder), arguments.native)
     # Refuses what cannot stream, before anything is opened.
-    StreamEncoder(spec, native=arguments.native)
+    if StreamEncoder(spec, native=arguments.native).neutral is None:
+        _notice(f"warning: {spec.name} shows the scene: it is a baseline, no protection")
     if arguments.native:
         _notice(
             "warning: --native: veiled at the source's own size and rate; no figure of this"
@@ -186,6 +191,15 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         return _run_folder(arguments, spec, options)
     return _run_source(arguments, spec, options, output)
+
+
+def _at_geometry(spec: EncoderSpec, native: bool) -> EncoderSpec:
+    """Give a method that is not trained, and so has no geometry, that of the default encoder."""
+    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
+        return spec
+    geometry = load_spec(DEFAULT).required_geometry()
+    _notice(f"{spec.name} has no size and rate of its own: {geometry}, as {DEFAULT} has")
+    return spec.model_copy(update={"geometry": geometry})
 
 
 def _read_secrets(arguments: argparse.Namespace) -> None:
@@ -308,7 +322,7 @@ def describe(spec: EncoderSpec) -> str:
     known = spec.provenance
     facts = [f"{name} {known[name]}" for name in _TOLD if _is_short(known.get(name))]
     geometry = [] if spec.geometry is None else [str(spec.geometry)]
-    return ", ".join([spec.method, *geometry, *(facts or ["of unknown provenance"])])
+    return ", ".join([spec.name, *geometry, *(facts or ["of unknown provenance"])])
 
 
 def _told(rate: Fraction | None) -> str:

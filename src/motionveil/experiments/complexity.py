@@ -23,8 +23,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from motionveil.encoders import Encoder, build_encoder
+from motionveil.errors import MotionveilError
 from motionveil.experiments.operations import count_operations, without_numbers
-from motionveil.methods import choose, method, method_names
+from motionveil.methods import method, method_names
 from motionveil.spec import EncoderSpec, load_spec, named_spec, shipped_names, spec_folder
 
 CHANNELS = 3
@@ -106,8 +107,10 @@ def encoder_of(name: str) -> Encoder:
     """
     if Path(name).exists() or name in shipped_names() or named_spec(name) is not None:
         return build_encoder(load_spec(name), spec_folder(name))
-    choose(name)  # raises where it names no method
-    return build_encoder(EncoderSpec.untrained(name))
+    try:
+        return build_encoder(EncoderSpec.untrained(name))
+    except MotionveilError as error:
+        raise MotionveilError(f"{name}: no such encoder: {error}") from error
 
 
 def measure_cost(name: str, frames: int, size: int, threads: int, repeats: int) -> Cost:

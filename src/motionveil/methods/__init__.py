@@ -39,14 +39,17 @@ __all__ = [
     "BlurredDifference",
     "Choice",
     "Method",
+    "MotionveilError",
     "RangeMode",
     "Settings",
     "Start",
     "choose",
+    "find_again",
     "method",
     "method_names",
     "parse_choices",
     "present_name",
+    "register",
     "resolve",
 ]
 
@@ -81,6 +84,21 @@ def _add(found: dict[str, Method], kind: Any, *, required: bool = False) -> None
     if kind.name in found:
         raise ValueError(f"there is a method {kind.name!r} already")
     found[kind.name] = kind()
+
+
+def register(kind: type[Method]) -> type[Method]:
+    """Add a method to this process; usable as a decorator. A package uses the entry point.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    _add(_methods(), kind, required=True)
+    return kind
+
+
+def find_again() -> None:
+    """Look for methods again when one is next asked for, as after a package was installed."""
+    _methods.cache_clear()
 
 
 def method_names() -> list[str]:

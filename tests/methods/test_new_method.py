@@ -1,0 +1,144 @@
+"""A method that a package of one's own brings: it trains, is compared, streams and is exported."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from motionveil import methods
+from motionveil.capture import StreamEncoder
+from motionveil.cli import main
+from motionveil.encoders import load_encoder
+from motionveil.errors import MotionveilError
+from motionveil.export import IntegerEncoder
+from motionveil.spec import EncoderSpec, load_spec
+from tiny import tiny_values, toy_frames, write_toys
+
+PLUGIN = Path(__file__).parents[1] / "plugin"
+
+
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Install the package: a folder on the path with its metadata."""
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(PLUGIN, folder, dirs_exist_ok=True)
+    info = folder / "motionveil_sign-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: motionveil-sign\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[motionveil.methods]\nsign = motionveil_sign:Sign\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        methods.find_again()
+        yield folder
+    methods.find_again()
+
+
+@pytest.fixture(scope="module")
+def run(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train the method on toys by the command."""
+    place = tmp_path_factory.mktemp("sign")
+    write_toys(place)
+    (place / "tiny.yaml").write_text(yaml.safe_dump(tiny_values()))
+    words = ["--method", "sign", "--recipe", str(place / "tiny.yaml"), "--device", "cpu"]
+    out = place / "run"
+    assert main(["train", str(place / "manifest.csv"), *words, "--out", str(out)]) == 0
+    return out
+
+
+def test_it_is_two_files() -> None:
+    assert len(list(PLUGIN.rglob("*.py"))) == 2
+
+
+def test_it_is_trained(run: Path) -> None:
+    spec = load_spec(run)
+    assert spec.method == "sign"
+    assert spec.settings.zone != 0.2, "the dead zone was learned"
+    assert "zone" in (run / "curves.csv").read_text()
+    assert load_encoder(run).spec == spec
+
+
+def test_it_streams_as_it_trains(run: Path) -> None:
+    spec = load_spec(run)
+    clip = toy_frames("left", 0, 0)
+    stream = StreamEncoder(spec, native=True)
+    veiled = np.stack([stream(frame) for frame in clip])[1:]
+    video = torch.from_numpy(clip).permute(3, 0, 1, 2)[None] / 255
+    with torch.no_grad():
+        exact = 17 * load_encoder(run)(video)[0].permute(1, 2, 3, 0).numpy()
+    assert np.abs(veiled - exact).max() <= 1.5
+    assert np.ptp(veiled) > 100
+
+
+@pytest.mark.parametrize("kind", ["c", "onnx"])
+def test_it_is_exported(run: Path, tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("onnx")
+    out = tmp_path / f"sign.{kind}"
+    assert main(["export", str(run), "-o", str(out)]) == 0
+    spec, clip = load_spec(run), toy_frames("right", 1, 2)
+    stream = StreamEncoder(spec, native=True)
+    expected = np.stack([stream(frame) for frame in clip]).astype(int)
+    if kind == "c":  # what the C file computes, to the bit
+        encoder = IntegerEncoder(spec)
+        found = np.stack([encoder.veil(frame) for frame in clip])
+        assert np.abs(found - expected).max() <= 2
+    else:
+        runtime = pytest.importorskip("onnxruntime")
+        session = runtime.InferenceSession(str(out), providers=["CPUExecutionProvider"])
+        kept = np.full((1, 1, 3), np.nan, np.float32)
+        for frame in clip:  # 24 pixels are brought to the geometry's 16
+            veiled, kept = session.run(None, {"frame": frame, "previous": kept})
+        assert veiled.shape == (16, 16, 3)
+        assert np.ptp(veiled) > 100
+
+
+def test_it_stands_in_the_tradeoff_and_on_its_page(run: Path, tmp_path: Path) -> None:
+    manifest, recipe = str(run.parent / "manifest.csv"), str(run.parent / "tiny.yaml")
+    words = ["--recipe", recipe, "--device", "cpu", "--out", str(tmp_path)]
+    assert main(["tradeoff", manifest, *words, "--methods", "raw", "sign:0,1"]) == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["rows"]
+    assert [(row["method"], row["alpha"]) for row in rows] == [
+        ("raw", None),
+        ("sign", 0.0),
+        ("sign", 1.0),
+    ]
+    pages = "".join(page.read_text() for page in tmp_path.glob("*.html"))
+    assert "sign, α = 1" in pages
+
+
+def test_it_veils_a_video(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = next(run.parent.rglob("*.mkv"))
+    out = tmp_path / "veiled.mkv"
+    assert main(["encode", str(source), str(out), "--encoder", str(run)]) == 0
+    assert out.exists()
+    assert "encoder" in capsys.readouterr().out
+
+
+def test_names_and_help(plugin: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "sign" in methods.method_names()
+    assert methods.choose("sign-untrained").label == "sign, untrained"
+    with pytest.raises(SystemExit):
+        main(["tradeoff", "--help"])
+    assert "sign of the blurred difference" in capsys.readouterr().out
+    assert EncoderSpec.untrained("sign:zone=0.4").settings.zone == 0.4
+
+
+def test_a_package_that_fails_is_named(
+    tmp_path: Path, plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "broken-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[motionveil.methods]\nbroken = nowhere:Method\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    methods.find_again()
+    with pytest.raises(MotionveilError, match=r"broken \(nowhere:Method\): No module"):
+        methods.method_names()
+    monkeypatch.undo()
+    methods.find_again()
