@@ -21,9 +21,9 @@ def specs() -> list[EncoderSpec]:
     found = []
     for name in methods.method_names():
         kind = methods.method(name)
-        strengths = [s for s in kind.usual_strengths(64) if s <= 16]
+        strengths = sorted(kind.usual_strengths(64))
         if kind.stream is not None:
-            choice = f"{name}:{strengths[-1]:g}" if strengths else name
+            choice = f"{name}:{strengths[len(strengths) // 2 - 1]:g}" if strengths else name
             found.append(EncoderSpec.untrained(choice))
     return found
 

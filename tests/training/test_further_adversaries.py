@@ -195,8 +195,8 @@ def test_none_changes_nothing_and_one_that_counts_does(trial: Trial, tmp_path: P
             run = tmp_path / f"{alpha}-{len(further)}"
             specs[alpha, len(further)], curves = own.train(own.untrained(), run)
             rows[alpha, len(further)] = curves[-1]
-    assert specs[0.0, 1].boundaries == specs[0.0, 0].boundaries
-    assert specs[2.0, 1].boundaries != specs[2.0, 0].boundaries
+    assert specs[0.0, 1].settings.boundaries == specs[0.0, 0].settings.boundaries
+    assert specs[2.0, 1].settings.boundaries != specs[2.0, 0].settings.boundaries
     without, beside = rows[0.0, 0], rows[0.0, 1]
     assert set(beside) - set(without) == {"entropy_2", "loss_privacy_2", "accuracy_privacy_2"}
     assert beside["entropy"] <= without["entropy"]

@@ -282,7 +282,7 @@ def test_the_seed_decides(toys: Manifest, tmp_path: Path) -> None:
         torch.manual_seed(number)  # what was drawn before must not matter
         specs.append(trial.train(trial.untrained(), tmp_path / str(number))[0])
     assert specs[0] == specs[1]
-    assert specs[0].boundaries != specs[2].boundaries
+    assert specs[0].settings.boundaries != specs[2].settings.boundaries
 
 
 def test_a_mixed_precision_leaves_the_encoder_whole(trial: Trial, tmp_path: Path) -> None:

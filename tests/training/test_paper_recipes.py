@@ -127,4 +127,5 @@ def test_a_recipe_written_is_read_back_the_same(name: str, tmp_path: Path) -> No
 
 def test_every_field_is_written(tmp_path: Path) -> None:
     text = Recipe().write(tmp_path / "recipe.yaml").read_text("utf-8")
-    assert set(lines_of(text)) == set(field_names())
+    own = {name for name in field_names() if not name.startswith("methods.")}
+    assert set(lines_of(text)) == own

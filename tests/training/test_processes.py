@@ -101,9 +101,9 @@ class TestTwoProcesses:
     def test_make_the_encoder_of_one(self, one: Path, two: Path) -> None:
         expected = EncoderSpec.read(one / "run" / "encoder.json")
         found = EncoderSpec.read(two / "run" / "encoder.json")
-        assert found.sigma == pytest.approx(expected.sigma, abs=1e-4)
-        assert found.boundaries == pytest.approx(expected.boundaries, abs=1e-4)
-        assert expected.boundaries != EncoderSpec.untrained(range=0.1).boundaries
+        assert found.settings.sigma == pytest.approx(expected.settings.sigma, abs=1e-4)
+        assert found.settings.boundaries == pytest.approx(expected.settings.boundaries, abs=1e-4)
+        assert expected.settings.boundaries != EncoderSpec.untrained(range=0.1).settings.boundaries
 
     def test_make_the_networks_of_one(self, one: Path, two: Path) -> None:
         expected = load_file(one / "players0.safetensors")
@@ -173,8 +173,8 @@ def test_gradients_of_parts_add_up_to_the_batch_s(
             patch.setattr("torch.nn.modules.batchnorm._BatchNorm.forward", lambda norm, x: x)
             specs.append(own.train(own.untrained(), tmp_path / str(parts)))
     (whole, curves), (parted, parted_curves) = specs
-    assert parted.sigma == pytest.approx(whole.sigma, abs=1e-6)
-    assert parted.boundaries == pytest.approx(whole.boundaries, abs=1e-6)
+    assert parted.settings.sigma == pytest.approx(whole.settings.sigma, abs=1e-6)
+    assert parted.settings.boundaries == pytest.approx(whole.settings.boundaries, abs=1e-6)
     for row, right in zip(parted_curves, curves, strict=True):
         assert row == pytest.approx(right, rel=1e-4, abs=1e-6)
 

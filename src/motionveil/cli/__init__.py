@@ -25,7 +25,7 @@ COMMANDS = {
     "check": "find unreadable, short or missing clips of a manifest",
     "train": "train an encoder against its adversary",
     "validate": "score a frozen encoder with fresh networks",
-    "tradeoff": "compare BDQ and its rivals for action and privacy",
+    "tradeoff": "compare methods for action and privacy",
     "ablate": "take BDQ apart and change it: which module does what",
     "sweep": "run every cell of a grid, here or on a Ray cluster",
     "audit": "attack veiled video in many ways: what can still be learned from it",

@@ -104,7 +104,7 @@ def _dry_run(arguments: argparse.Namespace, recipe: Recipe, choice: Choice) -> i
     found = dry_run(
         manifest,
         recipe,
-        choice,
+        choice=choice,
         split=split,
         privacy_label=label,
         seed=arguments.seed,

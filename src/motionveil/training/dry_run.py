@@ -108,8 +108,8 @@ class DryRun:
 def dry_run(
     manifest: Manifest,
     recipe: Recipe,
-    choice: Choice,
     *,
+    choice: Choice | None = None,
     split: str,
     privacy_label: str,
     seed: int,
@@ -124,7 +124,7 @@ def dry_run(
     Args:
         manifest: The data set.
         recipe: The recipe.
-        choice: The method to train.
+        choice: The method to train; BDQ if None.
         split: The part held out, one of the manifest's `splits()`.
         privacy_label: The label that the adversary tries to learn.
         seed: Decides everything that is drawn.
@@ -195,7 +195,7 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
     return replace(manifest, clips=tuple(unique.values()), file=None)
 
 
-def _measure(trial: Trial, recipe: Recipe, choice: Choice, training_clips: int) -> DryRun:
+def _measure(trial: Trial, recipe: Recipe, choice: Choice | None, training_clips: int) -> DryRun:
     players = trial.players(build_encoder(trial.untrained(choice)))
     data = trial.clips(training=True)
     game = Game(trial.fabric, players, data, trial.recipe, trial.seed)
