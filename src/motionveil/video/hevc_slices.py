@@ -40,50 +40,55 @@ _INTRA_SLICE = 2
 
 
 @numba.njit(cache=True, nogil=True)
-def _transforms(
-    s: Any,
-    p: Any,
-    unit: Any,  # intra, in four, bypass, most depth, split at once
-    luma: Any,
-    chroma: Any,
-    log: int,
-    depth: int,
-    part: int,
-    parent_cb: int,
-    parent_cr: int,
-    quarter: int,
-) -> None:
-    """Read a transform tree (7.3.8.8)."""
+def _transforms(s: Any, p: Any, unit: Any, luma: Any, chroma: Any, log: int) -> None:
+    """Read a transform tree (7.3.8.8).
+
+    A list of what is still to be read takes the place of recursion, which numba's cache does not
+    stand: for each node its binary logarithm, depth, place among four, the flags of both chroma
+    components of the node above, and the place of the quarter at depth 1.
+    """
     is_intra, fours, bypass, most, at_once = unit
-    if log <= p.max_tb and log > p.min_tb and depth < most and not (fours and depth == 0):
-        split = bit(s, _SPLIT_TRANSFORM + 5 - log) == 1
-    else:
-        split = log > p.max_tb or (depth == 0 and (fours or at_once))
-    cb = cr = 0
-    if (log > 2 and p.chroma) or p.chroma == 3:
-        two = p.chroma == 2 and (not split or log == 3)
-        if parent_cb:
-            cb = bit(s, _CHROMA + depth)
-            if two:
-                cb |= bit(s, _CHROMA + depth) << 1
-        if parent_cr:
-            cr = bit(s, _CHROMA + depth)
-            if two:
-                cr |= bit(s, _CHROMA + depth) << 1
-    elif log == 2 and depth > 0 and p.chroma:
-        cb, cr = parent_cb, parent_cr
-    if split:
-        for n in range(4):
+    todo = np.zeros((24, 6), np.int64)
+    todo[0] = (log, 0, 0, 1, 1, 0)
+    left = 1
+    while left and not s.now[BAD]:
+        left -= 1
+        log, depth, part, above_cb, above_cr, quarter = todo[left]
+        if log <= p.max_tb and log > p.min_tb and depth < most and not (fours and depth == 0):
+            split = bit(s, _SPLIT_TRANSFORM + 5 - log) == 1
+        else:
+            split = log > p.max_tb or (depth == 0 and (fours or at_once))
+        cb = cr = 0
+        if (log > 2 and p.chroma) or p.chroma == 3:
+            two = p.chroma == 2 and (not split or log == 3)
+            cb = _coded(s, depth, two) if above_cb else 0
+            cr = _coded(s, depth, two) if above_cr else 0
+        elif log == 2 and depth > 0 and p.chroma:
+            cb, cr = above_cb, above_cr
+        if not split:
+            some = 1
+            if is_intra or depth or cb or cr:
+                some = bit(s, _LUMA + (depth == 0))
+            if some or cb or cr:
+                modes = (luma[quarter if fours else 0], chroma[quarter if p.chroma == 3 else 0])
+                _transform(s, p, (is_intra, bypass, modes), log, part, some, (cb, cr))
+            continue
+        for n in range(3, -1, -1):
             q = n if depth == 0 else quarter
-            _transforms(s, p, unit, luma, chroma, log - 1, depth + 1, n, cb, cr, q)
-            if s.now[BAD]:
-                return
-        return
-    some = 1
-    if is_intra or depth or cb or cr:
-        some = bit(s, _LUMA + (depth == 0))
-    if not (some or cb or cr):
-        return
+            todo[left] = (log - 1, depth + 1, n, cb, cr, q)
+            left += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _coded(s: Any, depth: int, two: bool) -> int:
+    coded = bit(s, _CHROMA + depth)
+    return coded | bit(s, _CHROMA + depth) << 1 if two else coded
+
+
+@numba.njit(cache=True, nogil=True)
+def _transform(s: Any, p: Any, unit: Any, log: int, part: int, some: int, coded: Any) -> None:
+    """Read a transform unit (7.3.8.10)."""
+    is_intra, bypass, modes = unit
     if p.qp_delta and not s.now[QP_CODED]:
         s.now[QP_CODED] = 1
         delta = bit(s, _QP_DELTA)
@@ -93,9 +98,8 @@ def _transforms(
             delta += exp_golomb(s, 0)
         if delta:
             plain(s, 1)
-    which = quarter if fours else 0
     if some:
-        scan = order(p, log, False, luma[which]) if is_intra else 0
+        scan = order(p, log, False, modes[0]) if is_intra else 0
         coefficients(s, p, log, False, scan, bypass)
     small = log - 1
     if p.chroma == 3:
@@ -106,10 +110,10 @@ def _transforms(
         small = 2
     if p.chroma == 0:
         return
-    scan = order(p, small, True, chroma[which if p.chroma == 3 else 0]) if is_intra else 0
-    for coded in (cb, cr):
+    scan = order(p, small, True, modes[1]) if is_intra else 0
+    for component in coded:
         for n in range(2 if p.chroma == 2 else 1):
-            if coded >> n & 1:
+            if component >> n & 1:
                 coefficients(s, p, small, True, scan, bypass)
 
 
@@ -168,7 +172,7 @@ def _unit(s: Any, p: Any, m: Any, x: int, y: int, log: int, depth: int) -> None:
     most = p.depth_intra + fours if is_intra else p.depth_inter
     at_once = not is_intra and p.depth_inter == 0 and divided > 0
     unit = (is_intra, fours, bypass, most, at_once)
-    _transforms(s, p, unit, luma, chroma, log, 0, 0, 1, 1, 0)
+    _transforms(s, p, unit, luma, chroma, log)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -190,29 +194,33 @@ def _predictions(s: Any, p: Any, divided: int, side: int, depth: int) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
-def _tree(s: Any, p: Any, m: Any, x: int, y: int, log: int, depth: int) -> None:
-    """Read a coding quadtree (7.3.8.4)."""
-    side = 1 << log
-    if x + side <= p.width and y + side <= p.height and log > p.min_cb:
-        number = 0
-        if known(p, m, x - 1, y, x, y) and m.depth[y >> 3, (x - 1) >> 3] > depth:
-            number += 1
-        if known(p, m, x, y - 1, x, y) and m.depth[(y - 1) >> 3, x >> 3] > depth:
-            number += 1
-        split = bit(s, _SPLIT + number) == 1
-    else:
+def _tree(s: Any, p: Any, m: Any, x: int, y: int) -> None:
+    """Read a coding quadtree (7.3.8.4), without recursion as `_transforms`."""
+    todo = np.zeros((24, 4), np.int64)
+    todo[0] = (x, y, p.ctb, 0)
+    left = 1
+    while left and not s.now[BAD]:
+        left -= 1
+        x, y, log, depth = todo[left]
+        side = 1 << log
         split = log > p.min_cb
-    if log >= p.qp_size:
-        s.now[QP_CODED] = 0
-    if not split:
-        _unit(s, p, m, x, y, log, depth)
-        return
-    for n in range(4):
-        nx, ny = x + (n & 1) * (side >> 1), y + (n >> 1) * (side >> 1)
-        if nx < p.width and ny < p.height:
-            _tree(s, p, m, nx, ny, log - 1, depth + 1)
-            if s.now[BAD]:
-                return
+        if x + side <= p.width and y + side <= p.height and split:
+            number = 0
+            if known(p, m, x - 1, y, x, y) and m.depth[y >> 3, (x - 1) >> 3] > depth:
+                number += 1
+            if known(p, m, x, y - 1, x, y) and m.depth[(y - 1) >> 3, x >> 3] > depth:
+                number += 1
+            split = bit(s, _SPLIT + number) == 1
+        if log >= p.qp_size:
+            s.now[QP_CODED] = 0
+        if not split:
+            _unit(s, p, m, x, y, log, depth)
+            continue
+        for n in range(3, -1, -1):
+            nx, ny = x + (n & 1) * (side >> 1), y + (n >> 1) * (side >> 1)
+            if nx < p.width and ny < p.height:
+                todo[left] = (nx, ny, log - 1, depth + 1)
+                left += 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -268,7 +276,7 @@ def read_slice(
         x, y = column << p.ctb, row << p.ctb
         if p.sao_luma or p.sao_chroma:
             sao(s, p, known(p, m, x - 1, y, x, y), known(p, m, x, y - 1, x, y))
-        _tree(s, p, m, x, y, p.ctb, 0)
+        _tree(s, p, m, x, y)
         if p.sync and column == m.left[rs] + 1:
             stored[0] = s.ctx
         finished = end(s)

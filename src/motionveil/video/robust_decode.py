@@ -58,7 +58,7 @@ class StrictDecoder:
         self._context = context
         self._turned: bool | None = None
         self._continuity = Continuity(context.extradata) if context.name == "h264" else None
-        self._check = _check_for(context.name)
+        self._check = _check_for(context)
 
     def follows(self, packet: Any) -> bool:
         """Say whether, as far as is known, nothing is missing before a packet."""
@@ -124,13 +124,20 @@ def _stricter(context: Any) -> Any:
     return other
 
 
-def _check_for(codec: str) -> Callable[[bytes], str | None] | None:
-    """Return what looks at a codec's packets before they are decoded; None if nothing does."""
-    if codec != "mjpeg":
-        return None
-    from motionveil.video.jpeg import jpeg_damage  # needs numba, which takes its time
+def _check_for(context: Any) -> Callable[[bytes], str | None] | None:
+    """Return what looks at a codec's packets before they are decoded; None if nothing does.
 
-    return jpeg_damage
+    These need numba, which takes its time.
+    """
+    if context.name == "mjpeg":
+        from motionveil.video.jpeg import jpeg_damage
+
+        return jpeg_damage
+    if context.name == "hevc":
+        from motionveil.video.hevc import HevcCheck
+
+        return HevcCheck(context.extradata).damage
+    return None
 
 
 def decode_picture(container: Any) -> Any:
