@@ -137,6 +137,14 @@ def _check_for(context: Any) -> Callable[[bytes], str | None] | None:
         from motionveil.video.hevc import HevcCheck
 
         return HevcCheck(context.extradata).damage
+    if context.name == "webp":
+        from motionveil.video.webp import webp_damage
+
+        return webp_damage
+    if context.name == "vp8":
+        from motionveil.video.vp8 import key_frame_damage
+
+        return key_frame_damage
     return None
 
 
