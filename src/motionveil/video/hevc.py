@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -179,9 +180,15 @@ class _Open:
             return False
         self._next = int(
             read_slice(
-                np.frombuffer(data, np.uint8), self._params, self.picture, address, self._start,
-                dependent, self._initial, self._stored,
-            )  # fmt: skip
+                np.frombuffer(data, np.uint8),
+                self._params,
+                self.picture,
+                address,
+                self._start,
+                dependent,
+                self._initial,
+                self._stored,
+            )
         )
         return self._next >= 0
 
@@ -234,7 +241,7 @@ _Sizes = tuple[tuple[int, ...], tuple[int, ...]] | tuple[int, int] | None
 
 def _frozen(tiles: Any) -> _Sizes:
     if tiles is None or isinstance(tiles[0], int):
-        return tiles  # type: ignore[no-any-return]
+        return tiles
     return tuple(tiles[0]), tuple(tiles[1])
 
 
@@ -261,7 +268,7 @@ def _bounds(blocks: int, sizes: int | tuple[int, ...]) -> list[int]:
         bounds = [n * blocks // sizes for n in range(sizes + 1)]
     else:
         bounds = [sum(sizes[:n]) for n in range(len(sizes) + 1)] + [blocks]
-    if any(b <= a for a, b in zip(bounds, bounds[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(bounds)):
         raise ValueError
     return bounds
 

@@ -157,9 +157,7 @@ def _pass_scaling_lists(bits: Bits) -> None:
                 bits.several(min(64, 1 << 4 + 2 * size) + (size > 1))
 
 
-def _reference_set(
-    bits: Bits, sets: list[References], index: int, count: int
-) -> References:
+def _reference_set(bits: Bits, sets: list[References], index: int, count: int) -> References:
     """Read a short-term reference picture set (7.3.7, 7.4.8)."""
     if index and bits.flag():
         back = bits.unsigned() + 1 if index == count else 1
@@ -177,10 +175,10 @@ def _reference_set(
     if earlier > 16 or later > 16:
         raise ValueError
     found = []
-    for many, sign in ((earlier, -1), (later, 1)):
+    for many, step in ((earlier, -1), (later, 1)):
         distance = 0
         for _ in range(many):
-            distance += sign * (bits.unsigned() + 1)
+            distance += step * (bits.unsigned() + 1)
             found.append((distance, bits.flag()))
     return found
 

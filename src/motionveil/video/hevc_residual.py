@@ -12,7 +12,11 @@ from motionveil.video.hevc_tables import FIRST, NUMBERS, SCANS, SMALL
 
 _TRANSFORM_SKIP = FIRST["transform_skip"]
 _LAST_X, _LAST_Y, _GROUP = FIRST["last_x"], FIRST["last_y"], FIRST["group"]
-_SIGNIFICANT, _GREATER1, _GREATER2 = FIRST["significant"], FIRST["greater1"], FIRST["greater2"]
+_SIGNIFICANT, _GREATER1, _GREATER2 = (
+    FIRST["significant"],
+    FIRST["greater_one"],
+    FIRST["greater_two"],
+)
 
 
 @numba.njit(cache=True, nogil=True)

@@ -74,6 +74,8 @@ class Picture(NamedTuple):
 
 
 class State(NamedTuple):
+    """A slice that is read: its data, the decoder's numbers, and the contexts."""
+
     data: Bytes
     now: Ints
     ctx: Bytes
@@ -81,6 +83,7 @@ class State(NamedTuple):
 
 @numba.njit(cache=True, nogil=True)
 def begin(s: Any, at: int) -> None:
+    """Begin to read at a byte (9.3.2.5)."""
     s.now[_RANGE], s.now[_NEEDED], s.now[AT] = 510, -8, at + 2
     s.now[_VALUE] = 0
     if at + 1 < len(s.data):
@@ -88,14 +91,15 @@ def begin(s: Any, at: int) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _byte(s: Any) -> int:
+def _byte(s: Any) -> Any:
     at = s.now[AT]
     s.now[AT] = at + 1
     return np.int64(s.data[at]) if at < len(s.data) else np.int64(0)
 
 
 @numba.njit(cache=True, nogil=True)
-def bit(s: Any, number: int) -> int:
+def bit(s: Any, number: int) -> Any:
+    """Read a bit by a context (9.3.4.3.2)."""
     context = s.ctx[number]
     less = RANGES[context >> 1, (s.now[_RANGE] >> 6) & 3]
     rest = s.now[_RANGE] - less
@@ -130,9 +134,9 @@ def bit(s: Any, number: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def plain(s: Any, count: int) -> int:
+def plain(s: Any, count: int) -> Any:
     """Read bits that are as likely as not."""
-    found = np.int64(0)
+    found: Any = np.int64(0)
     for _ in range(count):
         value = s.now[_VALUE] << 1
         s.now[_NEEDED] += 1
@@ -148,6 +152,7 @@ def plain(s: Any, count: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def end(s: Any) -> bool:
+    """Read the bit that says whether something ends (9.3.4.3.5)."""
     s.now[_RANGE] -= 2
     scaled = s.now[_RANGE] << 7
     if s.now[_VALUE] >= scaled:
@@ -171,6 +176,7 @@ def stopped(s: Any) -> bool:
 
 @numba.njit(cache=True, nogil=True)
 def unary(s: Any, most: int) -> int:
+    """Count ones up to a zero."""
     count = 0
     while count < most and plain(s, 1):
         count += 1
@@ -179,6 +185,7 @@ def unary(s: Any, most: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def exp_golomb(s: Any, order: int) -> int:
+    """Read an Exp-Golomb number (9.3.3.5)."""
     value = 0
     while plain(s, 1):
         value += 1 << order
@@ -191,6 +198,7 @@ def exp_golomb(s: Any, order: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def sao(s: Any, p: Any, left: bool, up: bool) -> None:
+    """Read a block's sample adaptive offsets; they may be its neighbours' (7.3.8.3)."""
     if left and bit(s, _SAO_MERGE):
         return
     if up and bit(s, _SAO_MERGE):
@@ -264,6 +272,7 @@ def vectors(s: Any, p: Any, wide: int, high: int, depth: int) -> bool:
 
 @numba.njit(cache=True, nogil=True)
 def candidate(s: Any, p: Any) -> None:
+    """Read which neighbour's motion is taken over."""
     if p.candidates > 1 and bit(s, _MERGE_INDEX):
         unary(s, p.candidates - 2)
 
@@ -277,7 +286,8 @@ def intra(s: Any, p: Any, m: Any, x: int, y: int, log: int, parts: int, luma: In
         flags[n] = bit(s, _INTRA_LUMA)
     for n in range(parts):
         px, py = x + side * (n & 1), y + side * (n >> 1)
-        a = b = _DC
+        a: Any = _DC
+        b: Any = _DC
         if known(p, m, px - 1, py, px, py):
             a = np.int64(m.modes[py >> 2, (px - 1) >> 2])
         if py & ((1 << p.ctb) - 1) and known(p, m, px, py - 1, px, py):

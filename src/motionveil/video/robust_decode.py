@@ -129,22 +129,27 @@ def _check_for(context: Any) -> Callable[[bytes], str | None] | None:
 
     These need numba, which takes its time.
     """
-    if context.name == "mjpeg":
+    name = context.name
+    if name == "mjpeg":
         from motionveil.video.jpeg import jpeg_damage
 
         return jpeg_damage
-    if context.name == "hevc":
+    if name == "hevc":
         from motionveil.video.hevc import HevcCheck
 
         return HevcCheck(context.extradata).damage
-    if context.name == "webp":
+    if name == "webp":
         from motionveil.video.webp import webp_damage
 
         return webp_damage
-    if context.name == "vp8":
+    if name == "vp8":
         from motionveil.video.vp8 import key_frame_damage
 
         return key_frame_damage
+    if name in ("huffyuv", "ffvhuff", "utvideo"):
+        from motionveil.video.huffman import huffyuv_check, utvideo_check
+
+        return (utvideo_check if name == "utvideo" else huffyuv_check)(context)
     return None
 
 

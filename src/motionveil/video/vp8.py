@@ -170,7 +170,7 @@ def _read_frame(header: Bytes, rest: Bytes, across: int, down: int) -> bool:
             if mapped:
                 one = _bit(h, header, segments[0])
                 _bit(h, header, segments[1 + one])
-            skipped = skipping and _bit(h, header, skip) == 1
+            skipped = skipping == 1 and _bit(h, header, skip) == 1
             mode = _mode(h, header, modes[4 * column : 4 * column + 4], beside)
             _read_blocks(state, data, tokens, above[column], left, mode != _SPREAD, skipped)
         if h[_AT] > len(header) + 8 or state[_AT] > len(data) + 8:
@@ -185,10 +185,7 @@ def _read_frame(header: Bytes, rest: Bytes, across: int, down: int) -> bool:
 def _mode(h: Ints, header: Bytes, above: Ints, left: Ints) -> int:
     """Read how a macroblock is predicted (11.2 to 11.4)."""
     if _bit(h, header, 145):
-        if _bit(h, header, 156):
-            mode = 2 + _bit(h, header, 128)
-        else:
-            mode = _bit(h, header, 163)
+        mode = 2 + _bit(h, header, 128) if _bit(h, header, 156) else _bit(h, header, 163)
         above[:] = left[:] = _ALIKE[mode]
     else:
         mode = _SPREAD
