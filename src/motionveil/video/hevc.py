@@ -50,6 +50,7 @@ class HevcCheck:
         self._sequences: dict[int, Sequence] = {}
         self._pictures: dict[int, PictureSet] = {}
         self._open: _Open | None = None
+        self._proved = False
         units: list[bytes] = []
         with suppress(IndexError, ValueError):  # damaged: the decoder will say so
             if extradata and extradata[0] == 1:
@@ -61,7 +62,19 @@ class HevcCheck:
             self._learn(unit)
 
     def damage(self, data: bytes) -> str | None:
-        """Say what is wrong with a packet, which holds whole pictures; None if nothing."""
+        """Say what is wrong with a packet, which holds whole pictures; None if nothing.
+
+        Of tiles, dependent slices and PCM there were no samples to try this on. So in streams that
+        may have them nothing is claimed before a first picture has been read through to its end.
+        """
+        reason = self._damage(data)
+        if reason is None:
+            self._proved = self._proved or self._open is not None
+        elif self._open is not None and self._open.is_untried and not self._proved:
+            return None
+        return reason
+
+    def _damage(self, data: bytes) -> str | None:
         units = _by_lengths(data, self._length) if self._length else _by_start_codes(data)
         if units is None:
             return "it is cut short"
@@ -77,6 +90,7 @@ class HevcCheck:
             if self._open is not None and not self._open.complete():
                 return _MISSING
         except UnsupportedError:
+            self._open = None
             return None
         except (IndexError, ValueError):
             return "a header is damaged"
@@ -145,6 +159,7 @@ class _Open:
 
     def __init__(self, s: Sequence, p: PictureSet) -> None:
         self._s, self._p = s, p
+        self.is_untried = bool(p.tiles or p.dependent or s.pcm)
         layout = _layout(s.width, s.height, s.ctb, _frozen(p.tiles))
         high, wide = -(-s.height // 8) + 8, -(-s.width // 8) + 8
         self.picture = Picture(
