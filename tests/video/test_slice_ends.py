@@ -14,6 +14,7 @@ import pytest
 from benchmark_code import import_benchmark
 from motionveil.errors import MotionveilError
 from motionveil.video import read_frames
+from motionveil.video.avi_chunks import avi_broken_at
 from motionveil.video.hevc import HevcCheck
 from motionveil.video.huffman import huffyuv_check, utvideo_check
 from motionveil.video.vp8 import key_frame_damage
@@ -207,3 +208,27 @@ def test_lossless_video(tmp_path: Path, codec: str, pixels: str, options: dict[s
         found += (check(gap) is not None) + (check(overwritten) is not None)
     assert found >= 12  # codes may fall in step again
     assert check(data[1][:-200]) is not None
+
+
+class TestChunksOfAvi:
+    @pytest.mark.parametrize("size", [(96, 80), (98, 81)])
+    def test_whole_files_pass(self, tmp_path: Path, size: tuple[int, int]) -> None:
+        path = written(tmp_path, "mpeg4", ".avi", "yuv420p", {}, size)
+        assert avi_broken_at(path) is None
+        assert len(list(read_frames(path))) == 8
+
+    @pytest.mark.parametrize("added", [-40, -1, 1, 40])
+    def test_a_chunk_that_is_not_where_it_should_be(self, tmp_path: Path, added: int) -> None:
+        path = written(tmp_path, "rawvideo", ".avi", "bgr24", {})
+        data = path.read_bytes()
+        middle = len(data) // 2
+        path.write_bytes(data[: middle + min(added, 0)] + bytes(max(added, 0)) + data[middle:])
+        assert avi_broken_at(path) is not None
+        with pytest.raises(MotionveilError, match=r"damaged at byte|cut short"):
+            list(read_frames(path))
+
+    def test_other_formats_are_not_looked_at(self, tmp_path: Path) -> None:
+        (tmp_path / "a").write_bytes(b"RIFF\0\0\0\0WEBP")
+        (tmp_path / "b").write_bytes(b"no")
+        assert avi_broken_at(tmp_path / "a") is None
+        assert avi_broken_at(tmp_path / "b") is None
