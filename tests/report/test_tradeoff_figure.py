@@ -24,7 +24,7 @@ def test_tradeoff_draws_points_intervals_and_floors():
     reach = bars[0].get_segments()[0][:, 0]
     np.testing.assert_allclose(reach, 100 * np.array(methods[-1].frame.interval))
     verticals = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"]
-    assert verticals == [pytest.approx(100 * methods[0].frame.floor)]
+    assert verticals == [pytest.approx(100 * methods[0].frame.chance_level)]
     names = [t.get_text() for t in figure.legends[0].get_texts()]
     assert names[:4] == [m.label for m in methods]
     assert "identity recognised" in axes.get_xlabel()

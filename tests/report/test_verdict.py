@@ -8,7 +8,7 @@ from motionveil.results import Accuracy, wilson_interval
 
 def accuracy(share: float, n: int = 200, floor: float = 0.125) -> Accuracy:
     return Accuracy(
-        accuracy=share, n=n, interval=wilson_interval(share, n), balanced=share, floor=floor
+        accuracy=share, n=n, interval=wilson_interval(share, n), balanced=share, chance_level=floor
     )
 
 

@@ -80,7 +80,7 @@ def tradeoff(
 
 def floors(methods: Sequence[Method]) -> tuple[float, float]:
     """Return what guessing the commonest scores: the action and the privacy label, in [0, 1]."""
-    return max(m.action.floor for m in methods), max(m.frame.floor for m in methods)
+    return max(m.action.chance_level for m in methods), max(m.frame.chance_level for m in methods)
 
 
 def steps_of(methods: Sequence[Method]) -> list[tuple[float, float]]:

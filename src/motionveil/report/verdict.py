@@ -75,7 +75,7 @@ def headline(methods: Sequence[Method], privacy_label: str) -> str:
     raw, veiled = find(methods, RAW), judged(methods)
     shown = veiled or methods[0]
     where = f"clips veiled by {shown.label}" if veiled else "clips of raw video"
-    floor = f"guessing the commonest {privacy_label}: {percent(shown.frame.floor)}"
+    floor = f"guessing the commonest {privacy_label}: {percent(shown.frame.chance_level)}"
     action, privacy = "", floor
     if veiled and raw:
         action = f" (raw video: {percent(raw.action.accuracy)})"
@@ -156,7 +156,7 @@ def _game(adversarial: Method, plain: Method, privacy_label: str) -> str:
 def _rest(veiled: Method, privacy_label: str) -> str:
     """What is left of the privacy label under the encoder, against guessing."""
     low, high = veiled.frame.interval
-    floor = veiled.frame.floor
+    floor = veiled.frame.chance_level
     if low > floor:
         return (
             f"Under {veiled.label} the {privacy_label} is still recognised more often than by"
