@@ -10,7 +10,7 @@ from typing import Any
 
 from motionveil.experiments.sweep.cells import Cell
 from motionveil.report import write_joint_report
-from motionveil.report.pooling import Run
+from motionveil.report.aggregate import Run
 from motionveil.results import Result
 
 REPEATS = frozenset({"--seed", "--seeds", "--split", "--label", "--alpha", "--alphas"})

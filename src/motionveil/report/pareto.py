@@ -1,10 +1,9 @@
-"""Who is ahead in the trade-off: the Pareto front, hypervolumes and dominance, with intervals.
+"""The Pareto front, hypervolumes and dominance of methods, with bootstrap intervals.
 
 A method is a point in the unit square: the action accuracy, which should be high, and the privacy
-accuracy by frame, which should be low. All intervals are percentiles of a paired bootstrap: the
-methods were scored on the same clips, so recordings are drawn with replacement and every method's
-point is computed anew from the same draw. They hold the chance in which recordings were filmed,
-not the chance in training.
+accuracy by frame, which should be low. All intervals are percentiles of a paired bootstrap over
+recordings: the methods were scored on the same clips, and each draw scores them all. They hold
+the sampling of recordings, not the variance of training.
 """
 
 from __future__ import annotations
@@ -17,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.report.pooling import BDQ, Method, action_right, families
+from motionveil.report.aggregate import Method, action_scores, families, frame_scores
+from motionveil.report.method_style import BDQ
 from motionveil.statistics import (
     DRAWS,
     Interval,
@@ -27,7 +27,9 @@ from motionveil.statistics import (
     recording_of,
 )
 
-Outcome = Literal["dominates", "dominated", "neither"]
+Floats = NDArray[np.float64]
+Dominance = Literal["dominates", "dominated", "neither"]
+_ROUNDING = 1e-9  # equal accuracies may differ by the order in which clips were added
 
 
 def front(action: Sequence[float], privacy: Sequence[float]) -> list[int]:
@@ -53,13 +55,11 @@ def front(action: Sequence[float], privacy: Sequence[float]) -> list[int]:
     return kept
 
 
-def hypervolume(action: NDArray[np.float64], privacy: NDArray[np.float64]) -> NDArray[np.float64]:
+def hypervolume(action: Floats, privacy: Floats) -> Floats:
     """Return the area of the unit square that some of the points dominate.
 
     A place (p, a) of the square is dominated if a point has an action accuracy of a or more and a
-    privacy accuracy of p or less. The reference point is action 0 and privacy 1; 1 is a method
-    that shows all of the action and nothing else. Guessing the action at a share f without any
-    privacy already gives f, so 0 is not what guessing scores.
+    privacy accuracy of p or less. The reference point is action 0 and privacy 1.
 
     Args:
         action, privacy: Accuracies in [0, 1], (..., points), at least one point.
@@ -85,15 +85,15 @@ class Draws:
         clips, recordings: How many clips there are, and recordings that were drawn from.
     """
 
-    action: NDArray[np.float64]
-    privacy: NDArray[np.float64]
-    observed_action: NDArray[np.float64]
-    observed_privacy: NDArray[np.float64]
+    action: Floats
+    privacy: Floats
+    observed_action: Floats
+    observed_privacy: Floats
     clips: int
     recordings: int
 
 
-def obstacle(methods: Sequence[Method]) -> str:
+def no_bootstrap(methods: Sequence[Method]) -> str:
     """Return why there can be no paired bootstrap over these methods; empty where there can."""
     if not all(method.answers for method in methods):
         return "some rows hold no answers clip by clip"
@@ -115,17 +115,17 @@ def resample(methods: Sequence[Method], draws: int = DRAWS) -> Draws:
         draws: Number of draws, at least 1. Their seed is fixed: equal results, equal reports.
 
     Raises:
-        MotionveilError: See `obstacle`.
+        MotionveilError: See `no_bootstrap`.
     """
-    if reason := obstacle(methods):
+    if reason := no_bootstrap(methods):
         raise MotionveilError(f"no bootstrap: {reason}")
     recordings = numbered(_recordings(methods[0]))
     order = {key: place for place, key in enumerate(methods[0].keys)}
     scores = np.empty((2, len(methods), len(order)))
     for m, method in enumerate(methods):
         places = [order[key] for key in method.keys]
-        scores[0, m, places] = _mean_of(method, action=True)
-        scores[1, m, places] = _mean_of(method, action=False)
+        scores[0, m, places] = action_scores(method.answers)
+        scores[1, m, places] = frame_scores(method.answers)
     both = scores.reshape(2 * len(methods), -1)  # all on the same draws
     action, privacy = np.split(bootstrap_means(both.T, recordings, draws=draws), 2, axis=1)
     observed = scores.mean(axis=2)
@@ -145,26 +145,13 @@ def _recordings(method: Method) -> list[tuple[str, str]]:
     return [(data, recording_of(clip)) for data, clip in method.keys]
 
 
-def _mean_of(method: Method, *, action: bool) -> list[float]:
-    """Return each clip's share of right answers, of its action or of its frames' privacy."""
-    if action:
-        return [float(np.mean([action_right(p) for p in seen])) for seen in method.answers]
-    return [float(np.mean([p.privacy_frames for p in seen])) for seen in method.answers]
-
-
-def dominance(draws: Draws, first: int, second: int) -> Outcome:
+def dominance(draws: Draws, first: int, second: int) -> Dominance:
     """Return whether one method dominates another beyond the intervals.
 
     `"dominates"`: the first method's action accuracy is not lower and its privacy accuracy not
     higher than the second's, and on at least one of the two axes the 95 % interval of the paired
     difference lies wholly on the first's side of 0. `"dominated"`: the same with the two
-    exchanged. Else `"neither"`: where each is ahead on one axis, and where the clips cannot tell
-    the two apart.
-
-    So whatever is dominated beyond the intervals is dominated by the figures themselves, and a
-    method on the Pareto front never is. `"neither"` does not mean equal: a method that is far
-    ahead on one axis and a hair behind on the other dominates nobody. Nothing is corrected for
-    the number of pairs.
+    exchanged. Else `"neither"`, which does not mean equal. Not corrected for multiple pairs.
 
     Args:
         draws: Of `resample`.
@@ -176,13 +163,8 @@ def dominance(draws: Draws, first: int, second: int) -> Outcome:
 
 
 def _wins(draws: Draws, first: int, second: int) -> bool:
-    rounding = 1e-9  # equal accuracies may differ by the order in which clips were added
-    seen_action, seen_privacy = draws.observed_action, draws.observed_privacy
-    worse = (
-        seen_action[first] < seen_action[second] - rounding
-        or seen_privacy[first] > seen_privacy[second] + rounding
-    )
-    if worse:
+    both = [[first, second]]
+    if not _not_worse(draws.observed_action[both], draws.observed_privacy[both])[0, 0, 1]:
         return False
     gains = (
         draws.action[:, first] - draws.action[:, second],
@@ -191,123 +173,129 @@ def _wins(draws: Draws, first: int, second: int) -> bool:
     return any(interval_of(gain)[0] > 0 for gain in gains)
 
 
+def _not_worse(action: Floats, privacy: Floats) -> NDArray[np.bool_]:
+    """Return (draws, first, second): whether the first is not worse on either axis."""
+    more = action[:, :, None] >= action[:, None, :] - _ROUNDING
+    less = privacy[:, :, None] <= privacy[:, None, :] + _ROUNDING
+    return np.asarray(more & less)
+
+
+def dominance_probability(draws: Draws) -> tuple[Floats, Floats]:
+    """Return how often methods dominate each other, and are on the front, in the draws.
+
+    Returns:
+        (methods, methods): the share of draws in which the row's method dominates the column's;
+        (methods,): the share of draws in which no other method dominates it.
+    """
+    not_worse = _not_worse(draws.action, draws.privacy)
+    dominates = not_worse & ~not_worse.transpose(0, 2, 1)
+    return dominates.mean(axis=0), 1 - dominates.any(axis=1).mean(axis=0)
+
+
 @dataclass(frozen=True)
-class Area:
+class Hypervolume:
     """A family's hypervolume.
 
     Attributes:
         family: As in `Method.family`; None for all methods together, raw video too.
         points: Number of its methods.
-        hypervolume, interval: In [0, 1]; no interval where there is no bootstrap.
+        value, interval: In [0, 1]; no interval where there is no bootstrap.
         difference, difference_interval: BDQ's hypervolume less this one's, paired. None for BDQ
             itself, for all together, and where no BDQ was measured.
     """
 
     family: str | None
     points: int
-    hypervolume: float
+    value: float
     interval: Interval | None
     difference: float | None = None
     difference_interval: Interval | None = None
 
 
 @dataclass(frozen=True)
-class Contest:
-    """The methods against each other.
+class ParetoAnalysis:
+    """Methods compared with each other.
 
     Attributes:
         methods: All of them.
         front: Places of the methods on the Pareto front, by rising privacy accuracy.
-        obstacle: Why there are no intervals; empty where there are.
-        draws: The bootstrap, None where there is an obstacle.
-        areas: The families' hypervolumes, and last that of all methods together.
+        no_bootstrap: Why there are no intervals; empty where there are.
+        draws: The bootstrap, None where there is none.
+        hypervolumes: Those of the families, and last that of all methods together.
         outcomes: For each method its `dominance` over each; None without a bootstrap.
+        probabilities, front_probabilities: As `dominance_probability`; None without a bootstrap.
     """
 
     methods: tuple[Method, ...]
     front: list[int]
-    obstacle: str
+    no_bootstrap: str
     draws: Draws | None
-    areas: list[Area]
-    outcomes: list[list[Outcome]] | None
+    hypervolumes: list[Hypervolume]
+    outcomes: list[list[Dominance]] | None
+    probabilities: Floats | None
+    front_probabilities: Floats | None
 
-    def places(self, family: str) -> list[int]:
-        """Return the places of a family's methods, those that take more away last."""
-        mine = families(self.methods).get(family, [])
-        return [next(i for i, m in enumerate(self.methods) if m is method) for method in mine]
+    def dominated_by(self, place: int) -> list[int]:
+        """Return the places of the methods that dominate this one beyond the intervals."""
+        table = self.outcomes or []
+        return [i for i, outcomes in enumerate(table) if outcomes[place] == "dominates"]
 
-    def beaten(self, family: str, other: str) -> list[int]:
-        """Return the places of the other family's methods that one of this family's dominates."""
-        if self.outcomes is None:
-            return []
-        table = self.outcomes
-        mine = self.places(family)
-        return [j for j in self.places(other) if any(table[i][j] == "dominates" for i in mine)]
-
-    def family_dominance(self, first: str, second: str) -> Outcome:
-        """Return whether a family dominates another beyond the intervals.
-
-        It does if for each of the other's methods it has one that dominates it, see `dominance`.
-        Where each does, which intervals can bring about, it is `"neither"`.
-        """
-        wins = len(self.beaten(first, second)) == len(self.places(second))
-        loses = len(self.beaten(second, first)) == len(self.places(first))
-        if self.outcomes is None or wins == loses:
-            return "neither"
-        return "dominates" if wins else "dominated"
+    def dominated_points(self, family: str, other: str) -> int:
+        """Return how many of the other family's methods one of this family's dominates."""
+        mine, theirs = (_places(self.methods, name) for name in (family, other))
+        return sum(any(i in self.dominated_by(j) for i in mine) for j in theirs)
 
 
-def contest(methods: Sequence[Method]) -> Contest:
+def analyse(methods: Sequence[Method]) -> ParetoAnalysis:
     """Compare methods by front, hypervolume and dominance.
 
     Args:
-        methods: At least one, as `motionveil.report.pooling.pool` gives them.
+        methods: At least one, as `motionveil.report.aggregate.pool` gives them.
     """
-    reason = obstacle(methods)
+    reason = no_bootstrap(methods)
     draws = None if reason else resample(methods)
-    outcomes = None
+    outcomes, probabilities, on_front = None, None, None
     if draws is not None:
+        probabilities, on_front = dominance_probability(draws)
         places = range(len(methods))
         outcomes = [[dominance(draws, i, j) for j in places] for i in places]
     action = [m.action.accuracy for m in methods]
     privacy = [m.frame.accuracy for m in methods]
-    return Contest(
-        tuple(methods), front(action, privacy), reason, draws, _areas(methods, draws), outcomes
+    return ParetoAnalysis(
+        methods=tuple(methods),
+        front=front(action, privacy),
+        no_bootstrap=reason,
+        draws=draws,
+        hypervolumes=_hypervolumes(methods, draws),
+        outcomes=outcomes,
+        probabilities=probabilities,
+        front_probabilities=on_front,
     )
 
 
-def _areas(methods: Sequence[Method], draws: Draws | None) -> list[Area]:
+def _places(methods: Sequence[Method], family: str) -> list[int]:
+    return [i for i, m in enumerate(methods) if m.family == family]
+
+
+def _hypervolumes(methods: Sequence[Method], draws: Draws | None) -> list[Hypervolume]:
     groups: dict[str | None, list[int]] = {
-        family: [i for i, m in enumerate(methods) if any(m is other for other in group)]
-        for family, group in families(methods).items()
+        family: _places(methods, family) for family in families(methods)
     }
     groups[None] = list(range(len(methods)))
-    values = {family: _area(methods, places) for family, places in groups.items()}
-    samples = {family: _sample(draws, places) for family, places in groups.items()}
-    areas = []
+    action = np.array([m.action.accuracy for m in methods])
+    privacy = np.array([m.frame.accuracy for m in methods])
+    values = {f: float(hypervolume(action[i], privacy[i])) for f, i in groups.items()}
+    samples = {
+        family: hypervolume(draws.action[:, places], draws.privacy[:, places])
+        for family, places in groups.items()
+        if draws is not None
+    }
+    found = []
     for family, places in groups.items():
+        interval = interval_of(samples[family]) if samples else None
         difference, spread = None, None
         if family not in (BDQ, None) and BDQ in groups:
             difference = values[BDQ] - values[family]
-            spread = _paired(samples[BDQ], samples[family])
-        sample = samples[family]
-        interval = None if sample is None else interval_of(sample)
-        areas.append(Area(family, len(places), values[family], interval, difference, spread))
-    return areas
-
-
-def _area(methods: Sequence[Method], places: Sequence[int]) -> float:
-    action = np.array([methods[i].action.accuracy for i in places])
-    privacy = np.array([methods[i].frame.accuracy for i in places])
-    return float(hypervolume(action, privacy))
-
-
-def _sample(draws: Draws | None, places: Sequence[int]) -> NDArray[np.float64] | None:
-    """Return the hypervolume of some methods in each draw."""
-    if draws is None:
-        return None
-    return hypervolume(draws.action[:, places], draws.privacy[:, places])
-
-
-def _paired(a: NDArray[np.float64] | None, b: NDArray[np.float64] | None) -> Interval | None:
-    return None if a is None or b is None else interval_of(a - b)
+            spread = interval_of(samples[BDQ] - samples[family]) if samples else None
+        found.append(Hypervolume(family, len(places), values[family], interval, difference, spread))
+    return found
