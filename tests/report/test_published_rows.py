@@ -10,7 +10,7 @@ import pytest
 from report_examples import dataset
 
 from motionveil.errors import MotionveilError
-from motionveil.published.figures import load_publication
+from motionveil.published import load_publication
 from motionveil.report.aggregate import Run
 from motionveil.report.published_rows import (
     Comparison,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from report_examples import baseline_rows, quickstart_rows, result, row
 
-from motionveil.published.figures import load_publication
+from motionveil.published import load_publication
 from motionveil.report.aggregate import pool
 from motionveil.report.figures import GREY, to_svg
 from motionveil.report.pareto import front

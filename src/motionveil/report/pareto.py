@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,6 @@ from motionveil.statistics import (
 )
 
 Floats = NDArray[np.float64]
-Dominance = Literal["dominates", "dominated", "neither"]
 _ROUNDING = 1e-9  # equal accuracies may differ by the order in which clips were added
 
 
@@ -145,32 +143,19 @@ def _recordings(method: Method) -> list[tuple[str, str]]:
     return [(data, recording_of(clip)) for data, clip in method.keys]
 
 
-def dominance(draws: Draws, first: int, second: int) -> Dominance:
-    """Return whether one method dominates another beyond the intervals.
+def dominance(draws: Draws) -> NDArray[np.bool_]:
+    """Return which methods dominate which beyond the intervals, (methods, methods).
 
-    `"dominates"`: the first method's action accuracy is not lower and its privacy accuracy not
-    higher than the second's, and on at least one of the two axes the 95 % interval of the paired
-    difference lies wholly on the first's side of 0. `"dominated"`: the same with the two
-    exchanged. Else `"neither"`, which does not mean equal. Not corrected for multiple pairs.
-
-    Args:
-        draws: Of `resample`.
-        first, second: Places of the two methods in its order.
+    True where the action accuracy of the row's method is not lower and its privacy accuracy not
+    higher than those of the column's, and on at least one of the two axes the 95 % interval of
+    the paired difference lies wholly on its side of 0. Not corrected for multiple comparisons.
     """
-    if _wins(draws, first, second):
-        return "dominates"
-    return "dominated" if _wins(draws, second, first) else "neither"
-
-
-def _wins(draws: Draws, first: int, second: int) -> bool:
-    both = [[first, second]]
-    if not _not_worse(draws.observed_action[both], draws.observed_privacy[both])[0, 0, 1]:
-        return False
-    gains = (
-        draws.action[:, first] - draws.action[:, second],
-        draws.privacy[:, second] - draws.privacy[:, first],
-    )
-    return any(interval_of(gain)[0] > 0 for gain in gains)
+    not_worse = _not_worse(draws.observed_action[None], draws.observed_privacy[None])[0]
+    better = np.zeros_like(not_worse)
+    for scores in (draws.action, -draws.privacy):
+        for i, own in enumerate(scores.T):
+            better[i] |= np.percentile(own[:, None] - scores, 2.5, axis=0) > 0
+    return not_worse & better
 
 
 def _not_worse(action: Floats, privacy: Floats) -> NDArray[np.bool_]:
@@ -222,7 +207,7 @@ class ParetoAnalysis:
         no_bootstrap: Why there are no intervals; empty where there are.
         draws: The bootstrap, None where there is none.
         hypervolumes: Those of the families, and last that of all methods together.
-        outcomes: For each method its `dominance` over each; None without a bootstrap.
+        dominates: As `dominance`; None without a bootstrap.
         probabilities, front_probabilities: As `dominance_probability`; None without a bootstrap.
     """
 
@@ -231,19 +216,16 @@ class ParetoAnalysis:
     no_bootstrap: str
     draws: Draws | None
     hypervolumes: list[Hypervolume]
-    outcomes: list[list[Dominance]] | None
+    dominates: NDArray[np.bool_] | None
     probabilities: Floats | None
     front_probabilities: Floats | None
 
-    def dominated_by(self, place: int) -> list[int]:
-        """Return the places of the methods that dominate this one beyond the intervals."""
-        table = self.outcomes or []
-        return [i for i, outcomes in enumerate(table) if outcomes[place] == "dominates"]
-
     def dominated_points(self, family: str, other: str) -> int:
         """Return how many of the other family's methods one of this family's dominates."""
+        if self.dominates is None:
+            return 0
         mine, theirs = (_places(self.methods, name) for name in (family, other))
-        return sum(any(i in self.dominated_by(j) for i in mine) for j in theirs)
+        return int(self.dominates[np.ix_(mine, theirs)].any(axis=0).sum())
 
 
 def analyse(methods: Sequence[Method]) -> ParetoAnalysis:
@@ -254,11 +236,7 @@ def analyse(methods: Sequence[Method]) -> ParetoAnalysis:
     """
     reason = no_bootstrap(methods)
     draws = None if reason else resample(methods)
-    outcomes, probabilities, on_front = None, None, None
-    if draws is not None:
-        probabilities, on_front = dominance_probability(draws)
-        places = range(len(methods))
-        outcomes = [[dominance(draws, i, j) for j in places] for i in places]
+    probabilities, on_front = dominance_probability(draws) if draws else (None, None)
     action = [m.action.accuracy for m in methods]
     privacy = [m.frame.accuracy for m in methods]
     return ParetoAnalysis(
@@ -267,7 +245,7 @@ def analyse(methods: Sequence[Method]) -> ParetoAnalysis:
         no_bootstrap=reason,
         draws=draws,
         hypervolumes=_hypervolumes(methods, draws),
-        outcomes=outcomes,
+        dominates=dominance(draws) if draws else None,
         probabilities=probabilities,
         front_probabilities=on_front,
     )

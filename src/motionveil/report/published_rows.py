@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from motionveil.errors import MotionveilError
-from motionveil.published.figures import (
+from motionveil.published import (
     Axis,
-    Figure,
     Publication,
+    PublishedAccuracy,
     PublishedDataset,
     PublishedRow,
     load_publication,
@@ -229,7 +229,7 @@ def _no_counterpart(method: Method, published: PublishedDataset) -> str:
 def _compare(
     method: Method, row: PublishedRow, axis: Axis, seen: Accuracy, published_n: int
 ) -> Comparison:
-    figure: Figure = getattr(row, axis)
+    figure: PublishedAccuracy = getattr(row, axis)
     low, high = difference_interval(seen.accuracy, seen.n, figure.accuracy, published_n)
     return Comparison(
         method=method.method,

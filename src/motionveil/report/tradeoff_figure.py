@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from motionveil.published.figures import PublishedRow
+from motionveil.published import PublishedRow
 from motionveil.report.aggregate import Method, families
 from motionveil.report.figures import GREY, INK, house_style, short
 from motionveil.report.method_style import (
