@@ -6,7 +6,6 @@ The pages load nothing from the network and run no script. Equal results give eq
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -146,14 +145,6 @@ def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class Training:
-    """The curves of one encoder's training."""
-
-    name: str
-    panels: list[Picture]
-
-
 def _section(runs: Sequence[Run]) -> dict[str, Any]:
     """Return what the report shows of one data set."""
     data = runs[0].result.dataset
@@ -202,7 +193,8 @@ def _steps(methods: Sequence[Method]) -> list[Picture]:
     return drawn
 
 
-def _trainings(methods: Sequence[Method], data: Dataset) -> list[Training]:
+def _trainings(methods: Sequence[Method], data: Dataset) -> list[tuple[str, list[Picture]]]:
+    """Return each trained row's name and the panels of its curves."""
     trainings = []
     for method, (colour, _) in zip(methods, styles(methods), strict=True):
         for row in method.rows:
@@ -214,7 +206,7 @@ def _trainings(methods: Sequence[Method], data: Dataset) -> list[Training]:
                 )
             ]
             if panels:
-                trainings.append(Training(name, panels))
+                trainings.append((name, panels))
     return trainings
 
 

@@ -27,21 +27,15 @@ def summary(methods: Sequence[Method]) -> list[Method]:
     return list({id(m): m for m in found}.values())
 
 
-@dataclass(frozen=True)
-class Measure:
-    """One kind of accuracy, with a line for each method."""
-
-    title: str
-    lines: list[tuple[str, Accuracy]]
-
-
-def measures(methods: Sequence[Method], privacy_label: str) -> list[Measure]:
-    """Return the main table: action, then the privacy label by frame and by clip."""
+def measures(
+    methods: Sequence[Method], privacy_label: str
+) -> list[tuple[str, list[tuple[str, Accuracy]]]]:
+    """Return the parts of the main table: action, then the privacy label by frame and by clip."""
     privacy = privacy_label[:1].upper() + privacy_label[1:]
     return [
-        Measure("Action, by clip", [(m.label, m.action) for m in methods]),
-        Measure(f"{privacy}, by frame", [(m.label, m.frame) for m in methods]),
-        Measure(f"{privacy}, by clip", [(m.label, m.clip) for m in methods]),
+        ("Action, by clip", [(m.label, m.action) for m in methods]),
+        (f"{privacy}, by frame", [(m.label, m.frame) for m in methods]),
+        (f"{privacy}, by clip", [(m.label, m.clip) for m in methods]),
     ]
 
 
