@@ -127,11 +127,11 @@ def main() -> None:
 
 
 def describe(accuracy: Accuracy) -> str:
-    """Return accuracy, interval, floor and n on one line."""
+    """Return accuracy, interval, chance level and n on one line."""
     low, high = accuracy.interval
     return (
         f"{100 * accuracy.accuracy:5.1f} %  ({100 * low:.0f} to {100 * high:.0f})"
-        f"  floor {100 * accuracy.floor:.1f} %  n = {accuracy.n}"
+        f"  chance level {100 * accuracy.chance_level:.1f} %  n = {accuracy.n}"
     )
 
 

@@ -135,7 +135,7 @@ class TestFloors:
             "import motionveil.video",
             "import motionveil.capture",
             "import motionveil.report",
-            "import motionveil.report.comparison",
+            "import motionveil.report.published_rows",
             "import motionveil.study.making, motionveil.study.page",
             "from motionveil.cli import main; main(['encode', 'none.mp4'])",
             "from motionveil.cli import main; main(['index', 'folder', 'none'])",

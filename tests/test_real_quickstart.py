@@ -50,7 +50,7 @@ class TestQuickstart:
             for accuracy in (row["action"], privacy["frame"], privacy["clip"]):
                 low, high = accuracy["interval"]
                 assert 0 <= low <= accuracy["accuracy"] <= high <= 1
-                assert 0 < accuracy["floor"] < 0.5
+                assert 0 < accuracy["chance_level"] < 0.5
                 assert accuracy["n"] == len(row["predictions"]) >= 100
 
     def test_action_is_kept(self, rows: dict[tuple[str, bool], dict[str, Any]]):

@@ -58,7 +58,7 @@ class TestAccuracy:
         found = Accuracy.of([1, 1, 1, 0, 0, 1], [0, 0, 0, 0, 1, 2])
         assert found.accuracy == pytest.approx(4 / 6)
         assert found.balanced == pytest.approx((3 / 4 + 0 + 1) / 3)
-        assert found.floor == pytest.approx(4 / 6)
+        assert found.chance_level == pytest.approx(4 / 6)
         assert found.n == 6
         assert found.interval == wilson_interval(found.accuracy, 6)
 
@@ -72,17 +72,22 @@ class TestAccuracy:
         again = Accuracy.of(*zip(*clips, strict=True))
         assert again.accuracy == pytest.approx(found.accuracy)
         assert again.balanced == pytest.approx(found.balanced)
-        assert again.floor == found.floor
+        assert again.chance_level == found.chance_level
         low, high = found.interval
         assert 0 <= low <= found.accuracy + 1e-9
         assert found.accuracy - 1e-9 <= high <= 1
 
     @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
-    def test_guessing_the_commonest_class_scores_the_floor(self, labels: list[int]):
+    def test_guessing_the_commonest_class_scores_the_chance_level(self, labels: list[int]):
         commonest = max(set(labels), key=labels.count)
         found = Accuracy.of([float(label == commonest) for label in labels], labels)
-        assert found.accuracy == pytest.approx(found.floor)
+        assert found.accuracy == pytest.approx(found.chance_level)
         assert found.balanced == pytest.approx(1 / len(set(labels)))
+
+    def test_an_older_file_calls_the_chance_level_floor(self):
+        found = Accuracy.of([1, 0, 1], [0, 0, 1])
+        older = found.model_dump_json().replace("chance_level", "floor")
+        assert Accuracy.model_validate_json(older) == found
 
     def test_refuses_no_clips_and_different_lengths(self):
         with pytest.raises(ValueError, match="0 scores"):

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
@@ -62,14 +69,15 @@ class Accuracy(Stored):
             trials, so the interval counts clips.
         interval: Wilson's 95 % interval for `n` trials.
         balanced: Mean over the classes of the accuracy within the class.
-        floor: Share of the commonest class on the same clips: what guessing it scores.
+        chance_level: Share of the commonest class on the same clips, the accuracy of the
+            majority-class baseline; `floor` in older files.
     """
 
     accuracy: float
     n: int
     interval: tuple[float, float]
     balanced: float
-    floor: float
+    chance_level: float = Field(validation_alias=AliasChoices("chance_level", "floor"))
 
     @classmethod
     def of(cls, scores: Sequence[float], labels: Sequence[int]) -> Accuracy:
@@ -94,7 +102,7 @@ class Accuracy(Stored):
             n=int(score.size),
             interval=wilson_interval(min(1.0, max(0.0, accuracy)), int(score.size)),
             balanced=float(np.mean([score[label == c].mean() for c in classes])),
-            floor=float(counts.max() / score.size),
+            chance_level=float(counts.max() / score.size),
         )
 
 

@@ -49,7 +49,7 @@ def test_prints_a_row_and_writes_a_result(
     assert f"{100 * row.privacy.frame.accuracy:.1f}" in said
     assert "person by frame %" in said
     assert "person by clip %" in said
-    assert "guessing the commonest person scores 50.0 %" in said
+    assert "chance level (person): 50.0 %" in said
     assert f"order: camera, {row.geometry}\n" in said
     assert f"wrote {tmp_path / 'out' / 'results.json'}" in said
     assert f"wrote {tmp_path / 'out' / 'report.html'}" in said

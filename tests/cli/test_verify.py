@@ -34,7 +34,7 @@ def test_prints_both_figures_and_a_verdict(
     assert "outside" in pair
     assert "not compared: bdq, alpha 0: published is alpha 2" in said
     assert any(line.startswith("sbu: pair, clothes and session") for line in said)
-    assert not any(line.startswith("not the published experiment") for line in said)
+    assert "not the published experiment:" not in said
 
 
 def test_says_what_is_another_experiment(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,8 +42,8 @@ def test_says_what_is_another_experiment(run: Path, capsys: pytest.CaptureFixtur
     result.save(run / "results.json")
     assert main(["verify", str(run)]) == 0
     said = capsys.readouterr().out
-    assert "not the published experiment: size is 96, published is 224" in said
-    assert "so neither agreement nor difference says anything about the published" in said
+    departures = said.partition("not the published experiment:")[2].splitlines()
+    assert ["size", "96", "224"] in [line.split() for line in departures]
 
 
 def test_writes_json(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

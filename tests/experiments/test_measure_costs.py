@@ -18,7 +18,7 @@ from motionveil.experiments.complexity import (
     stored_size,
 )
 from motionveil.experiments.operations import count_operations
-from motionveil.published.figures import load_publication
+from motionveil.published import load_publication
 
 
 def published(method: str) -> float:

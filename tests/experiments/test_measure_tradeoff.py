@@ -100,7 +100,7 @@ def test_what_is_left_can_be_read(once: tuple[Result, Path]) -> None:
     assert isinstance(values["seconds"], float)
     for row in values["rows"]:
         for accuracy in (row["action"], row["privacy"]["frame"], row["privacy"]["clip"]):
-            assert {"accuracy", "interval", "floor", "n"} <= set(accuracy)
+            assert {"accuracy", "interval", "chance_level", "n"} <= set(accuracy)
         assert {"method", "alpha"} <= set(row)
     for alpha in (0, 2):
         run = out / "seed0-validation" / f"bdq-alpha{alpha}"

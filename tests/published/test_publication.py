@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from motionveil.data import ipn, kth, sbu
 from motionveil.errors import MotionveilError
-from motionveil.published.figures import Publication, load_publication, publications
+from motionveil.published import Publication, load_publication, publications
 from motionveil.training.recipe import load_recipe
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from audit_examples import attacked, attacks, leaking, stored
-from test_tradeoff_browser import LAPTOP, PHONE
+from test_pages_browser import LAPTOP, PHONE
 
 from motionveil.findings import Audit
 from motionveil.report import write_audit

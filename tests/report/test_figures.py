@@ -1,32 +1,20 @@
+import math
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 import pytest
-from report_examples import quickstart_rows, result, rival_rows, row
+from report_examples import LEARNED, quickstart_rows, result, row
 
-from motionveil.report import figures
-from motionveil.report.pooling import pool
-from motionveil.report.quantiser_figure import quantisation
+from motionveil.report.aggregate import pool
+from motionveil.report.figures import curve_panels, quantisation, quantiser, to_png, to_svg
 from motionveil.report.tradeoff_figure import tradeoff
 from motionveil.spec import EncoderSpec
 
 
-def test_every_method_of_one_family_has_its_own_colour_and_marker():
-    rows = [*quickstart_rows(n=12), row("bdq", 4.0, n=12), row("bdq", 8.0, n=12)]
-    looks = figures.styles(pool([result(rows)]))
-    assert len({colour for colour, _ in looks}) == len(looks)
-    assert len({marker for _, marker in looks}) == len(looks)
-
-
-def test_raw_and_plain_bdq_look_the_same_in_every_figure():
-    all_four = figures.styles(pool([result(quickstart_rows())]))
-    assert figures.styles(pool([result(quickstart_rows()[:1])])) == all_four[:1]
-    assert figures.styles(pool([result(quickstart_rows()[3:])])) == all_four[3:]
-
-
 def test_svg_is_whole_equal_and_free_of_dates():
     methods = pool([result(quickstart_rows())])
-    first, second = (figures.to_svg(tradeoff(methods, "identity")) for _ in range(2))
+    first, second = (to_svg(tradeoff(methods, "identity")) for _ in range(2))
     assert first == second
     assert ElementTree.fromstring(first).tag.endswith("svg")
     assert b"<dc:date>" not in first
@@ -34,52 +22,88 @@ def test_svg_is_whole_equal_and_free_of_dates():
 
 def test_the_readers_own_matplotlib_style_is_left_alone():
     before = dict(matplotlib.rcParams)
-    figures.to_svg(quantisation(EncoderSpec.untrained(range=0.12)))
+    to_svg(quantisation(EncoderSpec.untrained(range=0.12)))
     assert dict(matplotlib.rcParams) == before
-
-
-def test_families_have_looks_of_their_own_and_the_known_ones_keep_theirs():
-    methods = pool([result(rival_rows(n=12))])
-    looks = dict(zip([m.family for m in methods], figures.styles(methods), strict=True))
-    for method, look in zip(methods, figures.styles(methods), strict=True):
-        assert look == looks[method.family]
-    assert len(set(looks.values())) == len(looks) == 10
-    fewer = pool([result([row("bdq", 2.0, n=4), row("dvs-0.4", n=4), row("unet", 2.0, n=4)])])
-    assert figures.styles(fewer) == [looks[m.family] for m in fewer]
-
-
-def test_unknown_families_are_told_apart():
-    names = ["bdq-B", "bdq-D", "bdq-Q", "bdq-BD", "bdq-BQ", "bdq-DQ"]
-    rows = [row(name, n=4) for name in names]
-    looks = figures.styles(pool([result([row("bdq", 2.0, n=4), *rows])]))
-    assert len(set(looks)) == 7
-
-
-def test_marks_grow_with_what_is_taken_away():
-    methods = pool([result(rival_rows(n=12))])
-    size = {m.label: s for m, s in zip(methods, figures.sizes(methods), strict=True)}
-    assert size["Ryoo et al., 4 pixels"] > size["Ryoo et al., 28 pixels"]
-    assert size["Ryoo et al., 28 pixels"] > size["Ryoo et al., 112 pixels"]
-    assert size["BDQ, α = 8"] > size["BDQ, α = 0"]
-    assert size["event camera, threshold 2.4"] > size["event camera, threshold 0.4"]
-    few = pool([result(quickstart_rows(n=12))])
-    assert len(set(figures.sizes(few))) == 1
 
 
 def test_png_is_whole_equal_and_as_large_as_asked():
     methods = pool([result(quickstart_rows(n=12))])
-    first, second = (figures.to_png(tradeoff(methods, "identity"), 50) for _ in range(2))
+    first, second = (to_png(tradeoff(methods, "identity"), 50) for _ in range(2))
     assert first == second
     assert first.startswith(b"\x89PNG")
-    large = figures.to_png(tradeoff(methods, "identity"), 100)
+    large = to_png(tradeoff(methods, "identity"), 100)
     width = [int.from_bytes(png[16:20]) for png in (first, large)]
     assert width[1] == pytest.approx(2 * width[0], abs=1)
 
 
-@pytest.mark.parametrize("marker", ["o", "s", "P", "*"])
-def test_marker_paths_have_the_size_asked_for(marker):
-    d = figures.marker_path(marker, 10)
-    numbers = [float(n) for n in d.replace("M", " ").replace("L", " ").replace("Z", " ")
-               .replace(",", " ").split()]  # fmt: skip
-    assert max(numbers) == pytest.approx(5, abs=0.3)
-    assert min(numbers) == pytest.approx(-5, abs=0.3)
+def spec(**changes) -> EncoderSpec:
+    return EncoderSpec.untrained(range=0.12).model_copy(update=changes)
+
+
+def test_quantiser_is_the_sum_of_sigmoids():
+    x = np.array([0.0, 3.3, 7.5, 15.0])
+    by_hand = [sum(1 / (1 + math.exp(-5 * (v - b))) for b in LEARNED) for v in x]
+    np.testing.assert_allclose(quantiser(x, spec(boundaries=LEARNED)), by_hand, atol=1e-9)
+
+
+def test_quantiser_agrees_with_the_spec():
+    learned = spec(boundaries=LEARNED)
+    d = np.linspace(-0.12, 0.12, 50)
+    x = (d + 0.12) / 0.24 * 15
+    np.testing.assert_allclose(quantiser(x, learned), learned.veil_difference(d), atol=1e-9)
+
+
+def test_a_very_hard_quantiser_counts_boundaries_without_overflow():
+    x = np.array([0.0, 5.45, 7.0, 15.0])
+    with np.errstate(all="raise", under="ignore"):
+        y = quantiser(x, spec(boundaries=LEARNED, hardness=1e6))
+    np.testing.assert_allclose(y, [sum(b < v for b in LEARNED) for v in x])
+
+
+def test_quantisation_marks_the_learned_boundaries():
+    figure = quantisation(spec(boundaries=LEARNED))
+    axes = figure.axes[0]
+    ticks = [[segment[0][0] for segment in c.get_segments()] for c in axes.collections]
+    assert list(LEARNED) in ticks
+    learned = next(line for line in axes.lines if line.get_label() == "learned")
+    np.testing.assert_allclose(
+        learned.get_ydata(), quantiser(learned.get_xdata(), spec(boundaries=LEARNED))
+    )
+
+
+def test_quantisation_says_where_no_motion_lies_only_in_fixed_range():
+    def labels(s):
+        return [line.get_label() for line in quantisation(s).axes[0].lines]
+
+    assert "no motion" in labels(spec())
+    assert "no motion" not in labels(spec(range_mode="clip", range=None))
+
+
+def test_curve_panels_hold_what_was_logged():
+    trained = row("bdq", 2.0, epochs=6)
+    panels = dict(curve_panels(trained, "identity", 8, "#0072B2"))
+    assert len(panels) == 5
+    accuracies = panels["Accuracy in training, %"].axes[0]
+    np.testing.assert_allclose(
+        accuracies.lines[0].get_ydata(), [100 * c["accuracy_action"] for c in trained.curves]
+    )
+    entropy = panels["Entropy of the adversary, nats"].axes[0]
+    assert entropy.lines[1].get_ydata()[0] == pytest.approx(math.log(8))
+    assert len(panels["Boundaries of the quantiser"].axes[0].lines) == 15
+
+
+def test_further_adversaries_stand_beside_the_first():
+    trained = row("bdq", 2.0, epochs=3)
+    trained.curves = [{**c, "accuracy_privacy_2": 0.9, "entropy_2": 0.1} for c in trained.curves]
+    axes = dict(curve_panels(trained, "identity", 8, "k"))["Accuracy in training, %"].axes[0]
+    assert [line.get_label() for line in axes.lines][-1] == "identity, adversary 2"
+    np.testing.assert_allclose(axes.lines[-1].get_ydata(), 90)
+    assert len(axes.get_legend().get_texts()) == 3
+
+
+def test_curve_panels_leave_out_what_was_not_logged():
+    plain = row("bdq", 2.0, epochs=3)
+    plain.curves = [{"epoch": e, "sigma": 1.0, "surprise": 3.0} for e in range(3)]
+    assert [t for t, _ in curve_panels(plain, "identity", 8, "k")] == ["Blur σ, pixels"]
+    plain.curves = []
+    assert curve_panels(plain, "identity", 8, "k") == []

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from report_examples import (
     dataset,
@@ -21,8 +22,9 @@ from report_examples import (
 
 from motionveil.errors import MotionveilError
 from motionveil.report import write_joint_report, write_report
-from motionveil.report.frontier import contest
-from motionveil.report.pooling import Run, pool
+from motionveil.report.aggregate import Run, pool
+from motionveil.report.pareto import analyse
+from motionveil.report.published_rows import difference_interval
 from motionveil.results import Result
 from motionveil.spec import load_spec
 
@@ -139,11 +141,27 @@ def test_the_numbers_are_those_of_the_result(full, page):
     assert '"momentum": 0.9' in page.text
 
 
-def test_it_says_what_it_does_not_show(page):
-    assert "What this does not show" in page.text
+def test_it_states_its_limitations(page):
+    assert "Limitations" in page.text
     assert "may learn more" in page.text
-    assert "drawn by a program" in page.text
-    assert "one seed (0)" in page.text
+    assert "Synthetic data" in page.text
+
+
+def test_the_summary_shows_the_references_the_encoder_and_the_chance_level(full):
+    text = (full / "report.html").read_text(encoding="utf-8")
+    summary = Page(re.search(r'<section class="summary".*?</section>', text, re.S)[0])
+    names = ("raw video", "BDQ, untrained", "BDQ, α = 0", "BDQ, α = 2", "chance level")
+    places = [summary.text.index(name) for name in names]
+    assert places == sorted(places)
+    assert "12.5" in summary.text
+
+
+def test_the_differences_are_those_of_the_methods_with_paired_intervals(full, page):
+    draws = analyse(pool([Result.read(full)])).draws
+    for i, j in ((3, 0), (3, 2)):  # alpha 2 less raw video, and less alpha 0
+        difference = 100 * (draws.observed_privacy[i] - draws.observed_privacy[j])
+        low, high = np.percentile(100 * (draws.privacy[:, i] - draws.privacy[:, j]), [2.5, 97.5])
+        assert f"{difference:+.1f} ({low:+.1f} to {high:+.1f})" in page.text
 
 
 def test_equal_results_give_equal_bytes_without_torch(full):
@@ -204,7 +222,7 @@ def test_no_predictions(tmp_path):
     bare = row("bdq", 2.0)
     bare.predictions = []
     page = read(result([bare]), tmp_path)
-    assert "Class by class" not in page.text
+    assert "Accuracy by class" not in page.text
 
 
 def bare(*rows):
@@ -214,58 +232,59 @@ def bare(*rows):
     return list(rows)
 
 
-def test_rivals_are_compared_with_intervals(tmp_path):
+def test_baselines_are_compared_with_intervals(tmp_path):
     rows = [
         row("raw", n=60, action=0.99, identity=0.98),
         row("bdq", 2.0, n=60, action=0.95, identity=0.1),
         row("unet", 2.0, n=60, action=0.5, identity=0.6),
     ]
     page = read(result(bare(*rows)), tmp_path)
-    assert "Who is ahead" in page.text
-    assert "BDQ, α = 2 dominates, beyond the intervals: Wu et al., α = 2." in page.text
-    assert "2000 times, 60 recordings (60 clips)" in page.text
-    for area in contest(pool([result(rows)])).areas:
+    assert "Pareto front" in page.text
+    assert "1 of 1" in page.text
+    assert "2000 draws of 60 recordings (60 clips)" in page.text
+    for area in analyse(pool([result(rows)])).hypervolumes:
         low, high = area.interval
-        assert f"{area.hypervolume:.3f}{low:.3f} to {high:.3f}" in page.text
+        assert f"{area.value:.3f}{low:.3f} to {high:.3f}" in page.text
 
 
 def test_one_family_is_not_compared(page):
-    for words in ("Who is ahead", "Hypervolume", "Pareto", "published"):
+    for words in ("Hypervolume", "Pareto", "Dominance", "ublished"):
         assert words not in page.text
 
 
-def test_rivals_without_predictions_get_no_intervals(tmp_path):
+def test_baselines_without_predictions_get_no_intervals(tmp_path):
     rows = bare(row("bdq", 2.0, n=12), row("unet", 2.0, n=12))
     rows[1].predictions = []
     page = read(result(rows), tmp_path)
-    assert "no intervals, since some rows hold no answers clip by clip" in page.text
-    assert "dominates, beyond the intervals:" not in page.text
+    assert "No paired bootstrap intervals: some rows hold no answers clip by clip" in page.text
+    assert "Dominance between" not in page.text
 
 
-def test_rivals_only(tmp_path):
+def test_baselines_only(tmp_path):
     page = read(result(bare(row("ryoo-28", n=12), row("unet", 2.0, n=12))), tmp_path)
-    assert "raw video went through the same" not in page.text
-    assert "no encoder with α" not in page.text
-    assert "less than raw" not in page.text
+    assert "raw video" not in page.text
+    assert "Differences of accuracies" not in page.text
 
 
 def test_an_ablation(tmp_path):
     rows = bare(row("raw", n=12), row("bdq-B", n=12), row("bdq-BD", n=12), row("bdq", 2.0, n=12))
     page = read(result(rows, kind="ablation"), tmp_path)
-    assert "clips veiled by BDQ, α = 2" in page.text
     assert "B+D of BDQ" in page.text
 
 
 def test_published_figures_stand_beside_with_their_sources(tmp_path):
     data = dataset(name="sbu").model_copy(update={"privacy_label": "pair"})
     page = read(result(bare(row("bdq", 2.0, n=12)), data), tmp_path)
-    assert "What was published" in page.text
-    assert "Nothing of this was run here" in page.text
+    assert "Published figures, not measured here" in page.text
     assert "Ryoo et al., 28 pixels" in page.text
     assert "34.2" in page.text
     assert "read off a drawing" in page.text
+    (found,) = pool([result([row("bdq", 2.0, n=12)], data)])
+    low, high = difference_interval(found.frame.accuracy, 12, 0.3418, 94)
+    difference = 100 * (found.frame.accuracy - 0.3418)
+    assert f"{difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})" in page.text
     other = read(result(bare(row("bdq", 2.0, n=12)), dataset(name="sbu")), tmp_path)
-    assert "What was published" not in other.text
+    assert "Published figures" not in other.text
 
 
 def test_a_hundred_classes(tmp_path):
@@ -280,10 +299,10 @@ def test_a_hundred_classes(tmp_path):
 def test_seeds_are_pooled_and_shown_apart(tmp_path):
     rows = [r for seed in range(3) for r in quickstart_rows(seed=seed, n=48, epochs=0)]
     page = read(result(rows), tmp_path)
-    assert "Each run by itself (12)" in page.text
+    assert "Single runs (12)" in page.text
     assert "BDQ, α = 2, seed 1" in page.text
-    assert "one seed" not in page.text
-    assert "there are only 48 clips" in page.text
+    assert "Seeds0, 1, 2" in page.text
+    assert "Validation clips48" in page.text
 
 
 def test_a_joint_report_has_a_section_for_each_data_set(tmp_path):
@@ -298,7 +317,7 @@ def test_a_joint_report_has_a_section_for_each_data_set(tmp_path):
 
 def test_a_lost_picture_is_named_and_no_error(tmp_path):
     page = read(small(media={"strip": "strip.png"}), tmp_path)
-    assert "strip.png is not beside the results any more" in page.text
+    assert "strip.png is missing beside the results" in page.text
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/secret.png", "a\\b.png", "..", ""])

@@ -2,16 +2,16 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from report_examples import quickstart_rows, result, rival_rows, row
+from report_examples import baseline_rows, quickstart_rows, result, row
 
-from motionveil.published.figures import load_publication
+from motionveil.published import load_publication
+from motionveil.report.aggregate import pool
 from motionveil.report.figures import GREY, to_svg
-from motionveil.report.frontier import front
-from motionveil.report.pooling import pool
-from motionveil.report.tradeoff_figure import steps_of, strength_label, tradeoff
+from motionveil.report.pareto import front
+from motionveil.report.tradeoff_figure import steps_of, tradeoff
 
 
-def test_tradeoff_draws_points_intervals_and_floors():
+def test_tradeoff_draws_points_intervals_and_chance_levels():
     methods = pool([result(quickstart_rows())])
     figure = tradeoff(methods, "identity")
     (axes,) = figure.axes
@@ -24,10 +24,10 @@ def test_tradeoff_draws_points_intervals_and_floors():
     reach = bars[0].get_segments()[0][:, 0]
     np.testing.assert_allclose(reach, 100 * np.array(methods[-1].frame.interval))
     verticals = [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"]
-    assert verticals == [pytest.approx(100 * methods[0].frame.floor)]
+    assert verticals == [pytest.approx(100 * methods[0].frame.chance_level)]
     names = [t.get_text() for t in figure.legends[0].get_texts()]
     assert names[:4] == [m.label for m in methods]
-    assert "identity recognised" in axes.get_xlabel()
+    assert "identity accuracy" in axes.get_xlabel()
 
 
 def test_tradeoff_shows_single_rows_of_pooled_methods():
@@ -53,7 +53,7 @@ def test_tradeoff_of_extremes(changes):
 
 @pytest.fixture(scope="module")
 def many():
-    return pool([result([r for seed in range(2) for r in rival_rows(seed=seed, n=24)])])
+    return pool([result([r for seed in range(2) for r in baseline_rows(seed=seed, n=24)])])
 
 
 def test_families_are_named_once_and_joined_in_the_order_of_strength(many):
@@ -101,13 +101,9 @@ def test_published_points_are_hollow_and_said_not_to_be_run(many):
     grey = [line for line in hollow if line.get_color() == GREY]
     places = {tuple(np.round(line.get_xydata()[0], 6)) for line in grey}
     assert places == {(r.privacy.percent, r.action.percent) for r in rows}
-    assert "published, not run" in [t.get_text() for t in figure.legends[0].get_texts()]
+    assert "published" in [t.get_text() for t in figure.legends[0].get_texts()]
 
 
-@pytest.mark.parametrize(
-    ("method", "alpha", "said"),
-    [("bdq", 2.0, "α 2"), ("ryoo-28", None, "28"), ("dvs-0.4", None, "0.4"), ("raw", None, "")],
-)
-def test_strength_label(method, alpha, said):
-    (pooled,) = pool([result([row(method, alpha, n=4, epochs=0)])])
-    assert strength_label(pooled) == said
+def test_the_strongest_of_a_family_is_named_by_its_strength(many):
+    (axes,) = tradeoff(many, "identity").axes
+    assert {"α 8", "α 4", "4", "7", "8", "16", "2.4"} == {text.get_text() for text in axes.texts}

@@ -11,7 +11,7 @@ import pytest
 
 from motionveil.data.sbu import read_list
 from motionveil.errors import MotionveilError
-from motionveil.published.figures import load_publication
+from motionveil.published import load_publication
 from motionveil.study.analysis import analyse
 from motionveil.study.chance import chance_of, chance_of_at_least, chance_of_knowing_groups
 from motionveil.study.design import Exclusions, Study

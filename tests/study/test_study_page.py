@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from motionveil.published.figures import load_publication
+from motionveil.published import load_publication
 from motionveil.study.analysis import analyse
 from motionveil.study.design import Key, Study
 from motionveil.study.findings import StudyFindings

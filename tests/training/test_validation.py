@@ -66,11 +66,11 @@ class TestWhatIsKnown:
         assert raw_row.privacy.frame.accuracy > 0.95
         assert raw_row.privacy.clip.accuracy == 1.0
         assert raw_row.privacy.label == "person"
-        assert raw_row.privacy.frame.floor == 0.5
+        assert raw_row.privacy.frame.chance_level == 0.5
         assert raw_row.action.n == raw_row.privacy.clip.n == len(raw_row.predictions) == 8
 
     def test_raw_shows_the_action(self, raw_row: Row) -> None:
-        assert raw_row.action.accuracy > raw_row.action.floor
+        assert raw_row.action.accuracy > raw_row.action.chance_level
 
     def test_a_blank_picture_gives_the_floor(self, tmp_path: Path) -> None:
         """A third person makes one commonest; without a picture nothing beats naming it."""
@@ -85,8 +85,8 @@ class TestWhatIsKnown:
         trial = tiny_trial(Manifest.read(uneven), tiny_recipe(validation=LEARN))
         scores = validate_with(trial, Blank())
         for accuracy in (scores.privacy.frame, scores.privacy.clip):
-            assert accuracy.floor == pytest.approx(2 / 3)
-            assert accuracy.interval[0] <= accuracy.floor <= accuracy.interval[1]
+            assert accuracy.chance_level == pytest.approx(2 / 3)
+            assert accuracy.interval[0] <= accuracy.chance_level <= accuracy.interval[1]
             assert accuracy.accuracy == pytest.approx(2 / 3)
             assert accuracy.balanced == pytest.approx(0.5)
         assert scores.action.accuracy == 0.5

@@ -87,7 +87,7 @@ def compare(
 
 def _print_and_report(result: Result, out: Path) -> None:
     from motionveil.report import write_report, write_tradeoff
-    from motionveil.report.pooling import Run
+    from motionveil.report.aggregate import Run
 
     print_rows(result.rows)
     _say_of_faces(result)

@@ -104,7 +104,7 @@ def _short(value: float) -> str:
 
 
 def _published() -> list[dict[str, Any]]:
-    from motionveil.published.figures import load_publication
+    from motionveil.published import load_publication
 
     return [line.model_dump(mode="json") for line in load_publication("paper").complexity]
 

@@ -45,8 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show_raw:
         raise MotionveilError("--show-raw: it goes with an audit")
     from motionveil.report import write_joint_report
+    from motionveil.report.aggregate import Run
     from motionveil.report.page import FILE_NAME
-    from motionveil.report.pooling import Run
     from motionveil.results import Result
 
     runs = [

@@ -302,7 +302,7 @@ def _print_study(study: Study, key: Key, folder: Path) -> None:
 
 
 def _analyse(arguments: argparse.Namespace) -> int:
-    from motionveil.published.figures import load_publication
+    from motionveil.published import load_publication
     from motionveil.study.analysis import analyse
     from motionveil.study.design import read_key, read_study
     from motionveil.study.page import write_results

@@ -46,8 +46,8 @@ def print_rows(rows: Sequence[Row]) -> None:
     headings = ["method", "alpha", *(["seed", "split"] if many else [])]
     headings += ["n", "action %", f"{label} by frame %", f"{label} by clip %"]
     print_table(headings, [_cells(row, many) for row in rows], width=140)
-    floor = rows[0].privacy.frame.floor
-    print(f"guessing the commonest {label} scores {100 * floor:.1f} %")
+    chance_level = rows[0].privacy.frame.chance_level
+    print(f"chance level ({label}): {100 * chance_level:.1f} %")
     print(f"order: {describe_order(rows)}")
 
 

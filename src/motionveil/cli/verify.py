@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motionveil.cli.table import in_percent, print_table
 
 if TYPE_CHECKING:
-    from motionveil.report.comparison import Comparison, Verification
+    from motionveil.report.published_rows import Comparison, Verification
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,40 +33,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compare, print the table and what stands in the way of the comparison."""
+    """Compare, print the tables and their sources, write the JSON."""
     from motionveil.files import write_text_atomically
-    from motionveil.published.figures import load_publication
-    from motionveil.report.comparison import verify
-    from motionveil.report.pooling import Run
+    from motionveil.published import load_publication
+    from motionveil.report.aggregate import Run
+    from motionveil.report.published_rows import verify
     from motionveil.results import Result
 
     path = arguments.result
     stored = Run(Result.read(path), path if path.is_dir() else path.parent)
     found = verify(stored, load_publication(arguments.against))
-    _print_table(found)
-    for line in _notes(found):
-        print(line)
+    _print(found)
     if arguments.json:
         text = found.model_dump_json(indent=1) + "\n"
         print(f"wrote {write_text_atomically(arguments.json, text)}")
     return 0
 
 
-def _print_table(found: Verification) -> None:
-    headings = (
-        "method",
-        "accuracy",
-        "measured %",
-        "published %",
-        "difference, points",
-        "verdict",
-        "source",
-    )
-    print_table(headings, [_cells(line, found) for line in found.comparisons])
+def _print(found: Verification) -> None:
+    headings = ("method", "accuracy", "measured %", "published %", "difference, points", "verdict")
+    print_table((*headings, "source"), [_cells(line, found) for line in found.comparisons])
+    print("within: the 95 % interval of the difference holds 0; this does not show equality")
+    if found.departures:
+        print("\nnot the published experiment:")
+        lines = [(d.field, d.here, d.published) for d in found.departures]
+        print_table(("field", "this result", "published"), lines)
+    for name, reason in found.not_compared.items():
+        print(f"not compared: {name}: {reason}")
+    print(f"\npublished: {found.title} ({found.page})")
+    for source, text in found.sources.items():
+        print(f"source {source}: {text}")
+    print(f"{found.dataset}: {found.remark}")
 
 
 def _cells(line: Comparison, found: Verification) -> tuple[str, ...]:
-    from motionveil.report.comparison import name_of
+    from motionveil.report.published_rows import name_of
 
     privacy = f"{found.privacy_label} by {found.reading}"
     low, high = (100 * bound for bound in line.interval)
@@ -84,21 +84,3 @@ def _cells(line: Comparison, found: Verification) -> tuple[str, ...]:
 
 def _percent(accuracy: float, interval: tuple[float, float], n: int) -> str:
     return f"{in_percent(accuracy, interval)}, n {n}"
-
-
-def _notes(found: Verification) -> Iterator[str]:
-    """Yield what has to be known to read the table."""
-    yield (
-        "within: the 95 % interval of the difference holds 0. These clips cannot tell the two"
-        " apart; that does not show that they are equal"
-    )
-    for departure in found.departures:
-        yield f"not the published experiment: {departure}"
-    if found.departures:
-        yield "so neither agreement nor difference says anything about the published figures"
-    for reason in found.not_compared:
-        yield f"not compared: {reason}"
-    yield f"published: {found.title} ({found.page})"
-    for source, said in found.sources.items():
-        yield f"source {source}: {said}"
-    yield f"{found.dataset}: {found.remark}"

@@ -2,7 +2,6 @@
 
 from motionveil.report.audit_page import write_audit
 from motionveil.report.audits_page import write_audits
-from motionveil.report.page import write_joint_report, write_report
-from motionveil.report.tradeoff_page import write_tradeoff
+from motionveil.report.page import write_joint_report, write_report, write_tradeoff
 
 __all__ = ["write_audit", "write_audits", "write_joint_report", "write_report", "write_tradeoff"]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from motionveil.findings import AttackFinding, Confound
 from motionveil.report.audit_reading import Pair, Reading
 from motionveil.report.audit_words import doing, figure, thing
-from motionveil.report.verdict import percent
+from motionveil.report.templates import percent
 
 
 def judge_confound(found: Confound) -> str:

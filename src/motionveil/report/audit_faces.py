@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from motionveil.findings import FaceFinding
 from motionveil.report.audit_reading import Reading
 from motionveil.report.audit_words import figure
-from motionveil.report.verdict import percent
+from motionveil.report.templates import percent
 from motionveil.statistics import p_words
 
 

@@ -13,8 +13,8 @@ from matplotlib.ticker import MaxNLocator
 
 from motionveil.findings import AttackFinding, Measured, RetrievalFinding
 from motionveil.report.audit_reading import Pair
-from motionveil.report.figures import GREY, Look, family_styles, house_style, short
-from motionveil.report.pooling import BDQ, RAW
+from motionveil.report.figures import GREY, house_style, short
+from motionveil.report.method_style import BDQ, RAW, Look, family_styles
 
 _LOOKS = family_styles([])
 _VEILED, _RAW = _LOOKS[BDQ], _LOOKS[RAW]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from motionveil.report.audit_reading import Reading
 from motionveil.report.audit_verdict import kinds_of
 from motionveil.report.audit_words import KINDS, count, doing
-from motionveil.report.verdict import percent
+from motionveil.report.templates import percent
 
 FEW_CLIPS, FEW_RECORDINGS = 100, 20
 LEARNED = 0.9

@@ -14,8 +14,7 @@ from motionveil.report.audit_limits import not_tried
 from motionveil.report.audit_reading import Pair, Reading, read
 from motionveil.report.audit_verdict import figure, findings, headline
 from motionveil.report.audit_words import doing, short_name, thing
-from motionveil.report.rendering import Picture, picture, render
-from motionveil.report.verdict import percent
+from motionveil.report.templates import Picture, percent, picture, render
 from motionveil.statistics import p_value, p_words
 
 AUDIT_FILE = "audit.html"

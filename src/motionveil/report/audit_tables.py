@@ -18,8 +18,8 @@ from motionveil.findings import (
 )
 from motionveil.report.audit_reading import Pair, Reading
 from motionveil.report.audit_words import describe, doing, equipment
-from motionveil.report.media import picture_uri
 from motionveil.report.tables import MOST_CLASSES, ClassTable, Confusion
+from motionveil.report.templates import picture_uri
 
 SUREST = 10
 """Clips that are named of which the strongest attack was surest."""

@@ -17,13 +17,14 @@ from motionveil.report.audit_words import (
     KINDS,
     OTHER,
     Doing,
+    beside_raw,
     count,
     doing,
     figure,
     kind_of,
     span,
 )
-from motionveil.report.verdict import beside_raw, percent
+from motionveil.report.templates import percent
 from motionveil.statistics import p_value, p_words
 
 NOTHING = "None of these attacks learned anything that these clips can show"

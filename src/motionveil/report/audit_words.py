@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.errors import MotionveilError
 from motionveil.findings import Finding, Measured
-from motionveil.report.verdict import SPACE, between
+from motionveil.report.templates import SPACE, percent
 
 
 class _Network(BaseModel):
@@ -212,3 +212,25 @@ def span(numbers: Iterable[int]) -> str:
 def short_name(encoder: str) -> str:
     """Return what a heading calls an encoder: of a path, the last two parts."""
     return "/".join(encoder.replace("\\", "/").rstrip("/").split("/")[-2:])
+
+
+def between(share: float, interval: tuple[float, float]) -> str:
+    """Return a share in [0, 1] and its interval as `31 % (25 to 38)`."""
+    low, high = interval
+    return f"{percent(share)} ({100 * low:.0f} to {100 * high:.0f})"
+
+
+def compare(a: Measured, b: Measured) -> int:
+    """Return -1 where a is below b by more than their intervals, 1 above, 0 where they overlap."""
+    if a.interval[1] < b.interval[0]:
+        return -1
+    return 1 if a.interval[0] > b.interval[1] else 0
+
+
+def beside_raw(veiled: Measured, raw: Measured) -> str:
+    """Return how a figure of veiled video stands to raw video's."""
+    return {
+        -1: "lower than raw video's by more than the intervals",
+        0: "not different from raw video's beyond the intervals",
+        1: "higher than raw video's by more than the intervals",
+    }[compare(veiled, raw)]

@@ -13,9 +13,8 @@ from motionveil.findings import AttackFinding, Audit, Measured
 from motionveil.report.audit_figures import Leak, leaks
 from motionveil.report.audit_reading import Found, Pair, Reading, read
 from motionveil.report.audit_verdict import CAVEAT
-from motionveil.report.audit_words import count, figure, short_name
-from motionveil.report.rendering import Picture, picture, render
-from motionveil.report.verdict import compare, percent
+from motionveil.report.audit_words import compare, count, figure, short_name
+from motionveil.report.templates import Picture, percent, picture, render
 
 AUDITS_FILE = "audits.html"
 

@@ -1,55 +1,26 @@
-"""The look of a report's figures, shared by all of them: style, colours, markers, SVG and PNG."""
+"""The style of all figures, SVG and PNG; the figures of an encoder's steps and training curves."""
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.markers import MarkerStyle
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from motionveil.report.pooling import BDQ, RAW, UNTRAINED, Method, families
+from motionveil.methods import LEVELS
+from motionveil.methods.bdq import BDQSettings
+from motionveil.results import Row
+from motionveil.spec import EncoderSpec
 
-Look = tuple[str, str]
-"""A colour and matplotlib's name of a marker."""
-
-# Okabe and Ito's palette, which people with any common colour blindness can tell apart; ochre and
-# violet are added where it does not suffice. Each colour comes with a marker of its own, so a
-# black-and-white print can be read too.
-_REFERENCES: dict[str, Look] = {RAW: ("#000000", "s"), UNTRAINED: ("#E69F00", "D")}
-_STYLES: tuple[Look, ...] = (
-    ("#56B4E9", "v"),
-    ("#0072B2", "o"),
-    ("#D55E00", "^"),
-    ("#009E73", "P"),
-    ("#CC79A7", "X"),
-    ("#000000", "<"),
-    ("#E69F00", ">"),
-)
-_FAMILIES: dict[str, Look] = {
-    BDQ: ("#0072B2", "o"),
-    "unet": ("#D55E00", "^"),
-    "ryoo": ("#009E73", "P"),
-    "downsample": ("#CC79A7", "X"),
-    "blur": ("#56B4E9", "v"),
-    "pixelate": ("#8C6D1F", "p"),
-    "dvs": ("#6A3D9A", "d"),
-    "face-blur": ("#555555", "h"),
-}
-_FURTHER: tuple[Look, ...] = (
-    ("#009E73", "<"),
-    ("#D55E00", ">"),
-    ("#6A3D9A", "*"),
-    ("#56B4E9", "s"),
-    ("#CC79A7", "D"),
-    ("#8C6D1F", "X"),
-)
 INK, GREY = "#222222", "#767676"
-_SIZE, _SMALLEST, _LARGEST = 7.5, 5.0, 11.0  # of a marker, in points
 
 _STYLE: Any = {
     "font.family": "sans-serif",
@@ -99,67 +70,151 @@ def to_png(figure: Figure, dpi: int = 200) -> bytes:
     return buffer.getvalue()
 
 
-def contested(methods: Sequence[Method]) -> bool:
-    """Return whether there is more than one family beside raw and untrained."""
-    return len(families(methods)) > 1
-
-
-def styles(methods: Sequence[Method]) -> list[Look]:
-    """Return a colour and a marker for each method; raw and untrained always have their own.
-
-    Where several families are compared, the methods of a family share theirs.
-    """
-    if contested(methods):
-        looks = family_styles([m.family for m in methods])
-        return [looks[m.family] for m in methods]
-    others = [m for m in methods if m.method not in _REFERENCES]
-    # A BDQ trained without its adversary keeps the first style, also where it was not measured.
-    start = 0 if others and others[0].method == BDQ and not others[0].adversarial else 1
-    chosen = {id(m): _STYLES[(start + i) % len(_STYLES)] for i, m in enumerate(others)}
-    return [_REFERENCES.get(m.method) or chosen[id(m)] for m in methods]
-
-
-def family_styles(names: Sequence[str]) -> dict[str, Look]:
-    """Return each family's look: a known one's is the same in all reports."""
-    known = _REFERENCES | _FAMILIES
-    free = [look for name, look in _FAMILIES.items() if name not in {BDQ, *names}]
-    spare = [*_FURTHER, *free]
-    unknown = [name for name in dict.fromkeys(names) if name not in known]
-    return known | {name: spare[i % len(spare)] for i, name in enumerate(unknown)}
-
-
-def sizes(methods: Sequence[Method]) -> list[float]:
-    """Return each method's marker size in points: the larger, the more its family takes away.
-
-    All are alike where there is one family.
-    """
-    if not contested(methods):
-        return [_SIZE] * len(methods)
-    chosen = {}
-    for group in families(methods).values():
-        for place, method in enumerate(group):
-            share = place / (len(group) - 1) if len(group) > 1 else None
-            size = _SIZE if share is None else _SMALLEST + share * (_LARGEST - _SMALLEST)
-            chosen[id(method)] = size
-    return [chosen.get(id(m), _SIZE) for m in methods]
-
-
-def marker_path(marker: str, size: float) -> str:
-    """Return a marker as the `d` of an SVG path around (0, 0).
-
-    Args:
-        marker: As in `Look`.
-        size: Width of a circle of this size, in the units of the SVG.
-    """
-    style = MarkerStyle(marker)
-    path = style.get_path().transformed(style.get_transform())
-    outlines = []
-    for outline in path.to_polygons():
-        points = [f"{size * x:.2f},{-size * y:.2f}" for x, y in np.asarray(outline)]
-        outlines.append(f"M{'L'.join(points)}Z")
-    return "".join(outlines)
-
-
 def short(name: str) -> str:
     """Cut a name that would push the axes out of their figure; the tables give it whole."""
     return name if len(name) <= 28 else f"{name[:27]}…"
+
+
+def bdq_of(spec: EncoderSpec) -> BDQSettings | None:
+    """Return the settings of a BDQ that quantises with one row of boundaries; else None."""
+    own = spec.settings
+    if isinstance(own, BDQSettings) and "Q" in own.modules and len(own.rows) == 1:
+        return own
+    return None
+
+
+def quantiser(x: NDArray[np.float64], settings: BDQSettings) -> NDArray[np.float64]:
+    """Return y = sum over n of sigmoid(H (x - b_n)) (paper, section 3.1) for x in [0, N].
+
+    Args:
+        x: Normalised differences, any shape.
+        settings: Of a BDQ encoder with N boundaries in one row.
+    """
+    steps = x[..., None] - np.asarray(settings.rows[0])
+    # sigmoid(z) = (1 + tanh(z / 2)) / 2, which does not overflow for a large H.
+    return ((1 + np.tanh(settings.hardness * steps / 2)) / 2).sum(-1)
+
+
+@house_style()
+def quantisation(settings: BDQSettings, colour: str = "#0072B2") -> Figure:
+    """Draw the learned steps over the initial ones, with their boundaries (paper, figure 3)."""
+    levels = len(settings.rows[0])
+    initial = tuple(n + 0.5 for n in range(levels))
+    start = settings.model_copy(update={"boundaries": initial})
+    x = np.linspace(0, levels, 1501)
+    figure = Figure(figsize=(4.4, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot(x, quantiser(x, settings), color=colour, linewidth=2.4, label="learned")
+    axes.plot(x, quantiser(x, start), color=INK, linestyle="--", linewidth=0.9, label="initial")
+    axes.vlines(initial, -2.0, -1.3, color=GREY, linewidth=1)
+    axes.vlines(settings.rows[0], -1.1, -0.4, color=colour, linewidth=1.6)
+    axes.set(
+        xlim=(-0.2, levels + 0.2),
+        ylim=(-2.1, levels + 0.4),
+        xticks=[0, 5, 10, 15],
+        yticks=[0, 5, 10, 15],
+        xlabel=f"difference x, brought to [0, {levels}]",
+        ylabel="veiled value y",
+    )
+    if settings.range is not None:
+        axes.axvline(levels / 2, color=INK, linewidth=0.9, linestyle=":", label="no motion")
+        _grey_level_axis(axes, settings.range, levels)
+    axes.legend(loc="upper left")
+    return figure
+
+
+def _grey_level_axis(axes: Axes, reach: float, levels: int) -> None:
+    """Say on top which differences of 8-bit intensities x stands for: (d + r) / 2r * N."""
+    top = axes.secondary_xaxis(
+        "top",
+        functions=(
+            lambda x: (np.asarray(x) / levels * 2 - 1) * reach * 255,
+            lambda d: (np.asarray(d) / (255 * reach) + 1) / 2 * levels,
+        ),
+    )
+    top.set_xlabel("blurred difference, grey levels of 255", fontsize=8.5)
+    top.tick_params(labelsize=8.5)
+
+
+def curve_panels(
+    row: Row, privacy_label: str, classes: int, colour: str
+) -> list[tuple[str, Figure]]:
+    """Draw an encoder's training, a figure for each thing that was logged.
+
+    Args:
+        row: A row with or without curves.
+        privacy_label: What the adversary looks for.
+        classes: Number of its classes: the entropy is at most ln(classes).
+        colour: Of what belongs to the encoder.
+
+    Returns:
+        Titles and figures; only what the curves hold.
+    """
+    action, privacy = ("action", "#009E73", "-"), (short(privacy_label), "#D55E00", "--")
+    further = [
+        (name, f"{privacy[0]}, adversary {name.rpartition('_')[2]}", privacy[1], ":")
+        for name in (row.curves[-1] if row.curves else {})
+        if name.startswith("accuracy_privacy_")
+    ]
+    accuracies = [("accuracy_action", *action), ("accuracy_privacy", *privacy), *further]
+    panels = [
+        ("Accuracy in training, %", accuracies),
+        ("Losses, nats", [("loss_action", *action), ("loss_privacy", *privacy)]),
+        ("Entropy of the adversary, nats", [("entropy", "adversary's answer", "#CC79A7", "-")]),
+        ("Blur σ, pixels", [("sigma", "σ", colour, "-")]),
+        (
+            "Boundaries of the quantiser",
+            [(f"b{n}", f"b{n}", colour, "-") for n in range(1, LEVELS + 1)],
+        ),
+    ]
+    drawn = []
+    for title, lines in panels:
+        scale = 100 if title.startswith("Accuracy") else 1
+        series = [
+            (_series(row, key, scale), name, line_colour, dashes)
+            for key, name, line_colour, dashes in lines
+            if any(key in epoch for epoch in row.curves)
+        ]
+        if series:
+            drawn.append((title, _panel(title, series, _PANEL_LIMITS.get(title), classes)))
+    return drawn
+
+
+_PANEL_LIMITS: dict[str, tuple[float, float]] = {
+    "Accuracy in training, %": (-3, 103),
+    "Boundaries of the quantiser": (-0.4, LEVELS + 0.4),
+}
+
+_Points = tuple[list[float], list[float]]
+
+
+def _series(row: Row, key: str, scale: float) -> _Points:
+    points = [(c.get("epoch", i), scale * c[key]) for i, c in enumerate(row.curves) if key in c]
+    return [p[0] for p in points], [p[1] for p in points]
+
+
+@house_style()
+def _panel(
+    title: str,
+    lines: Sequence[tuple[_Points, str, str, str]],
+    limits: tuple[float, float] | None,
+    classes: int,
+) -> Figure:
+    figure = Figure(figsize=(3.5, 2.6), layout="constrained")
+    axes = figure.add_subplot()
+    # A single epoch is a point, which a line without marks does not show.
+    marker = "o" if len(lines) < LEVELS or len(lines[0][0][0]) == 1 else None
+    for points, name, colour, dashes in lines:
+        axes.plot(*points, color=colour, linestyle=dashes, label=name,
+                  marker=marker, markersize=2.5)  # fmt: skip
+    if title.startswith("Entropy") and classes > 1:
+        axes.axhline(math.log(classes), color=GREY, linestyle=":", linewidth=1.2,
+                     label="most possible")  # fmt: skip
+        axes.set_ylim(bottom=0)
+    axes.set(title=title, xlabel="epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    if limits:
+        axes.set_ylim(*limits)
+    if 1 < len(axes.get_lines()) < LEVELS:
+        axes.legend(loc="best")
+    return figure

@@ -1,32 +1,38 @@
-"""The report: one HTML file that holds its figures, pictures, video and style."""
+"""The pages `report.html` and `tradeoff.html`: single HTML files with figures, media and style.
+
+The pages load nothing from the network and run no script. Equal results give equal bytes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from motionveil.files import write_text_atomically
-from motionveil.report import ranking, tables, verdict
-from motionveil.report.curve_figures import curve_panels
-from motionveil.report.figures import contested, styles
-from motionveil.report.frontier import Contest, contest
-from motionveil.report.media import Medium, media
-from motionveil.report.pooling import RAW, Method, Run, by_labels, check, pool
-from motionveil.report.printed import printed_for, rows_of
-from motionveil.report.rendering import Picture, picture, render, steps
-from motionveil.report.tradeoff_figure import tradeoff
+from motionveil.errors import MotionveilError
+from motionveil.files import atomic_path, write_text_atomically
+from motionveil.report import tables
+from motionveil.report.aggregate import Method, Run, by_labels, check, find, main_encoder, pool
+from motionveil.report.figures import bdq_of, curve_panels, quantisation, to_png, to_svg
+from motionveil.report.method_style import BDQ, RAW
+from motionveil.report.pareto import analyse
+from motionveil.report.published_rows import compare, published_for, published_rows, sources_of
+from motionveil.report.templates import (
+    Picture,
+    media,
+    percent,
+    picture,
+    picture_uri,
+    render,
+)
+from motionveil.report.tradeoff_figure import several_families, styles, tradeoff
 from motionveil.results import Dataset, Result
 
 FILE_NAME = "report.html"
 
 
 def write_report(result: Result, folder: Path) -> Path:
-    """Write a result's report as `folder/report.html`, one file that needs nothing else.
-
-    The page holds its figures as SVG, its pictures and video as data URIs and its style; it
-    loads nothing from the network and runs no script. Equal results give equal bytes.
+    """Write a result's report as `folder/report.html`.
 
     Args:
         result: What to report.
@@ -37,7 +43,7 @@ def write_report(result: Result, folder: Path) -> Path:
 
     Raises:
         MotionveilError: The result holds no rows, contradicts itself, or names media that are
-            not plain pictures or videos of the folder; or the page cannot be written.
+            not plain images or videos of the folder; or the page cannot be written.
 
     Example:
         >>> write_report(Result.read("runs/quickstart"), Path("runs/quickstart"))  # doctest: +SKIP
@@ -62,98 +68,155 @@ def write_joint_report(runs: Sequence[Run], target: Path) -> Path:
     for run in runs:
         check(run)
     sections = [_section(group) for group in by_labels(runs)]
-    names = " and ".join(dict.fromkeys(section["data"].name for section in sections))
-    return write_text_atomically(target, render("template.html", sections=sections, names=names))
+    names = ", ".join(dict.fromkeys(section["data"].name for section in sections))
+    return write_text_atomically(target, render("report.html", sections=sections, names=names))
 
 
-@dataclass(frozen=True)
-class Training:
-    """The curves of one encoder's training."""
+def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
+    """Write `tradeoff.html`, `tradeoff.png` and `tradeoff.svg` into a folder.
 
-    name: str
-    panels: list[Picture]
+    Args:
+        runs: At least one, all on the same data set and labels; rows of a method are pooled.
+        folder: Where the files go.
+
+    Returns:
+        The paths of the page, the PNG and the SVG.
+
+    Raises:
+        MotionveilError: A result holds no rows or contradicts itself, the runs are on different
+            data, a row's picture is no plain image beside its `results.json`, or a file cannot
+            be written.
+
+    Example:
+        >>> run = Run(Result.read("runs/tradeoff"), Path("runs/tradeoff"))  # doctest: +SKIP
+        >>> write_tradeoff([run], run.folder)  # doctest: +SKIP
+    """
+    for run in runs:
+        check(run)
+    groups = by_labels(runs)
+    if len(groups) != 1:
+        names = ", ".join(group[0].result.dataset.name for group in groups)
+        raise MotionveilError(
+            f"{folder}: runs on {names or 'no data'}: a trade-off is drawn of runs on one data set"
+            " with the same labels"
+        )
+    methods = pool([run.result for run in runs])
+    data = runs[0].result.dataset
+    page = render(
+        "tradeoff.html", s=_comparison(methods, data) | {"frames": _frames(methods, runs)}
+    )
+    figure = tradeoff(methods, data.privacy_label, published_rows(data))
+    written = [write_text_atomically(folder / "tradeoff.html", page)]
+    for name, content in (("tradeoff.png", to_png(figure)), ("tradeoff.svg", to_svg(figure))):
+        with atomic_path(folder / name) as part:
+            part.write_bytes(content)
+        written.append(folder / name)
+    return written
+
+
+def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
+    """Return what both pages show of the methods on one data set."""
+    analysis = analyse(methods)
+    published = [
+        {
+            "publication": publication,
+            "dataset": dataset,
+            "comparisons": compare(methods, publication, dataset),
+            "sources": sources_of(
+                publication, {f.source for r in dataset.rows for f in (r.action, r.privacy)}
+            ),
+        }
+        for publication, dataset in published_for(data)
+    ]
+    rows = [(tables.row_name(row, m.rows), row) for m in methods for row in m.rows]
+    return {
+        "data": data,
+        "label": data.privacy_label,
+        "methods": methods,
+        "clips": max(method.action.n for method in methods),
+        "rows": rows,
+        "pooled": len(rows) > len(methods),
+        "tradeoff": _tradeoff(methods, data),
+        "differences": tables.differences(methods, analysis.draws),
+        "analysis": analysis,
+        "several": several_families(methods),
+        "published": published,
+        "steps": _steps(methods),
+    }
 
 
 def _section(runs: Sequence[Run]) -> dict[str, Any]:
-    """Everything that the template says about one data set."""
+    """Return what the report shows of one data set."""
     data = runs[0].result.dataset
-    shown = _media(runs)  # first, since a fault there should not wait for the figures
+    # First, since a fault there should not wait for the figures.
+    shown = [medium for run in runs for medium in media(run.result.media, run.folder)]
     methods = pool([run.result for run in runs])
-    rows = [row for method in methods for row in method.rows]
-    judged = verdict.judged(methods)
-    raw = verdict.find(methods, RAW)
-    # With one family there is nobody to be ahead of.
-    compared = contest(methods) if contested(methods) else None
-    standing = ranking.family_sentences(compared) if compared else []
-    return {
-        "data": data,
+    encoder = main_encoder(methods)
+    return _comparison(methods, data) | {
         "results": [run.result for run in runs],
-        "headline": verdict.headline(methods, data.privacy_label),
-        "findings": verdict.findings(methods, data.privacy_label, standing),
-        "tradeoff": _tradeoff(methods, data),
-        "contest": compared and _contest(compared, data.privacy_label),
-        "published": printed_for(data),
+        "summary": tables.summary(methods),
         "measures": tables.measures(methods, data.privacy_label),
-        "rows": [(tables.row_name(row, m.rows), row) for m in methods for row in m.rows],
-        "pooled": len(rows) > len(methods),
         "modes": tables.batchnorm_modes(methods),
         "numbers": tables.numbers(methods),
-        "steps": steps(methods),
-        "trainings": _trainings(methods, data.privacy_label, len(data.privacy_names)),
+        "trainings": _trainings(methods, data),
         "media": shown,
         "classes": tables.per_class(methods, data.actions, data.privacy_label, data.privacy_names),
-        "confusions": tables.confusions([raw, judged], data.actions),
-        "raw": raw is not None,
-        "adversarial": any(method.adversarial for method in methods),
-        "seeds": sorted({row.seed for row in rows}),
-        "training": " or ".join(
-            str(n) for n in sorted({train for train, _ in data.parts.values()})
-        ),
+        "confusions": tables.confusions([find(methods, RAW), encoder], data.actions),
+        "seeds": sorted({row.seed for method in methods for row in method.rows}),
         "collapsed": {name: why for r in runs for name, why in r.result.collapsed.items()},
-        "clips": max(method.action.n for method in methods),
     }
 
 
 def _tradeoff(methods: Sequence[Method], data: Dataset) -> Picture:
     label = data.privacy_label
     points = "; ".join(
-        f"{m.label}: action {verdict.percent(m.action.accuracy)},"
-        f" {label} {verdict.percent(m.frame.accuracy)}"
-        for m in methods
+        f"{m.label}: {percent(m.action.accuracy)}, {percent(m.frame.accuracy)}" for m in methods
     )
     return picture(
-        "The trade-off",
-        tradeoff(methods, label, rows_of(printed_for(data))),
-        f"Scatter plot of {label} accuracy by frame against action accuracy. {points}.",
+        "Trade-off",
+        tradeoff(methods, label, published_rows(data)),
+        f"Scatter plot of action accuracy and {label} accuracy by frame. {points}.",
     )
 
 
-def _contest(compared: Contest, privacy_label: str) -> dict[str, Any]:
-    """What the template says about who is ahead."""
-    return {
-        "sentences": [
-            ranking.front_sentence(compared, privacy_label),
-            *ranking.point_sentences(compared),
-        ],
-        "areas": ranking.area_lines(compared),
-        "draws": compared.draws,
-        "obstacle": compared.obstacle,
-    }
+def _steps(methods: Sequence[Method]) -> list[Picture]:
+    """Return the learned quantisation steps of each trained BDQ."""
+    drawn = []
+    for method, (colour, _) in zip(methods, styles(methods), strict=True):
+        for row in method.rows:
+            settings = bdq_of(row.encoder)
+            if method.method != BDQ or settings is None:
+                continue
+            boundaries = ", ".join(f"{b:.2f}" for b in settings.rows[0])
+            alt = f"Learned and initial quantisation steps. Learned boundaries: {boundaries}."
+            name = tables.row_name(row, method.rows)
+            drawn.append(picture(name, quantisation(settings, colour), alt))
+    return drawn
 
 
-def _trainings(methods: Sequence[Method], privacy_label: str, classes: int) -> list[Training]:
+def _trainings(methods: Sequence[Method], data: Dataset) -> list[tuple[str, list[Picture]]]:
+    """Return each trained row's name and the panels of its curves."""
     trainings = []
     for method, (colour, _) in zip(methods, styles(methods), strict=True):
         for row in method.rows:
             name = tables.row_name(row, method.rows)
             panels = [
-                picture(title, figure, f"{name}: {title.lower()}, over {len(row.curves)} epochs.")
-                for title, figure in curve_panels(row, privacy_label, classes, colour)
+                picture(title, figure, f"{name}: {title}, {len(row.curves)} epochs.")
+                for title, figure in curve_panels(
+                    row, data.privacy_label, len(data.privacy_names), colour
+                )
             ]
             if panels:
-                trainings.append(Training(name, panels))
+                trainings.append((name, panels))
     return trainings
 
 
-def _media(runs: Sequence[Run]) -> list[Medium]:
-    return [medium for run in runs for medium in media(run.result.media, run.folder)]
+def _frames(methods: Sequence[Method], runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """Return the first picture that a row of each method has, with the method's label."""
+    folders = {id(row): run.folder for run in runs for row in run.result.rows}
+    found = []
+    for method in methods:
+        pictures = [(row.picture, folders[id(row)]) for row in method.rows]
+        uris = [picture_uri(name, folder) for name, folder in pictures if name is not None]
+        found += [(method.label, uri) for uri in uris if uri is not None][:1]
+    return found

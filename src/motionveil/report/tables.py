@@ -1,4 +1,4 @@
-"""The tables of a report, as plain records for the template."""
+"""The tables of a report, as plain records for the templates."""
 
 from __future__ import annotations
 
@@ -9,30 +9,75 @@ from dataclasses import dataclass
 import numpy as np
 
 from motionveil.methods.bdq import BDQSettings
-from motionveil.report.pooling import Method, action_right, label
-from motionveil.report.quantiser_figure import bdq_of, quantiser
+from motionveil.report.aggregate import Method, action_scores, find, frame_scores, main_encoder
+from motionveil.report.figures import bdq_of, quantiser
+from motionveil.report.method_style import BDQ, RAW, UNTRAINED, label
+from motionveil.report.pareto import Draws
 from motionveil.results import Accuracy, PrivacyScore, Row
+from motionveil.statistics import Interval, interval_of
 
 MOST_CLASSES = 20
-"""Above this many classes a confusion matrix is a carpet, and the page leaves it out."""
+"""Above this many classes a confusion matrix cannot be read, and the page leaves it out."""
+
+
+def summary(methods: Sequence[Method]) -> list[Method]:
+    """Return the methods of the summary: raw video, BDQ untrained and at alpha = 0, the encoder."""
+    chosen = [find(methods, RAW), find(methods, UNTRAINED), find(methods, BDQ, 0.0)]
+    found = [m for m in (*chosen, main_encoder(methods)) if m is not None] or list(methods[:1])
+    return list({id(m): m for m in found}.values())
+
+
+def measures(
+    methods: Sequence[Method], privacy_label: str
+) -> list[tuple[str, list[tuple[str, Accuracy]]]]:
+    """Return the parts of the main table: action, then the privacy label by frame and by clip."""
+    privacy = privacy_label[:1].upper() + privacy_label[1:]
+    return [
+        ("Action, by clip", [(m.label, m.action) for m in methods]),
+        (f"{privacy}, by frame", [(m.label, m.frame) for m in methods]),
+        (f"{privacy}, by clip", [(m.label, m.clip) for m in methods]),
+    ]
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One kind of accuracy, with a line a method."""
+class Difference:
+    """A method's accuracies less those of a reference, each with its paired 95 % interval."""
 
-    title: str
-    lines: list[tuple[str, Accuracy]]
+    method: str
+    reference: str
+    action: float
+    action_interval: Interval
+    frame: float
+    frame_interval: Interval
 
 
-def measures(methods: Sequence[Method], privacy_label: str) -> list[Measure]:
-    """Return the main table: action, then the privacy label by frame and by clip."""
-    privacy = privacy_label[:1].upper() + privacy_label[1:]
-    return [
-        Measure("Action, by clip", [(m.label, m.action) for m in methods]),
-        Measure(f"{privacy}, by frame", [(m.label, m.frame) for m in methods]),
-        Measure(f"{privacy}, by clip", [(m.label, m.clip) for m in methods]),
-    ]
+def differences(methods: Sequence[Method], draws: Draws | None) -> list[Difference]:
+    """Return the differences of each method to raw video, and of alpha > 0 to alpha = 0 of BDQ.
+
+    Args:
+        methods: Those of the bootstrap, in its order.
+        draws: The bootstrap; without one there are no differences.
+    """
+    if draws is None:
+        return []
+    raw, plain = find(methods, RAW), find(methods, BDQ, 0.0)
+    pairs = [(m, raw) for m in methods if raw is not None and m is not raw]
+    pairs += [(m, plain) for m in methods if plain and m.method == BDQ and m.adversarial]
+    place = {id(m): i for i, m in enumerate(methods)}
+    found = []
+    for method, reference in pairs:
+        i, j = place[id(method)], place[id(reference)]
+        found.append(
+            Difference(
+                method.label,
+                reference.label,
+                float(draws.observed_action[i] - draws.observed_action[j]),
+                interval_of(draws.action[:, i] - draws.action[:, j]),
+                float(draws.observed_privacy[i] - draws.observed_privacy[j]),
+                interval_of(draws.privacy[:, i] - draws.privacy[:, j]),
+            )
+        )
+    return found
 
 
 def row_name(row: Row, rows: Sequence[Row]) -> str:
@@ -67,7 +112,7 @@ def batchnorm_modes(methods: Sequence[Method]) -> list[ModeLine]:
 
 @dataclass(frozen=True)
 class NumbersLine:
-    """A BDQ encoder's numbers and what they do.
+    """A BDQ encoder's numbers.
 
     Attributes:
         departure: Largest |Q(x) - x|, in levels of 15; near 0 the quantiser hides nothing.
@@ -104,7 +149,7 @@ def numbers(methods: Sequence[Method]) -> list[NumbersLine]:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Accuracy within each class; a column a method, None where it saw no such clip."""
+    """Accuracy within each class; a column for each method, None where it saw no such clip."""
 
     title: str
     methods: list[str]
@@ -122,14 +167,8 @@ def per_class(
     if not known:
         return []
     names = [m.label for m in known]
-    by_action = [
-        [(seen[0].action, float(np.mean([action_right(p) for p in seen]))) for seen in m.answers]
-        for m in known
-    ]
-    by_privacy = [
-        [(seen[0].privacy, float(np.mean([p.privacy_frames for p in seen]))) for seen in m.answers]
-        for m in known
-    ]
+    by_action = [([seen[0].action for seen in m.answers], action_scores(m.answers)) for m in known]
+    by_privacy = [([seen[0].privacy for seen in m.answers], frame_scores(m.answers)) for m in known]
     return [
         ClassTable("action, % of clips", names, _class_lines(by_action, actions)),
         ClassTable(f"{privacy_label}, % of frames", names, _class_lines(by_privacy, people)),
@@ -137,14 +176,14 @@ def per_class(
 
 
 def _class_lines(
-    columns: list[list[tuple[int, float]]], names: Sequence[str]
+    columns: list[tuple[list[int], list[float]]], names: Sequence[str]
 ) -> list[tuple[str, int, list[float | None]]]:
     lines = []
     for index, name in enumerate(names):
-        scores = [[score for label_, score in column if label_ == index] for column in columns]
+        scores = [np.asarray(s)[np.asarray(labels) == index] for labels, s in columns]
         count = max(len(s) for s in scores)
         if count:
-            lines.append((name, count, [float(np.mean(s)) if s else None for s in scores]))
+            lines.append((name, count, [float(s.mean()) if len(s) else None for s in scores]))
     return lines
 
 

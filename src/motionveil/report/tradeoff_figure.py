@@ -10,46 +10,68 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from motionveil.published.figures import PublishedRow
-from motionveil.report.figures import (
-    GREY,
-    INK,
-    Look,
-    contested,
-    family_styles,
-    house_style,
-    short,
-    sizes,
-    styles,
-)
-from motionveil.report.frontier import front
-from motionveil.report.pooling import (
+from motionveil.published import PublishedRow
+from motionveil.report.aggregate import Method, families
+from motionveil.report.figures import GREY, INK, house_style, short
+from motionveil.report.method_style import (
     REFERENCES,
-    Method,
-    families,
-    family_and_number,
+    Look,
+    family_and_strength,
     family_label,
+    family_styles,
+    single_family_styles,
 )
+from motionveil.report.pareto import front
 
 LIMITS = (-3, 103)
+_SIZE, _SMALLEST, _LARGEST = 7.5, 5.0, 11.0  # of a marker, in points
+
+
+def several_families(methods: Sequence[Method]) -> bool:
+    """Return whether there is more than one family beside the references."""
+    return len(families(methods)) > 1
+
+
+def styles(methods: Sequence[Method]) -> list[Look]:
+    """Return a colour and a marker for each method; where there are several families, theirs."""
+    if several_families(methods):
+        looks = family_styles([m.family for m in methods])
+        return [looks[m.family] for m in methods]
+    return single_family_styles([(m.method, m.alpha) for m in methods])
+
+
+def sizes(methods: Sequence[Method]) -> list[float]:
+    """Return each method's marker size in points: the larger, the more its family removes.
+
+    All are equal where there is one family.
+    """
+    if not several_families(methods):
+        return [_SIZE] * len(methods)
+    chosen = {
+        id(method): _SMALLEST + place / (len(group) - 1) * (_LARGEST - _SMALLEST)
+        for group in families(methods).values()
+        if len(group) > 1
+        for place, method in enumerate(group)
+    }
+    return [chosen.get(id(m), _SIZE) for m in methods]
 
 
 @house_style()
 def tradeoff(
     methods: Sequence[Method], privacy_label: str, published: Sequence[PublishedRow] = ()
 ) -> Figure:
-    """Draw privacy accuracy by frame against action accuracy, with intervals and floors.
+    """Draw privacy accuracy by frame against action accuracy, with intervals and chance levels.
 
     Where a method pools several rows, each row is a small open mark. Where there are several
-    families, each has a colour and a marker, larger marks take more away, a line joins a family's
+    families, each has a colour and a marker, larger marks remove more, a line joins a family's
     strengths in their order, and a step line is the Pareto front.
 
     Args:
         methods: At least one method.
         privacy_label: What the adversary looks for.
-        published: Published figures to show beside, as hollow grey marks.
+        published: Published figures, drawn as hollow grey marks.
     """
-    many = contested(methods)
+    many = several_families(methods)
     names = family_styles([m.family for m in methods])
     entries = (len(families(methods)) + 3 if many else len(methods)) + 3 + bool(published)
     legend_rows = math.ceil(entries / 2)
@@ -66,21 +88,16 @@ def tradeoff(
     axes.set(
         xlim=LIMITS,
         ylim=LIMITS,
-        xlabel=f"{short(privacy_label)} recognised, % of frames (less is better)",
-        ylabel="action recognised, % of clips (more is better)",
+        xlabel=f"{short(privacy_label)} accuracy by frame, % (lower is better)",
+        ylabel="action accuracy, % (higher is better)",
     )
-    marks += _floors_and_ideal(axes, methods, privacy_label)
+    marks += _reference_marks(axes, methods, privacy_label)
     if published:
         marks.append(_published(axes, published, names))
     figure.legend(
         handles=marks, loc="outside lower center", ncols=2, handletextpad=0.6, columnspacing=1.4
     )
     return figure
-
-
-def floors(methods: Sequence[Method]) -> tuple[float, float]:
-    """Return what guessing the commonest scores: the action and the privacy label, in [0, 1]."""
-    return max(m.action.floor for m in methods), max(m.frame.floor for m in methods)
 
 
 def steps_of(methods: Sequence[Method]) -> list[tuple[float, float]]:
@@ -94,17 +111,10 @@ def steps_of(methods: Sequence[Method]) -> list[tuple[float, float]]:
     return [*corners, (1.0, reached)]
 
 
-def strength_label(method: Method) -> str:
-    """Return how much a method takes away, for a mark: `28`, `α 2`, or nothing."""
-    if method.strength is None:
-        return ""
-    number = family_and_number(method.method)[1]
-    return f"{method.strength:g}" if number is not None else f"α {method.strength:g}"
-
-
-def _floors_and_ideal(axes: Axes, methods: Sequence[Method], privacy_label: str) -> list[Any]:
-    """Mark what guessing scores, and the corner where all of the action and no more is left."""
-    action, privacy = (100 * floor for floor in floors(methods))
+def _reference_marks(axes: Axes, methods: Sequence[Method], privacy_label: str) -> list[Any]:
+    """Mark the chance levels, and the ideal: all of the action, privacy at its chance level."""
+    action = 100 * max(m.action.chance_level for m in methods)
+    privacy = 100 * max(m.frame.chance_level for m in methods)
     line: Any = {"color": GREY, "linewidth": 1.2, "zorder": 1}
     return [
         *axes.plot(
@@ -118,12 +128,12 @@ def _floors_and_ideal(axes: Axes, methods: Sequence[Method], privacy_label: str)
             linestyle="none",
             zorder=2,
             clip_on=False,
-            label="ideal: action and no more",
+            label="ideal",
         ),
         axes.axvline(
-            privacy, linestyle="--", label=f"guess the commonest {short(privacy_label)}", **line
+            privacy, linestyle="--", label=f"chance level, {short(privacy_label)}", **line
         ),
-        axes.axhline(action, linestyle=":", label="guess the commonest action", **line),
+        axes.axhline(action, linestyle=":", label="chance level, action", **line),
     ]
 
 
@@ -178,7 +188,7 @@ def _families(axes: Axes, methods: Sequence[Method], names: dict[str, Look]) -> 
         axes.plot(across, up, color=colour, linewidth=0.9, alpha=0.6, zorder=2.5)
         if len(group) > 1:  # the weakest all lie beside raw video, too close to be named
             axes.annotate(
-                strength_label(group[-1]),
+                _strength_label(group[-1]),
                 (across[-1], up[-1]),
                 xytext=(5, -10),
                 textcoords="offset points",
@@ -202,6 +212,14 @@ def _families(axes: Axes, methods: Sequence[Method], names: dict[str, Look]) -> 
     return marks
 
 
+def _strength_label(method: Method) -> str:
+    """Return a mark's strength: `28`, `α 2`, or nothing."""
+    if method.strength is None:
+        return ""
+    number = family_and_strength(method.method)[1]
+    return f"{method.strength:g}" if number is not None else f"α {method.strength:g}"
+
+
 def _mark(look: Look, name: str, *, line: Literal["-", "none"]) -> Line2D:
     colour, marker = look
     return Line2D([], [], color=colour, marker=marker, linestyle=line, linewidth=0.9,
@@ -219,10 +237,10 @@ def _published(axes: Axes, rows: Sequence[PublishedRow], names: dict[str, Look])
         "linestyle": "none",
     }
     for row in rows:
-        _, marker = names.get(family_and_number(row.method)[0], (GREY, "o"))
+        _, marker = names.get(family_and_strength(row.method)[0], (GREY, "o"))
         axes.plot(100 * row.privacy.accuracy, 100 * row.action.accuracy,
                   marker=marker, zorder=3.5, **look)  # fmt: skip
-    return Line2D([], [], marker="o", label="published, not run", **look)
+    return Line2D([], [], marker="o", label="published", **look)
 
 
 def _reach(centre: float, interval: tuple[float, float]) -> list[list[float]]:

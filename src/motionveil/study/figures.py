@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from motionveil.report.figures import GREY, INK, Look, family_styles, house_style, short
+from motionveil.report.figures import GREY, INK, house_style, short
+from motionveil.report.method_style import Look, family_styles
 from motionveil.study.findings import ConditionFinding, Share
 
 _FAMILIES = {"veiled": "bdq", "raw": "raw", "face-blurred": "face-blur"}

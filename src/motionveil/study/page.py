@@ -10,10 +10,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from motionveil.files import atomic_path, write_text_atomically
-from motionveil.published.figures import Publication
-from motionveil.published.figures import Study as PublishedStudy
+from motionveil.published import Publication
+from motionveil.published import Study as PublishedStudy
 from motionveil.report.figures import to_png, to_svg
-from motionveil.report.rendering import Picture, picture, render
+from motionveil.report.templates import Picture, picture, render
 from motionveil.statistics import p_value
 from motionveil.study import figures, words
 from motionveil.study.chance import chance_of_at_least

@@ -10,7 +10,7 @@ from typing import Any
 
 from motionveil.experiments.sweep.run_job import Run
 from motionveil.report import write_joint_report
-from motionveil.report.pooling import Run as ReportRun
+from motionveil.report.aggregate import Run as ReportRun
 from motionveil.results import Result
 
 REPEATS = frozenset({"--seed", "--seeds", "--split", "--label", "--alpha", "--alphas"})

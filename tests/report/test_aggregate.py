@@ -3,15 +3,7 @@ import pytest
 from report_examples import dataset, quickstart_rows, result, row
 
 from motionveil.errors import MotionveilError
-from motionveil.report.pooling import (
-    Run,
-    by_labels,
-    check,
-    families,
-    family_and_number,
-    label,
-    pool,
-)
+from motionveil.report.aggregate import Run, by_labels, check, families, main_encoder, pool
 from motionveil.results import wilson_interval
 
 
@@ -23,48 +15,7 @@ def test_methods_come_raw_first_then_by_alpha():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("method", "alpha", "name"),
-    [
-        ("raw", None, "raw video"),
-        ("bdq-untrained", None, "BDQ, untrained"),
-        ("bdq", None, "BDQ"),
-        ("bdq", 0.5, "BDQ, α = 0.5"),
-        ("unet", 2.0, "Wu et al., α = 2"),
-        ("ryoo-28", None, "Ryoo et al., 28 pixels"),
-        ("downsample-28", None, "down-sampled to 28 pixels"),
-        ("blur-4", None, "blur σ = 4"),
-        ("pixelate-8", None, "mosaic of 8 pixels"),
-        ("dvs-0.4", None, "event camera, threshold 0.4"),
-        ("face-blur", None, "faces blurred"),
-        ("bdq-BD", None, "B+D of BDQ"),
-        ("bdq-BDQ", 2.0, "B+D+Q of BDQ, α = 2"),
-        ("something-3", None, "something-3"),
-        ("downsample", None, "down-sampled"),
-    ],
-)
-def test_label(method, alpha, name):
-    assert label(method, alpha) == name
-
-
-@pytest.mark.parametrize(
-    ("method", "family", "number"),
-    [
-        ("raw", "raw", None),
-        ("bdq-untrained", "bdq-untrained", None),
-        ("downsample-28", "downsample", "28"),
-        ("dvs-0.4", "dvs", "0.4"),
-        ("face-blur", "face-blur", None),
-        ("bdq-BD", "bdq-BD", None),
-        ("-3", "-3", None),
-        ("", "", None),
-    ],
-)
-def test_family_and_number(method, family, number):
-    assert family_and_number(method) == (family, number)
-
-
-def test_families_are_ordered_by_what_they_take_away():
+def test_families_are_ordered_by_what_they_remove():
     names = ["ryoo-4", "ryoo-112", "ryoo-28", "blur-8", "blur-16", "blur-4", "raw"]
     rows = [*(row(name, n=4) for name in names), row("bdq", 8.0, n=4), row("bdq", 0.0, n=4)]
     groups = families(pool([result(rows)]))
@@ -153,3 +104,12 @@ def test_check_refuses_classes_that_the_data_set_does_not_name(tmp_path, field):
         MotionveilError, match=rf"clips/0002.*: {field} class 8 .* names \d classes"
     ):
         check(Run(result([wrong]), tmp_path))
+
+
+def test_the_main_encoder_is_that_of_the_largest_alpha_not_the_luckiest():
+    weak = row("bdq", 1.0, n=12, identity=0.0)
+    methods = pool([result([*quickstart_rows(n=12, epochs=0), weak])])
+    assert main_encoder(methods).label == "BDQ, α = 2"
+    assert main_encoder(methods[:2]).label == "BDQ, untrained"
+    assert main_encoder(methods[:1]) is None
+    assert main_encoder(pool([result([row("raw"), row("bdq")])])).method == "bdq"

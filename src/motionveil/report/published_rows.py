@@ -1,22 +1,24 @@
-"""A result beside the published figures: does the difference lie within its interval?"""
+"""Results beside published figures of the same data set: differences and their intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from motionveil.errors import MotionveilError
-from motionveil.published.figures import (
+from motionveil.published import (
     Axis,
-    Figure,
     Publication,
+    PublishedAccuracy,
     PublishedDataset,
     PublishedRow,
+    load_publication,
+    publications,
 )
-from motionveil.report.pooling import Method, Run, check, pool
+from motionveil.report.aggregate import Method, Run, check, pool
 from motionveil.results import Accuracy, Dataset, wilson_interval
 
 
@@ -49,8 +51,16 @@ class Comparison(BaseModel):
     verdict: Literal["within", "outside"]
 
 
+class Departure(BaseModel):
+    """Where an experiment is not the published one: a field of the data or of the recipe."""
+
+    field: str
+    here: str
+    published: str
+
+
 class Verification(BaseModel):
-    """A result held against a publication.
+    """A result compared with a publication.
 
     Attributes:
         title, page: The publication.
@@ -60,9 +70,9 @@ class Verification(BaseModel):
         comparisons: Action, then privacy, of each method with a published counterpart.
         departures: How the experiment is not the published one; where there is any, neither
             agreement nor difference says anything about the publication.
-        not_compared: What has no published counterpart, and why.
+        not_compared: What has no published counterpart, and the reason.
         remark: What has to be known to read the published figures.
-        sources: The sources of the figures compared, in words.
+        sources: The sources of the figures compared.
     """
 
     title: str
@@ -71,14 +81,36 @@ class Verification(BaseModel):
     privacy_label: str
     reading: str
     comparisons: list[Comparison]
-    departures: list[str]
-    not_compared: list[str]
+    departures: list[Departure]
+    not_compared: dict[str, str]
     remark: str
     sources: dict[str, str]
 
 
+def published_for(data: Dataset) -> list[tuple[Publication, PublishedDataset]]:
+    """Return what was published for a data set of this name and privacy label, by frame."""
+    return [
+        (publication, dataset)
+        for publication in map(load_publication, publications())
+        for dataset in publication.datasets
+        # Figures by clip have no place on an axis of accuracies by frame.
+        if publication.reading == "frame"
+        and (dataset.name, dataset.privacy_label) == (data.name, data.privacy_label)
+    ]
+
+
+def published_rows(data: Dataset) -> list[PublishedRow]:
+    """Return all published rows for a data set, as `published_for`."""
+    return [row for _, dataset in published_for(data) for row in dataset.rows]
+
+
+def sources_of(publication: Publication, used: set[str]) -> dict[str, str]:
+    """Return what these sources of a publication are."""
+    return {key: said for key, said in publication.sources.items() if key in used}
+
+
 def name_of(method: str, alpha: float | None) -> str:
-    """Return how a method is called: `raw`, or `bdq, alpha 2`."""
+    """Return how a method is called on the command line: `raw`, or `bdq, alpha 2`."""
     return method if alpha is None else f"{method}, alpha {alpha:g}"
 
 
@@ -122,29 +154,24 @@ def verify(run: Run, publication: Publication) -> Verification:
     file = run.folder / "results.json"
     dataset = run.result.dataset
     published = _dataset_of(publication, dataset.name, f"{file}")
+    methods = pool([run.result])
     same_label = dataset.privacy_label == published.privacy_label
-    comparisons: list[Comparison] = []
-    not_compared: list[str] = []
-    for method in pool([run.result]):
-        row = _counterpart(method, published)
-        if row is None:
-            name = name_of(method.method, method.alpha)
-            not_compared.append(f"{name}: {_why_none(method, published)}")
-            continue
-        comparisons.append(_compare(method, row, "action", method.action, published.n))
-        if same_label:
-            seen = method.frame if publication.reading == "frame" else method.clip
-            comparisons.append(_compare(method, row, "privacy", seen, published.n))
+    comparisons = [
+        comparison
+        for comparison in compare(methods, publication, published)
+        if same_label or comparison.axis == "action"
+    ]
+    not_compared = {
+        name_of(m.method, m.alpha): _no_counterpart(m, published)
+        for m in methods
+        if _counterpart(m, published) is None
+    }
     if not comparisons:
-        raise MotionveilError(
-            f"{file}: nothing to compare on {dataset.name}: {'; '.join(not_compared)}"
-        )
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in not_compared.items())
+        raise MotionveilError(f"{file}: nothing to compare on {dataset.name}: {reasons}")
     if not same_label:
-        not_compared.append(
-            f"privacy: the label is {dataset.privacy_label!r}, published is"
-            f" {published.privacy_label!r}"
-        )
-    used = {comparison.source for comparison in comparisons}
+        labels = f"{dataset.privacy_label!r}, published is {published.privacy_label!r}"
+        not_compared["privacy"] = f"the label is {labels}"
     return Verification(
         title=publication.title,
         page=publication.page,
@@ -158,8 +185,22 @@ def verify(run: Run, publication: Publication) -> Verification:
         ],
         not_compared=not_compared,
         remark=published.remark,
-        sources={key: said for key, said in publication.sources.items() if key in used},
+        sources=sources_of(publication, {comparison.source for comparison in comparisons}),
     )
+
+
+def compare(
+    methods: Sequence[Method], publication: Publication, published: PublishedDataset
+) -> list[Comparison]:
+    """Compare methods with their published counterparts; action, then privacy, of each."""
+    comparisons = []
+    for method in methods:
+        row = _counterpart(method, published)
+        if row is not None:
+            privacy = method.frame if publication.reading == "frame" else method.clip
+            comparisons.append(_compare(method, row, "action", method.action, published.n))
+            comparisons.append(_compare(method, row, "privacy", privacy, published.n))
+    return comparisons
 
 
 def _dataset_of(publication: Publication, name: str, where: str) -> PublishedDataset:
@@ -180,17 +221,15 @@ def _counterpart(method: Method, published: PublishedDataset) -> PublishedRow | 
     return None
 
 
-def _why_none(method: Method, published: PublishedDataset) -> str:
+def _no_counterpart(method: Method, published: PublishedDataset) -> str:
     alphas = [row.alpha for row in published.rows if row.method == method.method]
-    if not alphas:
-        return "no published figure"
-    return f"published is alpha {alphas[0]:g}"
+    return f"published is alpha {alphas[0]:g}" if alphas else "no published figure"
 
 
 def _compare(
     method: Method, row: PublishedRow, axis: Axis, seen: Accuracy, published_n: int
 ) -> Comparison:
-    figure: Figure = getattr(row, axis)
+    figure: PublishedAccuracy = getattr(row, axis)
     low, high = difference_interval(seen.accuracy, seen.n, figure.accuracy, published_n)
     return Comparison(
         method=method.method,
@@ -209,40 +248,38 @@ def _compare(
     )
 
 
-def _departures_of_data(dataset: Dataset, published: PublishedDataset) -> Iterator[str]:
-    """Say how the clips and their labels are not the published ones."""
+def _departures_of_data(dataset: Dataset, published: PublishedDataset) -> Iterator[Departure]:
+    """Yield how the clips and their labels are not the published ones."""
     way = dataset.split_rule.partition(":")[0]
-    if not way:
-        yield f"the result does not say how its data was split, published is {published.split!r}"
-    elif way != published.split:
-        yield f"the split is {way!r}, published is {published.split!r}"
+    if way != published.split:
+        yield _departure("split", way or "not stated", published.split)
     counts = (published.training, published.validation)
     for split, found in dataset.parts.items():
         if found != counts:
-            yield (
-                f"{split} has {found[0]} clips to train on and {found[1]} held out, the published"
-                f" split has {counts[0]} and {counts[1]}"
-            )
+            here, there = (f"{training} + {held_out}" for training, held_out in (found, counts))
+            yield _departure(f"clips of {split}", here, there)
             break
-    for what, names, number in (
-        ("actions", dataset.actions, published.actions),
-        (f"names of {published.privacy_label}", dataset.privacy_names, published.privacy_names),
-    ):
-        if len(names) != number:
-            yield f"{len(names)} {what}, published are {number}"
+    if len(dataset.actions) != published.actions:
+        yield _departure("actions", len(dataset.actions), published.actions)
+    if len(dataset.privacy_names) != published.privacy_names:
+        what = f"classes of {published.privacy_label}"
+        yield _departure(what, len(dataset.privacy_names), published.privacy_names)
 
 
 def _departures_of_recipe(
     recipe: Mapping[str, Any], publication: Publication, published: PublishedDataset
-) -> Iterator[str]:
-    """Say in which fields the recipe is not the published one; alpha is compared with the rows."""
+) -> Iterator[Departure]:
+    """Yield the fields of a recipe that are not the published ones; alpha is in the rows."""
     found = dict(_flat(_with_rate_and_order(recipe)))
-    protocol = {"frames": published.frames, **publication.protocol}
-    if silent := [field for field in protocol if field not in found]:
-        yield f"the result does not say its {', '.join(silent)}"
-    for field, value in protocol.items():
-        if field in found and not _same(field, found[field], value):
-            yield f"{field} is {_said(found[field])}, published is {_said(value)}"
+    for field, value in {"frames": published.frames, **publication.protocol}.items():
+        if field not in found:
+            yield _departure(field, "not stated", value)
+        elif not _same(field, found[field], value):
+            yield _departure(field, found[field], value)
+
+
+def _departure(field: str, here: Any, published: Any) -> Departure:
+    return Departure(field=field, here=_text(here), published=_text(published))
 
 
 def _with_rate_and_order(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -250,7 +287,7 @@ def _with_rate_and_order(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
     if "frame_step" not in recipe:
         return recipe
     step = recipe["frame_step"]
-    rate = None if step == 1 else f"that of every {step}. frame"
+    rate = None if step == 1 else f"1 frame in {step}"
     return {"rate": rate, "order": "paper", **recipe}
 
 
@@ -271,7 +308,7 @@ def _same(field: str, found: Any, value: Any) -> bool:
     return bool(found == value)
 
 
-def _said(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(f"{item:.3g}" for item in value)
     return "none" if value is None else f"{value}"

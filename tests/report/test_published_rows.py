@@ -7,17 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from report_examples import dataset
 
 from motionveil.errors import MotionveilError
-from motionveil.published.figures import load_publication
-from motionveil.report.comparison import (
+from motionveil.published import load_publication
+from motionveil.report.aggregate import Run
+from motionveil.report.published_rows import (
     Comparison,
     Verification,
     difference_interval,
+    published_for,
+    published_rows,
+    sources_of,
     verify,
 )
-from motionveil.report.pooling import Run
-from motionveil.results import Result, Row
+from motionveil.results import Dataset, Result, Row
 from motionveil.training.recipe import load_recipe
 from published.sbu_examples import sbu_data, sbu_result, sbu_row
 
@@ -132,7 +136,7 @@ class TestWhatIsNotCompared:
     def test_nothing_is_said_against_the_paper_s_experiment(self) -> None:
         verification = verified(sbu_result(sbu_row("bdq", 2.0)))
         assert verification.departures == []
-        assert verification.not_compared == []
+        assert verification.not_compared == {}
         assert set(verification.sources) == {"figure", "text"}
 
     def test_rows_without_a_counterpart(self) -> None:
@@ -144,10 +148,10 @@ class TestWhatIsNotCompared:
         ]
         verification = verified(sbu_result(*rows))
         assert {(c.method, c.alpha) for c in verification.comparisons} == {("bdq", 2.0)}
-        assert set(verification.not_compared) == {
-            "bdq, alpha 0: published is alpha 2",
-            "bdq: published is alpha 2",
-            "bdq-untrained: no published figure",
+        assert verification.not_compared == {
+            "bdq, alpha 0": "published is alpha 2",
+            "bdq": "published is alpha 2",
+            "bdq-untrained": "no published figure",
         }
 
     def test_no_row_with_a_counterpart_is_an_error(self) -> None:
@@ -164,23 +168,26 @@ class TestWhatIsNotCompared:
     def test_another_label(self) -> None:
         verification = verified(sbu_result(sbu_row("bdq", 2.0), privacy_label="actor"))
         assert [c.axis for c in verification.comparisons] == ["action"]
-        assert "privacy: the label is 'actor', published is 'pair'" in verification.not_compared
+        assert verification.not_compared["privacy"] == "the label is 'actor', published is 'pair'"
 
 
 def departures(row: Row | None = None, recipe: Any = None, **data: Any) -> str:
     result = sbu_result(row or sbu_row("bdq", 2.0), recipe=recipe, **data)
-    return "\n".join(verified(result).departures)
+    return "\n".join(f"{d.field}: {d.here} | {d.published}" for d in verified(result).departures)
 
 
 class TestDepartures:
     @pytest.mark.parametrize(
         ("data", "said"),
         [
-            ({"split_rule": "set-folds: 21"}, "the split is 'set-folds', published is 'paper'"),
-            ({"split_rule": ""}, "does not say how its data was split"),
-            ({"parts": {"validation": (100, 94)}}, "validation has 100 clips to train on and 94"),
-            ({"actions": ["a", "b"]}, "2 actions, published are 8"),
-            ({"privacy_names": ["p"] * 20}, "20 names of pair, published are 13"),
+            ({"split_rule": "set-folds: 21"}, "split: set-folds | paper"),
+            ({"split_rule": ""}, "split: not stated | paper"),
+            (
+                {"parts": {"validation": (100, 94)}},
+                "clips of validation: 100 + 94 | 188 + 94",
+            ),
+            ({"actions": ["a", "b"]}, "actions: 2 | 8"),
+            ({"privacy_names": ["p"] * 20}, "classes of pair: 20 | 13"),
         ],
     )
     def test_of_the_data(self, data: dict[str, Any], said: str) -> None:
@@ -190,24 +197,22 @@ class TestDepartures:
     @pytest.mark.parametrize(
         ("settings", "said"),
         [
-            ({"size": 96}, "size is 96, published is 224"),
-            ({"rate": 12.5}, "rate is 12.5, published is none"),
-            ({"order": "camera"}, "order is camera, published is paper"),
-            ({"frames": 12}, "frames is 12, published is 16"),
-            ({"action.name": "i3d"}, "action.name is i3d, published is resnet50_3d"),
-            ({"privacy.weights": None}, "privacy.weights is none, published is ImageNet"),
-            ({"scales": [1.0, 0.84]}, "scales is 1, 0.84, published is 1, 0.841, 0.595, 0.5"),
-            ({"game.encoder_lr": 0.05}, "game.encoder_lr is 0.05, published is none"),
-            ({"validation.epochs": 5}, "validation.epochs is 5, published is 50"),
+            ({"size": 96}, "size: 96 | 224"),
+            ({"rate": 12.5}, "rate: 12.5 | none"),
+            ({"order": "camera"}, "order: camera | paper"),
+            ({"frames": 12}, "frames: 12 | 16"),
+            ({"action.name": "i3d"}, "action.name: i3d | resnet50_3d"),
+            ({"privacy.weights": None}, "privacy.weights: none | ImageNet"),
+            ({"scales": [1.0, 0.84]}, "scales: 1, 0.84 | 1, 0.841, 0.595, 0.5"),
+            ({"game.encoder_lr": 0.05}, "game.encoder_lr: 0.05 | none"),
+            ({"validation.epochs": 5}, "validation.epochs: 5 | 50"),
         ],
     )
     def test_of_the_recipe(self, settings: dict[str, Any], said: str) -> None:
         recipe = load_recipe("sbu", settings).model_dump(mode="json")
         assert departures(recipe=recipe) == said
 
-    @pytest.mark.parametrize(
-        ("step", "said"), [(1, ""), (3, "rate is that of every 3. frame, published is none")]
-    )
+    @pytest.mark.parametrize(("step", "said"), [(1, ""), (3, "rate: 1 frame in 3 | none")])
     def test_of_a_recipe_from_before_there_were_rates(self, step: int, said: str) -> None:
         recipe = load_recipe("sbu").model_dump(mode="json")
         del recipe["rate"], recipe["order"]
@@ -219,11 +224,30 @@ class TestDepartures:
 
     def test_a_recipe_that_says_little(self) -> None:
         said = departures(recipe={"size": 224, "frames": 16})
-        assert said.startswith("the result does not say its rate, order, scales, hardness")
-        assert len(said.splitlines()) == 1
+        assert "hardness: not stated | 5" in said
+        assert len(said.splitlines()) == len(PAPER.protocol) - 1  # all but its size
 
 
 def test_the_data_here_fits_the_paper_s() -> None:
     data = sbu_data()
     assert len(data.actions) == 8
     assert len(data.privacy_names) == 13
+
+
+def invented(name: str, label: str) -> Dataset:
+    return dataset(name=name).model_copy(update={"privacy_label": label})
+
+
+@pytest.mark.parametrize(("name", "label"), [("sbu", "pair"), ("kth", "person"), ("ipn", "gender")])
+def test_the_paper_s_data_sets_have_published_figures(name, label):
+    (published,) = [d for p, d in published_for(invented(name, label)) if p.name == "paper"]
+    (there,) = [d for d in PAPER.datasets if d.name == name]
+    assert published == there
+    assert set(published_rows(invented(name, label))) >= set(there.rows)
+    used = {f.source for r in there.rows for f in (r.action, r.privacy)}
+    assert set(sources_of(PAPER, used)) == used
+
+
+@pytest.mark.parametrize(("name", "label"), [("actors", "identity"), ("sbu", "clothes")])
+def test_other_data_and_other_labels_have_none(name, label):
+    assert published_for(invented(name, label)) == []

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from report_examples import result, rival_rows, row, scores
+from report_examples import baseline_rows, result, row, scores
 
 from motionveil.errors import MotionveilError
-from motionveil.report.frontier import (
+from motionveil.report.aggregate import pool
+from motionveil.report.pareto import (
     Draws,
-    contest,
+    analyse,
     dominance,
+    dominance_probability,
     front,
     hypervolume,
-    obstacle,
+    no_bootstrap,
     resample,
 )
-from motionveil.report.pooling import pool
 from motionveil.results import Row
 
 # Tenths, so that ties come up.
@@ -127,13 +128,13 @@ def test_methods_in_another_order_of_clips_are_paired_by_name():
     np.testing.assert_allclose(draws.privacy[:, 0], draws.privacy[:, 1])
 
 
-def test_what_stands_in_the_way_is_said():
+def test_why_there_is_no_bootstrap():
     bare = row("blur-4", n=20)
     bare.predictions = []
-    assert "clip by clip" in obstacle(methods_of(row("raw", n=20), bare))
-    assert "same clips" in obstacle(methods_of(row("raw", n=20), row("blur-4", n=19)))
-    assert "one recording" in obstacle(methods_of(renamed(row("raw", n=20), 20)))
-    assert obstacle(methods_of(row("raw", n=20), row("blur-4", n=20))) == ""
+    assert "clip by clip" in no_bootstrap(methods_of(row("raw", n=20), bare))
+    assert "same clips" in no_bootstrap(methods_of(row("raw", n=20), row("blur-4", n=19)))
+    assert "one recording" in no_bootstrap(methods_of(renamed(row("raw", n=20), 20)))
+    assert no_bootstrap(methods_of(row("raw", n=20), row("blur-4", n=20))) == ""
     with pytest.raises(MotionveilError, match="no bootstrap: some rows"):
         resample(methods_of(bare))
 
@@ -160,9 +161,10 @@ def drawn(action, privacy) -> Draws:
 )
 def test_dominance(action, privacy, outcome):
     draws = drawn(action, privacy)
-    assert dominance(draws, 0, 1) == outcome
-    turned = {"dominates": "dominated", "dominated": "dominates", "neither": "neither"}
-    assert dominance(draws, 1, 0) == turned[outcome]
+    found = dominance(draws)
+    assert found[0, 1] == (outcome == "dominates")
+    assert found[1, 0] == (outcome == "dominated")
+    assert not found.diagonal().any()
 
 
 @settings(max_examples=30)
@@ -173,70 +175,99 @@ def test_whatever_is_dominated_beyond_the_intervals_is_dominated(found):
     draws = Draws(action + noise[0], privacy + noise[1], action, privacy, 100, 100)
     for i in range(len(found)):
         for j in range(len(found)):
-            if dominance(draws, i, j) == "dominates":
+            if dominance(draws)[i, j]:
                 assert dominated(found[j], [found[i]])
 
 
 @pytest.fixture(scope="module")
-def rivals():
-    return contest(pool([result(rival_rows(n=60))]))
+def baselines():
+    return analyse(pool([result(baseline_rows(n=60))]))
 
 
-def test_areas_are_those_of_the_families_and_of_all(rivals):
-    found = {area.family: area for area in rivals.areas}
+def test_hypervolumes_are_those_of_the_families_and_of_all(baselines):
+    found = {area.family: area for area in baselines.hypervolumes}
     assert list(found)[-1] is None
     assert {"bdq", "unet", "ryoo", "face-blur"} < set(found)
     assert "raw" not in found
-    ryoo = [m for m in rivals.methods if m.family == "ryoo"]
+    ryoo = [m for m in baselines.methods if m.family == "ryoo"]
     by_hand = hypervolume(
         np.array([m.action.accuracy for m in ryoo]), np.array([m.frame.accuracy for m in ryoo])
     )
-    assert found["ryoo"].hypervolume == pytest.approx(float(by_hand))
-    assert found[None].hypervolume >= max(a.hypervolume for a in rivals.areas)
-    for area in rivals.areas:
+    assert found["ryoo"].value == pytest.approx(float(by_hand))
+    assert found[None].value >= max(a.value for a in baselines.hypervolumes)
+    for area in baselines.hypervolumes:
         assert area.interval[0] <= area.interval[1]
 
 
-def test_differences_are_bdq_s_less_the_other_s_and_paired(rivals):
-    found = {area.family: area for area in rivals.areas}
+def test_differences_are_bdq_s_less_the_other_s_and_paired(baselines):
+    found = {area.family: area for area in baselines.hypervolumes}
     assert found["bdq"].difference is None
     unet = found["unet"]
-    assert unet.difference == pytest.approx(found["bdq"].hypervolume - unet.hypervolume)
+    assert unet.difference == pytest.approx(found["bdq"].value - unet.value)
     assert unet.difference_interval[0] > 0
     # A family against its own double: paired, the difference is 0 in every draw.
     rows = [row("bdq", 1.0, n=20), row("unet", 1.0, n=20)]
     rows[1].predictions = rows[0].predictions
     rows[1].action, rows[1].privacy = rows[0].action, rows[0].privacy
-    twins = {a.family: a for a in contest(methods_of(*rows)).areas}
+    twins = {a.family: a for a in analyse(methods_of(*rows)).hypervolumes}
     assert twins["unet"].difference_interval == pytest.approx((0, 0))
 
 
-def test_a_family_dominates_where_each_of_the_other_s_points_is_dominated(rivals):
-    assert rivals.family_dominance("bdq", "ryoo") == "dominates"
-    assert rivals.family_dominance("ryoo", "bdq") == "dominated"
-    assert rivals.beaten("bdq", "ryoo") == rivals.places("ryoo")
+def test_the_points_of_a_family_that_another_s_dominate_are_counted(baselines):
+    assert baselines.dominated_points("bdq", "ryoo") == 6
+    assert baselines.dominated_points("ryoo", "bdq") == 0
     weak = row("blur-4", n=60, action=0.3, identity=0.99)
     strong = [row("unet", 1.0, n=60, action=0.99, identity=0.5), row("unet", 2.0, n=60, action=0.0)]
-    found = contest(methods_of(weak, *strong))
-    assert found.family_dominance("unet", "blur") == "dominates"
+    assert analyse(methods_of(weak, *strong)).dominated_points("unet", "blur") == 1
     other = row("blur-8", n=60, action=0.3, identity=0.05)
-    mixed = contest(methods_of(weak, other, *strong))
-    assert mixed.family_dominance("unet", "blur") == "neither"
-    assert len(mixed.beaten("unet", "blur")) == 1
+    assert analyse(methods_of(weak, other, *strong)).dominated_points("unet", "blur") == 1
+
+
+def test_nothing_dominates_a_method_on_the_front(baselines):
+    assert not baselines.dominates[:, baselines.front].any()
+
+
+def test_what_the_clips_cannot_tell_apart_dominates_nothing():
+    rows = [row("bdq", 2.0, n=60), row("unet", 2.0, n=60)]
+    rows[1].predictions, rows[1].action = rows[0].predictions, rows[0].action
+    rows[1].privacy = rows[0].privacy
+    found = analyse(methods_of(*rows))
+    assert found.dominated_points("bdq", "unet") == found.dominated_points("unet", "bdq") == 0
+    assert found.front == [0, 1]
+    np.testing.assert_array_equal(found.probabilities, 0)
+    np.testing.assert_array_equal(found.front_probabilities, 1)
+
+
+@settings(max_examples=30)
+@given(st.lists(points, min_size=1, max_size=4))
+def test_probabilities_are_shares_of_draws(found):
+    """Against a loop over draws and pairs."""
+    size = min(len(draw) for draw in found)
+    action, privacy = (np.array([[p[k] for p in d[:size]] for d in found]) for k in (0, 1))
+    probability, on_front = dominance_probability(
+        Draws(action, privacy, action[0], privacy[0], 2, 2)
+    )
+    for i in range(size):
+        for j in range(size):
+            wins = [dominated(draw[j], [draw[i]]) for draw in found]
+            assert probability[i, j] == pytest.approx(np.mean(wins))
+        kept = [not dominated(draw[i], draw[:size]) for draw in found]
+        assert on_front[i] == pytest.approx(np.mean(kept))
 
 
 def test_without_a_bootstrap_there_is_a_front_but_no_claim():
     rows = [row("bdq", 2.0, n=20), row("unet", 2.0, n=20, action=0.1)]
     rows[0].predictions = []
-    found = contest(methods_of(*rows))
+    found = analyse(methods_of(*rows))
     assert found.front
     assert found.draws is None
-    assert found.outcomes is None
-    assert found.family_dominance("bdq", "unet") == "neither"
-    assert all(a.interval is None and a.difference_interval is None for a in found.areas)
+    assert found.dominates is None
+    assert found.probabilities is None
+    assert found.dominated_points("bdq", "unet") == 0
+    assert all(a.interval is None and a.difference_interval is None for a in found.hypervolumes)
 
 
-def test_equal_results_give_equal_intervals(rivals):
-    again = contest(pool([result(rival_rows(n=60))]))
-    assert again.areas == rivals.areas
-    assert again.outcomes == rivals.outcomes
+def test_equal_results_give_equal_intervals(baselines):
+    again = analyse(pool([result(baseline_rows(n=60))]))
+    assert again.hypervolumes == baselines.hypervolumes
+    np.testing.assert_array_equal(again.dominates, baselines.dominates)

@@ -1,8 +1,7 @@
-"""What a report compares: the rows of one method, pooled over seeds, folds and runs."""
+"""Rows of one method, aggregated over seeds, folds and runs."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,43 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from motionveil.errors import MotionveilError
+from motionveil.report.method_style import (
+    BDQ,
+    RAW,
+    REFERENCES,
+    UNTRAINED,
+    family_and_strength,
+    label,
+    strength_order,
+)
 from motionveil.results import Accuracy, ClipPrediction, Result, Row
-
-RAW = "raw"
-UNTRAINED = "bdq-untrained"
-BDQ = "bdq"
-REFERENCES = (RAW, UNTRAINED)
-"""What the methods are held against; no family of its own in any contest."""
-
-_NAMES = {
-    RAW: "raw video",
-    UNTRAINED: "BDQ, untrained",
-    BDQ: "BDQ",
-    "unet": "Wu et al.",
-    "ryoo": "Ryoo et al.",
-    "downsample": "down-sampled",
-    "blur": "blur",
-    "pixelate": "mosaic",
-    "dvs": "event camera",
-    "face-blur": "faces blurred",
-}
-
-_WITH_STRENGTH = {
-    "ryoo": "Ryoo et al., {} pixels",
-    "downsample": "down-sampled to {} pixels",
-    "blur": "blur σ = {}",
-    "pixelate": "mosaic of {} pixels",
-    "dvs": "event camera, threshold {}",
-}
-
-_FEWER_IS_STRONGER = ("ryoo", "downsample")  # their number is what is left: pixels
-_NUMBER = re.compile(r"(.+)-(\d+(?:\.\d+)?)")
-_MODULES = re.compile(r"bdq-([BDQ]+)")
 
 
 @dataclass(frozen=True)
 class Run:
-    """A stored result and the folder that its pictures and videos lie in."""
+    """A stored result and the folder that its images and videos lie in."""
 
     result: Result
     folder: Path
@@ -77,7 +54,7 @@ class Method:
 
     @property
     def label(self) -> str:
-        """The method's name for people, such as `BDQ, α = 2`."""
+        """The method's display name, such as `BDQ, α = 2`."""
         return label(self.method, self.alpha)
 
     @property
@@ -87,58 +64,28 @@ class Method:
 
     @property
     def family(self) -> str:
-        """The method without its trailing number: `downsample` of `downsample-28`."""
-        return family_and_number(self.method)[0]
+        """The method without its strength: `downsample` of `downsample-28`."""
+        return family_and_strength(self.method)[0]
 
     @property
     def strength(self) -> float | None:
-        """The trailing number, or else alpha; None where there is neither."""
-        number = family_and_number(self.method)[1]
-        return self.alpha if number is None else float(number)
+        """The strength in its settings, or else alpha; None where there is neither."""
+        own = family_and_strength(self.method)[1]
+        return self.alpha if own is None else own
 
     @property
-    def taken(self) -> float:
-        """A number that grows with how much the method takes away, within its family only."""
-        strength = 0.0 if self.strength is None else self.strength
-        return -strength if self.family in _FEWER_IS_STRONGER else strength
-
-
-def family_and_number(method: str) -> tuple[str, str | None]:
-    """Split a method's name into its family and its trailing number, None where it has none.
-
-    Example:
-        >>> family_and_number("dvs-0.4"), family_and_number("face-blur")
-        (('dvs', '0.4'), ('face-blur', None))
-    """
-    found = _NUMBER.fullmatch(method)
-    return (found[1], found[2]) if found else (method, None)
-
-
-def label(method: str, alpha: float | None) -> str:
-    """Return a method's name for people; an unknown method keeps the name it has."""
-    family, number = family_and_number(method)
-    if number is not None and family in _WITH_STRENGTH:
-        name = _WITH_STRENGTH[family].format(number)
-    else:
-        name = family_label(method)
-    return name if alpha is None else f"{name}, α = {alpha:g}"
-
-
-def family_label(family: str) -> str:
-    """Return a family's name for people; an unknown one keeps the name it has."""
-    modules = _MODULES.fullmatch(family)
-    if modules:
-        return f"{'+'.join(modules[1])} of BDQ"
-    return _NAMES.get(family, family)
+    def removed(self) -> float:
+        """A number that grows with how much the method removes, within its family only."""
+        return strength_order(self.family, self.strength)
 
 
 def families(methods: Sequence[Method]) -> dict[str, list[Method]]:
-    """Group methods by family, those that take more away last; the references are left out."""
+    """Group methods by family, those that remove most last; the references are left out."""
     groups: dict[str, list[Method]] = {}
     for method in methods:
         if method.method not in REFERENCES:
             groups.setdefault(method.family, []).append(method)
-    return {family: sorted(group, key=lambda m: m.taken) for family, group in groups.items()}
+    return {family: sorted(group, key=lambda m: m.removed) for family, group in groups.items()}
 
 
 def pool(results: Sequence[Result]) -> list[Method]:
@@ -176,36 +123,60 @@ def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Me
         for prediction in row.predictions:
             clips.setdefault((data_hash, prediction.clip), []).append(prediction)
     answers = tuple(tuple(seen) for seen in clips.values())
-    keys = tuple(clips)
     only = tuple(row for _, row in rows)
     if len(only) == 1:
-        action, privacy = only[0].action, only[0].privacy
-        return Method(method, alpha, only, answers, action, privacy.frame, privacy.clip, keys)
-    actions = [answer[0].action for answer in answers]
-    identities = [answer[0].privacy for answer in answers]
-    return Method(
-        method,
-        alpha,
-        only,
-        answers,
-        action=Accuracy.of([_mean([action_right(p) for p in a]) for a in answers], actions),
-        frame=Accuracy.of([_mean([p.privacy_frames for p in a]) for a in answers], identities),
-        clip=Accuracy.of([_mean([_privacy_right(p) for p in a]) for a in answers], identities),
-        keys=keys,
-    )
+        scores = (only[0].action, only[0].privacy.frame, only[0].privacy.clip)
+    else:
+        people = [seen[0].privacy for seen in answers]
+        scores = (
+            Accuracy.of(action_scores(answers), [seen[0].action for seen in answers]),
+            Accuracy.of(frame_scores(answers), people),
+            Accuracy.of([_mean([_privacy_right(p) for p in seen]) for seen in answers], people),
+        )
+    return Method(method, alpha, only, answers, *scores, keys=tuple(clips))
+
+
+Answers = Sequence[Sequence[ClipPrediction]]
+
+
+def action_scores(answers: Answers) -> list[float]:
+    """Return for each clip the share of its rows whose action network was right."""
+    return [_mean([_action_right(p) for p in seen]) for seen in answers]
+
+
+def frame_scores(answers: Answers) -> list[float]:
+    """Return for each clip the share of frames on which the privacy network was right."""
+    return [_mean([p.privacy_frames for p in seen]) for seen in answers]
 
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values))
 
 
-def action_right(prediction: ClipPrediction) -> bool:
-    """Return whether the action network's most probable class is the true one."""
+def _action_right(prediction: ClipPrediction) -> bool:
     return int(np.argmax(prediction.action_probabilities)) == prediction.action
 
 
 def _privacy_right(prediction: ClipPrediction) -> bool:
     return int(np.argmax(prediction.privacy_probabilities)) == prediction.privacy
+
+
+def find(methods: Sequence[Method], name: str, alpha: float | None = None) -> Method | None:
+    """Return the method of this name and alpha, if it was measured."""
+    return next((m for m in methods if m.method == name and m.alpha == alpha), None)
+
+
+def main_encoder(methods: Sequence[Method]) -> Method | None:
+    """Return the encoder that a summary shows: the trained BDQ of the largest alpha.
+
+    The rule does not depend on the accuracies, so it cannot pick the luckiest row. Where no BDQ
+    was trained it is the last encoder measured; None where there is raw video only.
+    """
+    trained = [m for m in methods if m.method == BDQ and m.alpha is not None]
+    others = [m for m in methods if m.method != RAW]
+    if trained:
+        return max(trained, key=lambda m: m.alpha or 0.0)
+    return others[-1] if others else None
 
 
 def by_labels(runs: Sequence[Run]) -> list[list[Run]]:
