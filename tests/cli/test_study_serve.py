@@ -59,7 +59,10 @@ def test_a_folder_that_is_no_study_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["study", "serve", str(tmp_path), "--address", "0"]) == 1
-    assert "study.json: no such file; `motionveil study create` makes it" in capsys.readouterr().err
+    assert (
+        "study.json: no such file; create it with `motionveil study create`"
+        in capsys.readouterr().err
+    )
 
 
 def test_plain_http_for_others_is_warned_of(

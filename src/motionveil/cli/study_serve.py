@@ -15,7 +15,7 @@ from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 
 if TYPE_CHECKING:
-    from motionveil.study.server.site import Site
+    from motionveil.study.server.context import Context
 
 SHORTEST_TOKEN = 16
 PACKAGES = ("fastapi", "uvicorn", "jinja2", "python_multipart", "yaml")
@@ -68,12 +68,12 @@ def run_serve(arguments: argparse.Namespace) -> int:
             raise MotionveilError(
                 f"`study serve` needs the package {package!r}: pip install 'motionveil[study]'"
             )
-    from motionveil.study.server.serving import listen, serve
-    from motionveil.study.server.site import Site
-    from motionveil.study.server.texts import own_texts
+    from motionveil.study.server.app import listen, serve
+    from motionveil.study.server.context import Context
+    from motionveil.study.server.i18n import default_texts
 
     if arguments.write_texts:
-        print(f"wrote {write_text_atomically(arguments.write_texts, own_texts())}")
+        print(f"wrote {write_text_atomically(arguments.write_texts, default_texts())}")
         return 0
     if arguments.invite < 0 or arguments.invite > 10_000:
         raise MotionveilError(f"--invite {arguments.invite}: between 0 and 10000")
@@ -91,12 +91,14 @@ def run_serve(arguments: argparse.Namespace) -> int:
             )
         shown = f"[{host}]" if ":" in host else host
         url = arguments.url or f"http://{shown}:{listener.getsockname()[1]}"
-        site = Site(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
+        context = Context(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
         try:
-            _invite(site, arguments.invite, arguments.links)
-            serve(site, listener, lambda: _greet(site, is_new_token=not arguments.admin_token))
+            _invite(context, arguments.invite, arguments.links)
+            serve(
+                context, listener, lambda: _greet(context, is_new_token=not arguments.admin_token)
+            )
         finally:
-            site.store.close()
+            context.store.close()
     return 0
 
 
@@ -117,7 +119,7 @@ def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
     Raises:
         MotionveilError: Participants could not open this address.
     """
-    from motionveil.study.server.serving import is_loopback
+    from motionveil.study.server.app import is_loopback
 
     if arguments.url is None:
         if host in ("0.0.0.0", "::"):
@@ -136,9 +138,9 @@ def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
     return None if parts.scheme == "https" or is_loopback(parts.hostname) else parts.hostname
 
 
-def _invite(site: Site, count: int, file: Path | None) -> None:
-    tokens = [site.store.enrol() for _ in range(count)]
-    links = [site.link(token.result()) for token in tokens]
+def _invite(context: Context, count: int, file: Path | None) -> None:
+    tokens = [context.store.enrol() for _ in range(count)]
+    links = [context.link(token.result()) for token in tokens]
     if file is None:
         for link in links:
             print(link)
@@ -149,11 +151,11 @@ def _invite(site: Site, count: int, file: Path | None) -> None:
     print(f"wrote {file}")
 
 
-def _greet(site: Site, *, is_new_token: bool) -> None:
-    print(f"serving {site.study.title!r} at {site.url}; Ctrl-C stops it")
-    print(f"administrator: {site.url}/admin")
+def _greet(context: Context, *, is_new_token: bool) -> None:
+    print(f"serving {context.study.title!r} at {context.url}; Ctrl-C stops it")
+    print(f"administrator: {context.url}/admin")
     if is_new_token:
-        print(f"administrator's token: {site.admin_token}")
-    if not site.open and not site.store.progress():
+        print(f"administrator's token: {context.admin_token}")
+    if not context.open and not context.store.progress():
         print("nobody is invited yet: --invite N makes links, --open lets anybody take part")
     sys.stdout.flush()
