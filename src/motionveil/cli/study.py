@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from motionveil.study.design import Condition, Key, Study
     from motionveil.study.findings import StudyFindings
 
+TITLE = "Can you tell who it is?"
 CREATE_EPILOG = """\
 Option images are cropped from original video that is not used in questions: the face with
 --face-detector (YuNet, an ONNX file; docs/faces.md), otherwise the whole person. Alternatives:
@@ -76,96 +77,43 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _add_create_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = CREATE_EPILOG
-    number = count_from(0)
     add = parser.add_argument
     add("manifest", metavar="MANIFEST", help="the data set's manifest.csv")
-    add(
-        "--out",
-        type=Path,
-        default=Path("study"),
-        metavar="STUDY",
-        help="output folder (default: study)",
-    )
-    add(
-        "--encoder",
-        default="bdq",
-        help="name of an included encoder, an encoder.json or a run folder (default: bdq)",
-    )
-    add(
-        "--title",
-        default="Can you tell who it is?",
-        help="shown to participants (default: %(default)s)",
-    )
-    add(
-        "--questions",
-        type=number,
-        default=60,
-        metavar="N",
-        help="number of veiled clips (default: 60)",
-    )
-    add(
-        "--raw",
-        type=number,
-        default=6,
-        metavar="N",
-        help="number of original clips, the positive control (default: 6)",
-    )
-    add(
-        "--face-blurred",
-        type=number,
-        default=0,
-        metavar="N",
-        help="number of clips with blurred faces, for comparison (default: 0)",
-    )
-    add(
-        "--options",
-        type=count_from(2),
-        metavar="N",
-        help="pictures per question (default: 7, or everyone if there are fewer)",
-    )
-    add(
-        "--checks",
-        type=number,
-        default=3,
-        metavar="N",
-        help="number of attention checks (default: 3)",
-    )
-    add(
-        "--break-every",
-        type=number,
-        default=20,
-        metavar="N",
-        help="questions between breaks; 0: no breaks (default: 20)",
-    )
+    text = "name of an included encoder, an encoder.json or a run folder (default: bdq)"
+    add("--encoder", default="bdq", help=text)
+    add("--title", default=TITLE, help="shown to participants (default: %(default)s)")
+    for name, default, text in (
+        ("questions", 60, "number of veiled clips"),
+        ("raw", 6, "number of original clips, the positive control"),
+        ("face-blurred", 0, "number of clips with blurred faces, for comparison"),
+        ("checks", 3, "number of attention checks"),
+        ("break-every", 20, "questions between breaks; 0: no breaks"),
+        ("seed", 0, "random seed"),
+    ):
+        text += f" (default: {default})"
+        add(f"--{name}", type=count_from(0), default=default, metavar="N", help=text)
+    text = "pictures per question (default: 7, or everyone if there are fewer)"
+    add("--options", type=count_from(2), metavar="N", help=text)
     add("--split", help="part of the data, or all (default: the first held-out part)")
-    add("--seed", type=number, default=0, help="random seed (default: 0)")
     add("--label", help="privacy label (default: the first of the manifest)")
     add("--persons", type=int, choices=(1, 2), default=1, help="people per clip (default: 1)")
-    add("--who", type=Path, metavar="CSV", help="two people per clip: their names and sides")
-    add(
-        "--pattern",
-        metavar="REGEX",
-        help="two people per clip: matches the label with one group per name, as '(.+)-(.+)'",
-    )
-    add(
-        "--face-detector",
-        type=Path,
-        metavar="FILE",
-        help="YuNet's ONNX file, for option images and face-blurred clips",
-    )
-    add(
-        "--around",
-        type=_number_from(0.5),
-        default=2.0,
-        metavar="TIMES",
-        help="size of an option image relative to the face (default: 2)",
-    )
-    add("--boxes", type=Path, metavar="CSV", help="bounding boxes of people, for option images")
-    add("--pictures", type=Path, metavar="DIR", help="your own option images")
+    text = "two people per clip: matches the label with one group per name, as '(.+)-(.+)'"
+    add("--pattern", metavar="REGEX", help=text)
+    text = "size of an option image relative to the face (default: 2)"
+    add("--around", type=_number_from(0.5), default=2.0, metavar="TIMES", help=text)
+    for name, metavar, text in (
+        ("who", "CSV", "two people per clip: their names and sides"),
+        ("face-detector", "FILE", "YuNet's ONNX file, for option images and face-blurred clips"),
+        ("boxes", "CSV", "bounding boxes of people, for option images"),
+        ("pictures", "DIR", "your own option images"),
+    ):
+        add(f"--{name}", type=Path, metavar=metavar, help=text)
+    text = "output folder (default: study)"
+    add("--out", type=Path, default=Path("study"), metavar="STUDY", help=text)
     group = parser.add_argument_group("exclusion criteria, fixed before data collection")
     group.add_argument(
         "--failed-checks",
-        type=number,
+        type=count_from(0),
         default=1,
         metavar="N",
         help="maximum number of failed attention checks (default: 1)",
@@ -296,8 +244,8 @@ def _print_study(study: Study, key: Key, folder: Path) -> None:
     if study.faces_found is not None:
         print(f"face-blurred clips: face detected in {study.faces_found:.1%} of the frames")
     print(
-        f"personal data: {folder / 'pictures'} and {folder / 'media'}; check every picture before"
-        " serving, and show them to participants only"
+        f"personal data: {folder / 'pictures'} and {folder / 'media'};"
+        " check every picture before serving"
     )
     print(f"wrote {folder}")
 

@@ -49,12 +49,6 @@ def analyse(
 ) -> StudyFindings:
     """Analyse a study, with and without its exclusion criteria.
 
-    Args:
-        study: The design.
-        key: The correct answers.
-        participants: Everyone enrolled.
-        draws: Number of bootstrap samples, and of permutations of each test.
-
     Raises:
         MotionveilError: There are no answers, real and simulated participants are mixed, or an
             answer does not match the study.

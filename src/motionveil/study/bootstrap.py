@@ -20,8 +20,7 @@ def bootstrap_shares(scores: Floats, answered: Mask, *, draws: int, seed: int = 
     other people and other clips and is conservative.
 
     Args:
-        scores: (P, Q); ignored where not answered.
-        answered: (P, Q).
+        scores, answered: (P, Q); scores are ignored where not answered.
         draws: Number of bootstrap samples.
         seed: Random seed.
 
@@ -48,18 +47,10 @@ def bootstrap_interval(
 def difference_interval(
     first: tuple[Floats, Mask], second: tuple[Floats, Mask], *, draws: int, seed: int = 0
 ) -> Interval | None:
-    """Return the 95 % interval of the mean score of the first minus that of the second condition.
+    """Return the 95 % interval of the difference of the mean scores of two conditions.
 
-    A bootstrap sample has the same participants in both; questions are resampled separately.
-
-    Args:
-        first: Scores and mask of the answered questions, (P, Q1) both.
-        second: Likewise, (P, Q2), of the same participants.
-        draws: Number of bootstrap samples.
-        seed: Random seed.
-
-    Returns:
-        None with a single participant or question.
+    A bootstrap sample has the same participants in both; questions are resampled separately. The
+    arguments are those of `compare_conditions`; None with a single participant or question.
     """
     if min(*first[0].shape, second[0].shape[1]) < 2:
         return None

@@ -24,13 +24,6 @@ def choose_clips(
     Greedy: conditions take turns, and each takes the clip whose people, then whose action, then
     whose combination of the two it has had least often. Ties are broken at random.
 
-    Args:
-        clips: The candidates.
-        label: The privacy label.
-        subjects: The people of each value of the label.
-        wanted: Number of clips of each condition.
-        random: Breaks ties.
-
     Raises:
         MotionveilError: There are fewer clips than wanted.
     """

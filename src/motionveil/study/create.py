@@ -117,13 +117,7 @@ def create_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) ->
 
     The selection follows from the seed; ids and file names are random.
 
-    Args:
-        manifest: The data set.
-        plan: The parameters.
-        out: The folder; it must not exist, or be empty.
-
-    Returns:
-        The study and its key, as written.
+    The folder must not exist, or be empty.
 
     Raises:
         MotionveilError: The plan does not fit the data, a picture of a person is not available, or
@@ -136,7 +130,11 @@ def create_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) ->
         manifest, plan.label, plan.persons, table=plan.who, pattern=plan.pattern
     )
     plan = _checked(plan, subject_names(subjects))
-    detect = _detector(plan)
+    detect = None
+    if plan.detector is not None:
+        from motionveil.faces import FaceDetector
+
+        detect = FaceDetector(plan.detector)
     clip_writer = ClipWriter(manifest.root, plan.spec, detect, picture_rate=manifest.rate)
     left_out = single_subject_actions(manifest, plan.persons)
     pool = [clip for clip in _part(manifest, plan.split) if clip.action not in left_out]
@@ -211,14 +209,6 @@ def _checked(plan: Plan, people: Sequence[str]) -> Plan:
     if not sum(plan.numbers.values()):
         raise MotionveilError("no questions: request at least one")
     return replace(plan, options=options)
-
-
-def _detector(plan: Plan) -> Detect | None:
-    if plan.detector is None:
-        return None
-    from motionveil.faces import FaceDetector
-
-    return FaceDetector(plan.detector)
 
 
 def _part(manifest: Manifest, split: str | None) -> list[Clip]:

@@ -80,11 +80,7 @@ def from_pictures(folder: Path, names: Iterable[str]) -> dict[str, OptionImage]:
 def from_boxes(table: Path, manifest: Manifest, names: Iterable[str]) -> dict[str, OptionImage]:
     """Crop each person's first box in a CSV from the original video.
 
-    Args:
-        table: CSV with the columns path (as in the manifest), frame (from 0), person, x, y, width,
-            height (pixels).
-        manifest: The data set.
-        names: Names of everyone.
+    Its columns are path (as in the manifest), frame (from 0), person, x, y, width, height (pixels).
 
     Raises:
         MotionveilError: A person has no box, or a line is invalid.
@@ -127,9 +123,7 @@ def from_clips(
     of the person's half of it.
 
     Args:
-        manifest: The data set.
-        label: The privacy label.
-        subjects: The people of each value of the label.
+        manifest, label, subjects: The data set, and the people of each value of a label.
         pool: The candidates for questions.
         random: Breaks ties.
         detect: Face detector, if any.

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from random import Random
-from types import TracebackType
 from typing import Any, Literal, NamedTuple
 
 from motionveil.errors import MotionveilError
@@ -100,13 +99,7 @@ class AskedQuestion(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A participant's progress; times are ISO 8601 in UTC.
-
-    Attributes:
-        id, kind: See `Participant`.
-        created, consented, finished: Times of the link, of consent and of the last answer.
-        answered: Number of answers.
-    """
+    """A participant's progress; see `Participant`."""
 
     id: str
     kind: ParticipantKind
@@ -150,12 +143,7 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -204,12 +192,7 @@ class Store:
         return self._writer.submit(agree)
 
     def go_on(self, token: str, answered: int) -> Future[None]:
-        """Record that a participant continued from a page between questions.
-
-        Args:
-            token: The participant's secret.
-            answered: Number of answers at that page; ignored if there are fewer.
-        """
+        """Record that a participant continued after `answered` answers; ignored if not given."""
 
         def pass_on(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -236,13 +219,7 @@ class Store:
         return self._writer.submit(note)
 
     def answer(self, token: str, question: str, chosen: Sequence[str]) -> Future[AnswerStatus]:
-        """Store an answer to the displayed question.
-
-        Args:
-            token: The participant's secret.
-            question: The question's id.
-            chosen: Ids of people, validated by the caller.
-        """
+        """Store an answer to the displayed question; `chosen` is validated by the caller."""
         arrived = time.time()
         return self._writer.submit(
             lambda connection: _keep(connection, token, question, list(chosen), arrived)

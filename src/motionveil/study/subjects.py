@@ -53,8 +53,7 @@ def read_subjects(
     are unknown. UT-Interaction has a built-in table, SBU a built-in pattern.
 
     Args:
-        manifest: The data set.
-        label: The privacy label.
+        manifest, label: The data set and its privacy label.
         persons: People in a clip, 1 or 2.
         table: CSV with the columns value, left, right.
         pattern: Regular expression with two groups that matches the whole value.

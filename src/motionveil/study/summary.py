@@ -107,11 +107,6 @@ def write_results(findings: StudyFindings, folder: Path, published: Publication)
     The page is self-contained and runs no script. The files contain the names of the label and
     the participants' public ids, but no pictures of people.
 
-    Args:
-        findings: The results.
-        folder: The output folder.
-        published: Published results for comparison.
-
     Returns:
         The paths of the files, the page last.
 

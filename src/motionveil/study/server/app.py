@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from motionveil._version import __version__
 from motionveil.addresses import not_taken
 from motionveil.errors import MotionveilError
-from motionveil.study.server.context import DOCUMENTED, STATIC, Context
+from motionveil.study.server.context import ADMINISTRATOR, DOCUMENTED, STATIC, Context
 from motionveil.study.server.middleware import SecurityMiddleware
 from motionveil.study.server.routes import admin_routes, participant_routes, status_of
 
@@ -81,10 +81,12 @@ def _add_static(app: FastAPI, context: Context) -> None:
 
 
 def _add_error_pages(app: FastAPI, context: Context) -> None:
-    names = {404: "not_found", 413: "too_large"}
+    names = {401: "no_session", 404: "not_found", 413: "too_large"}
 
     @app.exception_handler(HTTPException)
     async def refused(request: Request, error: HTTPException) -> Response:
+        if error.detail == ADMINISTRATOR:
+            return context.pages.page("sign_in", 401, problem=None)
         page = context.pages.problem(error.status_code, names.get(error.status_code, "not_valid"))
         page.headers.update(error.headers or {})  # such as the permitted methods
         return page

@@ -18,6 +18,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from starlette.exceptions import HTTPException
 
 from motionveil.errors import MotionveilError
 from motionveil.study.design import (
@@ -63,16 +64,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
 
 
 class Pages:
-    """Renders the pages of a study.
-
-    Args:
-        study: Its design.
-        texts: All texts.
-
-    Attributes:
-        static: Content of the files of `STATIC`.
-        texts: All texts.
-    """
+    """Renders the pages of a study; `static` has the content of the files of `STATIC`."""
 
     def __init__(self, study: Study, texts: Texts) -> None:
         folder = resources.files(__package__).joinpath("static")
@@ -98,13 +90,7 @@ class Pages:
         )
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """Return a page.
-
-        Args:
-            template: Name of its file in `templates/`, without the suffix.
-            status: HTTP status.
-            values: Variables of the template.
-        """
+        """Return the page of `templates/{template}.html`."""
         text = self._environment.get_template(f"{template}.html").render(values)
         return HTMLResponse(text, status)
 
@@ -116,10 +102,6 @@ class Pages:
 
 class Media:
     """The clips and pictures of a study by file name; names never become paths.
-
-    Args:
-        folder: The study's folder.
-        study: Its design.
 
     Raises:
         MotionveilError: A file of the study is missing.
@@ -197,33 +179,38 @@ class Context:
         """Return a question by its id."""
         return next((q for q in self.study.questions if q.id == name), None)
 
-    def participant(self, request: Request) -> tuple[str, SessionState] | None:
-        """Return the token and state of the participant who sent a request, if any."""
-        token = request.cookies.get(SESSION)
-        state = None if token is None else self.store.state(token)
-        return None if token is None or state is None else (token, state)
+    def has_session(self, request: Request) -> bool:
+        """Return whether a request is from a participant."""
+        return self.store.state(request.cookies.get(SESSION, "")) is not None
 
-    def token_of(self, request: Request) -> str | None:
-        """Return the token of the participant who sent a request, if any."""
-        found = self.participant(request)
-        return found and found[0]
+    def participant(self, request: Request) -> tuple[str, SessionState]:
+        """Return the token and state of the participant who sent a request.
 
-    def is_administrator(self, request: Request) -> bool:
-        """Return whether a request has the administrator's session, or the token as a bearer."""
+        Raises:
+            HTTPException: 401, if there is none.
+        """
+        token = request.cookies.get(SESSION, "")
+        state = self.store.state(token)
+        if state is None:
+            raise HTTPException(401)
+        return token, state
+
+    def check_administrator(self, request: Request) -> None:
+        """Require the administrator's session, or the token as a bearer.
+
+        Raises:
+            HTTPException: 401, if a request has neither.
+        """
         cookie = request.cookies.get(ADMINISTRATOR, "")
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
-        return same(cookie, self.admin_session) or (
-            scheme.lower() == "bearer" and same(bearer.strip(), self.admin_token)
-        )
+        is_bearer = scheme.lower() == "bearer" and same(bearer.strip(), self.admin_token)
+        if not is_bearer and not same(cookie, self.admin_session):
+            raise HTTPException(401, ADMINISTRATOR)
 
     def set_session(self, response: Response, cookie: str, secret: str) -> Response:
         """Set a session cookie, inaccessible to scripts and other sites."""
         response.set_cookie(cookie, secret, httponly=True, samesite="strict", secure=self.secure)
         return response
-
-    def no_session(self) -> HTMLResponse:
-        """Return the error page for requests without a session."""
-        return self.pages.problem(401, "no_session")
 
 
 def same(given: str, secret: str) -> bool:

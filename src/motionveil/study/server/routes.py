@@ -46,13 +46,9 @@ _SECONDS_PER_QUESTION = 15
 
 
 class Step(NamedTuple):
-    """The current page of a session.
+    """The current page of a session; number and total of questions exclude examples.
 
-    Attributes:
-        kind: "answered" is the feedback on an example.
-        position: Of the question shown, or of the example just answered; else 0.
-        number: Number of answers, without examples.
-        total: Number of questions, without examples.
+    `"answered"` is the feedback on an example; the position is that of the question, else 0.
     """
 
     kind: Literal["consent", "instructions", "question", "answered", "pause", "thanks"]
@@ -89,7 +85,7 @@ def participant_routes(context: Context) -> APIRouter:
     @router.get("/")
     async def welcome(request: Request) -> Response:
         """Show the welcome page."""
-        way = "session" if context.token_of(request) else "open" if context.open else "none"
+        way = "session" if context.has_session(request) else "open" if context.open else "none"
         return _welcome(context, way)
 
     @router.get("/join/{token}")
@@ -111,7 +107,7 @@ def participant_routes(context: Context) -> APIRouter:
     @router.post("/enrol", **moved)
     async def enrol(request: Request) -> Response:
         """Add a participant without a link, if the study is open."""
-        if context.token_of(request):
+        if context.has_session(request):
             return redirect()
         if not context.open:
             return context.pages.problem(403, "no_session")
@@ -121,10 +117,7 @@ def participant_routes(context: Context) -> APIRouter:
     @router.get("/session")
     async def session(request: Request) -> Response:
         """Show the current page of the session."""
-        found = context.participant(request)
-        if found is None:
-            return context.no_session()
-        token, state = found
+        token, state = context.participant(request)
         step = step_of(context.study, state)
         if step.kind == "question":
             await stored(context.store.show(token, step.position))
@@ -141,9 +134,7 @@ def participant_routes(context: Context) -> APIRouter:
         request: Request, agree: Annotated[str | None, Form(max_length=100)] = None
     ) -> Response:
         """Start a participant's session after consent."""
-        token = context.token_of(request)
-        if not token:
-            return context.no_session()
+        token, _ = context.participant(request)
         if agree != "yes":
             missing = context.pages.texts["consent"]["missing"]
             return context.pages.page("consent", 403, problem=missing)
@@ -153,9 +144,7 @@ def participant_routes(context: Context) -> APIRouter:
     @router.post("/go-on", **moved)
     async def go_on(request: Request, answered: Annotated[int, Form(ge=0, le=9999)]) -> Response:
         """Continue after the instructions, the feedback on an example, or a break."""
-        token = context.token_of(request)
-        if not token:
-            return context.no_session()
+        token, _ = context.participant(request)
         await stored(context.store.go_on(token, answered))
         return redirect()
 
@@ -164,23 +153,19 @@ def participant_routes(context: Context) -> APIRouter:
         request: Request, question: Text, chosen: Annotated[list[str] | None, Form()] = None
     ) -> Response:
         """Store the answer to the displayed question; the first one counts."""
-        found = context.participant(request)
-        if found is None:
-            return context.no_session()
-        token, state = found
+        token, state = context.participant(request)
         return await _answer(context, token, state, question, chosen or [])
 
     @router.get("/withdraw")
     async def withdraw(request: Request) -> Response:
         """Ask for confirmation of a withdrawal."""
-        return context.pages.page("withdraw") if context.token_of(request) else context.no_session()
+        context.participant(request)
+        return context.pages.page("withdraw")
 
     @router.post("/withdraw", **moved)
     async def delete(request: Request) -> Response:
         """Delete all data of the participant."""
-        token = context.token_of(request)
-        if token:
-            await stored(context.store.withdraw(token))
+        await stored(context.store.withdraw(request.cookies.get(SESSION, "")))
         response = redirect("/withdrawn")
         response.delete_cookie(SESSION, httponly=True, samesite="strict", secure=context.secure)
         return response
@@ -295,19 +280,18 @@ def admin_routes(context: Context) -> APIRouter:
     """Return the routes for the administrator: progress, new links, answers as CSV, the schema."""
     router = APIRouter(default_response_class=HTMLResponse, responses=DOCUMENTED)
 
-    def sign_in_page(problem: str | None = None) -> HTMLResponse:
-        return context.pages.page("sign_in", 401, problem=problem)
-
     @router.get("/admin")
     async def progress(request: Request) -> Response:
         """Show the progress of the study."""
-        return _progress(context) if context.is_administrator(request) else sign_in_page()
+        context.check_administrator(request)
+        return _progress(context)
 
     @router.post("/admin/sign-in", status_code=303, response_class=RedirectResponse)
     async def sign_in(token: Annotated[str, Form(min_length=1, max_length=500)]) -> Response:
         """Set the administrator's session cookie."""
         if not same(token.strip(), context.admin_token):
-            return sign_in_page(context.pages.texts["admin"]["wrong_token"])
+            wrong = context.pages.texts["admin"]["wrong_token"]
+            return context.pages.page("sign_in", 401, problem=wrong)
         return context.set_session(redirect("/admin"), ADMINISTRATOR, context.admin_session)
 
     @router.post("/admin/invite")
@@ -315,16 +299,14 @@ def admin_routes(context: Context) -> APIRouter:
         request: Request, count: Annotated[int, Form(ge=1, le=MOST_LINKS)]
     ) -> Response:
         """Create links, and show them once."""
-        if not context.is_administrator(request):
-            return sign_in_page()
+        context.check_administrator(request)
         tokens = [context.store.enrol() for _ in range(count)]
         return _progress(context, [context.link(await stored(token)) for token in tokens])
 
     @router.get("/admin/answers.csv", responses={200: {"content": {"text/csv": {}}}})
     async def answers(request: Request) -> Response:
         """Send all answers."""
-        if not context.is_administrator(request):
-            return sign_in_page()
+        context.check_administrator(request)
         text = as_csv(context.study, context.store.participants())
         headers = {"Content-Disposition": 'attachment; filename="answers.csv"'}
         return Response(text, media_type="text/csv; charset=utf-8", headers=headers)
@@ -332,8 +314,7 @@ def admin_routes(context: Context) -> APIRouter:
     @router.get("/openapi.json", response_class=JSONResponse)
     async def schema(request: Request) -> Response:
         """Send the OpenAPI schema of this server."""
-        if not context.is_administrator(request):
-            return sign_in_page()
+        context.check_administrator(request)
         return JSONResponse(request.app.openapi())
 
     return router
