@@ -99,8 +99,8 @@ class TestAnalyse:
         printed = capsys.readouterr().out
         assert "note: Simulated participants" in printed
         row = next(line.split() for line in printed.splitlines() if line.startswith("veiled"))
-        assert row[:6] == ["veiled", "right", "4", "3", "12", "100.0"]
-        assert row[9] == "33.3", "the chance level"
+        assert row[:7] == ["veiled", "right", "12", "(4", "×", "3)", "100.0"]
+        assert row[10] == "33.3", "the chance level"
         for line in printed.splitlines():
             assert not line.startswith("wrote ") or Path(line.split()[1]).exists()
         found = StudyFindings.read(out / "study-results.json")

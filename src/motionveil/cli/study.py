@@ -270,7 +270,8 @@ def _analyse(arguments: argparse.Namespace) -> int:
 def _print_findings(found: StudyFindings) -> None:
     from motionveil.study.summary import COLUMNS, notes, summary_table
 
-    print_table(COLUMNS, summary_table(found.conditions), width=200)
+    if found.conditions:
+        print_table(COLUMNS, summary_table(found.conditions), width=200)
     for note in notes(found):
         print(f"note: {note}")
     for excluded in found.excluded:

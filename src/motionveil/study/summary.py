@@ -23,8 +23,8 @@ from motionveil.study.findings import ConditionFinding, Share, StudyFindings
 
 PAGE_FILE = "study.html"
 COLUMNS = (
-    *("Clips", "Measure", "Participants", "Questions", "Answers", "Accuracy %", "Chance %"),
-    *("Informed chance %", "p (chance)", "Minus original", "p (original)"),
+    *("Clips", "Measure", "Answers", "Accuracy %", "Chance %", "Informed chance %", "p (chance)"),
+    *("Difference", "p (original)"),
 )
 SIGNIFICANT = 0.05
 
@@ -34,6 +34,10 @@ NOT_SIGNIFICANT = (
     "Accuracy on veiled clips is not significantly above chance (p ≥ 0.05). This does not show that"
     " people cannot be recognised: accuracies up to the upper end of the interval are not ruled"
     " out."
+)
+NOT_INFORMED = (
+    "Accuracy on veiled clips does not exceed the informed chance level: knowledge of which people"
+    " occur together would explain it."
 )
 NO_CONTROL = (
     "The study has no original clips as a positive control: whether the task is feasible with these"
@@ -63,7 +67,10 @@ def with_interval(value: float, interval: Interval | None) -> str:
 
 
 def summary_table(conditions: Sequence[ConditionFinding]) -> list[list[str]]:
-    """Return a row of `COLUMNS` for each condition and measure, in percent."""
+    """Return a row of `COLUMNS` for each condition and measure, in percent.
+
+    Answers are followed by the numbers of participants and of questions.
+    """
     rows = []
     for found in conditions:
         differences = {difference.measure: difference for difference in found.control}
@@ -71,8 +78,8 @@ def summary_table(conditions: Sequence[ConditionFinding]) -> list[list[str]]:
             difference = differences.get(score.measure)
             rows.append(
                 [
-                    *(found.condition, score.measure, str(found.participants)),
-                    *(str(found.questions), str(score.share.n)),
+                    *(found.condition, score.measure),
+                    f"{score.share.n} ({found.participants} × {found.questions})",
                     with_interval(score.share.value, score.share.interval),
                     *(percent(score.chance), percent(score.informed), p_value(score.p)),
                     with_interval(difference.value, difference.interval) if difference else "–",
@@ -93,6 +100,8 @@ def notes(findings: StudyFindings) -> list[str]:
         SIMULATED: findings.kind == "simulated",
         ALL_EXCLUDED: not findings.conditions,
         NOT_SIGNIFICANT: veiled is not None and veiled.scores[0].p >= SIGNIFICANT,
+        NOT_INFORMED: veiled is not None
+        and veiled.scores[0].chance < veiled.scores[0].share.value <= veiled.scores[0].informed,
         NO_CONTROL: "raw" not in findings.study.conditions,
         CONTROL_FAILED: control is not None and control.scores[0].p >= SIGNIFICANT,
         UNTRAINED: "veiled" in findings.study.conditions and not is_adversarial,
@@ -130,6 +139,7 @@ def write_results(findings: StudyFindings, folder: Path, published: Publication)
         summary_table=summary_table,
         with_interval=with_interval,
         notes=notes(findings),
+        simulated=SIMULATED,
         pictures={
             name: picture(title, figure, alt) for name, (title, figure, alt) in drawn.items()
         },
