@@ -1,4 +1,4 @@
-"""`motionveil study serve STUDY`: let people take part in a study, in their browsers."""
+"""`motionveil study serve STUDY`: serve a study to participants, in their browsers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SHORTEST_TOKEN = 16
 PACKAGES = ("fastapi", "uvicorn", "jinja2", "python_multipart", "yaml")
 
 SERVE_EPILOG = """\
-Participants need a personal link each, from --invite or from the administrator's page, unless
---open lets anybody take part. Answers go to STUDY/study.db. A server that was stopped, or killed,
-goes on when it is started again; links stay valid.
+Each participant needs a personal link, from --invite or the administrator's page, unless the study
+is --open. Answers are stored in STUDY/study.db. Sessions resume and links stay valid after a restart
+or a crash of the server.
 
-For people on other machines, put a TLS proxy in front of it and give --url with the address that
-they open. Over plain HTTP, others on the network can read links and answers.
+For participants on other machines, put a TLS proxy in front and give --url. Over plain HTTP, others
+on the network can read links and answers.
 
 examples:
   motionveil study serve mystudy --invite 26 --links links.txt
@@ -41,22 +41,22 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--address",
         default="127.0.0.1:8000",
         metavar="HOST:PORT",
-        help="where to listen (default: 127.0.0.1:8000, this machine only)",
+        help="address of the server (default: 127.0.0.1:8000, this machine only)",
     )
-    parser.add_argument("--url", help="what participants open, if it is not the address")
-    parser.add_argument("--invite", type=int, default=0, metavar="N", help="make N personal links")
+    parser.add_argument("--url", help="public URL (default: that of the address)")
+    parser.add_argument("--invite", type=int, default=0, metavar="N", help="create N personal links")
     parser.add_argument(
-        "--links", type=Path, metavar="FILE", help="write the links there instead of printing them"
+        "--links", type=Path, metavar="FILE", help="write the links to FILE instead of printing them"
     )
-    parser.add_argument("--open", action="store_true", help="let anybody take part, with no link")
+    parser.add_argument("--open", action="store_true", help="allow participation without a link")
     parser.add_argument(
         "--admin-token",
         metavar="TOKEN",
         help="what the administrator signs in with (default: a new one, printed)",
     )
-    parser.add_argument("--texts", type=Path, metavar="FILE", help="a translation of all texts")
+    parser.add_argument("--texts", type=Path, metavar="FILE", help="texts of the pages, such as a translation")
     parser.add_argument(
-        "--write-texts", type=Path, metavar="FILE", help="write the English texts there, and end"
+        "--write-texts", type=Path, metavar="FILE", help="write the English texts to FILE and exit"
     )
     parser.epilog = SERVE_EPILOG
 
@@ -157,5 +157,5 @@ def _greet(context: Context, *, is_new_token: bool) -> None:
     if is_new_token:
         print(f"administrator's token: {context.admin_token}")
     if not context.open and not context.store.progress():
-        print("nobody is invited yet: --invite N makes links, --open lets anybody take part")
+        print("no participants yet: create links with --invite N, or allow everyone with --open")
     sys.stdout.flush()
