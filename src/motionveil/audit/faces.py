@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,7 +28,6 @@ from motionveil.statistics import Floats, Integers
 from motionveil.video import Frame, read_frames
 from motionveil.video.reader import FOLDER_RATE
 
-Film = Callable[[Clip], tuple[Frames, Times]]
 Boxes = NDArray[np.float32]
 Detect = Callable[[Frames], Boxes]
 """From a frame, uint8 (H, W, 3), to the boxes of its faces, (N, 4): x, y, width, height."""
@@ -43,6 +43,24 @@ SAME_PLACE = 0.3
 
 WINDOW = 16
 """Frames of the video that are veiled around the moments looked at."""
+
+
+class Window(NamedTuple):
+    """Consecutive frames of a clip.
+
+    Attributes:
+        frames: As they were filmed, uint8 (T, H, W, 3).
+        times: When each is shown, in seconds, (T,).
+        aspect: Sample aspect ratio: how much wider than high a pixel is shown.
+    """
+
+    frames: Frames
+    times: Times
+    aspect: Fraction = Fraction(1)
+
+
+Film = Callable[[Clip], Window]
+VeilWindow = Callable[[Clip, Window], Frames]
 
 
 @dataclass(frozen=True)
@@ -121,8 +139,8 @@ def face_detector(file: str | os.PathLike[str]) -> Detect:
 
 def window_of(
     root: Path, clip: Clip, rate: float | None = None, *, picture_rate: float | None = None
-) -> tuple[Frames, Times]:
-    """Return frames from a clip's middle, as they were filmed, uint8 (T, H, W, 3), and their times.
+) -> Window:
+    """Return frames from a clip's middle.
 
     Args:
         root: The data set's folder.
@@ -145,7 +163,11 @@ def window_of(
         raise MotionveilError(f"{root / clip.path}: ends before frame {clip.start}")
     first = (count - min(count, WINDOW)) // 2
     window = list(islice(taken(), first, first + WINDOW))
-    return np.stack([frame.image for frame in window]), np.array([f.time for f in window])
+    return Window(
+        np.stack([frame.image for frame in window]),
+        np.array([frame.time for frame in window]),
+        window[0].aspect,
+    )
 
 
 def some_of_each(clips: Sequence[Clip], label: str) -> list[Clip]:
@@ -172,7 +194,7 @@ def find_faces(
     label: str,
     *,
     film: Film,
-    veil: Callable[[Clip, Frames, Times], Frames],
+    veil: VeilWindow,
     tools: FaceTools,
 ) -> SeenFaces:
     """Look for faces in clips, and whose they are.
@@ -182,7 +204,7 @@ def find_faces(
         known: Clips of which the attacker has the original.
         names: The label's classes.
         label: The label.
-        film: A clip's original frames, uint8 (T, H, W, 3), and their times.
+        film: A clip's original frames.
         veil: From a clip and these to its veiled frames, the last ones of as many moments.
         tools: Find faces, and describe them.
 
@@ -212,11 +234,11 @@ def find_faces(
 def _look(
     clip: Clip,
     film: Film,
-    veil: Callable[[Clip, Frames, Times], Frames],
+    veil: VeilWindow,
     detect: Detect,
 ) -> _Look:
-    filmed, times = film(clip)
-    veiled = veil(clip, filmed, times)
+    window = film(clip)
+    filmed, veiled = window.frames, veil(clip, window)
     if not len(veiled):
         raise MotionveilError(f"{clip.key}: nothing is left of {len(filmed)} frames")
     original = filmed[len(filmed) - len(veiled) :]
@@ -264,7 +286,7 @@ def _gallery(
     """Return descriptions of the faces in original clips, (N, 128), and whose they are, (N,)."""
     found, owners = [np.empty((0, 128))], []
     for clip in known:
-        filmed, _ = film(clip)
+        filmed = film(clip).frames
         for moment in _moments(len(filmed)):
             described = _described(filmed[moment], detect(filmed[moment]), describe)
             found.append(described)

@@ -8,12 +8,12 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.engine import (
-    add_engine_arguments,
+from motionveil.cli.job_options import (
+    add_job_arguments,
     engine_of,
     refuse_contradictions,
     show_failures,
-    telling,
+    show_progress,
     threads_of,
 )
 from motionveil.cli.options import command_line
@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not attack raw video again: take what another audit's folder has of it",
     )
     add_show_raw(parser)
-    add_engine_arguments(parser, cells="attacks")
+    add_job_arguments(parser, jobs="attacks")
     parser.epilog = EPILOG
 
 
@@ -116,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     plan = _plan(arguments)
     engine = engine_of(arguments)
     fabric = make_fabric(plan.device, plan.precision)
-    with stopping(Event(), at_once=True), telling() as tell:
+    with stopping(Event(), at_once=True), show_progress() as progress:
         found, outcomes = audit(
             plan,
             arguments.out,
@@ -127,14 +127,12 @@ def run(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             retry=arguments.retry,
             raw_from=arguments.raw_from,
-            progress=tell,
+            progress=progress,
         )
     print_findings(found)
     print(f"wrote {arguments.out / FILE_NAME}")
     print(f"wrote {write_audit(found, arguments.out, show_raw=arguments.show_raw)}")
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    show_failures(failed)
-    return 1 if failed else 0
+    return 1 if show_failures(outcomes) else 0
 
 
 def _plan(arguments: argparse.Namespace) -> AuditPlan:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from motionveil.addresses import host_and_port
+from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 
@@ -31,6 +32,7 @@ on the network can read links and answers.
 examples:
   motionveil study serve mystudy --invite 26 --links links.txt
   motionveil study serve mystudy --open --url https://study.example.org
+  motionveil study serve mystudy --admin-token-file token.txt
 """
 
 
@@ -44,17 +46,28 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         help="address of the server (default: 127.0.0.1:8000, this machine only)",
     )
     parser.add_argument("--url", help="public URL (default: that of the address)")
-    parser.add_argument("--invite", type=int, default=0, metavar="N", help="create N personal links")
     parser.add_argument(
-        "--links", type=Path, metavar="FILE", help="write the links to FILE instead of printing them"
+        "--invite", type=int, default=0, metavar="N", help="create N personal links"
+    )
+    parser.add_argument(
+        "--links",
+        type=Path,
+        metavar="FILE",
+        help="write the links to FILE instead of printing them",
     )
     parser.add_argument("--open", action="store_true", help="allow participation without a link")
     parser.add_argument(
         "--admin-token",
         metavar="TOKEN",
-        help="what the administrator signs in with (default: a new one, printed)",
+        help="the administrator's password, 16 characters or more; ${NAME} is replaced by an"
+        " environment variable (default: random, printed)",
     )
-    parser.add_argument("--texts", type=Path, metavar="FILE", help="texts of the pages, such as a translation")
+    parser.add_argument(
+        "--admin-token-file", metavar="FILE", help="read it from a file, hidden from other users"
+    )
+    parser.add_argument(
+        "--texts", type=Path, metavar="FILE", help="texts of the pages, such as a translation"
+    )
     parser.add_argument(
         "--write-texts", type=Path, metavar="FILE", help="write the English texts to FILE and exit"
     )
@@ -79,7 +92,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
         raise MotionveilError(f"--invite {arguments.invite}: between 0 and 10000")
     if arguments.links and not arguments.invite:
         raise MotionveilError("--links needs --invite N: there are no links to write")
-    token = _admin_token(arguments.admin_token)
+    given = secret(arguments.admin_token, arguments.admin_token_file, "--admin-token")
+    token = _admin_token(given)
     host, port = host_and_port("--address", arguments.address, 8000)
     others = _others_can_read(arguments, host)
     with listen(host, port) as listener:
@@ -94,9 +108,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
         context = Context(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
         try:
             _invite(context, arguments.invite, arguments.links)
-            serve(
-                context, listener, lambda: _greet(context, is_new_token=not arguments.admin_token)
-            )
+            serve(context, listener, lambda: _greet(context, is_new_token=given is None))
         finally:
             context.store.close()
     return 0

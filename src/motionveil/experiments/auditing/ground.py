@@ -12,9 +12,9 @@ from lightning_fabric import Fabric
 
 from motionveil.audit.attack import Attack, Ground
 from motionveil.audit.compression import compressed_clips
-from motionveil.audit.faces import Frames, window_of
+from motionveil.audit.faces import Window, window_of
 from motionveil.capture.geometry import area_average
-from motionveil.data.cache import ClipCache, Times
+from motionveil.data.cache import ClipCache, Frames
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.experiments.auditing.plan import AuditPlan, Video
 from motionveil.geometry import Geometry
@@ -95,28 +95,28 @@ class Field:
             return self.veiled
         return compressed_clips(self.veiled, quality, workers=self._threads)
 
-    def window(self, clip: Clip) -> tuple[Frames, Times]:
+    def window(self, clip: Clip) -> Window:
         """Return a window of a clip, as it was filmed; see `motionveil.audit.faces.window_of`."""
         return self._window(self.manifest, clip)
 
-    def _window(self, manifest: Manifest, clip: Clip) -> tuple[Frames, Times]:
+    def _window(self, manifest: Manifest, clip: Clip) -> Window:
         rate = self.geometry.rate
         return window_of(manifest.root, clip, rate, picture_rate=manifest.rate)
 
-    def veil_window(self, clip: Clip, filmed: Frames, times: Times) -> Frames:
+    def veil_window(self, clip: Clip, window: Window) -> Frames:
         """Return a window of a clip as it is veiled.
 
         Veiled frames are enlarged to the size of the original, so that faces can be looked for at
-        their places.
+        their places; pixels that are not square get their shape back.
         """
         if self.plan.veiled is not None:
             place = self.manifest.clips.index(clip)
             theirs = self.veiled.manifest
-            return self._window(theirs, theirs.clips[place])[0]
-        height, width = filmed.shape[1:3]
-        shape = self.geometry.shape(height, width, multiple=self.veil.multiple)
-        small = np.stack([area_average(frame, shape) for frame in filmed])
-        veiled = self.veil.change(small, times)
+            return self._window(theirs, theirs.clips[place]).frames
+        height, width = window.frames.shape[1:3]
+        shape = self.geometry.shape(height, width, window.aspect, multiple=self.veil.multiple)
+        small = np.stack([area_average(frame, shape) for frame in window.frames])
+        veiled = self.veil.change(small, window.times)
         return np.stack([area_average(frame, (height, width)) for frame in veiled])
 
     def as_filmed(self, clips: Sequence[Clip]) -> list[Clip]:

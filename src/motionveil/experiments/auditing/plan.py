@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from motionveil.audit.attack import Attack
-from motionveil.experiments.sweep.cells import Cell
+from motionveil.experiments.sweep.run_job import Run
 from motionveil.files import write_text_atomically
 from motionveil.results import read_stored
 from motionveil.training.recipe import Recipe
@@ -82,9 +82,9 @@ class AuditPlan(BaseModel):
         """
         return read_stored(cls, file, "plan")
 
-    def cells(self, out: Path) -> list[Cell]:
-        """Return a cell for each attack on each video, the quickest to start first."""
-        return [self._cell(out, job) for job in self.jobs()]
+    def runs(self, out: Path) -> list[Run]:
+        """Return a run for each attack on each video, the quickest to start first."""
+        return [self._run(out, job) for job in self.jobs()]
 
     def jobs(self) -> Iterator[Job]:
         """Yield each attack on each video.
@@ -102,10 +102,10 @@ class AuditPlan(BaseModel):
         attack = hashlib.sha256(job.attack.model_dump_json().encode()).hexdigest()[:8]
         return f"{self.key}-{attack}"
 
-    def _cell(self, out: Path, job: Job) -> Cell:
+    def _run(self, out: Path, job: Job) -> Run:
         plan = str((out / FILE_NAME).absolute())
         words = (plan, job.attack.name, "--video", job.video, "--key", self.key_of(job))
-        return Cell(job.name, out / "attacks" / job.name, ("attack", *words), {})
+        return Run(out / "attacks" / job.name, ("attack", *words))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,13 @@ from motionveil.data.remarks import remark
 from motionveil.experiments.auditing.borrowing import Shared, raw_findings
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
-from motionveil.experiments.sweep.run import Engine, Outcome, Progress, look, run_sweep
+from motionveil.experiments.sweep.run import (
+    Engine,
+    Recorded,
+    SweepProgress,
+    read_records,
+    run_sweep,
+)
 from motionveil.experiments.tradeoff import describe_dataset
 from motionveil.findings import Audit, Finding, read_finding, write_finding
 from motionveil.training.processes import describe_environment
@@ -133,8 +139,8 @@ def audit(
     workers: int | None = None,
     retry: bool = False,
     raw_from: Path | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[Audit, list[Outcome]]:
+    progress: Callable[[SweepProgress], None] = lambda progress: None,
+) -> tuple[Audit, Recorded]:
     """Carry out a plan and write `audit.json`; attacks that are done are not carried out again.
 
     Args:
@@ -165,19 +171,19 @@ def audit(
     if raw_from is not None:
         taken = raw_findings(raw_from, plan, field)
         remark(f"raw video: {len(taken)} findings are taken over from {raw_from}")
-    cells = [cell for cell in plan.cells(out) if cell.name not in taken]
-    look(cells)  # another audit's folder is refused before its plan is written over
+    runs = [run for run in plan.runs(out) if run.name not in taken]
+    read_records(runs)  # another audit's folder is refused before its plan is written over
     plan.write(out)
     outcomes = run_sweep(
-        cells,
+        runs,
         out / "attacks",
         engine,
         threads=threads,
         retry=retry,
         progress=progress,
     )
-    done = [o.cell for o in outcomes if o.status == "done"]
-    findings = [*(read_finding(cell.folder / FINDING) for cell in done), *taken.values()]
+    done = [run for run, record in outcomes if record.status == "done"]
+    findings = [*(read_finding(run.folder / FINDING) for run in done), *taken.values()]
     veil = None if plan.veiled is not None else field.veil.spec
     named = [f for f in findings if f.kind == "recognise"]
     crossings = [f for f in named if f.attack["across"]]
@@ -207,27 +213,16 @@ def audit(
         faces=[f for f in findings if f.kind == "faces"],
         retrievals=[f for f in findings if f.kind == "retrieve"],
         failed=failures(outcomes),
-        seconds=sum(o.record.seconds for o in outcomes if o.record is not None),
+        seconds=sum(record.seconds for _, record in outcomes),
     )
     found.save(out)
     return found, outcomes
 
 
-def failures(outcomes: Sequence[Outcome]) -> dict[str, str]:
+def failures(outcomes: Recorded) -> dict[str, str]:
     """Return why each attack that failed did, by its name."""
     return {
-        outcome.cell.name: (outcome.record.fault if outcome.record else None)
-        or _said_last(outcome.cell.log)
-        for outcome in outcomes
-        if outcome.status == "failed"
+        run.name: record.reason or "unknown"
+        for run, record in outcomes
+        if record.status == "failed"
     }
-
-
-def _said_last(log: Path) -> str:
-    """Return the last line of an attack's log, which is its command's error."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
-    except OSError:
-        return f"there is no {log.name}"
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1].removeprefix("motionveil: error: ") if said else f"{log.name} is empty"
