@@ -23,8 +23,8 @@ PACKAGES = ("fastapi", "uvicorn", "jinja2", "python_multipart", "yaml")
 
 SERVE_EPILOG = """\
 Each participant needs a personal link, from --invite or the administrator's page, unless the study
-is --open. Answers are stored in STUDY/study.db. Sessions resume and links stay valid after a restart
-or a crash of the server.
+is --open. Answers are stored in STUDY/study.db. Sessions resume and links stay valid after a
+restart or a crash of the server.
 
 For participants on other machines, put a TLS proxy in front and give --url. Over plain HTTP, others
 on the network can read links and answers.

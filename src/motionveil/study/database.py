@@ -169,11 +169,9 @@ class Writer:
     def submit(self, operation: Operation[T], *, forget: bool = False) -> Future[T]:
         """Queue an operation; the future has its value once it is durable.
 
-        The future holds `sqlite3.Error` if the operation failed and was rolled back.
-
-        Args:
-            operation: Changes the database. It may run a second time after a rollback.
-            forget: Afterwards also truncate the log, which holds the previous content.
+        The future holds `sqlite3.Error` if the operation failed and was rolled back. An operation
+        may run a second time after a rollback. `forget` truncates the log, which holds the
+        previous content.
 
         Raises:
             RuntimeError: The writer is closed.

@@ -49,14 +49,7 @@ class Times(Stored):
 
 
 class Difference(Stored):
-    """Accuracy in a condition minus that in original video.
-
-    Attributes:
-        measure: As in `Score`.
-        value: Difference in [-1, 1].
-        interval: 95 % interval, if known.
-        p: Two-sided; see `compare_conditions`.
-    """
+    """Accuracy minus that in original video, in [-1, 1], with 95 % interval and two-sided p."""
 
     measure: str
     value: float
@@ -65,14 +58,7 @@ class Difference(Stored):
 
 
 class Learning(Stored):
-    """Change of accuracy over the session.
-
-    Attributes:
-        measure: As in `Score`.
-        slope: Increase of accuracy per ten questions.
-        interval: 95 % interval, if known.
-        parts: Accuracy in each quarter of the session.
-    """
+    """Increase of accuracy per ten questions, with 95 % interval, and accuracy by quarter."""
 
     measure: str
     slope: float

@@ -136,13 +136,6 @@ class Context:
         open: Whether participation requires no link.
         texts: File with the texts of the pages; None for English.
 
-    Attributes:
-        study: The design.
-        key: The correct answers; only those of examples are ever shown.
-        store: The database.
-        pages: Renders pages.
-        media: The clips and pictures.
-
     Raises:
         MotionveilError: See `read_study`, `read_key`, `read_texts`, `Media` and `Store`.
     """
