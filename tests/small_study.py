@@ -16,9 +16,9 @@ from motionveil.study.design import (
     PICTURES,
     Condition,
     Key,
-    Kind,
     Person,
     Question,
+    QuestionKind,
     RightAnswer,
     Study,
     StudyDataset,
@@ -55,7 +55,8 @@ def small_study(
     people = [
         Person(id=f"who{n}", picture=f"face{n}.jpg", marked=n < persons) for n in range(options + 1)
     ]
-    kinds: list[Kind] = ["example"] * examples + ["question"] * questions + ["attention"] * checks
+    kinds: list[QuestionKind] = ["example"] * examples
+    kinds += ["question"] * questions + ["attention"] * checks
     asked, right = [], {}
     for number, kind in enumerate(kinds):
         first = 0 if kind == "attention" else number % 2

@@ -10,8 +10,8 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from motionveil.study.server.app import make_app
-from motionveil.study.server.site import Site
-from motionveil.study.server.texts import read_texts
+from motionveil.study.server.context import Context
+from motionveil.study.server.i18n import read_texts
 
 URL = "http://127.0.0.1:8000"
 TOKEN = "the administrator's token"
@@ -69,7 +69,7 @@ class World:
     """A study that is served, and browsers."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
-        self.site = Site(folder, URL, TOKEN, **options)
+        self.site = Context(folder, URL, TOKEN, **options)
         self.client = TestClient(make_app(self.site), base_url=URL, raise_server_exceptions=False)
 
     def browser(self, *, invited: bool = True) -> Browser:

@@ -136,7 +136,7 @@ class TestFloors:
             "import motionveil.capture",
             "import motionveil.report",
             "import motionveil.report.published_rows",
-            "import motionveil.study.making, motionveil.study.page",
+            "import motionveil.study.create, motionveil.study.summary",
             "from motionveil.cli import main; main(['encode', 'none.mp4'])",
             "from motionveil.cli import main; main(['index', 'folder', 'none'])",
             "from motionveil.cli import main; main(['check', 'none.csv'])",

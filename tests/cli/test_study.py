@@ -47,16 +47,17 @@ def created(tmp_path_factory: pytest.TempPathFactory) -> Run:
 class TestCreate:
     def test_says_what_there_is_and_where(self, created: Run):
         study = read_study(created.folder)
-        assert "5 questions (3 veiled, 2 raw), 1 attention checks, 1 worked example" in (
-            created.printed
-        )
+        assert "questions: 5 (3 veiled, 2 raw); attention checks: 1;" in created.printed
+        assert "worked examples: 1; selection: 1 of 3" in created.printed
         for person in study.people:
             assert (person.picture in created.printed) == (not person.marked)
         assert created.printed.splitlines()[-1] == f"wrote {created.folder}"
 
     def test_says_that_pictures_are_personal_data(self, created: Run):
-        assert f"{created.folder / 'pictures'} and {created.folder / 'media'}" in created.printed
-        assert "personal data" in created.printed
+        assert (
+            f"personal data: {created.folder / 'pictures'} and {created.folder / 'media'};"
+            in created.printed
+        )
 
     def test_remembers_its_command(self, created: Run):
         study = read_study(created.folder)
@@ -96,8 +97,10 @@ class TestAnalyse:
         command = ["study", "analyse", str(created.folder), "--out", str(out), "--draws", "100"]
         assert main(command) == 0
         printed = capsys.readouterr().out
-        assert "SIMULATED" in printed
-        assert "Of 12 answers to veiled clips by 4 participants, 100.0 %" in printed
+        assert "note: Simulated participants" in printed
+        row = next(line.split() for line in printed.splitlines() if line.startswith("veiled"))
+        assert row[:7] == ["veiled", "right", "12", "(4", "×", "3)", "100.0"]
+        assert row[10] == "33.3", "the chance level"
         for line in printed.splitlines():
             assert not line.startswith("wrote ") or Path(line.split()[1]).exists()
         found = StudyFindings.read(out / "study-results.json")

@@ -17,7 +17,7 @@ pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 pytest.importorskip("uvicorn", reason="needs uvicorn: install '.[study]'")
 
 if TYPE_CHECKING:
-    from motionveil.study.server.site import Site
+    from motionveil.study.server.context import Context
 
 
 @pytest.fixture
@@ -66,13 +66,13 @@ def test_the_administrator_s_token_is_taken_and_not_printed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    sites: list[Site] = []
+    sites: list[Context] = []
 
-    def serve(site: Site, listener: socket.socket, ready: Callable[[], None]) -> None:
+    def serve(site: Context, listener: socket.socket, ready: Callable[[], None]) -> None:
         sites.append(site)
         ready()
 
-    monkeypatch.setattr("motionveil.study.server.serving.serve", serve)
+    monkeypatch.setattr("motionveil.study.server.app.serve", serve)
     monkeypatch.setenv("TOKEN", TOKEN)
     file = folder.parent / "token.txt"
     file.write_text(f"{TOKEN}\n")
@@ -113,7 +113,10 @@ def test_a_folder_that_is_no_study_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["study", "serve", str(tmp_path), "--address", "0"]) == 1
-    assert "study.json: no such file; `motionveil study create` makes it" in capsys.readouterr().err
+    assert (
+        "study.json: no such file; create it with `motionveil study create`"
+        in capsys.readouterr().err
+    )
 
 
 def test_plain_http_for_others_is_warned_of(

@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from motionveil.study.design import Key, Person, Question, RightAnswer, Study, StudyDataset
-from motionveil.study.records import Answer, Participant
+from motionveil.study.design import (
+    Answer,
+    Key,
+    Participant,
+    Person,
+    Question,
+    RightAnswer,
+    Study,
+    StudyDataset,
+)
 
 ACTIONS = ("wave", "walk", "sit")
 Chooser = Callable[[Question, Sequence[str], Random], list[str]]

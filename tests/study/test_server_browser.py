@@ -19,10 +19,9 @@ axe_api = pytest.importorskip(
 )
 uvicorn = pytest.importorskip("uvicorn", reason="needs uvicorn: install '.[study]'")
 
-from motionveil.study.server.app import make_app  # noqa: E402, after what may be missing
-from motionveil.study.server.serving import listen  # noqa: E402
-from motionveil.study.server.site import Site  # noqa: E402
-from motionveil.study.server.texts import read_texts  # noqa: E402
+from motionveil.study.server.app import listen, make_app  # noqa: E402, after what may be missing
+from motionveil.study.server.context import Context  # noqa: E402
+from motionveil.study.server.i18n import read_texts  # noqa: E402
 
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {
@@ -36,11 +35,11 @@ TOKEN = "the administrator's token"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+def site(tmp_path: Path) -> Iterator[Context]:
     """A study that is being served."""
     small_study(tmp_path / "study", options=7, questions=3, break_every=2)
     with listen("127.0.0.1", 0) as listener:
-        site = Site(tmp_path / "study", f"http://127.0.0.1:{listener.getsockname()[1]}", TOKEN)
+        site = Context(tmp_path / "study", f"http://127.0.0.1:{listener.getsockname()[1]}", TOKEN)
         server = uvicorn.Server(uvicorn.Config(make_app(site), log_level="warning"))
         thread = threading.Thread(target=server.run, args=[[listener]])
         thread.start()
@@ -52,7 +51,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 class Visit:
     """A participant's page, with all that it asked for and complained about."""
 
-    def __init__(self, context: Any, site: Site) -> None:
+    def __init__(self, context: Any, site: Context) -> None:
         self.site = site
         self.page = context.new_page()
         self.page.set_default_timeout(10_000)
@@ -101,7 +100,7 @@ class Visit:
 
 
 @contextmanager
-def visiting(browser: Any, site: Site, **options: Any) -> Iterator[Visit]:
+def visiting(browser: Any, site: Context, **options: Any) -> Iterator[Visit]:
     context = browser.new_context(**(options or LAPTOP))
     try:
         yield Visit(context, site)
@@ -109,7 +108,7 @@ def visiting(browser: Any, site: Site, **options: Any) -> Iterator[Visit]:
         context.close()
 
 
-def answers(site: Site) -> list[list[str]]:
+def answers(site: Context) -> list[list[str]]:
     return [answer.chosen for person in site.store.participants() for answer in person.answers]
 
 
@@ -125,7 +124,7 @@ class TestSession:
         ("options", "press"), [(LAPTOP, "click"), (PHONE, "tap")], ids=["laptop", "phone"]
     )
     def test_from_consent_to_thanks(
-        self, browser: Any, site: Site, options: dict[str, Any], press: str
+        self, browser: Any, site: Context, options: dict[str, Any], press: str
     ) -> None:
         with visiting(browser, site, **options) as visit:
             visit.open()
@@ -149,7 +148,7 @@ class TestSession:
         assert all(answer.chosen == [answer.order[1], answer.order[4]] for answer in person.answers)
         assert all(answer.seconds is not None for answer in person.answers)
 
-    def test_with_the_keyboard_only(self, browser: Any, site: Site) -> None:
+    def test_with_the_keyboard_only(self, browser: Any, site: Context) -> None:
         with visiting(browser, site) as visit:
 
             def tab_to(selector: str) -> None:
@@ -181,7 +180,7 @@ class TestSession:
             assert visit.problems == []
         assert len(answers(site)) == 5
 
-    def test_without_scripts(self, browser: Any, site: Site) -> None:
+    def test_without_scripts(self, browser: Any, site: Context) -> None:
         with visiting(browser, site, java_script_enabled=False) as visit:
             visit.begin()
             visit.choose(0, 1, 2)
@@ -194,7 +193,7 @@ class TestSession:
                 visit.next()
         assert len(answers(site)) == 5
 
-    def test_is_gone_on_with_in_another_browser(self, browser: Any, site: Site) -> None:
+    def test_is_gone_on_with_in_another_browser(self, browser: Any, site: Context) -> None:
         token = site.store.enrol().result()
         with visiting(browser, site) as visit:
             visit.open(token)
@@ -217,7 +216,7 @@ class TestSession:
 
 
 class TestQuestion:
-    def test_the_video_plays_over_and_over_without_sound(self, browser: Any, site: Site) -> None:
+    def test_the_video_plays_over_and_over_without_sound(self, browser: Any, site: Context) -> None:
         with visiting(browser, site) as visit:
             visit.begin()
             video = "document.querySelector('video')"
@@ -233,13 +232,15 @@ class TestQuestion:
             loaded = "[...document.querySelectorAll('.picture img')].map((i) => i.naturalWidth)"
             assert visit.page.evaluate(loaded) == [96] * 7
 
-    def test_a_video_stands_still_where_motion_is_unwanted(self, browser: Any, site: Site) -> None:
+    def test_a_video_stands_still_where_motion_is_unwanted(
+        self, browser: Any, site: Context
+    ) -> None:
         with visiting(browser, site, reduced_motion="reduce") as visit:
             visit.begin()
             time.sleep(0.3)
             assert visit.page.evaluate("document.querySelector('video').paused")
 
-    def test_a_video_that_does_not_come_is_said(self, browser: Any, site: Site) -> None:
+    def test_a_video_that_does_not_come_is_said(self, browser: Any, site: Context) -> None:
         with visiting(browser, site) as visit:
             visit.page.route("**/media/*.mp4", lambda route: route.abort())
             visit.page.route("**/media/*.webm", lambda route: route.abort())
@@ -247,7 +248,7 @@ class TestQuestion:
             visit.page.wait_for_selector("[data-video-problem]", state="visible")
 
     def test_a_choice_is_counted_and_shown_by_more_than_colour(
-        self, browser: Any, site: Site
+        self, browser: Any, site: Context
     ) -> None:
         with visiting(browser, site) as visit:
             visit.begin()
@@ -267,7 +268,7 @@ class TestQuestion:
             assert visit.problems == []
 
     def test_double_clicks_the_back_button_and_two_tabs_give_one_answer(
-        self, browser: Any, site: Site
+        self, browser: Any, site: Context
     ) -> None:
         with visiting(browser, site) as visit:
             visit.begin()
@@ -296,7 +297,7 @@ class TestQuestion:
 
 @pytest.mark.parametrize("options", [LAPTOP, PHONE], ids=["laptop", "phone"])
 def test_the_other_pages_are_for_everybody(
-    browser: Any, site: Site, options: dict[str, Any]
+    browser: Any, site: Context, options: dict[str, Any]
 ) -> None:
     with visiting(browser, site, **options) as visit:
         visit.begin()

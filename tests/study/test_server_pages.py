@@ -17,7 +17,7 @@ from small_study import small_study
 
 pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 
-from motionveil.study.server.texts import own_texts
+from motionveil.study.server.i18n import default_texts
 from study_world import TEXTS, URL, World
 
 
@@ -60,7 +60,7 @@ class TestSession:
         chosen = [right[0], next(name for name in browser.options if name not in right)]
         browser.post("/answer", question="q000", chosen=chosen)
         assert browser.heading == TEXTS["example"]["title"]
-        assert "Picture {} and Picture {} are right.".format(*numbers) in browser.page
+        assert "Picture {} and Picture {} are correct.".format(*numbers) in browser.page
         assert TEXTS["example"]["half"] in browser.page
         browser.get("/session")
         assert browser.heading == TEXTS["example"]["title"], "until they go on"
@@ -235,7 +235,7 @@ class TestConsent:
 class TestTexts:
     def test_are_those_of_the_file_and_are_escaped(self, tmp_path: Path) -> None:
         small_study(tmp_path / "study", title="<b>Title</b>")
-        texts = yaml.safe_load(own_texts())
+        texts = yaml.safe_load(default_texts())
         texts["language"] = "de"
         texts["welcome"]["title"] = "<script>alert('Wer?')</script>"
         (tmp_path / "de.yaml").write_text(yaml.safe_dump(texts), encoding="utf-8")

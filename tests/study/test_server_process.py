@@ -117,4 +117,4 @@ def test_stops_in_order_when_told_to_and_knows_its_links_again(tmp_path: Path) -
         page = Connection(here(program, links[0])).ask("GET", "/session")[1]
         assert "How it works" in page
         assert program.complaint == "", "no request is logged"
-        assert "nobody is invited" not in program.said
+        assert "no participants yet" not in program.said

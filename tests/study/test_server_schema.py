@@ -14,23 +14,23 @@ pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis: install '.[test]'")
 
 from motionveil.study.server.app import make_app  # noqa: E402, after what may be missing
-from motionveil.study.server.site import Site  # noqa: E402
+from motionveil.study.server.context import Context  # noqa: E402
 
 URL = "http://127.0.0.1"
 TOKEN = "the administrator's token"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
     folder = tmp_path_factory.mktemp("schema") / "study"
     small_study(folder)
-    site = Site(folder, URL, TOKEN, open=True)
+    site = Context(folder, URL, TOKEN, open=True)
     yield site
     site.store.close()
 
 
 @pytest.fixture(scope="module")
-def operations(site: Site) -> dict[str, Any]:
+def operations(site: Context) -> dict[str, Any]:
     """What the published schema offers, by method and path."""
     known = {"Authorization": f"Bearer {TOKEN}", "Host": "127.0.0.1"}
     schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(site), headers=known)
@@ -54,7 +54,7 @@ def test_the_schema_has_all_but_itself(operations: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("name", [*PAGES, *FORMS])
-def test_answers_as_the_schema_says(site: Site, operations: dict[str, Any], name: str) -> None:
+def test_answers_as_the_schema_says(site: Context, operations: dict[str, Any], name: str) -> None:
     @settings(
         max_examples=10 if name in FORMS else 3,
         derandomize=True,

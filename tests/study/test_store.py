@@ -32,7 +32,7 @@ def take_part(store: Store, *, answers: int | None = None) -> str:
     """Have a simulated participant give so many answers, all if None; return their secret."""
     token = store.enrol("simulated").result()
     store.consent(token).result()
-    places = store.standing(token).places
+    places = store.state(token).places
     for position in range(places if answers is None else answers):
         asked = store.asked(token, position)
         store.show(token, position)
@@ -46,9 +46,9 @@ class TestSession:
     ) -> None:
         with Store(folder, study) as store:
             token = store.enrol().result()
-            assert store.standing(token) == (store.progress()[0].id, False, -1, 0, 0)
+            assert store.state(token) == (store.progress()[0].id, False, -1, 0, 0)
             store.consent(token).result()
-            assert store.standing(token)[1:] == (True, -1, 0, 6)
+            assert store.state(token)[1:] == (True, -1, 0, 6)
             token = take_part(store, answers=5)
             assert store.participants()[1].finished is None
             asked = store.asked(token, 5)
@@ -67,21 +67,21 @@ class TestSession:
         with Store(folder, study) as store:
             token = take_part(store, answers=2)
             store.consent(token).result()
-            assert store.standing(token).answered == 2
+            assert store.state(token).answered == 2
 
     def test_goes_on_in_another_process_of_the_server(self, folder: Path, study: Study) -> None:
         with Store(folder, study) as store:
             token = take_part(store, answers=2)
             before = store.asked(token, 3)
         with Store(folder, study) as store:
-            assert store.standing(token).answered == 2
+            assert store.state(token).answered == 2
             assert store.asked(token, 3) == before
 
     def test_nobody_is_known_by_another_secret(self, folder: Path, study: Study) -> None:
         with Store(folder, study) as store:
             take_part(store)
             for token in ("", "x", "\ud800", "' OR 1 --"):
-                assert store.standing(token) is None
+                assert store.state(token) is None
                 assert store.shown(token) == set()
                 assert store.answer(token, "q001", ["who1"]).result() == "refused"
 
@@ -93,7 +93,7 @@ class TestSession:
             store.go_on(token, 2).result()
             store.go_on(token, 1).result()
             store.go_on(token, 3).result()
-            assert store.standing(token).passed == 2
+            assert store.state(token).passed == 2
 
 
 class TestAnswer:
@@ -126,7 +126,7 @@ class TestAnswer:
                 asked = store.asked(token, position)
                 assert store.answer(token, asked.question, asked.options[:2]).result() == "refused"
             assert store.answer(token, "none", []).result() == "refused"
-            assert store.standing(token).answered == 1
+            assert store.state(token).answered == 1
 
     def test_how_long_it_took_is_not_known_when_it_was_shown_twice(
         self, folder: Path, study: Study
@@ -162,13 +162,13 @@ class TestSecrets:
         with Store(folder, study) as store:
             other = take_part(store)
             token = take_part(store)
-            public = store.standing(token).id
+            public = store.state(token).id
             store.withdraw(token).result()
             store.withdraw(token).result()
-            assert store.standing(token) is None
+            assert store.state(token) is None
             assert store.withdrawn() == 1
             assert len(store.participants()) == 1
-            assert store.standing(other).answered == 6
+            assert store.state(other).answered == 6
             files = b"".join(path.read_bytes() for path in folder.glob(f"{FILE_NAME}*"))
             assert public.encode() not in files
 
@@ -205,9 +205,9 @@ class TestFile:
         Store(folder, study).close()
         with sqlite3.connect(folder / FILE_NAME) as connection:
             connection.execute("PRAGMA user_version = 9")
-        with pytest.raises(MotionveilError, match="is of format 9"):
+        with pytest.raises(MotionveilError, match="has format 9"):
             Store(folder, study)
-        with pytest.raises(MotionveilError, match="is of format 9"):
+        with pytest.raises(MotionveilError, match="has format 9"):
             export(folder)
 
     def test_that_is_missing_is_named(self, folder: Path) -> None:
@@ -234,7 +234,7 @@ class TestFile:
                     failed = error
                 assert kept < 1000
             assert "full" in str(failed)
-            assert store.standing(token).answered == 2
+            assert store.state(token).answered == 2
             assert len(store.progress()) == 1 + kept
 
             (disk / "others").unlink()
@@ -261,7 +261,7 @@ def test_the_writer_lets_nobody_pay_for_another(folder: Path, study: Study) -> N
                 with pytest.raises(RuntimeError, match="on purpose"):
                     future.result()
             else:
-                assert store.standing(future.result())
+                assert store.state(future.result())
         assert len(store.progress()) == 10
         assert store._rows("SELECT * FROM fact WHERE name = 'half'") == []
 

@@ -13,17 +13,20 @@ from motionveil.data.sbu import read_list
 from motionveil.errors import MotionveilError
 from motionveil.published import load_publication
 from motionveil.study.analysis import analyse
-from motionveil.study.chance import chance_of, chance_of_at_least, chance_of_knowing_groups
-from motionveil.study.design import Exclusions, Study
-from motionveil.study.findings import ConditionFinding, StudyFindings
-from motionveil.study.records import Participant
-from motionveil.study.resampling import (
+from motionveil.study.bootstrap import (
     bootstrap_interval,
     bootstrap_shares,
-    chance_test,
-    compare,
+    compare_conditions,
     learning_slope,
 )
+from motionveil.study.chance_level import (
+    chance_level,
+    chance_test,
+    hypergeometric,
+    informed_chance_level,
+)
+from motionveil.study.design import Exclusions, Participant, Study
+from motionveil.study.findings import ConditionFinding, StudyFindings
 from motionveil.study.responses import reasons_to_exclude, tabulate
 from study.study_examples import Chooser, by_condition, guesser, invented_study, knower, simulated
 
@@ -41,8 +44,8 @@ def in_condition(findings: StudyFindings, name: str) -> ConditionFinding:
 class TestChance:
     def test_of_two_of_seven_is_what_was_printed(self):
         printed = load_publication("paper").study
-        assert round(100 * chance_of_at_least(2, 7, 2), 2) == printed.both.chance == 4.76
-        assert round(100 * chance_of_at_least(1, 7, 2), 2) == printed.at_least_one.chance == 52.38
+        assert round(100 * chance_level(2, 7, 2), 2) == printed.both.chance == 4.76
+        assert round(100 * chance_level(1, 7, 2), 2) == printed.at_least_one.chance == 52.38
 
     @pytest.mark.parametrize(("options", "persons"), [(2, 1), (7, 1), (3, 2), (7, 2), (24, 2)])
     def test_is_the_share_of_all_choices(self, options: int, persons: int):
@@ -50,37 +53,37 @@ class TestChance:
         hits = [len(right & set(choice)) for choice in combinations(range(options), persons)]
         for least in range(persons + 1):
             share = sum(hit >= least for hit in hits) / len(hits)
-            assert chance_of_at_least(least, options, persons) == pytest.approx(share)
-        assert sum(chance_of(h, options, persons) for h in range(persons + 1)) == pytest.approx(1)
+            assert chance_level(least, options, persons) == pytest.approx(share)
+        assert sum(
+            hypergeometric(h, options, persons) for h in range(persons + 1)
+        ) == pytest.approx(1)
 
     def test_needs_more_options_than_people(self):
         with pytest.raises(ValueError, match="2 people of 2 options"):
-            chance_of(1, 2, 2)
+            hypergeometric(1, 2, 2)
 
 
 class TestInformedChance:
     def test_is_chance_where_everybody_occurs_with_everybody(self):
         pairs = list(combinations("abcdefg", 2))
         for least in (1, 2):
-            informed = chance_of_knowing_groups(least, [(pair, "abcdefg") for pair in pairs])
-            assert informed == pytest.approx(chance_of_at_least(least, 7, 2))
+            informed = informed_chance_level(least, [(pair, "abcdefg") for pair in pairs])
+            assert informed == pytest.approx(chance_level(least, 7, 2))
 
     def test_of_sbu_is_more_than_its_chance(self):
         sets = [name[:6] for name, clip in read_list().items() if clip.split == "validation"]
         everybody = [f"s{number:02d}" for number in range(1, 8)]
         questions = [((name[:3], name[3:]), everybody) for name in sets]
         assert len({frozenset(right) for right, _ in questions}) == 13
-        both, one = (round(100 * chance_of_knowing_groups(k, questions), 2) for k in (2, 1))
+        both, one = (round(100 * informed_chance_level(k, questions), 2) for k in (2, 1))
         assert (both, one) == (7.69, 57.28)
 
     def test_is_more_where_few_pairs_exist(self):
         questions = [("ab", "abcde"), ("cd", "abcde"), ("ae", "abe"), ("ab", "abcd")]
         # Of ab, cd and ae: three fit the first two questions, ab and ae the third, ab and cd
         # the last.
-        assert chance_of_knowing_groups(2, questions) == pytest.approx((2 / 3 + 1) / 4)
-        assert chance_of_knowing_groups(1, questions) == pytest.approx(
-            (2 / 3 + 1 / 3 + 1 + 1 / 2) / 4
-        )
+        assert informed_chance_level(2, questions) == pytest.approx((2 / 3 + 1) / 4)
+        assert informed_chance_level(1, questions) == pytest.approx((2 / 3 + 1 / 3 + 1 + 1 / 2) / 4)
 
     def test_is_told_beside_chance(self):
         study, key = invented_study(veiled=4, raw=0, checks=0)
@@ -212,17 +215,17 @@ class TestRefusals:
 
     def test_nobody_is_nothing(self):
         study, key = invented_study()
-        with pytest.raises(MotionveilError, match="nobody has taken part"):
+        with pytest.raises(MotionveilError, match="no participants yet"):
             analyse(study, key, [])
-        with pytest.raises(MotionveilError, match="nobody has answered"):
+        with pytest.raises(MotionveilError, match="no questions answered"):
             analyse(study, key, [simulated(study, knower(key)).model_copy(update={"answers": []})])
 
     @pytest.mark.parametrize(
         ("change", "fault"),
         [
             ({"question": "q999"}, "q999 is not in the study"),
-            ({"chosen": ["p00"]}, "has 1 people chosen, there must be 2"),
-            ({"chosen": ["p00", "p00"]}, "there must be 2"),
+            ({"chosen": ["p00"]}, "has 1 people selected, expected 2"),
+            ({"chosen": ["p00", "p00"]}, "expected 2"),
             ({"chosen": ["p00", "zz"]}, "who is not among its options"),
         ],
     )
@@ -247,10 +250,12 @@ class TestExclusions:
         careless = simulated(study, guesser(study))
         assert reasons_to_exclude(study, key, careless) == ["failed 3 of 3 attention checks"]
         (hurried,) = reasons_to_exclude(study, key, simulated(study, knower(key), seconds=0.4))
-        assert hurried.startswith("too fast: half of the questions within 0.4 s")
+        assert hurried == "median response time 0.4 s, minimum 1 s"
         gone = simulated(study, knower(key), answered=10)
         counted = sum(a.question != "q075" for a in gone.answers)
-        assert reasons_to_exclude(study, key, gone) == [f"not finished: {counted} of 75 answered"]
+        assert reasons_to_exclude(study, key, gone) == [
+            f"unfinished: {counted} of 75 questions answered"
+        ]
         never = simulated(study, knower(key)).model_copy(update={"consented": None})
         assert reasons_to_exclude(study, key, never) == ["did not consent"]
         assert reasons_to_exclude(study, key, simulated(study, knower(key))) == []
@@ -343,7 +348,9 @@ class TestStatistics:
             ease = rng.random((1, 20))
             scores = (rng.random((12, 20)) < ease).astype(float)
             there = np.ones((12, 10), bool)
-            p = compare((scores[:, :10], there), (scores[:, 10:], there), draws=200, seed=seed)
+            p = compare_conditions(
+                (scores[:, :10], there), (scores[:, 10:], there), draws=200, seed=seed
+            )
             small += p <= 0.05
         assert small <= 4
 
@@ -352,7 +359,7 @@ class TestStatistics:
         first = np.tile([1.0, 1.0, 0.0], (50, 1))
         second = np.tile([0.0, 0.0, 1.0], (50, 1))
         there = np.ones((50, 3), bool)
-        assert compare((first, there), (second, there), draws=DRAWS) > 0.3
+        assert compare_conditions((first, there), (second, there), draws=DRAWS) > 0.3
 
     def test_the_slope_is_that_of_least_squares(self):
         rng = np.random.default_rng(0)

@@ -59,7 +59,7 @@ class TestStudy:
         study, _ = invented_study()
         question = study.questions[0].model_dump()
         question["options"][0] = "zz"
-        with pytest.raises(ValidationError, match="options that are nobody"):
+        with pytest.raises(ValidationError, match="unknown options"):
             changed(study, questions=[question])
 
     def test_refuses_a_question_with_too_few_options(self):
@@ -71,12 +71,12 @@ class TestStudy:
 
     def test_refuses_to_have_everybody_chosen(self):
         study, _ = invented_study(persons=1, people=2, options=2)
-        with pytest.raises(ValidationError, match="2 options for 2 to choose"):
+        with pytest.raises(ValidationError, match="2 options, of which 2 are to be selected"):
             changed(study, persons_per_question=2)
 
     def test_refuses_a_question_twice(self):
         study, _ = invented_study()
-        with pytest.raises(ValidationError, match="is there twice"):
+        with pytest.raises(ValidationError, match="occurs twice"):
             changed(study, questions=[study.questions[0]] * 2)
 
 
@@ -92,6 +92,8 @@ class TestKey:
         study, key = invented_study()
         values = key.model_dump()
         values["questions"]["q000"]["persons"].pop()
-        with pytest.raises(MotionveilError, match=r"q000: .* cannot be right; 2 of its options"):
+        with pytest.raises(
+            MotionveilError, match=r"q000: .* cannot be correct; expected 2 of its options"
+        ):
             write_study(tmp_path, study, Key.model_validate(values))
         assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""`motionveil study`: can people tell who a veiled video shows? Made, served and analysed."""
+"""`motionveil study`: create, serve and analyse a user study on recognising people in video."""
 
 from __future__ import annotations
 
@@ -13,20 +13,22 @@ from motionveil.cli.study_serve import add_serve_arguments, run_serve
 from motionveil.cli.table import print_table
 
 if TYPE_CHECKING:
+    from motionveil.study.create import Plan
     from motionveil.study.design import Condition, Key, Study
     from motionveil.study.findings import StudyFindings
-    from motionveil.study.making import Plan
 
+TITLE = "Can you tell who it is?"
 CREATE_EPILOG = """\
-Option pictures are cut from original video that nobody is asked about: the face where a detector
-is given (YuNet, an ONNX file; docs/faces.md), else the whole person; or give --boxes, a CSV with
-the columns path,frame,person,x,y,width,height, or --pictures, a folder with NAME.jpg of everybody.
+Option images are cropped from original video that is not used in questions: the face with
+--face-detector (YuNet, an ONNX file; docs/faces.md), otherwise the whole person. Alternatives:
+--boxes, a CSV with the columns path,frame,person,x,y,width,height; --pictures, a folder with
+NAME.jpg of everyone.
 
-With two people a clip, --who says which value of the label is whom: a CSV with the columns
-value,left,right. UT-Interaction has one built in.
+With two people per clip, --who maps the values of the label to people: a CSV with the columns
+value,left,right. UT-Interaction has a built-in table.
 
-STUDY then holds pictures of people, and original video where a condition asks for it: these are
-personal data. Nobody may see them who did not get them lawfully; docs/study.md has more.
+STUDY contains pictures of people, and original video if a condition requires it: personal data.
+See docs/study.md before you show them to anyone.
 
 examples:
   motionveil study create actors/manifest.csv --questions 20 --out mystudy
@@ -34,8 +36,8 @@ examples:
       --split fold1 --questions 10 --raw 4 --face-detector yunet.onnx --out ut-study
 """
 ANALYSE_EPILOG = """\
-Writes STUDY/results: study-results.json, study.html, the figures as PNG and SVG, tables as CSV.
-They hold no pictures of people; the names of the label are in them.
+Writes to STUDY/results: study-results.json, study.html, figures as PNG and SVG, tables as CSV.
+They contain the names of the label, but no pictures of people.
 
 examples:
   motionveil study analyse mystudy
@@ -47,9 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
     usages = []
     for name, line, declare in (
-        ("create", "make a study's folder out of a manifest", _add_create_arguments),
-        ("serve", "let people take part, in their browsers", add_serve_arguments),
-        ("analyse", "turn the answers into figures, with intervals and tests", _add_analyse),
+        ("create", "create a study from a manifest", _add_create_arguments),
+        ("serve", "serve a study to participants, in their browsers", add_serve_arguments),
+        ("analyse", "compute accuracy, intervals and tests", _add_analyse_arguments),
     ):
         task = tasks.add_parser(
             name,
@@ -68,160 +70,106 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do one task of a study."""
-    if arguments.task == "create":
-        return _create(arguments)
-    if arguments.task == "serve":
-        return run_serve(arguments)
-    return _analyse(arguments)
+    """Run a task."""
+    tasks = {"create": _create, "serve": run_serve, "analyse": _analyse}
+    return tasks[arguments.task](arguments)
 
 
 def _add_create_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = CREATE_EPILOG
-    parser.add_argument("manifest", metavar="MANIFEST", help="the data set's manifest.csv")
-    parser.add_argument(
-        "--out", type=Path, default=Path("study"), metavar="STUDY", help="folder (default: study)"
-    )
-    parser.add_argument(
-        "--encoder",
-        default="bdq",
-        help="a shipped encoder's name, an encoder.json or a run folder (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--title",
-        default="Can you tell who it is?",
-        help="what participants see above (default: %(default)s)",
-    )
-    _add_questions(parser)
-    _add_people(parser)
-    _add_exclusions(parser)
-
-
-def _add_questions(parser: argparse.ArgumentParser) -> None:
-    number = count_from(0)
-    parser.add_argument(
-        "--questions", type=number, default=60, metavar="N", help="veiled clips (default: 60)"
-    )
-    parser.add_argument(
-        "--raw",
-        type=number,
-        default=6,
-        metavar="N",
-        help="original clips between them: can the task be done at all? (default: 6)",
-    )
-    parser.add_argument(
-        "--face-blurred",
-        type=number,
-        default=0,
-        metavar="N",
-        help="clips with blurred faces, to compare with (default: 0)",
-    )
-    parser.add_argument(
-        "--options",
-        type=count_from(2),
-        metavar="N",
-        help="pictures of a question (default: 7, or everybody where there are fewer)",
-    )
-    parser.add_argument(
-        "--checks", type=number, default=3, metavar="N", help="attention checks (default: 3)"
-    )
-    parser.add_argument(
-        "--break-every",
-        type=number,
-        default=20,
-        metavar="N",
-        help="offer a break after so many questions; 0: never (default: 20)",
-    )
-    parser.add_argument(
-        "--split", help="the part to ask about, or all (default: the first part held out)"
-    )
-    parser.add_argument("--seed", type=number, default=0, help="decides every draw (default: 0)")
-
-
-def _add_people(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--label", help="the privacy label (default: the manifest's first)")
-    parser.add_argument(
-        "--persons", type=int, choices=(1, 2), default=1, help="people a clip (default: 1)"
-    )
-    parser.add_argument("--who", type=Path, metavar="CSV", help="two people a clip: who is who")
-    parser.add_argument(
-        "--pattern",
-        metavar="REGEX",
-        help="two people a clip: finds both names in the label, a group each, as in '(.+)-(.+)'",
-    )
-    parser.add_argument(
-        "--face-detector", type=Path, metavar="FILE", help="YuNet's ONNX file, for the pictures"
-    )
-    parser.add_argument(
-        "--around",
-        type=_number_from(0.5),
-        default=2.0,
-        metavar="TIMES",
-        help="how many times a picture is as large as the face (default: 2)",
-    )
-    parser.add_argument("--boxes", type=Path, metavar="CSV", help="where people are, for pictures")
-    parser.add_argument("--pictures", type=Path, metavar="DIR", help="pictures of your own")
-
-
-def _add_exclusions(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("whose answers will not count, said before anybody answers")
+    add = parser.add_argument
+    add("manifest", metavar="MANIFEST", help="the data set's manifest.csv")
+    text = "name of an included encoder, an encoder.json or a run folder (default: bdq)"
+    add("--encoder", default="bdq", help=text)
+    add("--title", default=TITLE, help="shown to participants (default: %(default)s)")
+    for name, default, text in (
+        ("questions", 60, "number of veiled clips"),
+        ("raw", 6, "number of original clips, the positive control"),
+        ("face-blurred", 0, "number of clips with blurred faces, for comparison"),
+        ("checks", 3, "number of attention checks"),
+        ("break-every", 20, "questions between breaks; 0: no breaks"),
+        ("seed", 0, "random seed"),
+    ):
+        text += f" (default: {default})"
+        add(f"--{name}", type=count_from(0), default=default, metavar="N", help=text)
+    text = "pictures per question (default: 7, or everyone if there are fewer)"
+    add("--options", type=count_from(2), metavar="N", help=text)
+    add("--split", help="part of the data, or all (default: the first held-out part)")
+    add("--label", help="privacy label (default: the first of the manifest)")
+    add("--persons", type=int, choices=(1, 2), default=1, help="people per clip (default: 1)")
+    text = "two people per clip: matches the label with one group per name, as '(.+)-(.+)'"
+    add("--pattern", metavar="REGEX", help=text)
+    text = "size of an option image relative to the face (default: 2)"
+    add("--around", type=_number_from(0.5), default=2.0, metavar="TIMES", help=text)
+    for name, metavar, text in (
+        ("who", "CSV", "two people per clip: their names and sides"),
+        ("face-detector", "FILE", "YuNet's ONNX file, for option images and face-blurred clips"),
+        ("boxes", "CSV", "bounding boxes of people, for option images"),
+        ("pictures", "DIR", "your own option images"),
+    ):
+        add(f"--{name}", type=Path, metavar=metavar, help=text)
+    text = "output folder (default: study)"
+    add("--out", type=Path, default=Path("study"), metavar="STUDY", help=text)
+    group = parser.add_argument_group("exclusion criteria, fixed before data collection")
     group.add_argument(
         "--failed-checks",
         type=count_from(0),
         default=1,
         metavar="N",
-        help="who fails more attention checks than this (default: 1)",
+        help="maximum number of failed attention checks (default: 1)",
     )
     group.add_argument(
         "--fastest",
         type=_number_from(0),
         default=1.0,
         metavar="SECONDS",
-        help="who answers half of the questions faster; 0: nobody (default: 1)",
+        help="minimum median response time; 0: any (default: 1)",
     )
     group.add_argument(
         "--keep-unfinished",
         action="store_true",
-        help="let those count too who have not answered everything",
+        help="include participants with unanswered questions",
+    )
+
+
+def _add_analyse_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = ANALYSE_EPILOG
+    add = parser.add_argument
+    add("study", type=Path, metavar="STUDY", help="folder from `study create`")
+    add("--out", type=Path, metavar="DIR", help="output folder (default: STUDY/results)")
+    add(
+        "--against",
+        default="paper",
+        metavar="NAME",
+        help="published figures for comparison (default: paper)",
+    )
+    add(
+        "--draws",
+        type=count_from(100),
+        default=2000,
+        metavar="N",
+        help="bootstrap samples, and permutations per test (default: 2000)",
     )
 
 
 def _number_from(least: float) -> Callable[[str], float]:
-    """Return a reader of numbers from `least` on, for argparse."""
+    """Return an argparse type for numbers of `least` or more."""
 
     def read(text: str) -> float:
         value = float(text)
         if not least <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is no number of {least:g} or more")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {least:g} or more")
         return value
 
     return read
 
 
-def _add_analyse(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = ANALYSE_EPILOG
-    parser.add_argument("study", type=Path, metavar="STUDY", help="folder from `study create`")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help="where the results go (default: STUDY/results)"
-    )
-    parser.add_argument(
-        "--against", default="paper", metavar="NAME", help="published figures (default: paper)"
-    )
-    parser.add_argument(
-        "--draws",
-        type=count_from(100),
-        default=2000,
-        metavar="N",
-        help="of the bootstrap and of each test (default: 2000)",
-    )
-
-
 def _create(arguments: argparse.Namespace) -> int:
     from motionveil.data.manifest import Manifest
-    from motionveil.study.making import make_study
+    from motionveil.study.create import create_study
 
     manifest = Manifest.read(arguments.manifest)
-    study, key = make_study(manifest, _plan(arguments, manifest.privacy_labels), arguments.out)
+    study, key = create_study(manifest, _plan(arguments, manifest.privacy_labels), arguments.out)
     _print_study(study, key, arguments.out)
     return 0
 
@@ -230,8 +178,8 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
     from motionveil.cli.options import choose
     from motionveil.data.remarks import remark
     from motionveil.spec import load_spec
+    from motionveil.study.create import Plan
     from motionveil.study.design import Exclusions
-    from motionveil.study.making import Plan
 
     numbers: dict[Condition, int] = {
         "veiled": arguments.questions,
@@ -268,35 +216,36 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
 
 
 def _print_study(study: Study, key: Key, folder: Path) -> None:
-    """Say what was made, how even it came out, and what is personal in it."""
-    asked: Counter[tuple[str, str]] = Counter()
-    for question in study.of_kind("question"):
-        for person in key.questions[question.id].persons:
-            asked[key.names[person], question.condition] += 1
+    """Print questions per person and condition, the sources of the pictures, and a summary."""
+    questions = study.of_kind("question")
+    asked = Counter(
+        (key.names[person], question.condition)
+        for question in questions
+        for person in key.questions[question.id].persons
+    )
+    people = {key.names[person.id]: person for person in study.people if not person.marked}
     rows = [
         [
-            key.names[person.id],
-            *(str(asked[key.names[person.id], condition]) for condition in study.conditions),
+            name,
+            *(str(asked[name, condition]) for condition in study.conditions),
             person.picture,
-            key.portraits[key.names[person.id]],
+            key.portraits[name],
         ]
-        for person in sorted(study.people, key=lambda person: key.names[person.id])
-        if not person.marked
+        for name, person in sorted(people.items())
     ]
-    print_table((study.label, *study.conditions, "picture", "cut from"), rows)
-    counts = Counter(question.condition for question in study.of_kind("question"))
+    print_table((study.label, *study.conditions, "picture", "source"), rows)
+    counts = Counter(question.condition for question in questions)
     print(
-        f"{sum(counts.values())} questions"
-        f" ({', '.join(f'{counts[name]} {name}' for name in study.conditions)}),"
-        f" {len(study.of_kind('attention'))} attention checks, 1 worked example;"
-        f" {study.persons_per_question} of {study.options} pictures to choose"
+        f"questions: {len(questions)}"
+        f" ({', '.join(f'{counts[name]} {name}' for name in study.conditions)});"
+        f" attention checks: {len(study.of_kind('attention'))}; worked examples: 1;"
+        f" selection: {study.persons_per_question} of {study.options}"
     )
     if study.faces_found is not None:
-        print(f"a face was found in {study.faces_found:.1%} of the frames of face-blurred clips")
+        print(f"face-blurred clips: face detected in {study.faces_found:.1%} of the frames")
     print(
-        f"{folder / 'pictures'} and {folder / 'media'} hold pictures and original video of people:"
-        " personal data.\nThey go to whoever takes part, and to nobody else; look at every picture"
-        " before you serve them."
+        f"personal data: {folder / 'pictures'} and {folder / 'media'};"
+        " check every picture before serving"
     )
     print(f"wrote {folder}")
 
@@ -305,56 +254,25 @@ def _analyse(arguments: argparse.Namespace) -> int:
     from motionveil.published import load_publication
     from motionveil.study.analysis import analyse
     from motionveil.study.design import read_key, read_study
-    from motionveil.study.page import write_results
     from motionveil.study.store import export
+    from motionveil.study.summary import write_results
 
     published = load_publication(arguments.against)
     study = read_study(arguments.study)
     key = read_key(arguments.study, study)
     found = analyse(study, key, export(arguments.study), draws=arguments.draws)
     _print_findings(found)
-    out = arguments.out or arguments.study / "results"
-    for file in write_results(found, out, published):
+    for file in write_results(found, arguments.out or arguments.study / "results", published):
         print(f"wrote {file}")
     return 0
 
 
 def _print_findings(found: StudyFindings) -> None:
-    from motionveil.statistics import p_value
-    from motionveil.study.words import headline, in_brackets, percent, with_interval
+    from motionveil.study.summary import COLUMNS, notes, summary_table
 
-    if found.kind == "simulated":
-        print("SIMULATED participants: this says nothing about people")
-    print(headline(found))
-    rows = []
-    for condition in found.conditions:
-        apart = {difference.measure: difference for difference in condition.control}
-        for score in condition.scores:
-            against = apart.get(score.measure)
-            rows.append(
-                [
-                    condition.condition,
-                    score.measure,
-                    str(score.share.n),
-                    with_interval(score.share),
-                    percent(score.chance),
-                    percent(score.informed),
-                    p_value(score.p),
-                    f"{percent(against.value)}{in_brackets(against.interval)}" if against else "",
-                    p_value(against.p) if against else "",
-                ]
-            )
-    headings = (
-        "clips",
-        "right",
-        "answers",
-        "share",
-        "guessing %",
-        "informed %",
-        "p",
-        "less raw",
-        "p",
-    )
-    print_table(headings, rows)
+    if found.conditions:
+        print_table(COLUMNS, summary_table(found.conditions), width=200)
+    for note in notes(found):
+        print(f"note: {note}")
     for excluded in found.excluded:
-        print(f"{excluded.participant} does not count: {'; '.join(excluded.reasons)}")
+        print(f"excluded {excluded.participant}: {'; '.join(excluded.reasons)}")

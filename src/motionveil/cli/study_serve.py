@@ -1,4 +1,4 @@
-"""`motionveil study serve STUDY`: let people take part in a study, in their browsers."""
+"""`motionveil study serve STUDY`: serve a study to participants, in their browsers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 
 if TYPE_CHECKING:
-    from motionveil.study.server.site import Site
+    from motionveil.study.server.context import Context
 
 SHORTEST_TOKEN = 16
 PACKAGES = ("fastapi", "uvicorn", "jinja2", "python_multipart", "yaml")
 
 SERVE_EPILOG = """\
-Participants need a personal link each, from --invite or from the administrator's page, unless
---open lets anybody take part. Answers go to STUDY/study.db. A server that was stopped, or killed,
-goes on when it is started again; links stay valid.
+Each participant needs a personal link, from --invite or the administrator's page, unless the study
+is --open. Answers are stored in STUDY/study.db. Sessions resume and links stay valid after a
+restart or a crash of the server.
 
-For people on other machines, put a TLS proxy in front of it and give --url with the address that
-they open. Over plain HTTP, others on the network can read links and answers.
+For participants on other machines, put a TLS proxy in front and give --url. Over plain HTTP, others
+on the network can read links and answers.
 
 examples:
   motionveil study serve mystudy --invite 26 --links links.txt
@@ -43,26 +43,33 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
         "--address",
         default="127.0.0.1:8000",
         metavar="HOST:PORT",
-        help="where to listen (default: 127.0.0.1:8000, this machine only)",
+        help="address of the server (default: 127.0.0.1:8000, this machine only)",
     )
-    parser.add_argument("--url", help="what participants open, if it is not the address")
-    parser.add_argument("--invite", type=int, default=0, metavar="N", help="make N personal links")
+    parser.add_argument("--url", help="public URL (default: that of the address)")
     parser.add_argument(
-        "--links", type=Path, metavar="FILE", help="write the links there instead of printing them"
+        "--invite", type=int, default=0, metavar="N", help="create N personal links"
     )
-    parser.add_argument("--open", action="store_true", help="let anybody take part, with no link")
+    parser.add_argument(
+        "--links",
+        type=Path,
+        metavar="FILE",
+        help="write the links to FILE instead of printing them",
+    )
+    parser.add_argument("--open", action="store_true", help="allow participation without a link")
     parser.add_argument(
         "--admin-token",
         metavar="TOKEN",
-        help="what the administrator signs in with, 16 characters or more; ${NAME} stands for an"
-        " environment variable (default: a new one, printed)",
+        help="the administrator's password, 16 characters or more; ${NAME} is replaced by an"
+        " environment variable (default: random, printed)",
     )
     parser.add_argument(
-        "--admin-token-file", metavar="FILE", help="read it from a file, which keeps it secret"
+        "--admin-token-file", metavar="FILE", help="read it from a file, hidden from other users"
     )
-    parser.add_argument("--texts", type=Path, metavar="FILE", help="a translation of all texts")
     parser.add_argument(
-        "--write-texts", type=Path, metavar="FILE", help="write the English texts there, and end"
+        "--texts", type=Path, metavar="FILE", help="texts of the pages, such as a translation"
+    )
+    parser.add_argument(
+        "--write-texts", type=Path, metavar="FILE", help="write the English texts to FILE and exit"
     )
     parser.epilog = SERVE_EPILOG
 
@@ -74,12 +81,12 @@ def run_serve(arguments: argparse.Namespace) -> int:
             raise MotionveilError(
                 f"`study serve` needs the package {package!r}: pip install 'motionveil[study]'"
             )
-    from motionveil.study.server.serving import listen, serve
-    from motionveil.study.server.site import Site
-    from motionveil.study.server.texts import own_texts
+    from motionveil.study.server.app import listen, serve
+    from motionveil.study.server.context import Context
+    from motionveil.study.server.i18n import default_texts
 
     if arguments.write_texts:
-        print(f"wrote {write_text_atomically(arguments.write_texts, own_texts())}")
+        print(f"wrote {write_text_atomically(arguments.write_texts, default_texts())}")
         return 0
     if arguments.invite < 0 or arguments.invite > 10_000:
         raise MotionveilError(f"--invite {arguments.invite}: between 0 and 10000")
@@ -98,12 +105,12 @@ def run_serve(arguments: argparse.Namespace) -> int:
             )
         shown = f"[{host}]" if ":" in host else host
         url = arguments.url or f"http://{shown}:{listener.getsockname()[1]}"
-        site = Site(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
+        context = Context(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
         try:
-            _invite(site, arguments.invite, arguments.links)
-            serve(site, listener, lambda: _greet(site, is_new_token=given is None))
+            _invite(context, arguments.invite, arguments.links)
+            serve(context, listener, lambda: _greet(context, is_new_token=given is None))
         finally:
-            site.store.close()
+            context.store.close()
     return 0
 
 
@@ -124,7 +131,7 @@ def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
     Raises:
         MotionveilError: Participants could not open this address.
     """
-    from motionveil.study.server.serving import is_loopback
+    from motionveil.study.server.app import is_loopback
 
     if arguments.url is None:
         if host in ("0.0.0.0", "::"):
@@ -143,9 +150,9 @@ def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
     return None if parts.scheme == "https" or is_loopback(parts.hostname) else parts.hostname
 
 
-def _invite(site: Site, count: int, file: Path | None) -> None:
-    tokens = [site.store.enrol() for _ in range(count)]
-    links = [site.link(token.result()) for token in tokens]
+def _invite(context: Context, count: int, file: Path | None) -> None:
+    tokens = [context.store.enrol() for _ in range(count)]
+    links = [context.link(token.result()) for token in tokens]
     if file is None:
         for link in links:
             print(link)
@@ -156,11 +163,11 @@ def _invite(site: Site, count: int, file: Path | None) -> None:
     print(f"wrote {file}")
 
 
-def _greet(site: Site, *, is_new_token: bool) -> None:
-    print(f"serving {site.study.title!r} at {site.url}; Ctrl-C stops it")
-    print(f"administrator: {site.url}/admin")
+def _greet(context: Context, *, is_new_token: bool) -> None:
+    print(f"serving {context.study.title!r} at {context.url}; Ctrl-C stops it")
+    print(f"administrator: {context.url}/admin")
     if is_new_token:
-        print(f"administrator's token: {site.admin_token}")
-    if not site.open and not site.store.progress():
-        print("nobody is invited yet: --invite N makes links, --open lets anybody take part")
+        print(f"administrator's token: {context.admin_token}")
+    if not context.open and not context.store.progress():
+        print("no participants yet: create links with --invite N, or allow everyone with --open")
     sys.stdout.flush()

@@ -1,18 +1,21 @@
-"""From answers to findings: accuracy by condition, person, action and participant; tests; times."""
+"""From answers to results: accuracy by condition, person, action and participant; tests; times."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal, cast
+from collections.abc import Iterable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
-from motionveil.study.chance import chance_of_at_least, chance_of_knowing_groups
-from motionveil.study.design import Key, Study
+from motionveil.study.bootstrap import (
+    bootstrap_interval,
+    compare_conditions,
+    difference_interval,
+    learning_slope,
+)
+from motionveil.study.chance_level import chance_level, chance_test, informed_chance_level
+from motionveil.study.design import Key, Participant, Study
 from motionveil.study.findings import (
     ConditionFinding,
     Difference,
@@ -25,81 +28,53 @@ from motionveil.study.findings import (
     StudyFindings,
     Times,
 )
-from motionveil.study.records import Participant
-from motionveil.study.resampling import (
-    bootstrap_interval,
-    chance_test,
-    compare,
-    difference_interval,
-    learning_slope,
+from motionveil.study.responses import (
+    Floats,
+    Mask,
+    Responses,
+    kind_of,
+    reasons_to_exclude,
+    tabulate,
 )
-from motionveil.study.responses import Responses, kind_of, reasons_to_exclude, tabulate
 
 CONTROL = "raw"
 DRAWS = 2000
-PARTS = 4
-"""Parts of the session in which accuracy is told one by one."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A way to be right: at least so many people named."""
-
-    name: str
-    least: int
-
-    def scores(self, responses: Responses) -> NDArray[np.float64]:
-        """Return 1 where an answer is right, else 0, (P, Q)."""
-        return (responses.hits >= self.least).astype(np.float64)
-
-
-def measures_of(persons: int) -> list[Measure]:
-    """Return the ways to be right with one or two people a clip."""
-    if persons == 1:
-        return [Measure("right", 1)]
-    return [Measure("both", 2), Measure("at least one", 1)]
+MEASURES = {1: {"right": 1}, 2: {"both": 2, "at least one": 1}}
+"""People in a clip -> measures, each with the number of people that must be correct."""
+_QUARTERS = 4
 
 
 def analyse(
     study: Study, key: Key, participants: Sequence[Participant], *, draws: int = DRAWS
 ) -> StudyFindings:
-    """Analyse a study's answers.
-
-    Whose answers do not count was said in the study's design before anybody answered; what comes
-    out with them is told too. Examples never count, attention checks only for exclusion.
-
-    Args:
-        study: The design.
-        key: Who is right.
-        participants: All who took part.
-        draws: Of the bootstrap and of each test.
+    """Analyse a study, with and without its exclusion criteria.
 
     Raises:
-        MotionveilError: There is nobody, real and simulated participants are mixed, an answer
-            does not fit the study, or nobody has answered a question.
+        MotionveilError: There are no answers, real and simulated participants are mixed, or an
+            answer does not match the study.
     """
     kind = kind_of(participants)
     reasons = {one.id: reasons_to_exclude(study, key, one) for one in participants}
     if len(reasons) < len(participants):
         raise MotionveilError("two participants have the same id")
     consented = [one for one in participants if one.consented is not None]
-    counted = [one for one in consented if not reasons[one.id]]
-    everybody = _findings(study, key, consented, draws)
+    included = [one for one in consented if not reasons[one.id]]
+    everybody = _conditions(study, key, consented, draws)
     if not everybody:
-        raise MotionveilError("nobody has answered a question yet: there is nothing to analyse")
+        raise MotionveilError("no questions answered yet: there is nothing to analyse")
     return StudyFindings(
         motionveil=__version__,
-        kind=cast(Literal["real", "simulated"], kind),
+        kind=kind,
         study=study,
         participants=len(participants),
         excluded=[Exclusion(participant=name, reasons=why) for name, why in reasons.items() if why],
         draws=draws,
-        conditions=everybody if counted == consented else _findings(study, key, counted, draws),
+        conditions=everybody if included == consented else _conditions(study, key, included, draws),
         everybody=everybody,
     )
 
 
-def _findings(
+def _conditions(
     study: Study, key: Key, participants: Sequence[Participant], draws: int
 ) -> list[ConditionFinding]:
     responses = tabulate(study, key, participants)
@@ -114,45 +89,58 @@ def _findings(
 def _condition(
     study: Study, key: Key, condition: str, responses: Responses, control: Responses, draws: int
 ) -> ConditionFinding:
-    measures = measures_of(study.persons_per_question)
+    measures = MEASURES[study.persons_per_question]
+    compared = condition != CONTROL and control.answered.any()
+    learning = [_learning(name, n, responses, draws) for name, n in measures.items()]
+    actions = np.array([key.questions[question.id].action for question in responses.questions])
+    rows = np.array(responses.participants)[:, None]
     return ConditionFinding(
         condition=condition,
         participants=int(responses.answered.any(axis=1).sum()),
         questions=len(responses.questions),
-        scores=[_score(study, key, measure, responses, draws) for measure in measures],
+        scores=[_score(study, key, name, n, responses, draws) for name, n in measures.items()],
         chance_person=study.persons_per_question / study.options,
         times=_times(responses),
         control=[
-            _difference(measure, responses, control, draws)
-            for measure in measures
-            if condition != CONTROL and control.answered.any()
+            _difference(name, n, responses, control, draws)
+            for name, n in measures.items()
+            if compared
         ],
-        learning=[found for m in measures if (found := _learning(m, responses, draws)) is not None],
+        learning=[found for found in learning if found is not None],
         people=_people(key, responses, draws),
-        actions=_actions(key, measures, responses, draws),
-        members=_members(measures, responses),
+        actions=_groups(
+            {name: actions == name for name in sorted(set(actions.tolist()))},
+            measures.values(),
+            responses,
+            draws,
+        ),
+        # A single participant's answers carry no information on the variance among participants.
+        members=_groups(
+            {name: rows == name for name in responses.participants},
+            measures.values(),
+            responses,
+            draws=1,
+        ),
     )
 
 
-def _score(study: Study, key: Key, measure: Measure, responses: Responses, draws: int) -> Score:
-    return Score(
-        measure=measure.name,
-        share=_share(measure.scores(responses), responses.answered, draws),
-        chance=chance_of_at_least(measure.least, study.options, study.persons_per_question),
-        informed=_informed(study, key, measure),
-        p=chance_test(responses, measure.least, draws=draws),
-    )
-
-
-def _informed(study: Study, key: Key, measure: Measure) -> float:
+def _score(
+    study: Study, key: Key, name: str, least: int, responses: Responses, draws: int
+) -> Score:
     questions = study.of_kind("question")
-    return chance_of_knowing_groups(
-        measure.least, [(key.questions[one.id].persons, one.options) for one in questions]
+    return Score(
+        measure=name,
+        share=_share(responses.scores(least), responses.answered, draws),
+        chance=chance_level(least, study.options, study.persons_per_question),
+        informed=informed_chance_level(
+            least, [(key.questions[one.id].persons, one.options) for one in questions]
+        ),
+        p=chance_test(responses, least, draws=draws),
     )
 
 
-def _share(scores: NDArray[np.float64], answered: NDArray[np.bool_], draws: int) -> Share:
-    """Return the mean of what was answered; rows and columns without answers are left out."""
+def _share(scores: Floats, answered: Mask, draws: int) -> Share:
+    """Return the mean over the answers, without participants and questions that have none."""
     people, questions = answered.any(axis=1), answered.any(axis=0)
     scores, there = scores[people][:, questions], answered[people][:, questions]
     return Share(
@@ -163,15 +151,14 @@ def _share(scores: NDArray[np.float64], answered: NDArray[np.bool_], draws: int)
 
 
 def _difference(
-    measure: Measure, responses: Responses, control: Responses, draws: int
+    name: str, least: int, responses: Responses, control: Responses, draws: int
 ) -> Difference:
-    pair = [(measure.scores(part), part.answered) for part in (responses, control)]
-    shares = [float(scores[answered].mean()) for scores, answered in pair]
+    first, second = ((part.scores(least), part.answered) for part in (responses, control))
     return Difference(
-        measure=measure.name,
-        value=shares[0] - shares[1],
-        interval=difference_interval(*pair, draws=draws),
-        p=compare(*pair, draws=draws),
+        measure=name,
+        value=float(first[0][first[1]].mean()) - float(second[0][second[1]].mean()),
+        interval=difference_interval(first, second, draws=draws),
+        p=compare_conditions(first, second, draws=draws),
     )
 
 
@@ -183,80 +170,51 @@ def _times(responses: Responses) -> Times | None:
     return Times(quarter=quarter, median=median, three_quarters=three, n=len(known))
 
 
-def _learning(measure: Measure, responses: Responses, draws: int) -> Learning | None:
-    scores, places = measure.scores(responses), responses.position
+def _learning(name: str, least: int, responses: Responses, draws: int) -> Learning | None:
+    scores, places = responses.scores(least), responses.position
     fit = learning_slope(scores, responses.answered, places, draws=draws)
     if fit is None:
         return None
     slope, interval = fit
-    tenfold = _tidy(10 * slope)
-    part = np.minimum(PARTS * places // (int(places.max()) + 1), PARTS - 1)
-    there = [responses.answered & (part == number) for number in range(PARTS)]
+    quarter = np.minimum(_QUARTERS * places // (int(places.max()) + 1), _QUARTERS - 1)
+    masks = [responses.answered & (quarter == number) for number in range(_QUARTERS)]
     return Learning(
-        measure=measure.name,
-        slope=tenfold,
-        interval=interval and (_tidy(10 * interval[0]), _tidy(10 * interval[1])),
-        parts=[_share(scores, mask, draws) for mask in there if mask.any()],
+        measure=name,
+        slope=_per_ten(slope),
+        interval=interval and (_per_ten(interval[0]), _per_ten(interval[1])),
+        parts=[_share(scores, mask, draws) for mask in masks if mask.any()],
     )
 
 
-def _tidy(value: float) -> float:
-    """Return a value without the last digits' rounding errors, and no negative zero."""
-    return round(value, 12) + 0.0
+def _per_ten(slope: float) -> float:
+    return round(10 * slope, 12) + 0.0  # no rounding errors in the last digits, no negative zero
 
 
 def _people(key: Key, responses: Responses, draws: int) -> list[PersonLine]:
-    """Return a line for each person whom a clip shows, sorted by name."""
+    """Return a line for each person in a clip, sorted by name."""
     ids = [question.options for question in responses.questions]
     lines = []
     for name in sorted(set(key.names.values())):
-        is_them = np.array([[key.names[one] == name for one in row] for row in ids], bool)
-        takes = (responses.chosen & is_them).any(axis=2).astype(np.float64)
-        shown = (responses.right & is_them).any(axis=1)
-        seen = responses.answered & shown
-        other = responses.answered & (is_them.any(axis=1) & ~shown)
-        if seen.any():
-            taken = _share(takes, other, draws) if other.any() else None
-            lines.append(PersonLine(name=name, recognised=_share(takes, seen, draws), taken=taken))
+        is_person = np.array([[key.names[one] == name for one in row] for row in ids], bool)
+        selected = (responses.chosen & is_person).any(axis=2).astype(np.float64)
+        shown = (responses.right & is_person).any(axis=1)
+        present = responses.answered & shown
+        absent = responses.answered & (is_person.any(axis=1) & ~shown)
+        if present.any():
+            taken = _share(selected, absent, draws) if absent.any() else None
+            recognised = _share(selected, present, draws)
+            lines.append(PersonLine(name=name, recognised=recognised, taken=taken))
     return lines
 
 
-def _actions(
-    key: Key, measures: Sequence[Measure], responses: Responses, draws: int
-) -> list[GroupLine]:
-    actions = np.array([key.questions[question.id].action for question in responses.questions])
-    return _groups(
-        sorted(set(actions.tolist())),
-        lambda action: responses.answered & (actions == action),
-        measures,
-        responses,
-        draws,
-    )
-
-
-def _members(measures: Sequence[Measure], responses: Responses) -> list[GroupLine]:
-    rows = np.arange(len(responses.participants))
-    # One participant's answers say nothing of how participants differ: no interval.
-    return _groups(
-        responses.participants,
-        lambda name: responses.answered & (rows == responses.participants.index(name))[:, None],
-        measures,
-        responses,
-        draws=1,
-    )
-
-
 def _groups(
-    names: Sequence[str],
-    mask_of: Callable[[str], NDArray[np.bool_]],
-    measures: Sequence[Measure],
-    responses: Responses,
-    draws: int,
+    masks: dict[str, Mask], measures: Iterable[int], responses: Responses, draws: int
 ) -> list[GroupLine]:
+    """Return a line for each group of answers that is not empty; masks broadcast to (P, Q)."""
     lines = []
-    for name in names:
-        mask = mask_of(name)
-        if mask.any():
-            shares = [_share(measure.scores(responses), mask, draws) for measure in measures]
+    for name, mask in masks.items():
+        there = responses.answered & mask
+        if there.any():
+            shares = [_share(responses.scores(least), there, draws) for least in measures]
             lines.append(GroupLine(name=name, shares=shares))
     return lines

@@ -1,4 +1,4 @@
-"""The clips of a study: cut, veiled or face-blurred, enlarged, as mp4 and webm."""
+"""The clips of a study: cut, veiled or face-blurred, upscaled, as mp4 and webm."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from av.video.reformatter import VideoReformatter
+
 from motionveil.capture import Guard, StreamEncoder
 from motionveil.capture.geometry import working_frames
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
-from motionveil.study.design import Condition
-from motionveil.study.images import Enlarger, Image
+from motionveil.study.design import SUFFIXES, Condition
+from motionveil.study.option_images import Image, resize
 from motionveil.video import Frame, VideoSink, probe, read_frames
 from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sink import DEFAULT_RATE
 
-if TYPE_CHECKING:  # needs packages that only face detection needs
+if TYPE_CHECKING:  # requires packages that only face detection needs
     from motionveil.faces import Detect, FaceCounts
 
-SUFFIXES = (".mp4", ".webm")
-"""H.264, which nearly every browser plays, and VP9 for the rest."""
+SHORT_SIDE = 320
+"""Minimum short side of a clip on the screen, in pixels."""
 
 
-class ClipMaker:
-    """Makes the clips of a study, in all conditions at the encoder's size and rate.
+class ClipWriter:
+    """Writes the clips of a study, in all conditions at the encoder's size and rate.
 
     Args:
         root: The data set's folder.
-        spec: The encoder of veiled clips; frame by frame, as behind a camera.
-        detector: Finds the faces of face-blurred clips; None where there are none.
-        picture_rate: Frames a second of folders of frames; see `Manifest.rate`.
+        spec: The encoder of veiled clips, applied frame by frame as behind a camera.
+        detector: Face detector of face-blurred clips; None if there are none.
+        picture_rate: Frames per second of folders of frames; see `Manifest.rate`.
 
     Attributes:
-        faces: What was found in the face-blurred clips so far; None where there were none.
+        faces: Detection counts of the face-blurred clips so far; None if there were none.
 
     Raises:
         MotionveilError: The encoder cannot work frame by frame, or has no geometry.
@@ -51,7 +53,7 @@ class ClipMaker:
         *,
         picture_rate: float | None = None,
     ) -> None:
-        StreamEncoder(spec)  # refuses what cannot stream, before anything is written
+        StreamEncoder(spec)  # fails on unsuitable encoders before anything is written
         assert spec.geometry is not None
         self._root, self._spec, self._detector = root, spec, detector
         self._geometry = spec.geometry
@@ -61,35 +63,39 @@ class ClipMaker:
     def write(self, clip: Clip, condition: Condition, stem: Path) -> None:
         """Write a clip as `stem.mp4` and `stem.webm`, without sound and metadata.
 
-        The first frame is left out: veiled, it has nothing to be compared with, and a clip that
-        is played over and over would flash. It is left out in all conditions, so that they are
-        equally long.
+        The first frame is dropped in all conditions: a veiled one is blank and would flash in a
+        loop.
 
         Raises:
-            MotionveilError: The video cannot be read, or one frame only is taken of it.
+            MotionveilError: The video cannot be read, or has only one frame at this rate.
         """
         source, of = self._root / clip.path, self._picture_rate
         rate = self._geometry.frame_rate(probe(source, rate=of).rate or DEFAULT_RATE)
-        enlarge = Enlarger()
+        scaler = VideoReformatter()
         with ExitStack() as stack:
             sinks = [
                 stack.enter_context(VideoSink(stem.with_suffix(suffix), rate=rate))
                 for suffix in SUFFIXES
             ]
-            frames = self._treated(read_frames(source, clip.start, clip.end, rate=of), condition)
+            frames = self._processed(read_frames(source, clip.start, clip.end, rate=of), condition)
             next(frames)
             second = next(frames, None)
             if second is None:
                 raise MotionveilError(f"{self._root / clip.key}: one frame only; a clip needs two")
             for image in chain([second], frames):
-                large = enlarge(image)
+                large = upscale(scaler, image)
                 for sink in sinks:
                     sink.write(large)
 
-    def _treated(self, frames: Iterator[Frame], condition: Condition) -> Iterator[Image]:
-        """Do what a condition asks for; faces are found in frames as filmed."""
+    def _processed(self, frames: Iterator[Frame], condition: Condition) -> Iterator[Image]:
+        """Apply a condition; faces are detected at the original resolution."""
         if condition == "face-blurred":
-            frames = self._without_faces(frames)
+            if self._detector is None:
+                raise MotionveilError("face-blurred clips need --face-detector, YuNet's ONNX file")
+            from motionveil.faces import FaceCounts, blurred_frames
+
+            self.faces = self.faces or FaceCounts()
+            frames = blurred_frames(frames, self._detector, self.faces)
         if condition == "veiled":
             return self._veiled(frames)
         small = working_frames(frames, self._geometry, multiple=self._spec.multiple)
@@ -102,10 +108,14 @@ class ClipMaker:
             if image is not None:
                 yield image
 
-    def _without_faces(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        if self._detector is None:
-            raise MotionveilError("face-blurred clips need --face-detector, YuNet's ONNX file")
-        from motionveil.faces import FaceCounts, blurred_frames
 
-        self.faces = self.faces or FaceCounts()
-        return blurred_frames(frames, self._detector, self.faces)
+def upscale(scaler: VideoReformatter, frame: Image) -> Image:
+    """Return a frame, uint8 (H, W, 3), upscaled to a short side of 320 pixels or more.
+
+    By an integer factor, bicubic, since visible blocks would conceal more than the video does; an
+    odd last row or column is cropped, as video codecs require.
+    """
+    height, width = frame.shape[:2]
+    times = max(1, -(-SHORT_SIDE // min(height, width)))
+    large = frame if times == 1 else resize(frame, width * times, height * times, scaler)
+    return large[: large.shape[0] // 2 * 2, : large.shape[1] // 2 * 2]

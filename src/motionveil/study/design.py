@@ -1,7 +1,7 @@
-"""What a study consists of: `study.json` says what is asked, `answers.json` who is right.
+"""Data of a study: the design (`study.json`), the key (`answers.json`) and participants' answers.
 
-The two lie apart, so that what the browser gets is made without knowing who is right. Names of
-files and of people are drawn at random; they tell nothing.
+Design and key are separate files, so that pages are rendered without access to the correct
+answers. File names and ids are random and carry no information.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 from motionveil.results import Stored, read_stored
 
-FORMAT: Literal[1] = 1
-STUDY_FILE = "study.json"
-KEY_FILE = "answers.json"
-MEDIA = "media"
-PICTURES = "pictures"
+STUDY_FILE, KEY_FILE = "study.json", "answers.json"
+MEDIA, PICTURES = "media", "pictures"
+SUFFIXES = (".mp4", ".webm")
+"""Files of a clip: H.264, which nearly every browser plays, and VP9 for the rest."""
 TITLE = 200
-"""Characters of a title at most."""
+"""Maximum length of a title, in characters."""
 
 Condition = Literal["veiled", "raw", "face-blurred"]
-Kind = Literal["question", "attention", "example"]
-# Nothing else: the names become parts of paths and of addresses.
+QuestionKind = Literal["question", "attention", "example"]
+ParticipantKind = Literal["real", "simulated"]
+# Restricted, because ids become parts of paths and of URLs.
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,32}$")]
 
 
@@ -38,7 +38,7 @@ def _iso(text: str) -> str:
 
 
 IsoTime = Annotated[str, AfterValidator(_iso)]
-"""A day, or a day and time, as ISO 8601."""
+"""A date, or a date and time, as ISO 8601."""
 
 
 class _Frozen(Stored):
@@ -46,12 +46,12 @@ class _Frozen(Stored):
 
 
 class Person(_Frozen):
-    """Somebody whose picture can be chosen.
+    """A person who can be selected.
 
     Attributes:
         id: Opaque, such as `"k3f9"`.
         picture: Name of a JPEG in `pictures/`.
-        marked: The picture bears the mark that attention checks ask for.
+        marked: The picture has the mark that attention checks ask for.
     """
 
     id: Id
@@ -60,43 +60,38 @@ class Person(_Frozen):
 
 
 class Question(_Frozen):
-    """One question: a clip, and pictures to choose from.
+    """A question: one clip and the pictures to choose from.
 
     Attributes:
         id: Opaque.
-        condition: What was done to the clip.
+        condition: How the clip was processed.
         clip: Stem of its two files in `media/`.
-        options: Ids of the people to choose from, in canonical order: sorted, so it tells nothing.
-        kind: `"question"` counts. `"attention"` asks for the pictures with the mark, whoever the
-            clip shows. `"example"` is the worked example, whose answer the participant is told.
+        options: Ids of the people to choose from, sorted, so that the order carries no information.
+        kind: Only `"question"` is analysed. `"attention"` asks for the marked pictures, whatever
+            the clip shows; `"example"` is the worked example, with feedback.
     """
 
     id: Id
     condition: Condition
     clip: Id
     options: list[Id]
-    kind: Kind = "question"
+    kind: QuestionKind = "question"
 
 
 class StudyDataset(_Frozen):
-    """The data set that the clips come from.
-
-    Attributes:
-        name: Its name in the manifest.
-        hash: The manifest's hash.
-    """
+    """Name and hash of the manifest from which the clips are taken."""
 
     name: str
     hash: str
 
 
 class Exclusions(_Frozen):
-    """Whose answers the analysis leaves out, said before anybody has answered.
+    """Exclusion criteria, fixed before data collection.
 
     Attributes:
-        failed_checks_allowed: Who fails more attention checks than this is left out.
-        unfinished: Whether those are left out who have not answered every question.
-        seconds: Who answers half of the questions faster than this is left out; 0 leaves out none.
+        failed_checks_allowed: Participants who fail more attention checks are excluded.
+        unfinished: Whether participants with unanswered questions are excluded.
+        seconds: Participants with a lower median response time are excluded; 0 excludes none.
     """
 
     failed_checks_allowed: int = Field(default=1, ge=0)
@@ -105,30 +100,30 @@ class Exclusions(_Frozen):
 
 
 class Study(_Frozen):
-    """What is asked; `study.json` on disk. It never says who is right.
+    """The design of a study; `study.json` on disk, without the correct answers.
 
     Attributes:
         format: Version of this layout.
-        title: What participants see above.
-        created: Day, as ISO 8601.
-        motionveil: Version that made it.
-        command: The command line that made it.
-        seed: What was drawn at random was drawn from this.
-        dataset: Where the clips come from.
-        label: The privacy label that is asked for.
-        people: Everybody who can be chosen.
-        persons_per_question: How many a clip shows, 1 or 2; as many have to be chosen.
+        title: Shown to participants.
+        created: Date, as ISO 8601.
+        motionveil: Version that created it.
+        command: The command line that created it.
+        seed: Random seed.
+        dataset: Source of the clips.
+        label: The privacy label that participants identify.
+        people: Everyone who can be selected.
+        persons_per_question: People in a clip, and people to select, 1 or 2.
         options: Number of pictures of a question.
-        conditions: What is done to clips in this study.
-        questions: All questions; each participant gets all of them, in an order of their own.
-        break_every: Number of questions after which a break is offered; 0 for none.
-        encoder: The encoder of the veiled clips as data; None where there is none.
-        faces_found: Share of the frames of the face-blurred clips in which a face was found; where
-            none was found, the frame is raw video. None without such clips.
-        exclusions: Whose answers will not count.
+        conditions: The conditions of this study.
+        questions: All questions; every participant answers all, in an individual order.
+        break_every: Number of questions between breaks; 0 for none.
+        encoder: The encoder of the veiled clips; None if there is none.
+        faces_found: Share of the frames of face-blurred clips with a detected face, in [0, 1]; the
+            other frames are original video. None without such clips.
+        exclusions: Exclusion criteria.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     title: str = Field(min_length=1, max_length=TITLE)
     created: IsoTime
     motionveil: str
@@ -149,29 +144,33 @@ class Study(_Frozen):
     @model_validator(mode="after")
     def _is_consistent(self) -> Study:
         people = [person.id for person in self.people]
-        _once("people", people)
-        _once("pictures", [person.picture for person in self.people])
-        _once("questions", [question.id for question in self.questions])
+        _check_unique("people", people)
+        _check_unique("pictures", [person.picture for person in self.people])
+        _check_unique("questions", [question.id for question in self.questions])
         if self.options <= self.persons_per_question:
-            raise ValueError(f"{self.options} options for {self.persons_per_question} to choose")
+            raise ValueError(
+                f"{self.options} options, of which {self.persons_per_question} are to be selected"
+            )
         for question in self.questions:
-            _once(f"options of {question.id}", question.options)
+            _check_unique(f"options of {question.id}", question.options)
             if len(question.options) != self.options:
-                raise ValueError(f"{question.id} has {len(question.options)} options")
-            if strangers := sorted(set(question.options) - set(people)):
-                raise ValueError(f"{question.id} has options that are nobody: {strangers}")
+                raise ValueError(
+                    f"{question.id} has {len(question.options)} options, not {self.options}"
+                )
+            if unknown := sorted(set(question.options) - set(people)):
+                raise ValueError(f"{question.id} has unknown options: {unknown}")
         return self
 
-    def of_kind(self, kind: Kind) -> list[Question]:
-        """Return the questions of a kind, in the design's order."""
+    def of_kind(self, kind: QuestionKind) -> list[Question]:
+        """Return the questions of a kind, in the order of the design."""
         return [question for question in self.questions if question.kind == kind]
 
 
 class RightAnswer(_Frozen):
-    """What is right for a question.
+    """The correct answer to a question.
 
     Attributes:
-        persons: Ids of the people to choose: whom the clip shows, or whose picture is marked.
+        persons: Ids of the people in the clip, or with marked pictures.
         action: The clip's action.
         source: Key of the clip in the manifest.
     """
@@ -182,12 +181,12 @@ class RightAnswer(_Frozen):
 
 
 class Key(_Frozen):
-    """Who is right; `answers.json` on disk, for its owner's eyes only.
+    """The correct answers; `answers.json` on disk, readable by its owner only.
 
     Attributes:
-        questions: For each question's id, what is right.
-        names: For each person's id, their name: the label's value, or what it was read as.
-        portraits: For each name, what the picture was cut from.
+        questions: Question id -> correct answer.
+        names: Person id -> name: the label's value, or one of the two names in it.
+        portraits: Name -> source of the picture.
     """
 
     questions: dict[str, RightAnswer]
@@ -195,37 +194,74 @@ class Key(_Frozen):
     portraits: dict[str, str] = Field(default_factory=dict)
 
 
+class Answer(_Frozen):
+    """An answer of a participant.
+
+    Attributes:
+        question: The question's id.
+        chosen: Ids of the people selected.
+        position: Place in the session, from 0, examples and checks included.
+        order: Ids of the people shown, in display order.
+        seconds: Response time; None if unknown.
+        answered: Time of the answer.
+    """
+
+    question: str
+    chosen: list[str]
+    position: int = Field(ge=0)
+    order: list[str]
+    seconds: float | None = Field(default=None, ge=0)
+    answered: IsoTime
+
+
+class Participant(_Frozen):
+    """A participant and their answers, in the order of the session.
+
+    Attributes:
+        id: Public, such as `"p-7Q2M"`.
+        kind: `"simulated"` is for tests.
+        created, consented, finished: Times; None if it has not happened.
+        answers: All answers, examples and checks included.
+    """
+
+    id: str
+    kind: ParticipantKind
+    created: IsoTime
+    consented: IsoTime | None = None
+    finished: IsoTime | None = None
+    answers: list[Answer] = Field(default_factory=list)
+
+
 def write_study(folder: str | os.PathLike[str], study: Study, key: Key) -> Path:
     """Write both files into a study's folder, `study.json` last, and return its path.
 
     Raises:
-        MotionveilError: They cannot be written, or do not belong together.
+        MotionveilError: They cannot be written, or do not match.
     """
     check_key(study, key, "the answers")
-    with atomic_path(Path(folder) / KEY_FILE) as part:
-        part.chmod(0o600)
+    with atomic_path(Path(folder) / KEY_FILE, private=True) as part:
         part.write_text(key.model_dump_json(indent=1) + "\n", encoding="utf-8")
     text = study.model_dump_json(indent=1) + "\n"
     return write_text_atomically(Path(folder) / STUDY_FILE, text)
 
 
 def read_study(folder: str | os.PathLike[str]) -> Study:
-    """Read and check a study's `study.json`.
+    """Read and validate a study's `study.json`.
 
     Raises:
-        MotionveilError: The file is missing or is no study; names the file and the fault.
+        MotionveilError: The file is missing or invalid.
     """
     file = Path(folder) / STUDY_FILE
     if not file.is_file():
-        raise MotionveilError(f"{file}: no such file; `motionveil study create` makes it")
+        raise MotionveilError(f"{file}: no such file; create it with `motionveil study create`")
     return read_stored(Study, file, "study")
 
 
 def read_key(folder: str | os.PathLike[str], study: Study) -> Key:
-    """Read a study's `answers.json` and hold it against the study.
+    """Read a study's `answers.json` and check it against the study.
 
     Raises:
-        MotionveilError: The file is missing, is no key, or belongs to another study.
+        MotionveilError: The file is missing or invalid, or belongs to another study.
     """
     file = Path(folder) / KEY_FILE
     key = read_stored(Key, file, "answer")
@@ -234,11 +270,7 @@ def read_key(folder: str | os.PathLike[str], study: Study) -> Key:
 
 
 def check_key(study: Study, key: Key, where: str) -> None:
-    """Refuse answers that are not those of a study; `where` is what an error names.
-
-    Raises:
-        MotionveilError: See above.
-    """
+    """Raise `MotionveilError` unless a key matches a study; `where` is named in the message."""
     if set(key.questions) != {question.id for question in study.questions}:
         raise MotionveilError(f"{where}: its questions are not those of {STUDY_FILE}")
     if set(key.names) != {person.id for person in study.people}:
@@ -248,13 +280,13 @@ def check_key(study: Study, key: Key, where: str) -> None:
         if len(set(persons)) != study.persons_per_question or set(persons) - set(question.options):
             raise MotionveilError(
                 f"{where}: question {question.id}: {', '.join(persons) or 'nobody'} cannot be"
-                f" right; {study.persons_per_question} of its options must be"
+                f" correct; expected {study.persons_per_question} of its options"
             )
 
 
-def _once(what: str, names: Iterable[str]) -> None:
+def _check_unique(what: str, names: Iterable[str]) -> None:
     seen: set[str] = set()
     for name in names:
         if name in seen:
-            raise ValueError(f"{what}: {name} is there twice")
+            raise ValueError(f"{what}: {name} occurs twice")
         seen.add(name)

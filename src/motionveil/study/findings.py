@@ -1,27 +1,20 @@
-"""What an analysis leaves behind: `study-results.json`, from which every figure can be drawn."""
+"""The results of a study as data: `study-results.json`, from which all figures can be drawn."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
 
 from motionveil.files import write_text_atomically
 from motionveil.results import Stored, read_stored
 from motionveil.statistics import Interval
-from motionveil.study.design import Study
+from motionveil.study.design import ParticipantKind, Study
 
 RESULTS_FILE = "study-results.json"
 
 
 class Share(Stored):
-    """A share of right answers.
-
-    Attributes:
-        value: In [0, 1].
-        interval: Its 95 % interval; None where nothing is known of how people or clips differ.
-        n: Number of answers.
-    """
+    """Share of correct answers in [0, 1], its 95 % interval if known, and number of answers."""
 
     value: float
     interval: Interval | None
@@ -29,15 +22,14 @@ class Share(Stored):
 
 
 class Score(Stored):
-    """One way to be right, in one condition.
+    """Accuracy by one measure, in one condition.
 
     Attributes:
-        measure: `"right"` with one person a clip; `"both"` or `"at least one"` with two.
-        share: How often answers were right.
-        chance: What guessing scores, exactly.
-        informed: What one scores who knows which people occur together in the study and guesses
-            among those.
-        p: How often people dealt at random are named as well; see `resampling.chance_test`.
+        measure: `"right"` with one person per clip; `"both"` or `"at least one"` with two.
+        share: Accuracy.
+        chance: Exact chance level.
+        informed: Chance level given knowledge of which people occur together in the study.
+        p: Permutation test against chance, one-sided; see `chance_test`.
     """
 
     measure: str
@@ -48,7 +40,7 @@ class Score(Stored):
 
 
 class Times(Stored):
-    """Response times in seconds: the quartiles, and the number of answers whose time is known."""
+    """Quartiles of the response times in seconds, and number of answers with a known time."""
 
     quarter: float
     median: float
@@ -57,14 +49,7 @@ class Times(Stored):
 
 
 class Difference(Stored):
-    """A condition held against the control, original video.
-
-    Attributes:
-        measure: As in `Score`.
-        value: Share in the condition less that in the control.
-        interval: Its 95 % interval.
-        p: Two-sided; see `resampling.compare`.
-    """
+    """Accuracy minus that in original video, in [-1, 1], with 95 % interval and two-sided p."""
 
     measure: str
     value: float
@@ -73,14 +58,7 @@ class Difference(Stored):
 
 
 class Learning(Stored):
-    """Whether answers become better over the session.
-
-    Attributes:
-        measure: As in `Score`.
-        slope: By how much the share of right answers rises in ten questions.
-        interval: Its 95 % interval.
-        parts: The share in each quarter of the session.
-    """
+    """Increase of accuracy per ten questions, with 95 % interval, and accuracy by quarter."""
 
     measure: str
     slope: float
@@ -89,13 +67,13 @@ class Learning(Stored):
 
 
 class PersonLine(Stored):
-    """How well somebody in the pictures is recognised.
+    """How often a person is selected.
 
     Attributes:
         name: The label's value.
-        recognised: Of the answers to clips that show them, the share that has them.
-        taken: Of the answers to clips that do not, with their picture among the options, the
-            share that has them all the same; None where there are none.
+        recognised: Hit rate: share of answers to clips of the person that select them.
+        taken: False-alarm rate: share of answers to clips of others, with the person among the
+            options, that select them; None if there are none.
     """
 
     name: str
@@ -104,24 +82,24 @@ class PersonLine(Stored):
 
 
 class GroupLine(Stored):
-    """Scores of the answers of one action, or of one participant; a share a measure."""
+    """Accuracy for one action or one participant, by each measure."""
 
     name: str
     shares: list[Share]
 
 
 class ConditionFinding(Stored):
-    """What came out in one condition.
+    """The results of one condition.
 
     Attributes:
-        condition: What was done to the clips.
-        participants, questions: How many there were.
-        scores: One for each measure.
-        chance_person: What guessing scores for one of the people.
-        times: Response times; None where none is known.
-        control: This condition held against original video; empty for that itself.
-        learning: One for each measure that can be computed.
-        people, actions, members: The answers by person, by action and by participant.
+        condition: How the clips were processed.
+        participants, questions: Their numbers.
+        scores: Accuracy by each measure.
+        chance_person: Chance level of selecting one particular person.
+        times: Response times; None if unknown.
+        control: Difference from original video by each measure; empty for original video.
+        learning: Change over the session by each measure, if computable.
+        people, actions, members: Results by person, by action and by participant.
     """
 
     condition: str
@@ -138,28 +116,28 @@ class ConditionFinding(Stored):
 
 
 class Exclusion(Stored):
-    """Somebody whose answers do not count, and why."""
+    """An excluded participant, and the criteria met."""
 
     participant: str
     reasons: list[str]
 
 
 class StudyFindings(Stored):
-    """Everything that an analysis leaves behind.
+    """The results of a study.
 
     Attributes:
-        motionveil: Version that made it.
-        kind: What took part: `"simulated"` is no finding on people.
+        motionveil: Version that computed them.
+        kind: `"simulated"` results are not about people.
         study: The design.
-        participants: How many began.
-        excluded: Whose answers do not count.
-        draws: Of the bootstrap and of each test.
-        conditions: What came out of the answers that count; empty where none does.
-        everybody: The same of all who consented, for comparison.
+        participants: Number enrolled.
+        excluded: Excluded participants.
+        draws: Number of bootstrap samples, and of permutations of each test.
+        conditions: Results without excluded participants; empty if all are.
+        everybody: Results of everyone who consented.
     """
 
     motionveil: str
-    kind: Literal["real", "simulated"]
+    kind: ParticipantKind
     study: Study
     participants: int
     excluded: list[Exclusion]
@@ -168,15 +146,15 @@ class StudyFindings(Stored):
     everybody: list[ConditionFinding]
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write `study-results.json` into a folder, whole or not at all, and return its path."""
+        """Write `study-results.json` into a folder, atomically, and return its path."""
         text = self.model_dump_json(indent=1) + "\n"
         return write_text_atomically(Path(folder) / RESULTS_FILE, text)
 
     @classmethod
     def read(cls, file: str | os.PathLike[str]) -> StudyFindings:
-        """Read and check a `study-results.json`.
+        """Read and validate a `study-results.json`.
 
         Raises:
-            MotionveilError: The file is missing or is none; names the file and the fault.
+            MotionveilError: The file is missing or invalid.
         """
         return read_stored(cls, Path(file), "study's results")

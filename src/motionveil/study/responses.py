@@ -1,4 +1,4 @@
-"""The answers as a table, participants by questions; and whose answers do not count."""
+"""The answers as arrays, participants by questions, and the exclusion criteria."""
 
 from __future__ import annotations
 
@@ -9,84 +9,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.study.design import Key, Question, Study
-from motionveil.study.records import Answer, Participant
+from motionveil.study.design import Answer, Key, Participant, ParticipantKind, Question, Study
 
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 NONE = -1
 
 
 @dataclass(frozen=True)
 class Responses:
-    """The answers to the questions that count, of P participants to Q questions.
+    """The answers of P participants to Q questions, without examples and attention checks.
 
     Attributes:
         participants: Their ids.
-        questions: The questions, in the design's order.
-        chosen: Whether a participant chose an option, bool (P, Q, options), the options in
-            canonical order.
-        right: Whether an option is right, bool (Q, options).
+        questions: The questions, in the order of the design.
+        chosen: Selected options, bool (P, Q, options), in the order of the design.
+        right: Correct options, bool (Q, options).
         answered: bool (P, Q).
-        seconds: Response times, (P, Q); NaN where nobody knows.
-        position: Place of a question among those that count, from 0, in the order in which the
-            participant had them, (P, Q); -1 where not answered.
+        seconds: Response times, (P, Q); NaN if unknown.
+        position: Place among these questions in the participant's session, from 0, (P, Q); -1 if
+            not answered.
     """
 
     participants: list[str]
     questions: list[Question]
-    chosen: NDArray[np.bool_]
-    right: NDArray[np.bool_]
-    answered: NDArray[np.bool_]
-    seconds: NDArray[np.float64]
+    chosen: Mask
+    right: Mask
+    answered: Mask
+    seconds: Floats
     position: NDArray[np.int64]
 
-    @property
-    def hits(self) -> NDArray[np.int64]:
-        """How many of the people chosen are right, (P, Q); -1 where not answered."""
+    def scores(self, least: int) -> Floats:
+        """Return 1 for answers with at least `least` correct people, else 0, (P, Q)."""
         hits = (self.chosen & self.right).sum(axis=2)
-        return np.where(self.answered, hits, NONE)
+        return (self.answered & (hits >= least)).astype(np.float64)
 
     def of(self, condition: str) -> Responses:
         """Return the answers to the questions of one condition."""
-        return self.take(
-            np.array([question.condition == condition for question in self.questions], bool)
-        )
-
-    def take(self, questions: NDArray[np.bool_]) -> Responses:
-        """Return the answers to some of the questions, (Q,)."""
+        mask = np.array([question.condition == condition for question in self.questions], bool)
         return Responses(
             self.participants,
-            [one for one, taken in zip(self.questions, questions, strict=True) if taken],
-            self.chosen[:, questions],
-            self.right[questions],
-            self.answered[:, questions],
-            self.seconds[:, questions],
-            self.position[:, questions],
+            [question for question in self.questions if question.condition == condition],
+            self.chosen[:, mask],
+            self.right[mask],
+            self.answered[:, mask],
+            self.seconds[:, mask],
+            self.position[:, mask],
         )
 
 
-def kind_of(participants: Sequence[Participant]) -> str:
-    """Return what all participants are, `"real"` or `"simulated"`.
+def kind_of(participants: Sequence[Participant]) -> ParticipantKind:
+    """Return the kind of all participants.
 
     Raises:
-        MotionveilError: There is nobody, or there are both: figures of the two must never mix.
+        MotionveilError: There are no participants, or real and simulated ones.
     """
     kinds = {participant.kind for participant in participants}
     if not kinds:
-        raise MotionveilError("nobody has taken part yet: there is nothing to analyse")
+        raise MotionveilError("no participants yet: there is nothing to analyse")
     if len(kinds) > 1:
         raise MotionveilError(
-            "real and simulated participants in one study: no figure may mix the two; serve the"
-            " study anew for real people"
+            "real and simulated participants in one study cannot be analysed together; serve a new"
+            " study to real participants"
         )
     return kinds.pop()
 
 
 def tabulate(study: Study, key: Key, participants: Sequence[Participant]) -> Responses:
-    """Bring answers into a table.
+    """Return the answers as arrays.
 
     Raises:
-        MotionveilError: An answer does not fit the study: of no question of it, twice to the same
-            question, or not a choice of its options.
+        MotionveilError: An answer does not match the study: unknown question, second answer, or
+            not a selection of its options.
     """
     questions = study.of_kind("question")
     column = {question.id: place for place, question in enumerate(questions)}
@@ -95,13 +89,12 @@ def tabulate(study: Study, key: Key, participants: Sequence[Participant]) -> Res
     answered, seconds = np.zeros(shape, bool), np.full(shape, np.nan)
     position = np.full(shape, NONE, np.int64)
     for row, participant in enumerate(participants):
-        check_answers(study, participant)
-        counted = [answer for answer in participant.answers if answer.question in column]
-        counted.sort(key=lambda answer: answer.position)
-        for place, answer in enumerate(counted):
+        _check_answers(study, participant)
+        analysed = [answer for answer in participant.answers if answer.question in column]
+        analysed.sort(key=lambda answer: answer.position)
+        for place, answer in enumerate(analysed):
             at = row, column[answer.question]
-            options = questions[at[1]].options
-            chosen[at] = [person in answer.chosen for person in options]
+            chosen[at] = [person in answer.chosen for person in questions[at[1]].options]
             answered[at], position[at] = True, place
             if answer.seconds is not None:
                 seconds[at] = answer.seconds
@@ -112,12 +105,31 @@ def tabulate(study: Study, key: Key, participants: Sequence[Participant]) -> Res
     return Responses(ids, questions, chosen, right, answered, seconds, position)
 
 
-def check_answers(study: Study, participant: Participant) -> None:
-    """Refuse answers that do not fit the study.
+def reasons_to_exclude(study: Study, key: Key, participant: Participant) -> list[str]:
+    """Return which exclusion criteria a participant meets; empty if included."""
+    rules = study.exclusions
+    answers = {answer.question: answer for answer in participant.answers}
+    if participant.consented is None:
+        return ["did not consent"]
+    reasons = []
+    expected = [question for question in study.questions if question.kind != "example"]
+    missing = [question for question in expected if question.id not in answers]
+    if rules.unfinished and missing:
+        reasons.append(
+            f"unfinished: {len(expected) - len(missing)} of {len(expected)} questions answered"
+        )
+    checks = [answers[q.id] for q in study.of_kind("attention") if q.id in answers]
+    failed = [a for a in checks if set(a.chosen) != set(key.questions[a.question].persons)]
+    if len(failed) > rules.failed_checks_allowed:
+        reasons.append(f"failed {len(failed)} of {len(checks)} attention checks")
+    times = [answers[q.id].seconds for q in study.of_kind("question") if q.id in answers]
+    known = [time for time in times if time is not None]
+    if rules.seconds and known and (median := float(np.median(known))) < rules.seconds:
+        reasons.append(f"median response time {median:.2g} s, minimum {rules.seconds:g} s")
+    return reasons
 
-    Raises:
-        MotionveilError: See `tabulate`.
-    """
+
+def _check_answers(study: Study, participant: Participant) -> None:
     questions = {question.id: question for question in study.questions}
     seen: set[str] = set()
     for answer in participant.answers:
@@ -129,43 +141,11 @@ def check_answers(study: Study, participant: Participant) -> None:
         seen.add(answer.question)
 
 
-def reasons_to_exclude(study: Study, key: Key, participant: Participant) -> list[str]:
-    """Return why a participant's answers do not count, by what the study said in advance.
-
-    An empty list: they count.
-    """
-    rules = study.exclusions
-    answers = {answer.question: answer for answer in participant.answers}
-    if participant.consented is None:
-        return ["did not consent"]
-    reasons = []
-    wanted = [question for question in study.questions if question.kind != "example"]
-    missing = [question for question in wanted if question.id not in answers]
-    if rules.unfinished and missing:
-        reasons.append(f"not finished: {len(wanted) - len(missing)} of {len(wanted)} answered")
-    checks = [answers[q.id] for q in study.of_kind("attention") if q.id in answers]
-    failed = [a for a in checks if set(a.chosen) != set(key.questions[a.question].persons)]
-    if len(failed) > rules.failed_checks_allowed:
-        reasons.append(f"failed {len(failed)} of {len(checks)} attention checks")
-    times = [
-        answers[question.id].seconds
-        for question in study.of_kind("question")
-        if question.id in answers
-    ]
-    known = [time for time in times if time is not None]
-    if rules.seconds and known and float(np.median(known)) < rules.seconds:
-        reasons.append(
-            f"too fast: half of the questions within {float(np.median(known)):.2g} s,"
-            f" the least is {rules.seconds:g} s"
-        )
-    return reasons
-
-
 def _fault(answer: Answer, question: Question | None, persons: int) -> str | None:
     if question is None:
         return "is not in the study"
     if len(set(answer.chosen)) != persons or len(answer.chosen) != persons:
-        return f"has {len(answer.chosen)} people chosen, there must be {persons}"
+        return f"has {len(answer.chosen)} people selected, expected {persons}"
     if set(answer.chosen) - set(question.options):
-        return "has somebody chosen who is not among its options"
+        return "has a selected person who is not among its options"
     return None

@@ -1,12 +1,13 @@
-"""What a study's participants did, in SQLite: `study.db` in the study's folder.
+"""Participants and answers of a study, in SQLite: `study.db` in the study's folder.
 
-Only a hash of a participant's link is kept: whoever reads the file cannot answer for them. A
-participant's session is drawn when they consent, one row a question; the row takes one answer.
+Only a hash of a participant's token is stored: the file does not allow answering for them. A
+session is randomised on consent, one row per question, and a row accepts one answer.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -16,35 +17,70 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
+from random import Random
 from typing import Any, Literal, NamedTuple
 
 from motionveil.errors import MotionveilError
-from motionveil.study.database import check_format, connect, create, hashed, now, participants_of
-from motionveil.study.design import Study
-from motionveil.study.order import draw_order
-from motionveil.study.records import Participant
-from motionveil.study.writer import Writer
+from motionveil.study.database import (
+    Writer,
+    check_format,
+    connect,
+    create,
+    hashed,
+    now,
+    participants_of,
+)
+from motionveil.study.design import Participant, ParticipantKind, Study
 
 FILE_NAME = "study.db"
 
-Kind = Literal["real", "simulated"]
-Outcome = Literal["kept", "earlier", "refused"]
-"""What became of an answer: kept; there was one earlier, which counts; not asked, so refused."""
+AnswerStatus = Literal["kept", "earlier", "refused"]
+"""Stored; ignored, since there is an earlier answer; or refused, since not being asked."""
 
-_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none looks like another
+_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # no two look alike
 
 
-class Standing(NamedTuple):
-    """Where a participant is.
+class SessionItem(NamedTuple):
+    """A question of a session: its id, and the ids of the options in display order."""
+
+    question: str
+    options: tuple[str, ...]
+
+
+def randomize_session(study: Study, token: str) -> list[SessionItem]:
+    """Return a participant's session, a function of the study's seed and the token.
+
+    Examples come first. The order of questions is random, with conditions mixed, and so is that of
+    options. The session is divided into as many equal parts as there are attention checks; each
+    part has one, anywhere but at its beginning.
+    """
+    random = Random(hmac.digest(token.encode(), str(study.seed).encode(), hashlib.sha256))
+    questions, checks = (
+        random.sample(items, len(items))
+        for items in (study.of_kind("question"), study.of_kind("attention"))
+    )
+    session = [] if checks else questions
+    for number, check in enumerate(checks):
+        first, last = (len(questions) * n // len(checks) for n in (number, number + 1))
+        part = questions[first:last]
+        part.insert(random.randint(min(1, len(part)), len(part)), check)
+        session += part
+    return [
+        SessionItem(question.id, tuple(random.sample(question.options, len(question.options))))
+        for question in [*study.of_kind("example"), *session]
+    ]
+
+
+class SessionState(NamedTuple):
+    """The state of a participant's session.
 
     Attributes:
-        id: Their public id.
-        consented: Whether they agreed to take part; if not, they have no session yet.
-        passed: How many answers they had given when they last went on from a page between
-            questions (instructions, the answer to an example, a break); -1 if never.
-        answered: How many answers they have given.
-        places: How many questions their session has.
+        id: Public id.
+        consented: Whether they consented; otherwise they have no questions yet.
+        passed: Number of answers when they last continued from a page between questions
+            (instructions, feedback on an example, a break); -1 if never.
+        answered: Number of answers.
+        places: Number of questions.
     """
 
     id: str
@@ -54,14 +90,8 @@ class Standing(NamedTuple):
     places: int
 
 
-class Asked(NamedTuple):
-    """A question of a participant's session.
-
-    Attributes:
-        question: Its id.
-        options: Ids of people, in the order shown.
-        chosen: Ids of people, if it was answered.
-    """
+class AskedQuestion(NamedTuple):
+    """A question's id, the ids of its options in display order, and those selected, if any."""
 
     question: str
     options: list[str]
@@ -69,19 +99,10 @@ class Asked(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far a participant is.
-
-    Attributes:
-        id: Their public id.
-        kind: Whether they are a real one.
-        created: When their link was made, as ISO 8601 in UTC.
-        consented: When they consented.
-        finished: When they gave their last answer.
-        answered: How many answers they have given.
-    """
+    """A participant's progress; see `Participant`."""
 
     id: str
-    kind: Kind
+    kind: ParticipantKind
     created: str
     consented: str | None
     finished: str | None
@@ -89,17 +110,17 @@ class Progress(NamedTuple):
 
 
 class Store:
-    """A study's database; a context manager. May be used from any thread.
+    """A study's database; a context manager, usable from any thread.
 
-    What writes returns a future, which is done when the disk has it: `answer(...).result()`
-    waits. It holds `sqlite3.Error` when it could not be written, and then nothing is kept of it.
+    Methods that write return a future that is done once the change is durable, or holds
+    `sqlite3.Error` if it was rolled back.
 
     Args:
-        folder: The study's.
+        folder: The study's folder.
         study: Its design.
 
     Raises:
-        MotionveilError: The database cannot be opened or made, or belongs to another study.
+        MotionveilError: The database cannot be opened or created, or belongs to another study.
     """
 
     def __init__(self, folder: Path, study: Study) -> None:
@@ -122,37 +143,25 @@ class Store:
     def __enter__(self) -> Store:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Write what is waiting, and close the database."""
+        """Finish all writes, and close the database."""
         with self._lock:
             self._reading.close()
         self._writer.close()
 
-    def enrol(self, kind: Kind = "real") -> Future[str]:
-        """Add a participant; the future has their secret token, which is kept nowhere.
-
-        Args:
-            kind: "simulated" is for tests; the analysis refuses to mix the two.
-        """
+    def enrol(self, kind: ParticipantKind = "real") -> Future[str]:
+        """Add a participant; the future has their secret token, which is not stored."""
         token = secrets.token_urlsafe(24)
 
         def add(connection: sqlite3.Connection) -> str:
-            taken = True
+            taken: object = True
             while taken:
                 public = "p-" + "".join(secrets.choice(_LETTERS) for _ in range(4))
-                taken = bool(
-                    connection.execute(
-                        "SELECT 1 FROM participant WHERE id = ?", (public,)
-                    ).fetchone()
-                )
+                found = connection.execute("SELECT 1 FROM participant WHERE id = ?", (public,))
+                taken = found.fetchone()
             connection.execute(
                 "INSERT INTO participant (id, token, kind, created) VALUES (?, ?, ?, ?)",
                 (public, hashed(token), kind, now()),
@@ -162,7 +171,7 @@ class Store:
         return self._writer.submit(add)
 
     def consent(self, token: str) -> Future[None]:
-        """Note that a participant agreed to take part, and draw their session; once only."""
+        """Record consent, once, and randomise the session."""
 
         def agree(connection: sqlite3.Connection) -> None:
             changed = connection.execute(
@@ -175,20 +184,15 @@ class Store:
                     "INSERT INTO place (participant, position, question, options)"
                     " VALUES (?, ?, ?, ?)",
                     [
-                        (number, position, place.question, json.dumps(place.options))
-                        for position, place in enumerate(draw_order(self._study, token))
+                        (number, position, item.question, json.dumps(item.options))
+                        for position, item in enumerate(randomize_session(self._study, token))
                     ],
                 )
 
         return self._writer.submit(agree)
 
     def go_on(self, token: str, answered: int) -> Future[None]:
-        """Note that a participant went on from a page between questions.
-
-        Args:
-            token: The participant's secret.
-            answered: How many answers they had given there; more than there are count for nothing.
-        """
+        """Record that a participant continued after `answered` answers; ignored if not given."""
 
         def pass_on(connection: sqlite3.Connection) -> None:
             connection.execute(
@@ -201,7 +205,7 @@ class Store:
         return self._writer.submit(pass_on)
 
     def show(self, token: str, position: int) -> Future[None]:
-        """Note that a question is being shown to a participant."""
+        """Record that a question is displayed."""
         moment = time.time()
 
         def note(connection: sqlite3.Connection) -> None:
@@ -214,21 +218,15 @@ class Store:
 
         return self._writer.submit(note)
 
-    def answer(self, token: str, question: str, chosen: Sequence[str]) -> Future[Outcome]:
-        """Keep an answer to the question that is being shown.
-
-        Args:
-            token: The participant's secret.
-            question: The question's id.
-            chosen: Ids of people, checked by the caller.
-        """
+    def answer(self, token: str, question: str, chosen: Sequence[str]) -> Future[AnswerStatus]:
+        """Store an answer to the displayed question; `chosen` is validated by the caller."""
         arrived = time.time()
         return self._writer.submit(
             lambda connection: _keep(connection, token, question, list(chosen), arrived)
         )
 
     def withdraw(self, token: str) -> Future[None]:
-        """Delete a participant and all that they did; only their number is kept."""
+        """Delete a participant and their answers; only the number of withdrawals is kept."""
 
         def delete(connection: sqlite3.Connection) -> None:
             done = connection.execute("DELETE FROM participant WHERE token = ?", (hashed(token),))
@@ -238,17 +236,17 @@ class Store:
 
         return self._writer.submit(delete, forget=True)
 
-    def standing(self, token: str) -> Standing | None:
-        """Return where a participant is; None if there is none with this token."""
+    def state(self, token: str) -> SessionState | None:
+        """Return the state of a participant's session; None for an unknown token."""
         rows = self._rows(
             "SELECT id, consented IS NOT NULL, passed, count(chosen), count(position)"
             " FROM participant LEFT JOIN place ON participant = number"
             " WHERE token = ? GROUP BY number",
             hashed(token),
         )
-        return Standing(rows[0][0], bool(rows[0][1]), *rows[0][2:]) if rows else None
+        return SessionState(rows[0][0], bool(rows[0][1]), *rows[0][2:]) if rows else None
 
-    def asked(self, token: str, position: int) -> Asked:
+    def asked(self, token: str, position: int) -> AskedQuestion:
         """Return a question of a participant's session.
 
         Raises:
@@ -260,10 +258,10 @@ class Store:
             hashed(token),
             position,
         )[0]
-        return Asked(question, json.loads(options), None if chosen is None else json.loads(chosen))
+        return AskedQuestion(question, json.loads(options), chosen and json.loads(chosen))
 
     def shown(self, token: str) -> set[str]:
-        """Return the ids of the questions that a participant was shown."""
+        """Return the ids of the questions displayed to a participant so far."""
         rows = self._rows(
             "SELECT question FROM place JOIN participant ON participant = number"
             " WHERE token = ? AND shown IS NOT NULL",
@@ -272,7 +270,7 @@ class Store:
         return {question for (question,) in rows}
 
     def progress(self) -> list[Progress]:
-        """Return how far each participant is, the newest first."""
+        """Return the progress of all participants, the newest first."""
         rows = self._rows(
             "SELECT id, kind, created, consented, finished, count(chosen) FROM participant"
             " LEFT JOIN place ON participant = number GROUP BY number ORDER BY number DESC"
@@ -280,11 +278,11 @@ class Store:
         return [Progress(*row) for row in rows]
 
     def withdrawn(self) -> int:
-        """Return how many participants deleted what they had answered."""
+        """Return the number of withdrawals."""
         return int(self._rows("SELECT value FROM fact WHERE name = 'withdrawn'")[0][0])
 
     def participants(self) -> list[Participant]:
-        """Return all participants with their answers, those first who came first."""
+        """Return all participants with their answers, in the order of enrolment."""
         with self._lock:
             return participants_of(self._reading)
 
@@ -306,13 +304,13 @@ class Store:
             raise MotionveilError(f"{self.path}: cannot be used as a database: {error}") from error
         if bound != design:
             raise MotionveilError(
-                f"{self.path}: has answers to another study.json than the one beside it; serve the"
-                " study that it belongs to, or move the file away to begin anew"
+                f"{self.path}: has answers to another study.json; serve the study that it belongs"
+                " to, or move the file away to start again"
             )
 
 
 def _fingerprint(study: Study) -> str:
-    """Return a hash of all that answers rest on; the title and the breaks may change."""
+    """Return a hash of all that answers depend on; the title and the breaks may change."""
     people = [[person.id, person.picture] for person in study.people]
     questions = [[q.id, q.kind, q.clip, q.options] for q in study.questions]
     parts = [study.seed, study.persons_per_question, people, questions]
@@ -321,7 +319,7 @@ def _fingerprint(study: Study) -> str:
 
 def _keep(
     connection: sqlite3.Connection, token: str, question: str, chosen: list[str], arrived: float
-) -> Outcome:
+) -> AnswerStatus:
     row = connection.execute(
         "SELECT participant, position, shown, showings, chosen FROM place"
         " JOIN participant ON participant = number WHERE token = ? AND question = ?",
@@ -332,7 +330,7 @@ def _keep(
     participant, position, shown, showings, earlier = row
     if earlier is not None:
         return "earlier"
-    # Shown twice, on two tabs or on two days, nobody knows how long it took.
+    # The response time is unknown if the question was displayed twice, in two tabs or on two days.
     seconds = arrived - shown if showings == 1 and arrived >= shown else None
     connection.execute(
         "UPDATE place SET chosen = ?, seconds = ?, answered = ?"
@@ -348,16 +346,14 @@ def _keep(
 
 
 def export(study_folder: str | os.PathLike[str]) -> list[Participant]:
-    """Return a study's participants with their answers; also while it is being served.
+    """Return a study's participants with their answers, also while it is being served.
 
     Raises:
         MotionveilError: There is no database, or it cannot be read.
     """
     path = Path(study_folder) / FILE_NAME
     if not path.is_file():
-        raise MotionveilError(
-            f"{path}: no such file; `motionveil study serve` makes it, and participants fill it"
-        )
+        raise MotionveilError(f"{path}: no such file; `motionveil study serve` creates it")
     try:
         connection = connect(path)
         try:

@@ -8,7 +8,7 @@ import pytest
 
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
-from motionveil.study.people import Shown, actions_without_both, cast_of, everybody
+from motionveil.study.subjects import Subject, read_subjects, single_subject_actions, subject_names
 
 
 def of_values(*values: str, name: str = "mine") -> Manifest:
@@ -20,36 +20,36 @@ def of_values(*values: str, name: str = "mine") -> Manifest:
 
 class TestCast:
     def test_of_one_person_is_the_value(self):
-        assert cast_of(of_values("anna"), "pair", 1) == {"anna": (Shown("anna"),)}
+        assert read_subjects(of_values("anna"), "pair", 1) == {"anna": (Subject("anna"),)}
 
     def test_of_sbu_is_read_from_the_sets_name(self):
-        cast = cast_of(of_values("s01s02", "s02s07", name="sbu"), "pair", 2)
-        assert cast["s02s07"] == (Shown("s02"), Shown("s07"))
-        assert everybody(cast) == ["s01", "s02", "s07"]
+        cast = read_subjects(of_values("s01s02", "s02s07", name="sbu"), "pair", 2)
+        assert cast["s02s07"] == (Subject("s02"), Subject("s07"))
+        assert subject_names(cast) == ["s01", "s02", "s07"]
 
     def test_of_ut_interaction_has_all_pairs_and_their_sides(self):
         pairs = [f"pair{number:02d}" for number in range(1, 11)]
-        cast = cast_of(of_values(*pairs, name="ut-interaction"), "pair", 2)
-        assert len(everybody(cast)) == 10
+        cast = read_subjects(of_values(*pairs, name="ut-interaction"), "pair", 2)
+        assert len(subject_names(cast)) == 10
         assert all([shown.side for shown in cast[pair]] == ["left", "right"] for pair in pairs)
         # The data's README: the red hood is in 5, 8 and 10.
         red = [pair for pair in pairs if "red hood" in {shown.name for shown in cast[pair]}]
         assert red == ["pair05", "pair08", "pair10"]
 
     def test_is_read_by_a_pattern(self):
-        cast = cast_of(of_values("anna-bert"), "pair", 2, pattern="(.+)-(.+)")
+        cast = read_subjects(of_values("anna-bert"), "pair", 2, pattern="(.+)-(.+)")
         assert [shown.name for shown in cast["anna-bert"]] == ["anna", "bert"]
 
     @pytest.mark.parametrize("pattern", ["(.+)", "(.+)_(.+)", "((.+)-(.+)", "(.+)-a(x?)nna"])
     def test_a_pattern_that_finds_no_two_is_refused(self, pattern: str):
         with pytest.raises(MotionveilError, match="--pattern"):
-            cast_of(of_values("anna-anna"), "pair", 2, pattern=pattern)
+            read_subjects(of_values("anna-anna"), "pair", 2, pattern=pattern)
 
     def test_is_read_from_a_table(self, tmp_path: Path):
         table = tmp_path / "who.csv"
         table.write_text("# ours\nvalue,left,right\na,anna,bert\n")
-        cast = cast_of(of_values("a"), "pair", 2, table=table)
-        assert cast["a"] == (Shown("anna", "left"), Shown("bert", "right"))
+        cast = read_subjects(of_values("a"), "pair", 2, table=table)
+        assert cast["a"] == (Subject("anna", "left"), Subject("bert", "right"))
 
     @pytest.mark.parametrize(
         ("text", "fault"),
@@ -64,18 +64,18 @@ class TestCast:
         table = tmp_path / "who.csv"
         table.write_text(text)
         with pytest.raises(MotionveilError, match=rf"who\.csv: {fault}"):
-            cast_of(of_values("a"), "pair", 2, table=table)
+            read_subjects(of_values("a"), "pair", 2, table=table)
 
     def test_of_two_needs_to_be_told(self):
         with pytest.raises(MotionveilError, match="give --who"):
-            cast_of(of_values("a"), "pair", 2)
+            read_subjects(of_values("a"), "pair", 2)
 
     def test_of_one_needs_no_table(self):
-        with pytest.raises(MotionveilError, match="for two people a clip"):
-            cast_of(of_values("a"), "pair", 1, pattern="(.)(.)")
+        with pytest.raises(MotionveilError, match="require two people per clip"):
+            read_subjects(of_values("a"), "pair", 1, pattern="(.)(.)")
 
 
 def test_pointing_shows_one_of_the_pair_only():
     manifest = of_values("pair01", name="ut-interaction")
-    assert actions_without_both(manifest, 2) == ("point",)
-    assert actions_without_both(manifest, 1) == ()
+    assert single_subject_actions(manifest, 2) == ("point",)
+    assert single_subject_actions(manifest, 1) == ()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from motionveil.study.design import Study
-from motionveil.study.order import draw_order
+from motionveil.study.store import randomize_session
 from small_study import small_study
 
 
@@ -19,13 +19,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def test_is_the_same_for_the_same_secret_and_another_for_another(study: Study) -> None:
-    assert draw_order(study, "one") == draw_order(study, "one")
-    assert draw_order(study, "one") != draw_order(study, "other")
-    assert draw_order(study, "one") != draw_order(study.model_copy(update={"seed": 8}), "one")
+    assert randomize_session(study, "one") == randomize_session(study, "one")
+    assert randomize_session(study, "one") != randomize_session(study, "other")
+    assert randomize_session(study, "one") != randomize_session(
+        study.model_copy(update={"seed": 8}), "one"
+    )
 
 
 def test_every_question_is_asked_once_with_all_its_options(study: Study) -> None:
-    places = draw_order(study, "one")
+    places = randomize_session(study, "one")
     assert sorted(place.question for place in places) == [q.id for q in study.questions]
     options = {question.id: question.options for question in study.questions}
     assert all(sorted(place.options) == options[place.question] for place in places)
@@ -34,7 +36,7 @@ def test_every_question_is_asked_once_with_all_its_options(study: Study) -> None
 def test_examples_come_first_and_checks_are_spread(study: Study) -> None:
     kinds = {question.id: question.kind for question in study.questions}
     for number in range(50):
-        session = [kinds[place.question] for place in draw_order(study, str(number))]
+        session = [kinds[place.question] for place in randomize_session(study, str(number))]
         assert session[:2] == ["example", "example"]
         rest = session[2:]
         assert rest[0] == "question"
@@ -46,7 +48,7 @@ def test_no_place_is_likelier_than_another(study: Study) -> None:
     first = Counter(
         place.options[0]
         for number in range(600)
-        for place in draw_order(study, str(number))
+        for place in randomize_session(study, str(number))
         if place.question == "q002"
     )
     assert len(first) == 4
@@ -55,9 +57,9 @@ def test_no_place_is_likelier_than_another(study: Study) -> None:
 
 def test_without_checks_or_examples(tmp_path: Path) -> None:
     plain, _ = small_study(tmp_path / "study", checks=0, examples=0)
-    assert len(draw_order(plain, "one")) == 4
+    assert len(randomize_session(plain, "one")) == 4
 
 
 def test_checks_alone(tmp_path: Path) -> None:
     checks, _ = small_study(tmp_path / "study", questions=0, checks=2, examples=0)
-    assert len(draw_order(checks, "one")) == 2
+    assert len(randomize_session(checks, "one")) == 2

@@ -9,12 +9,12 @@ import pytest
 import yaml
 
 from motionveil.errors import MotionveilError
-from motionveil.study.server.texts import fill, own_texts, read_texts
+from motionveil.study.server.i18n import default_texts, fill, read_texts
 
 
 def changed(tmp_path: Path, key: str, value: Any) -> Path:
     """Write the English texts with one changed; `...` removes it."""
-    texts = yaml.safe_load(own_texts())
+    texts = yaml.safe_load(default_texts())
     *above, last = key.split(".")
     place = texts
     for name in above:
@@ -37,16 +37,20 @@ def test_a_translation_is_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "problem"),
     [
-        ("pause.title", ..., r"pause\.title: is missing; in English it is 'Time for a break'"),
+        ("pause.title", ..., r"pause\.title: is missing; the English text is 'Time for a break'"),
         ("pause", ..., r"pause: is missing"),
-        ("pause", "short", r"pause: has no texts by name, such as 'title'"),
-        ("pause.titel", "x", r"pause\.titel: no text has this name"),
-        ("language", False, r"language: is no text, but False; quotes help"),
-        ("pause.title", "", r"pause\.title: is no text, but ''"),
-        ("consent.purpose", "one", r"consent\.purpose: is no list of texts"),
-        ("consent.purpose", ["one", 2], r"consent\.purpose: is no list of texts"),
-        ("question.title", "{number} of", r"question\.title: has \{number\} to be filled in, and"),
-        ("pause.title", "{a}", r"pause\.title: has \{a\} to be filled in, and needs nothing"),
+        ("pause", "short", r"pause: has no nested texts, such as 'title'"),
+        ("pause.titel", "x", r"pause\.titel: unknown text"),
+        ("language", False, r"language: is False, not text; quote it"),
+        ("pause.title", "", r"pause\.title: is empty"),
+        ("consent.purpose", "one", r"consent\.purpose: is 'one', not a list of texts"),
+        ("consent.purpose", ["one", 2], r"consent\.purpose: is .*, not a list of texts"),
+        (
+            "question.title",
+            "{number} of",
+            r"question\.title: has the placeholders \{number\}, expected",
+        ),
+        ("pause.title", "{a}", r"pause\.title: has the placeholders \{a\}, expected none"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, key: str, value: Any, problem: str) -> None:
@@ -55,7 +59,8 @@ def test_what_is_wrong_is_named(tmp_path: Path, key: str, value: Any, problem: s
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"\xff", "cannot be read"), (b"a: [", "no YAML"), (b"", "the file")]
+    ("content", "problem"),
+    [(b"\xff", "cannot be read"), (b"a: [", "invalid YAML"), (b"", "the file")],
 )
 def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "texts.yaml").write_bytes(content)

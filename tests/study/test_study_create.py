@@ -19,10 +19,10 @@ from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
-from motionveil.study.clips import ClipMaker
+from motionveil.study.clips import ClipWriter
+from motionveil.study.create import Plan, create_study
 from motionveil.study.design import Condition, Key, Study, read_key, read_study
-from motionveil.study.images import PICTURE, marked
-from motionveil.study.making import Plan, make_study
+from motionveil.study.option_images import PICTURE, marked
 from motionveil.video import count_frames, read_clip, read_frames
 from videos import moving_square, write_pictures
 
@@ -41,7 +41,7 @@ def actors(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 @pytest.fixture(scope="module")
 def made(actors: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "study"
-    make_study(actors, PLAN, folder)
+    create_study(actors, PLAN, folder)
     return folder
 
 
@@ -92,8 +92,8 @@ class TestFolder:
 
     def test_is_left_alone_when_it_is_there(self, actors: Manifest, made: Path):
         before = {file: file.stat().st_mtime_ns for file in made.rglob("*")}
-        with pytest.raises(MotionveilError, match="is there already"):
-            make_study(actors, PLAN, made)
+        with pytest.raises(MotionveilError, match="already exists"):
+            create_study(actors, PLAN, made)
         assert {file: file.stat().st_mtime_ns for file in made.rglob("*")} == before
 
     def test_appears_whole_or_not_at_all(self, actors: Manifest, tmp_path: Path):
@@ -103,7 +103,7 @@ class TestFolder:
         for name in actors.names_of("identity"):
             (portraits / f"{name}.png").write_bytes(png(np.zeros((9, 9, 3), np.uint8)))
         with pytest.raises(MotionveilError, match="gone/person"):
-            make_study(
+            create_study(
                 Manifest("gone", actors.root, tuple(gone)),
                 replace(PLAN, pictures=portraits),
                 tmp_path / "study",
@@ -139,20 +139,20 @@ class TestKey:
         clips = [clip for clip in actors.clips if clip.split == "validation"]
         few = Manifest(actors.name, actors.root, tuple(clips[:3] + clips[8:11] + clips[16:19]))
         plan = replace(PLAN, numbers={"veiled": 5}, checks=0, split="all")
-        _, key = make_study(few, plan, tmp_path / "study")
+        _, key = create_study(few, plan, tmp_path / "study")
         asked = {answer.source for answer in key.questions.values()}
         assert len(asked) == 6  # with the example: all that are left
         for source in key.portraits.values():
             path, _, frame = source.partition(", frame ")
             clip = next(c for c in clips if c.path == path and c.start <= int(frame) < c.end)
             assert clip.key not in asked
-        with pytest.raises(MotionveilError, match="and there are 6 clips"):
-            make_study(few, replace(plan, numbers={"veiled": 6}), tmp_path / "more")
+        with pytest.raises(MotionveilError, match="only 6 clips"):
+            create_study(few, replace(plan, numbers={"veiled": 6}), tmp_path / "more")
 
     def test_the_same_seed_asks_the_same(
         self, actors: Manifest, key: Key, study: Study, tmp_path: Path
     ):
-        again, key_again = make_study(actors, PLAN, tmp_path / "again")
+        again, key_again = create_study(actors, PLAN, tmp_path / "again")
         asked, asked_again = (
             sorted((q.condition, q.kind, k.questions[q.id].source) for q in s.questions)
             for s, k in ((study, key), (again, key_again))
@@ -198,7 +198,7 @@ class TestClips:
     ):
         spec = SPEC.model_copy(update={"geometry": Geometry(size=48, rate=5)})
         plan = replace(PLAN, spec=spec, numbers={condition: 1}, checks=0, options=None)
-        study, _ = make_study(actors, plan, tmp_path / "study")
+        study, _ = create_study(actors, plan, tmp_path / "study")
         (question,) = study.of_kind("question")
         file = tmp_path / "study" / "media" / f"{question.clip}.mp4"
         assert count_frames(file) == 2  # of 8 at 15 a second, each third but the first
@@ -210,21 +210,21 @@ class TestClips:
     def test_of_an_encoder_without_a_geometry_are_refused(self, actors: Manifest, tmp_path: Path):
         plan = replace(PLAN, spec=SPEC.model_copy(update={"geometry": None}))
         with pytest.raises(MotionveilError, match=r'add "geometry": .* to its encoder.json'):
-            make_study(actors, plan, tmp_path / "study")
+            create_study(actors, plan, tmp_path / "study")
         assert not (tmp_path / "study").exists()
 
     def test_of_one_frame_only_are_refused(self, actors: Manifest, tmp_path: Path):
         spec = SPEC.model_copy(update={"geometry": Geometry(size=64, rate=1)})
         plan = replace(PLAN, spec=spec, numbers={"veiled": 1}, checks=0)
         with pytest.raises(MotionveilError, match="one frame only; a clip needs two"):
-            make_study(actors, plan, tmp_path / "study")
+            create_study(actors, plan, tmp_path / "study")
 
     def test_of_pictures_have_the_rate_of_the_data_set(self, tmp_path: Path):
         write_pictures(tmp_path / "shots", moving_square(9))
         clip = Clip("shots", 0, 9, "run", {"person": "p"}, "g", "train")
         for rate, every in ((15, 1), (30, 2)):
             stem = tmp_path / f"at{rate}"
-            ClipMaker(tmp_path, SPEC, None, picture_rate=rate).write(clip, "raw", stem)
+            ClipWriter(tmp_path, SPEC, None, picture_rate=rate).write(clip, "raw", stem)
             times = [frame.time for frame in read_frames(stem.with_suffix(".mp4"))]
             assert len(times) == len(range(9)[::every]) - 1
             assert times[1] - times[0] == pytest.approx(1 / 15, abs=1e-4)
@@ -246,7 +246,7 @@ class TestPictures:
             image[:, :10] = image[:, -10:] = 255  # cut off: the middle square is taken
             (tmp_path / f"{name}.png").write_bytes(png(image))
         plan = replace(PLAN, numbers={"veiled": 1}, checks=0, pictures=tmp_path)
-        study, key = make_study(actors, plan, tmp_path / "study")
+        study, key = create_study(actors, plan, tmp_path / "study")
         for person in study.people:
             (image,) = read_clip(tmp_path / "study" / "pictures" / person.picture)
             number = actors.names_of("identity").index(key.names[person.id])
@@ -254,7 +254,7 @@ class TestPictures:
 
     def test_somebody_without_one_is_named(self, actors: Manifest, tmp_path: Path):
         with pytest.raises(MotionveilError, match="no picture of 'person00'"):
-            make_study(actors, replace(PLAN, pictures=tmp_path), tmp_path / "study")
+            create_study(actors, replace(PLAN, pictures=tmp_path), tmp_path / "study")
 
     def test_are_cut_where_boxes_say(self, actors: Manifest, tmp_path: Path):
         lines = ["path,frame,person,x,y,width,height"]
@@ -263,7 +263,7 @@ class TestPictures:
             lines.append(f"{clip.path},3,{name},30,20,32,32")
         (tmp_path / "boxes.csv").write_text("\n".join(lines))
         plan = replace(PLAN, numbers={"veiled": 1}, checks=0, boxes=tmp_path / "boxes.csv")
-        study, key = make_study(actors, plan, tmp_path / "study")
+        study, key = create_study(actors, plan, tmp_path / "study")
         person = study.people[0]
         source = key.portraits[key.names[person.id]].partition(",")[0]
         frame = read_clip(actors.root / source, 3, 4)[0]
@@ -287,21 +287,21 @@ class TestPictures:
         text = line.format(path=actors.clips[0].path)
         (tmp_path / "boxes.csv").write_text(f"path,frame,person,x,y,width,height\n{text}\n")
         with pytest.raises(MotionveilError, match=f"boxes.csv.*{fault}"):
-            make_study(actors, replace(PLAN, boxes=tmp_path / "boxes.csv"), tmp_path / "study")
+            create_study(actors, replace(PLAN, boxes=tmp_path / "boxes.csv"), tmp_path / "study")
 
 
 class TestPlan:
     @pytest.mark.parametrize(
         ("changes", "fault"),
         [
-            ({"options": 4}, "there are 3 people, 1 of them in a clip; show 2 to 3"),
-            ({"options": 1}, "show 2 to 3"),
+            ({"options": 4}, "there are 3 people, 1 of them in a clip; choose 2 to 3"),
+            ({"options": 1}, "choose 2 to 3"),
             ({"title": "x" * 201}, "--title: has 201 characters"),
             ({"numbers": {"veiled": 0}}, "no questions"),
             ({"numbers": {"face-blurred": 1}}, "--face-blurred needs --face-detector"),
             (
                 {"numbers": {"veiled": 25}},
-                "25 questions and a worked example are asked for, and there are 24",
+                "25 questions and a worked example requested, but only 24",
             ),
             ({"split": "fold7"}, "no split 'fold7'"),
             ({"label": "shoe"}, "no privacy label 'shoe'"),
@@ -313,7 +313,7 @@ class TestPlan:
         self, actors: Manifest, tmp_path: Path, changes: dict[str, object], fault: str
     ):
         with pytest.raises(MotionveilError, match=fault):
-            make_study(actors, replace(PLAN, **changes), tmp_path / "study")  # type: ignore[arg-type]
+            create_study(actors, replace(PLAN, **changes), tmp_path / "study")  # type: ignore[arg-type]
         assert not list(tmp_path.iterdir())
 
 
@@ -339,7 +339,7 @@ class TestUtInteraction:
         return replace(plan, numbers={"veiled": 1}, **values)  # type: ignore[arg-type]
 
     def test_both_people_are_asked_for(self, pairs: Manifest, tmp_path: Path):
-        study, key = make_study(pairs, self.plan(), tmp_path / "study")
+        study, key = create_study(pairs, self.plan(), tmp_path / "study")
         (question,) = study.of_kind("question")
         pair = clip_of(pairs, key.questions[question.id].source).privacy["pair"]
         expected = {
@@ -354,7 +354,7 @@ class TestUtInteraction:
         pytest.importorskip("onnxruntime")
         detector = pretrained / "yunet_n_640.onnx"
         plan = replace(self.plan(detector=detector), numbers={"face-blurred": 1})
-        study, key = make_study(pairs, plan, tmp_path / "study")
+        study, key = create_study(pairs, plan, tmp_path / "study")
         assert study.faces_found is not None
         assert study.faces_found > 0.5
         person = next(p for p in study.people if key.names[p.id] == "white shirt")

@@ -11,9 +11,9 @@ import pytest
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import load_spec
-from motionveil.study.balance import choose_clips, choose_others
-from motionveil.study.making import Plan, draw_questions
-from motionveil.study.people import Cast, Shown
+from motionveil.study.clip_selection import choose_clips, choose_options
+from motionveil.study.create import Plan, draw_questions
+from motionveil.study.subjects import Subject, Subjects
 
 PEOPLE = [f"p{number}" for number in range(8)]
 
@@ -29,7 +29,7 @@ def clips_of(values: list[str], takes: int = 4) -> list[Clip]:
 
 class TestClips:
     def test_have_everybody_and_every_action_equally_often_in_each_condition(self):
-        cast = {name: (Shown(name),) for name in PEOPLE}
+        cast = {name: (Subject(name),) for name in PEOPLE}
         clips = clips_of(PEOPLE)
         chosen = choose_clips(clips, "who", cast, {"veiled": 64, "raw": 16}, Random(1))
         for condition, number in (("veiled", 64), ("raw", 16)):
@@ -41,20 +41,20 @@ class TestClips:
         assert set(cells.values()) == {2}
 
     def test_are_never_asked_twice(self):
-        cast = {name: (Shown(name),) for name in PEOPLE}
+        cast = {name: (Subject(name),) for name in PEOPLE}
         clips = clips_of(PEOPLE)
         chosen = choose_clips(clips, "who", cast, {"veiled": 100, "raw": 28}, Random(1))
         assert {clip.key for part in chosen.values() for clip in part} == {c.key for c in clips}
 
     def test_of_pairs_have_everybody_about_equally_often(self):
-        pairs = {f"{a}{b}": (Shown(a), Shown(b)) for a, b in combinations(PEOPLE, 2)}
+        pairs = {f"{a}{b}": (Subject(a), Subject(b)) for a, b in combinations(PEOPLE, 2)}
         chosen = choose_clips(clips_of(list(pairs), 1), "who", pairs, {"veiled": 40}, Random(1))
         had = Counter(one.name for c in chosen["veiled"] for one in pairs[c.privacy["who"]])
         assert max(had.values()) - min(had.values()) <= 2
         assert sum(had.values()) == 80
 
     def test_that_are_not_there_are_not_asked_about(self):
-        cast = {"p0": (Shown("p0"),)}
+        cast = {"p0": (Subject("p0"),)}
         with pytest.raises(MotionveilError, match=r"17 questions .* 16 clips"):
             choose_clips(clips_of(["p0"]), "who", cast, {"veiled": 17}, Random(1))
 
@@ -64,14 +64,14 @@ class TestOptions:
         had: Counter[str] = Counter()
         random = Random(0)
         for number in range(64):
-            options = choose_others([PEOPLE[number % 8]], PEOPLE, 5, had, random)
+            options = choose_options([PEOPLE[number % 8]], PEOPLE, 5, had, random)
             assert len(set(options)) == 5
             assert PEOPLE[number % 8] in options
         assert max(had.values()) - min(had.values()) <= 2
 
 
 class TestQuestions:
-    cast: Cast = {name: (Shown(name),) for name in PEOPLE}  # noqa: RUF012
+    cast: Subjects = {name: (Subject(name),) for name in PEOPLE}  # noqa: RUF012
 
     def plan(self, **values: object) -> Plan:
         return Plan(load_spec("bdq"), "who", **values)  # type: ignore[arg-type]
@@ -99,7 +99,7 @@ class TestQuestions:
         plan = self.plan(numbers={"veiled": 128})
         with pytest.raises(
             MotionveilError,
-            match="128 questions and a worked example are asked for, and there are 128",
+            match="128 questions and a worked example requested, but only 128",
         ):
             draw_questions(clips_of(PEOPLE), plan, self.cast, Random(1))
 

@@ -12,7 +12,7 @@ from motionveil.published import load_publication
 from motionveil.study.analysis import analyse
 from motionveil.study.design import Key, Study
 from motionveil.study.findings import StudyFindings
-from motionveil.study.page import write_results
+from motionveil.study.summary import write_results
 from study.study_examples import by_condition, guesser, invented_study, knower, simulated
 
 
@@ -62,13 +62,13 @@ class TestPage:
         score = findings.conditions[0].scores[0]
         assert score.share.interval is not None
         low, high = (f"{100 * end:.1f}" for end in score.share.interval)
-        assert f"{100 * score.share.value:.1f} % ({low} to {high}) named both people" in page
-        assert "guessing gives 4.8 %" in page
+        assert f"<td>{100 * score.share.value:.1f} <small>({low} to {high})</small></td>" in page
+        assert "<td>4.8</td>" in page
 
     def test_marks_the_published_figures_as_published(self, page: str):
         body = page[page.index('<tbody class="published">') :]
         body = body[: body.index("</tbody>")]
-        assert "Published, not run" in body
+        assert "Published, not reproduced here" in body
         for figure in ("8.65", "4.76", "65.64", "52.38"):
             assert f"<td>{figure}</td>" in body
 
@@ -77,7 +77,7 @@ class TestPage:
         assert "failed 3 of 3 attention checks" in row[:200]
 
     def test_of_simulated_participants_says_so_first(self, page: str):
-        assert page.index("Simulated participants.") < page.index('aria-label="Verdict"')
+        assert page.index("Simulated participants:") < page.index("<h2>Summary</h2>")
 
     def test_of_real_participants_does_not(self, other_page: str):
         body = other_page[other_page.index("</head>") :]
@@ -88,8 +88,8 @@ class TestPage:
         assert "The encoder was not trained against an adversary" in page
 
     def test_says_what_is_missing_without_a_control(self, other_page: str):
-        assert "nobody knows whether the task could be done at all" in other_page
-        assert "named the person; guessing gives 14.3 %" in other_page
+        assert "whether the task is feasible" in other_page
+        assert "<td>14.3</td>" in other_page
 
     def test_is_made_when_nobody_counts(self, tmp_path: Path):
         study, key = invented_study(veiled=8, raw=4)
@@ -97,8 +97,8 @@ class TestPage:
         found = analyse(study, key, people, draws=100)
         *_, file = write_results(found, tmp_path, load_publication("paper"))
         page = file.read_text(encoding="utf-8")
-        assert "No participant&#39;s answers count" in page
-        assert "Everybody who consented" in page
+        assert "All participants are excluded by the criteria" in page
+        assert "Results of everyone who consented" in page
 
     def test_escapes_what_it_did_not_write(self, other_page: str):
         assert "&lt;script&gt;alert(1)" in other_page
