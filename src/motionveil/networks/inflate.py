@@ -211,7 +211,7 @@ def _norm(kind: type[nn.Module]) -> Callable[[nn.Module, str], nn.Module]:
 @cache
 def _builders() -> dict[type[nn.Module], Callable[[nn.Module, str], nn.Module]]:
     """Return what makes the counterpart of each type of layer but the convolution."""
-    from motionveil.networks._timm import batchnorm_with_activation
+    from motionveil.networks.backbones import batchnorm_with_activation
 
     frames, clips = batchnorm_with_activation()
     return {
