@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from motionveil.data.check import find_faulty_clips, find_missing
-from motionveil.data.leakage import report_leakage
 from motionveil.data.manifest import Manifest
-from motionveil.data.remarks import remark
+from motionveil.data.split_overlap import report_overlap
+from motionveil.data.validate_manifest import find_faulty_clips, find_missing
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
 
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     faults = find_faulty_clips(manifest, arguments.frames)
     unusable = [fault.message for fault in faults if not fault.usable]
     warnings = [fault.message for fault in faults if fault.usable]
-    warnings += [*find_missing(manifest), *report_leakage(manifest)]
+    warnings += [*find_missing(manifest), *report_overlap(manifest)]
     for message in unusable:
         print(message, file=sys.stderr)
     for message in warnings:
-        remark(message)
+        warn(message)
     print(
         f"{arguments.manifest}: {len(manifest.clips)} clips, {len(unusable)} faults,"
         f" {len(warnings)} warnings"

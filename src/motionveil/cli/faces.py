@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
 from motionveil.data.manifest import Manifest
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 
 if TYPE_CHECKING:
     from motionveil.experiments.face_blur import FaceBlur
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         f" ({counts.blurred / counts.frames:.1%})"
     )
     if share < FEW:
-        remark(f"{arguments.dest}: few faces were found, so most of it is raw video")
+        warn(f"{arguments.dest}: few faces were found, so most of it is raw video")
     return 0
 
 

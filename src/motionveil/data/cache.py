@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from motionveil.data.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, close_to_others, make_private_folder
 from motionveil.video.folder import is_pictures, list_pictures
@@ -197,7 +197,7 @@ def _private(home: Path) -> Path:
             " a folder of your own"
         ) from error
     if not close_to_others(home):
-        remark(f"{home}: others may be able to read the original frames in it; it is not yours")
+        warn(f"{home}: others may be able to read the original frames in it; it is not yours")
     return home
 
 
