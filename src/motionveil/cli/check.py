@@ -1,4 +1,4 @@
-"""`motionveil check`: decode and count every clip of a manifest, and say what is missing."""
+"""`motionveil check`: validate a manifest by decoding all its clips."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=16,
         metavar="T",
-        help="frames that the recipe takes from a clip (default: 16)",
+        help="frames per clip of the recipe (default: 16)",
     )
     parser.epilog = (
         "A missing or unreadable clip is a fault, and the exit status 1. A clip with fewer than"
-        "\nT frames is a warning: training holds its last frame. So is what a published"
-        "\ndata set lacks here, and what the two parts of a split share or do not."
+        "\nT frames is a warning: training repeats its last frame. Warnings are also printed"
+        "\nfor missing parts of a published data set and for overlap of a split's parts."
         "\n\nexample:\n  motionveil check manifest.csv --frames 32"
     )
 
