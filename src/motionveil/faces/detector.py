@@ -158,14 +158,14 @@ class YuNet:
         self._input = model.graph.input[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
 
-    def __call__(self, picture: Floats) -> dict[str, Floats]:
+    def __call__(self, image: Floats) -> dict[str, Floats]:
         """Return what the network says of each cell; see `decode`.
 
         Args:
-            picture: float32 (1, 3, H, W), channels blue, green, red, in [0, 255]; H and W
+            image: float32 (1, 3, H, W), channels blue, green, red, in [0, 255]; H and W
                 multiples of 32.
         """
-        values = self._session.run(self._outputs, {self._input: picture})
+        values = self._session.run(self._outputs, {self._input: image})
         return dict(zip(self._outputs, values, strict=True))
 
 

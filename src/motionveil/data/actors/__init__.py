@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled
-from motionveil.data.actors.motions import ACTIONS
-from motionveil.data.actors.people import Person, make_people
-from motionveil.data.actors.scenes import FRAME_RATE, Session, film
+from motionveil.data.actors.people import ACTIONS, Person, make_people
+from motionveil.data.actors.render import FRAME_RATE, Session, film
 from motionveil.data.manifest import VALIDATION, Clip, Manifest
 from motionveil.data.progress import track
 from motionveil.video import VideoSink

@@ -1,7 +1,7 @@
 """SBU Kinect Interaction, clean version (Yun et al., HAU3D workshop of CVPR 2012).
 
 Seven actors in pairs, 21 sets: in set `s01s02` actor 1 acts and actor 2 reacts, in `s02s01` the
-other way round. 282 clips of 10 to 46 colour pictures at 15 fps. Who acts does not count here: the
+other way round. 282 clips of 10 to 46 colour frames at 15 fps. Who acts does not count here: the
 21 sets show 13 pairs.
 """
 
@@ -54,7 +54,7 @@ PUBLISHED = DatasetInfo(
 )
 
 FRAMES = "rgb_*.png"
-"""The frames of a clip's folder; depth pictures lie beside them."""
+"""The frames of a clip's folder; depth images lie beside them."""
 
 _SET, _ACTION, _TAKE = "s[0-9][0-9]s[0-9][0-9]", "[0-9][0-9]", "[0-9][0-9][0-9]"
 _LAYOUTS = (
@@ -87,7 +87,7 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
     """Index the data set as published: `s01s02/01/001/rgb_000001.png`, ...
 
     The sets may lie in folders of their own name (`s01s02/s01s02/01/001`), in ROOT or in `SBU`
-    below it. A clip's frames are its colour pictures in the order of their numbers, which may start
+    below it. A clip's frames are its colour images in the order of their numbers, which may start
     anywhere and leave gaps. Its group is its set and interaction: one pair in one session,
     up to three takes.
 
@@ -127,7 +127,7 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
         folder,
         tuple(_split(clips, split, seed)),
         split_rule=_rule(split, seed),
-        rate=15,  # pictures have no timestamps
+        rate=15,  # images have no timestamps
     )
 
 
