@@ -36,7 +36,7 @@ from torch.nn.functional import interpolate
 from measuring import Seconds, least_seconds, with_fair_malloc, write_figures
 from motionveil.data.actors import ACTIONS
 from motionveil.data.actors.people import make_people
-from motionveil.data.actors.scenes import Session, film
+from motionveil.data.actors.render import Session, film
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Clip, Manifest

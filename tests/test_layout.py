@@ -22,6 +22,7 @@ GROUND = {
     "errors",
     "files",
     "job_store",
+    "plugins",
     "addresses",
     "numba_cache",
     "process_hardening",

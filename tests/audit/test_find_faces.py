@@ -24,7 +24,7 @@ from motionveil.audit.suites import faces
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.findings import FaceFinding
-from motionveil.networks.face import FaceDescriber, load_face_describer
+from motionveil.networks.face_embedding import FaceDescriber, load_face_describer
 from motionveil.video import VideoSink
 from tiny import tiny_recipe
 from videos import write_pictures

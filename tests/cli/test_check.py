@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.data.check import PUBLISHED, find_missing
+from motionveil.data.loaders import DatasetInfo, loaders
+from motionveil.data.loaders.ut_interaction import index
 from motionveil.data.manifest import Clip, Manifest
-from motionveil.data.published import Published
-from motionveil.data.ut_interaction import index
+from motionveil.data.validate_manifest import find_missing
 from motionveil.video import VideoSink
 
 
@@ -117,8 +117,11 @@ def test_nothing_is_missing(ut_interaction: Path) -> None:
     assert find_missing(index(ut_interaction)) == []
 
 
+PUBLISHED = {name: of.published for name, of in loaders().items() if of.published is not None}
+
+
 @pytest.mark.parametrize("published", PUBLISHED.values(), ids=PUBLISHED)
-def test_published_parts_add_up(published: Published) -> None:
+def test_published_parts_add_up(published: DatasetInfo) -> None:
     assert published.page.startswith("https://")
     assert published.splits
     for parts in published.splits.values():

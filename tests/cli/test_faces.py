@@ -99,7 +99,7 @@ def test_help_tells_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
     """They stand there in words, since help must not need the extra."""
     with pytest.raises(SystemExit, match="0"):
         main(["faces", "--help"])
-    said = capsys.readouterr().out.partition("options:")[2]
+    said = " ".join(capsys.readouterr().out.partition("options:")[2].split())
     for name in ("threshold", "enlarge", "hold"):
         told = said.partition(f"--{name} ")[2].partition("default: ")[2].partition(")")[0]
         assert float(told) == getattr(FaceBlur(), name)

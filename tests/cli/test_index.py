@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.cli.index import KINDS
 from motionveil.data.actors import make_actors
+from motionveil.data.loaders import loaders
 from motionveil.data.manifest import Manifest
 from motionveil.video import VideoSink
 
@@ -119,9 +119,9 @@ def test_a_seed_for_a_data_set(kth: Path, tmp_path: Path) -> None:
         ("kth", "no split 'thirds'; there are paper, scenario, person"),
         ("sbu", "no split 'thirds'; there are paper, pair-folds, set-folds"),
         ("ipn", "no split 'thirds'; there are published"),
-        ("folder", "--split thirds: folder has one way only; --split is for sbu, kth, ipn"),
-        ("csv", "csv has one way only"),
-        ("ut-interaction", "ut-interaction has one way only"),
+        ("folder", "--split is for ipn, kth, sbu, not for folder"),
+        ("csv", "--split is for ipn, kth, sbu, not for csv"),
+        ("ut-interaction", "--split is for ipn, kth, sbu, not for ut-interaction"),
     ],
 )
 def test_no_such_way_to_split(
@@ -165,7 +165,7 @@ def test_the_built_in_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def film_a_few(root: str, *, seed: int) -> Manifest:
         return make_actors(root, seed=seed, people=2, train_sessions=1, validation_sessions=1)
 
-    monkeypatch.setattr("motionveil.cli.index.make_actors", film_a_few)
+    monkeypatch.setattr("motionveil.data.actors.make_actors", film_a_few)
     monkeypatch.chdir(tmp_path)
     assert main(["index", "actors", "actors", "--seed", "3", "-o", "actors/manifest.csv"]) == 0
     manifest = Manifest.read("actors/manifest.csv")
@@ -178,10 +178,10 @@ def test_every_kind_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["index", "--help"])
     printed = capsys.readouterr().out
-    for name, kind in KINDS.items():
+    for name, loader in loaders().items():
         assert name in printed
-        assert kind.line in printed
-        for way, line in kind.splits.items():
+        assert loader.help in printed
+        for way, line in loader.splits.items():
             assert re.search(rf"--split {way} +{re.escape(line)}", printed)
 
 

@@ -13,10 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from motionveil.data.actors import ACTIONS, make_actors
-from motionveil.data.actors.motions import JOINTS, Performance, pose
-from motionveil.data.actors.people import Person, make_people
-from motionveil.data.actors.render import Camera, draw_person
-from motionveil.data.actors.scenes import Session, film
+from motionveil.data.actors.people import JOINTS, Performance, Person, make_people, pose
+from motionveil.data.actors.render import Camera, Session, draw_person, film
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.video import count_frames, read_clip

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from motionveil.data.folder import index, index_csv
+from motionveil.data.loaders.folder import index, index_csv
 from motionveil.errors import MotionveilError
 
 WriteVideo = Callable[..., Any]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.data import ipn
 from motionveil.data.cache import ClipCache
-from motionveil.data.check import find_faulty_clips
 from motionveil.data.dataset import ClipDataset, batches
+from motionveil.data.loaders import ipn
 from motionveil.data.manifest import Manifest
+from motionveil.data.validate_manifest import find_faulty_clips
 from motionveil.errors import MotionveilError
 from videos import frame_numbers, moving_square, write_pictures, write_video
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import av
 import pytest
 
-from motionveil.data import kth as kth_module
-from motionveil.data.kth import ACTIONS, LIST, PUBLISHED, SPLITS, Listed, index, read_list
-from motionveil.data.leakage import find_leakage
+from motionveil.data.loaders import kth as kth_module
+from motionveil.data.loaders.kth import ACTIONS, LIST, PUBLISHED, SPLITS, Listed, index, read_list
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.data.split_overlap import find_overlap
 from motionveil.errors import MotionveilError
 from motionveil.video import read_clip
 from videos import frame_numbers, moving_square, write_video
@@ -265,7 +265,7 @@ class TestRealList:
         assert len({manifest.hash for manifest in manifests}) == 5
         assert index(whole, seed=4).hash == manifests[4].hash
         for manifest in manifests:
-            for names in find_leakage(manifest, "validation").names.values():
+            for names in find_overlap(manifest, "validation").names.values():
                 assert not names.training
                 assert not names.held_out
 
@@ -274,7 +274,7 @@ class TestRealList:
         assert index(whole).hash.startswith("cb9b43bb528f")
 
     def test_person_shares_nobody(self, whole: Path) -> None:
-        found = find_leakage(index(whole, split="person"), "validation")
+        found = find_overlap(index(whole, split="person"), "validation")
         assert found.shared_recordings == 0
         assert [len(part) for part in found.names["person"]] == [0, 16, 9]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionveil.data import sbu
 from motionveil.data.cache import ClipCache
-from motionveil.data.check import find_faulty_clips
 from motionveil.data.dataset import ClipDataset, batches
+from motionveil.data.loaders import sbu
 from motionveil.data.manifest import Manifest
+from motionveil.data.validate_manifest import find_faulty_clips
 from motionveil.errors import MotionveilError
 from videos import frame_numbers, moving_square, write_pictures
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import av
 import pytest
 
+from motionveil.data.loaders.ut_interaction import index
 from motionveil.data.manifest import Manifest
-from motionveil.data.ut_interaction import index
 from motionveil.errors import MotionveilError
 
 

@@ -13,8 +13,8 @@ from matplotlib.image import imread
 
 from motionveil.audit.attack import Attack
 from motionveil.audit.suites import SUITES, beside, faces
+from motionveil.data.loaders.ut_interaction import index
 from motionveil.data.manifest import Manifest
-from motionveil.data.ut_interaction import index
 from motionveil.errors import MotionveilError
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import FILE_NAME, AuditPlan, Job

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motionveil.faces.decoding import Faces, decode, suppress
+from motionveil.faces.detector import Faces, decode, suppress
 
 ROWS, COLUMNS = 2, 3  # of the coarsest grid
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from motionveil.errors import MotionveilError
 from motionveil.faces import FaceDetector
-from motionveil.faces.network import YuNet
+from motionveil.faces.detector import YuNet
 from motionveil.video import read_clip
 from white_squares import write_detector
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.faces import Blur, FaceDetector, Faces, blur_video
-from motionveil.faces.video import FaceCounts
+from motionveil.faces.blurring import FaceCounts
 from motionveil.video import VideoSink, probe, read_clip, read_frames
 from videos import cut_short, write_pictures, write_video
 from white_squares import SIDE, squares, write_detector

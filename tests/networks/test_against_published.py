@@ -12,7 +12,7 @@ from motionveil.networks import (
     create_privacy_network,
     privacy_networks,
 )
-from motionveil.networks._torchvision import torchvision_models
+from motionveil.networks.backbones import torchvision_models
 
 # With 1000 classes, as torchvision documents them, or timm where torchvision has none.
 IMAGENET_1K = {

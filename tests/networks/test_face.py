@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from motionveil.networks.face import CHIP, FaceDescriber, face_chips, load_face_describer
+from motionveil.networks.face_embedding import CHIP, FaceDescriber, face_chips, load_face_describer
 
 
 def test_a_chip_is_a_square_around_the_box_and_grey_outside() -> None:

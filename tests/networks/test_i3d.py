@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from motionveil.networks import create_action_network
-from motionveil.networks._torchvision import ensure_torchvision
+from motionveil.networks.backbones import ensure_torchvision
 from motionveil.networks.i3d import I3D
 
 

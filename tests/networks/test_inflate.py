@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from motionveil import MotionveilError
-from motionveil.networks._torchvision import torchvision_models
+from motionveil.networks.backbones import torchvision_models
 from motionveil.networks.inflate import inflate
-from motionveil.networks.shufflenet import ShuffleNetV2
+from motionveil.networks.privacy import ShuffleNetV2
 from motionveil.networks.synced_batchnorm import SyncedBatchNorm, synchronise_batchnorm
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from motionveil import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
-from motionveil.networks._torchvision import torchvision_models
+from motionveil.networks.backbones import torchvision_models
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_small_networks_need_none_of_them_either():
 
 
 def test_torchvision_is_imported_whatever_was_tried_before():
-    ensure = "from motionveil.networks._torchvision import ensure_torchvision as f; f(); f(); "
+    ensure = "from motionveil.networks.backbones import ensure_torchvision as f; f(); f(); "
     use = "import torchvision.transforms; print('fine')"
     failed = "\ntry:\n import torchvision\nexcept RuntimeError: pass\n"
     assert python(failed + ensure + use) == "fine"

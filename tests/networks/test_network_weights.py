@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from motionveil import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network, load_weights
-from motionveil.networks._torchvision import ensure_torchvision
+from motionveil.networks.backbones import ensure_torchvision
 
 
 @pytest.fixture

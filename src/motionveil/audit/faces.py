@@ -23,7 +23,7 @@ from motionveil.data.cache import Frames, Times
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.geometry import FrameRate
-from motionveil.networks.face import FaceDescriber, face_chips, load_face_describer
+from motionveil.networks.face_embedding import FaceDescriber, face_chips, load_face_describer
 from motionveil.statistics import Floats, Integers
 from motionveil.video import Frame, read_frames
 from motionveil.video.reader import FOLDER_RATE

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from motionveil.networks._torchvision import ensure_torchvision
+from motionveil.networks.backbones import ensure_torchvision
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _STABLE = 170 / 255**2  # GMSD's constant, 170 for values up to 255

@@ -27,7 +27,7 @@ from motionveil.audit.retrieval import shuffled_people
 from motionveil.data.cache import ClipCache
 from motionveil.data.dataset import Batch, ClipDataset
 from motionveil.data.manifest import Clip
-from motionveil.networks._torchvision import ensure_torchvision
+from motionveil.networks.backbones import ensure_torchvision
 from motionveil.statistics import Floats, Integers
 from motionveil.training.privacy_view import all_frames
 from motionveil.training.seeds import seed_for

@@ -19,7 +19,7 @@ from motionveil.cli.job_options import (
 from motionveil.cli.options import command_line
 from motionveil.cli.table import in_percent, print_table
 from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def _possible(
         kept = tuple(a for a in attacks if a.kind not in ("retrieve", "reconstruct"))
         for attack in attacks:
             if attack not in kept:
-                remark(f"{error}; {attack.name} is left out")
+                warn(f"{error}; {attack.name} is left out")
     if not kept:
         raise MotionveilError(f"{manifest.name}: no attack is left")
     return kept

@@ -1,14 +1,14 @@
-"""`motionveil check`: decode and count every clip of a manifest, and say what is missing."""
+"""`motionveil check`: validate a manifest by decoding all its clips."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from motionveil.data.check import find_faulty_clips, find_missing
-from motionveil.data.leakage import report_leakage
 from motionveil.data.manifest import Manifest
-from motionveil.data.remarks import remark
+from motionveil.data.split_overlap import report_overlap
+from motionveil.data.validate_manifest import find_faulty_clips, find_missing
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
 
@@ -20,12 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=16,
         metavar="T",
-        help="frames that the recipe takes from a clip (default: 16)",
+        help="frames per clip of the recipe (default: 16)",
     )
     parser.epilog = (
         "A missing or unreadable clip is a fault, and the exit status 1. A clip with fewer than"
-        "\nT frames is a warning: training holds its last frame. So is what a published"
-        "\ndata set lacks here, and what the two parts of a split share or do not."
+        "\nT frames is a warning: training repeats its last frame. Warnings are also printed"
+        "\nfor missing parts of a published data set and for overlap of a split's parts."
         "\n\nexample:\n  motionveil check manifest.csv --frames 32"
     )
 
@@ -38,11 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     faults = find_faulty_clips(manifest, arguments.frames)
     unusable = [fault.message for fault in faults if not fault.usable]
     warnings = [fault.message for fault in faults if fault.usable]
-    warnings += [*find_missing(manifest), *report_leakage(manifest)]
+    warnings += [*find_missing(manifest), *report_overlap(manifest)]
     for message in unusable:
         print(message, file=sys.stderr)
     for message in warnings:
-        remark(message)
+        warn(message)
     print(
         f"{arguments.manifest}: {len(manifest.clips)} clips, {len(unusable)} faults,"
         f" {len(warnings)} warnings"

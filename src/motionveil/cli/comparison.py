@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from motionveil.cli.options import choose, command_line, count_from
 from motionveil.cli.table import print_rows
 from motionveil.cli.trial import add_trial_arguments, privacy_label_of, warn_of_leak
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
     Raises:
         MotionveilError: There is no such split, or the label can be recognised under none.
     """
-    from motionveil.data.leakage import refuse_unlearnable
+    from motionveil.data.split_overlap import refuse_unlearnable
 
     one = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
     kept, refused = [], []
@@ -127,5 +127,5 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
     if not kept:
         raise refused[0]
     for refusal in refused:
-        remark(f"{refusal}; it is left out")
+        warn(f"{refusal}; it is left out")
     return kept

@@ -17,8 +17,8 @@ from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
 from motionveil.capture.process import stopping
 from motionveil.capture.status import Status
 from motionveil.capture.stream_encoder import StreamEncoder
-from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
+from motionveil.cli.progress import frame_bar
 from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec

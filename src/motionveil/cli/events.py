@@ -1,4 +1,4 @@
-"""`motionveil events`: what an event camera would have given of a video."""
+"""`motionveil events`: simulate an event camera on a video."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import argparse
 
 from pydantic import ValidationError
 
-from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
+from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
 from motionveil.events import EventSummary, simulate_video
 from motionveil.methods.dvs import EventSettings
@@ -15,7 +15,7 @@ from motionveil.spec import describe
 
 EXAMPLES = """\
 destinations:
-  out.txt              events as text, `t x y p` a line (the Event Camera Dataset's format)
+  out.txt              events as text, one `t x y p` per line (the Event Camera Dataset's format)
   out.raw              events in Prophesee's EVT 2.0
   out.mp4 out.mkv      event frames: grey, brighter where more events are positive; .mkv lossless
 
@@ -25,8 +25,8 @@ examples:
   motionveil events in.mp4 out.mkv --mismatch 0.03 --leak 0.1 --shot 1 --refractory 0.0005
 
 Thresholds are changes of ln(intensity + 0.001), intensities of the stored video in [0, 1].
-Timestamps are the video's own. Events show outlines and can be turned back into pictures: this is
-a method to compare with, no protection.
+Timestamps are those of the video. Events show outlines, and images can be reconstructed from them:
+this is a baseline, not a protection.
 """
 
 
@@ -39,20 +39,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         default=0.2,
-        help="contrast at which a pixel gives an event (default: %(default)s)",
+        help="contrast threshold (default: %(default)s)",
     )
-    parser.add_argument("--negative", type=float, help="that of darkening, if it differs")
+    parser.add_argument("--negative", type=float, help="OFF-event threshold (default: same as ON)")
     parser.add_argument(
-        "--refractory", type=float, default=0.0, metavar="SECONDS", help="a pixel's pause after one"
-    )
-    parser.add_argument(
-        "--mismatch", type=float, default=0.0, metavar="SHARE", help="spread of thresholds by pixel"
-    )
-    parser.add_argument(
-        "--leak", type=float, default=0.0, metavar="HZ", help="positive events that a pixel leaks"
+        "--refractory",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="refractory period of a pixel",
     )
     parser.add_argument(
-        "--shot", type=float, default=0.0, metavar="HZ", help="events of noise that a pixel gives"
+        "--mismatch",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="spread of thresholds",
+    )
+    parser.add_argument(
+        "--leak", type=float, default=0.0, metavar="HZ", help="rate of leak events of a pixel"
+    )
+    parser.add_argument(
+        "--shot", type=float, default=0.0, metavar="HZ", help="rate of shot noise events of a pixel"
     )
     parser.add_argument(
         "--interpolate",
@@ -66,15 +74,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count_from(1),
         default=3,
         metavar="N",
-        help="events at which an event frame is white or black (default: %(default)s)",
+        help="number of events at which an event frame saturates (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=count_from(0), default=0, help="of mismatch and noise (default: 0)"
+        "--seed",
+        type=count_from(0),
+        default=0,
+        help="random seed of the noise (default: 0)",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Simulate, and say where it was written and how many events there were."""
+    """Simulate, and print where the events were written and how many there are."""
     with frame_bar(arguments.source) as progress:
         summary = simulate_video(
             arguments.source, arguments.dest, read_settings(arguments), progress=progress

@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.bar import frame_bar
 from motionveil.cli.options import count_from
+from motionveil.cli.progress import frame_bar
 from motionveil.data.manifest import Manifest
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 
 if TYPE_CHECKING:
     from motionveil.experiments.face_blur import FaceBlur
@@ -19,8 +19,8 @@ EXAMPLES = """\
 The detector is YuNet, an ONNX file (face_detection_yunet_*.onnx of the OpenCV Zoo, Apache-2.0).
 Needs: pip install 'motionveil[faces]'.
 
-This is what deployed anonymisers do, here to be compared with; it is no protection that we
-recommend. It hides the faces that were found, and nothing else of a person: see docs/faces.md.
+Deployed anonymisers work like this; it is a baseline, not a protection that we recommend. It
+hides the faces that were found, and nothing else of a person: see docs/faces.md.
 
 examples:
   motionveil faces in.mp4 out.mkv --face-detector yunet.onnx
@@ -29,7 +29,7 @@ examples:
 """
 
 FEW = 0.5
-"""Share of frames with a face below which a copy is remarked on."""
+"""Share of frames with a face below which a warning is printed."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         metavar="SCORE",
-        help="score from which on something is a face, at most 1; less finds more, and more that is"
-        " none (default: 0.5)",
+        help="minimum score of a face, at most 1; lower values increase recall and false positives"
+        " (default: 0.5)",
     )
     parser.add_argument(
         "--enlarge",
@@ -63,13 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--hold",
         type=count_from(0),
         metavar="N",
-        help="frames for which a face that was lost is still blurred (default: 5)",
+        help="frames for which a lost face remains blurred (default: 5)",
     )
     parser.add_argument(
         "--workers",
         type=count_from(1),
         metavar="N",
-        help="of a manifest: videos at once (default: one a core)",
+        help="number of videos processed in parallel, for a manifest (default: one per core)",
     )
 
 
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
         f" ({counts.blurred / counts.frames:.1%})"
     )
     if share < FEW:
-        remark(f"{arguments.dest}: few faces were found, so most of it is raw video")
+        warn(f"{arguments.dest}: few faces were found, so most of it is raw video")
     return 0
 
 

@@ -3,82 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
 from motionveil.cli.options import count_from
-from motionveil.data import folder, ipn, kth, sbu, ut_interaction
-from motionveil.data.actors import make_actors
-from motionveil.data.check import find_missing
-from motionveil.data.leakage import report_leakage
+from motionveil.data.loaders import Loader, loaders
+from motionveil.data.loaders.folder import DEFAULT_SHARE
 from motionveil.data.manifest import Manifest
-from motionveil.data.remarks import remark
+from motionveil.data.split_overlap import report_overlap
+from motionveil.data.validate_manifest import find_missing
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
-
-class Kind(NamedTuple):
-    """A kind of data set.
-
-    Attributes:
-        line: A line of help.
-        make: Makes its manifest.
-        splits: The ways to split it and a line of help for each, the default first; none where
-            there is no choice.
-    """
-
-    line: str
-    make: Callable[[argparse.Namespace], Manifest]
-    splits: Mapping[str, str] = {}
-
-
-KINDS: dict[str, Kind] = {
-    "sbu": Kind(
-        "SBU Kinect Interaction; ROOT holds the sets, s01s02/01/001",
-        lambda given: sbu.index(given.root, split=given.split, seed=given.seed),
-        sbu.SPLITS,
-    ),
-    "kth": Kind(
-        f"KTH; ROOT holds {kth.LIST} and a folder for each action",
-        lambda given: kth.index(given.root, split=given.split, seed=given.seed),
-        kth.SPLITS,
-    ),
-    "ipn": Kind(
-        "IPN Hand; ROOT holds annotations and frames or videos",
-        lambda given: ipn.index(
-            given.root,
-            split=given.split,
-            seed=given.seed,
-            non_gestures=given.with_non_gestures,
-        ),
-        ipn.SPLITS,
-    ),
-    "ut-interaction": Kind(
-        "UT-Interaction, segmented set 1; ROOT holds segmented_set1; three folds",
-        lambda given: ut_interaction.index(given.root),
-    ),
-    "actors": Kind(
-        "the built-in data: films drawn people into ROOT/seedN, see --seed",
-        lambda given: make_actors(given.root, seed=given.seed),
-    ),
-    "folder": Kind(
-        "your own videos, ROOT/<action>/<person>/*.mp4",
-        lambda given: folder.index(given.root, share=given.share, seed=given.seed),
-    ),
-    "csv": Kind(
-        "ROOT is a CSV with the columns path, action and one or more privacy labels",
-        lambda given: folder.index_csv(given.root, share=given.share, seed=given.seed),
-    ),
-}
-"""Every kind of data set."""
+OPTIONS = {"split": "--split", "share": "--share", "non_gestures": "--with-non-gestures"}
+"""Options of some data sets only, by the argument of their index function."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+    known = loaders()
+    parser.add_argument("kind", metavar="KIND", choices=known, help=", ".join(known))
     parser.add_argument("root", metavar="ROOT", help="the data set's folder (csv: the file)")
     parser.add_argument(
         "-o",
@@ -88,23 +35,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the manifest goes, its .json beside it (default: manifest.csv)",
     )
     parser.add_argument(
-        "--split", metavar="WAY", help="which way to split, see below (default: the first)"
+        "--split", metavar="WAY", help="how to split, see below (default: the first)"
     )
     parser.add_argument(
         "--share",
         type=float,
-        default=folder.DEFAULT_SHARE,
-        help=f"folder, csv: share of clips for validation (default: {folder.DEFAULT_SHARE})",
+        help=f"folder, csv: share of clips for validation (default: {DEFAULT_SHARE})",
     )
     parser.add_argument(
         "--seed",
         type=count_from(0),
         default=0,
-        help="of a split, or of people, that are drawn (default: 0)",
+        help="random seed of the split, or of the synthetic data (default: 0)",
     )
     parser.add_argument(
         "--with-non-gestures",
         action="store_true",
+        default=None,
+        dest="non_gestures",
         help="ipn: keep the segments without a gesture, as an action of their own",
     )
     parser.epilog = (
@@ -117,24 +65,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _help() -> str:
     lines = []
-    for name, kind in KINDS.items():
-        lines.append(f"  {name:<16}{kind.line}")
-        lines += [f"    --split {way:<12}{line}" for way, line in kind.splits.items()]
+    for name, loader in loaders().items():
+        lines.append(f"  {name:<16}{loader.help}")
+        lines += [f"    --split {way:<12}{line}" for way, line in loader.splits.items()]
     return "\n".join(lines)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the manifest, and print how many clips there are of what, and what to beware of."""
-    kind = KINDS[arguments.kind]
-    if arguments.split and not kind.splits:
-        raise MotionveilError(
-            f"--split {arguments.split}: {arguments.kind} has one way only; --split is for"
-            f" {', '.join(name for name, other in KINDS.items() if other.splits)}"
-        )
-    if arguments.with_non_gestures and arguments.kind != "ipn":
-        raise MotionveilError(f"--with-non-gestures is for ipn; {arguments.kind} has no such thing")
-    arguments.split = arguments.split or next(iter(kind.splits), None)
-    manifest = kind.make(arguments)
+    """Write the manifest, and print its clips by action and label, and warnings."""
+    loader = loaders()[arguments.kind]
+    manifest = loader.index(arguments.root, **_options(arguments, loader))
     written = manifest.write(arguments.out)
     console = Console()
     for label in manifest.privacy_labels:
@@ -142,10 +82,32 @@ def run(arguments: argparse.Namespace) -> int:
     splits = Counter(clip.split for clip in manifest.clips)
     in_order = sorted(splits.items(), key=lambda item: (len(item[0]), item[0]))  # fold2, fold10
     print(f"{len(manifest.clips)} clips: {', '.join(f'{n} {split}' for split, n in in_order)}")
-    for line in (*find_missing(manifest), *report_leakage(manifest)):
-        remark(line)
+    for line in (*find_missing(manifest), *report_overlap(manifest)):
+        warn(line)
     print(f"wrote {written} and {written.with_suffix('.json').name}")
     return 0
+
+
+def _options(arguments: argparse.Namespace, loader: Loader) -> dict[str, object]:
+    """Return the options that a loader takes.
+
+    Raises:
+        MotionveilError: An option was given that it does not take.
+    """
+    options: dict[str, object] = {"seed": arguments.seed} if _takes(loader, "seed") else {}
+    for name, option in OPTIONS.items():
+        value = getattr(arguments, name)
+        if value is None:
+            continue
+        if not _takes(loader, name):
+            able = [k for k, other in loaders().items() if _takes(other, name)]
+            raise MotionveilError(f"{option} is for {', '.join(able)}, not for {loader.name}")
+        options[name] = value
+    return options
+
+
+def _takes(loader: Loader, option: str) -> bool:
+    return option in inspect.signature(loader.index).parameters
 
 
 def _table(manifest: Manifest, label: str) -> Table:

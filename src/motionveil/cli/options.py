@@ -16,14 +16,12 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)"
     )
-    parser.add_argument(
-        "--seed", type=count_from(0), default=0, help="decides every draw (default: 0)"
-    )
+    parser.add_argument("--seed", type=count_from(0), default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--workers",
         type=count_from(1),
         metavar="N",
-        help="videos decoded at once (default: one a core)",
+        help="number of videos decoded in parallel (default: one per core)",
     )
 
 

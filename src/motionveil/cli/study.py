@@ -176,7 +176,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
     from motionveil.cli.options import choose
-    from motionveil.data.remarks import remark
+    from motionveil.data.warnings import warn
     from motionveil.spec import load_spec
     from motionveil.study.create import Plan
     from motionveil.study.design import Exclusions
@@ -188,7 +188,7 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
     }
     spec = load_spec(arguments.encoder)
     if not spec.provenance.get("alpha"):
-        remark("the encoder was not trained against an adversary: it was not made to hide anybody")
+        warn("the encoder was not trained against an adversary: it was not made to hide anybody")
     return Plan(
         title=arguments.title,
         spec=spec,

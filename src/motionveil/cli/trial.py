@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from motionveil.cli.options import add_common, choose
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 
 if TYPE_CHECKING:
     from motionveil.data.manifest import Manifest
@@ -68,8 +68,8 @@ def data_of(arguments: argparse.Namespace) -> tuple[Manifest, str, str]:
     Raises:
         MotionveilError: There is no such thing, or nothing can be recognised under the split.
     """
-    from motionveil.data.leakage import refuse_unlearnable
     from motionveil.data.manifest import Manifest
+    from motionveil.data.split_overlap import refuse_unlearnable
 
     manifest = Manifest.read(arguments.manifest)
     label = privacy_label_of(arguments, manifest)
@@ -93,7 +93,7 @@ def warn_of_leak(spec: EncoderSpec, manifest: Manifest, split: str) -> None:
     """Say so when an encoder was trained on the clips of the split that it is scored on."""
     origin = spec.provenance
     if origin.get("manifest") == manifest.hash and origin.get("split") != split:
-        remark(
+        warn(
             f"the encoder was trained with --split {origin.get('split')}, so it has seen"
             f" the clips of {split} on which it is scored now"
         )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from motionveil.data.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, close_to_others, make_private_folder
 from motionveil.video.folder import is_pictures, list_pictures
@@ -47,7 +47,7 @@ class ClipCache:
         folder: Where the clips lie: a folder for each manifest, size and fit.
         size: Stored size in pixels.
         fit: How frames were brought to that size.
-        rate: Frames a second that were taken at the most; None if all were.
+        rate: Maximum frame rate in frames per second; None for all frames.
     """
 
     manifest: Manifest
@@ -76,11 +76,11 @@ class ClipCache:
             manifest: The data set.
             size: Stored size in pixels, see `Fit`.
             fit: How frames are brought to that size.
-            rate: Frames a second that are taken of each clip at the most; None for all.
+            rate: Maximum frame rate in frames per second; None for all frames.
             multiple: What the sides must be multiples of with `"short-side"`; see
                 `motionveil.geometry.Geometry.shape`.
             folder: Folder of all caches; by default `.cache` beside the manifest's file.
-            workers: Videos decoded at once; by default one for each processor.
+            workers: Videos decoded in parallel; by default one per processor.
 
         Raises:
             MotionveilError: A clip cannot be read, has no frames, or the cache cannot be written;
@@ -143,7 +143,7 @@ class ClipCache:
             change: From a clip's frames, uint8 (T, H, W, 3), and their times in seconds, (T,), to
                 other frames, of any number and size.
             title: What the progress bar says.
-            workers: Clips changed at once, by threads.
+            workers: Clips changed in parallel, by threads.
 
         Raises:
             MotionveilError: A changed clip is no such array or empty, or the cache cannot be
@@ -197,7 +197,7 @@ def _private(home: Path) -> Path:
             " a folder of your own"
         ) from error
     if not close_to_others(home):
-        remark(f"{home}: others may be able to read the original frames in it; it is not yours")
+        warn(f"{home}: others may be able to read the original frames in it; it is not yours")
     return home
 
 

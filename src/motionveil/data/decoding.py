@@ -43,7 +43,7 @@ def fit_frame(
         uint8 (H', W', 3): a square of `size`, or with `"short-side"` its short side is `size`.
 
     Raises:
-        MotionveilError: The picture is a line.
+        MotionveilError: The frame is only a line.
     """
     height, width = image.shape[:2]
     if fit == "squeeze":

@@ -53,7 +53,7 @@ class EventCamera:
     "Video to events", CVPR 2020; for mismatch, leak and shot noise Hu et al., "v2e", CVPRW 2021.
 
     It holds the levels of the last frame, serves one stream, and protects nobody's privacy by
-    itself: events can be turned back into pictures (Rebecq et al., "E2VID", TPAMI 2021).
+    itself: images can be reconstructed from events (Rebecq et al., "E2VID", TPAMI 2021).
 
     Args:
         settings: See `EventSettings`; `full_scale` is not used here.
@@ -284,11 +284,11 @@ def signed_counts(events: Events, height: int, width: int) -> NDArray[np.int32]:
 
 
 def event_frame(counts: NDArray[Any], full_scale: int) -> NDArray[np.float32]:
-    """Return counts as a picture, `7.5 (1 + clip(n, -F, F) / F)`.
+    """Return counts as an image, `7.5 (1 + clip(n, -F, F) / F)`.
 
     Args:
         counts: Positive minus negative events, whole numbers of any shape.
-        full_scale: F, the number at which the picture is full.
+        full_scale: F, the number at which the image saturates.
 
     Returns:
         float32 in [0, 15], of the same shape; no event is 7.5.

@@ -1,6 +1,6 @@
-"""Face blurring with a detector: what deployed anonymisers do, as a rival to compare with.
+"""Face blurring with a detector, as deployed anonymisers do: a baseline.
 
-It is no protection that we recommend: it hides the faces that were found, and nothing else. Needs
+Not a protection that we recommend: it hides the faces that were found, and nothing else. Needs
 `pip install 'motionveil[faces]'`, no torch, and YuNet's ONNX file.
 
 Example:
@@ -8,10 +8,15 @@ Example:
     >>> blur_video("in.mp4", "out.mkv", FaceDetector("yunet.onnx"))  # doctest: +SKIP
 """
 
-from motionveil.faces.blurring import FaceMemory, blur_faces
-from motionveil.faces.decoding import Detect, Faces
-from motionveil.faces.detector import FaceDetector
-from motionveil.faces.video import Blur, FaceCounts, blur_video, blurred_frames
+from motionveil.faces.blurring import (
+    Blur,
+    FaceCounts,
+    FaceMemory,
+    blur_faces,
+    blur_video,
+    blurred_frames,
+)
+from motionveil.faces.detector import Detect, FaceDetector, Faces
 
 __all__ = [
     "Blur",

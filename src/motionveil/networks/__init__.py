@@ -1,4 +1,4 @@
-"""Who watches: action networks and privacy networks, one registry each.
+"""Action networks and privacy networks, one registry each.
 
 Every network takes values in [-1, 1]; whatever else its pretrained weights expect is done inside.
 An action network maps clips `(B, 3, T, H, W)` to logits `(B, classes)`, a privacy network frames

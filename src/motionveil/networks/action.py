@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
-from motionveil.networks._timm import timm_network
-from motionveil.networks._torchvision import ensure_torchvision, torchvision_models
+from motionveil.networks.backbones import ensure_torchvision, timm_network, torchvision_models
 from motionveil.networks.i3d import I3D
 from motionveil.networks.inflate import Taps, inflate
-from motionveil.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, Channels, Normalised
-from motionveil.networks.privacy import shufflenet_v2_for_frames
+from motionveil.networks.preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Channels,
+    Normalised,
+    check_clips,
+)
+from motionveil.networks.privacy import mean_and_maximum, shufflenet_v2_for_frames
 from motionveil.networks.registry import Weights, register_action_network
-from motionveil.networks.s3d import FEWEST_FRAMES, build_s3d
-from motionveil.networks.small import Small3D
-from motionveil.networks.squeezenet import SqueezeNet3D
 from motionveil.networks.weights import holds_frame_weights, with_weights
 
 # What the checkpoints of github.com/kenshohara/3D-ResNets-PyTorch of 2020 were trained with.
@@ -45,6 +49,52 @@ _TORCHVISION = (
 def small3d(classes: int, weights: Weights = None) -> nn.Module:
     """Four 3D convolutions, 0.25 M parameters: trains from scratch on two cores."""
     return with_weights(Small3D(classes), weights, head="head", architecture="small3d")
+
+
+class Small3D(nn.Module):
+    """Four 3D convolutions, mean and maximum over what is left, a linear head.
+
+    Most filters of the first convolution start with zero mean over time, so that they see motion
+    from the first step on; on raw video a network of filters that all see the still background
+    takes several times as long to begin to learn.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            _unit3d(3, 16, (3, 5, 5), (2, 2, 2)),  # (B, 16, T/2, H/2, W/2)
+            _unit3d(16, 32, (3, 3, 3), (1, 2, 2)),  # (B, 32, T/2, H/4, W/4)
+            _unit3d(32, 64, (3, 3, 3), (2, 2, 2)),  # (B, 64, T/4, H/8, W/8)
+            _unit3d(64, 64, (3, 3, 3), (1, 1, 1)),  # (B, 64, T/4, H/8, W/8)
+        )
+        self.head = nn.Linear(128, classes)
+        first = next(self.features.parameters())  # (16, 3, T, H, W)
+        with torch.no_grad():
+            first[:12] -= first[:12].mean(2, keepdim=True)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map `(B, 3, T, H, W)` in [-1, 1], T >= 2 and H, W >= 16, to logits `(B, classes)`."""
+        check_clips(clips, frames=2, pixels=16)
+        logits: Tensor = self.head(mean_and_maximum(self.features(clips)))
+        return logits
+
+
+def _unit3d(
+    channels_in: int, channels: int, kernel: tuple[int, int, int], stride: tuple[int, int, int]
+) -> nn.Sequential:
+    time, height, width = kernel
+    return nn.Sequential(
+        nn.Conv3d(
+            channels_in,
+            channels,
+            kernel,
+            stride,
+            padding=(time // 2, height // 2, width // 2),
+            bias=False,  # the normalisation has one
+        ),
+        nn.BatchNorm3d(channels),
+        nn.ReLU(inplace=True),
+    )
 
 
 @register_action_network
@@ -101,6 +151,69 @@ def squeezenet_3d(classes: int, weights: Weights = None) -> nn.Module:
     return with_weights(normalised, weights, head=head, architecture=name, source=_KOEPUEKLUE)
 
 
+# Channels of each fire module: squeezed, and out of it. Every second one has the bypass.
+_FIRES = ((16, 128), (16, 128), (32, 256), (32, 256), (48, 384), (48, 384), (64, 512), (64, 512))
+_POOLED_BEFORE = {0, 2, 4, 6}  # where the size is halved, in time too
+
+
+class SqueezeNet3D(nn.Module):
+    """3D SqueezeNet 1.1 with BatchNorm and simple bypasses, for clips of any length.
+
+    Written from Köpüklü et al., ICCVW 2019, and Iandola et al., 2016. Modules carry the names of
+    the authors' code, so that converted checkpoints load.
+
+    Args:
+        classes: Number of outputs.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv3d(3, 64, 3, (1, 2, 2), padding=1),  # (B, 64, T, H/2, W/2)
+            nn.BatchNorm3d(64),
+            nn.ReLU(inplace=True),
+        ]
+        channels = 64
+        for number, (squeezed, out) in enumerate(_FIRES):
+            if number in _POOLED_BEFORE:
+                layers.append(nn.MaxPool3d(3, 2, padding=1))
+            layers.append(_Fire(channels, squeezed, out))
+            channels = out
+        self.features = nn.Sequential(*layers)  # (B, 512, T/16, H/32, W/32)
+        self.classifier = nn.Sequential(
+            nn.Dropout(0.5), nn.Conv3d(channels, classes, 1), nn.ReLU(), nn.AdaptiveAvgPool3d(1)
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map `(B, 3, T, H, W)` to logits `(B, classes)`, none of which is negative."""
+        logits: Tensor = self.classifier(self.features(clips))
+        return logits.flatten(1)
+
+
+class _Fire(nn.Module):
+    """Squeeze to few channels, expand by 1x1x1 and by 3x3x3 side by side, add the input."""
+
+    def __init__(self, channels_in: int, squeezed: int, channels: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv3d(channels_in, squeezed, 1)
+        self.squeeze_bn = nn.BatchNorm3d(squeezed)
+        self.expand1x1 = nn.Conv3d(squeezed, channels // 2, 1)
+        self.expand1x1_bn = nn.BatchNorm3d(channels // 2)
+        self.expand3x3 = nn.Conv3d(squeezed, channels // 2, 3, padding=1)
+        self.expand3x3_bn = nn.BatchNorm3d(channels // 2)
+        self._bypass = channels_in == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        few = functional.relu(self.squeeze_bn(self.squeeze(x)))
+        near = self.expand1x1_bn(self.expand1x1(few))
+        wide = self.expand3x3_bn(self.expand3x3(few))
+        expanded = torch.cat([near, wide], dim=1)
+        return functional.relu(expanded + x if self._bypass else expanded)
+
+
 @register_action_network
 def r2plus1d_18(classes: int, weights: Weights = None) -> nn.Module:
     """R(2+1)D-18 (Tran et al., CVPR 2018); takes torchvision's weights, converted."""
@@ -118,6 +231,42 @@ def s3d(classes: int, weights: Weights = None) -> nn.Module:
     )
     source = _TORCHVISION.format(file="s3d-d76dad2f.pth")
     return with_weights(normalised, weights, head="classifier.1", architecture="s3d", source=source)
+
+
+FEWEST_FRAMES = 5  # time is halved three times, the last time without padding
+
+
+def build_s3d(classes: int) -> nn.Module:
+    """Build S3D (Xie et al., "Rethinking Spatiotemporal Feature Learning", ECCV 2018).
+
+    It has torchvision's names and shapes, and differs from it in three things:
+
+    - the head averages over all places that are left. torchvision's averages over windows of
+      2 x 7 x 7, which need 224 x 224, and then over the windows: the same for 2 x 7 x 7 places;
+    - BatchNorm has torch's momentum 0.1. With torchvision's 0.001 the running statistics need
+      thousands of steps to arrive;
+    - the first convolution in time is padded before it and not by it. That is the same in numbers,
+      but oneDNN, with which torch convolves on CPUs (2.13 at least), can give a wrong gradient
+      of a kernel of 7 with stride 2 and padding for 5 to 7 frames, or write beyond its memory.
+
+    Args:
+        classes: Number of outputs.
+
+    Returns:
+        A network for clips `(B, 3, T, H, W)` with T >= 5 and H, W >= 32.
+    """
+    norm = partial(nn.BatchNorm3d, eps=1e-3)
+    network: nn.Module = torchvision_models().video.s3d(num_classes=classes, norm_layer=norm)
+    network.avgpool = nn.AdaptiveAvgPool3d(1)
+
+    in_space, in_time = network.get_submodule("features.0").children()
+    assert isinstance(in_space, nn.Sequential)
+    conv = in_time.get_submodule("0")
+    assert isinstance(conv, nn.Conv3d)
+    frames = conv.kernel_size[0] // 2
+    in_space.append(nn.ConstantPad3d((0, 0, 0, 0, frames, frames), 0.0))
+    conv.padding = (0, 0, 0)
+    return network
 
 
 def _inflated(

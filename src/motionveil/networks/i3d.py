@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from motionveil.networks.inputs import check_clips
+from motionveil.networks.preprocessing import check_clips
 
 Size = tuple[int, int, int]
 

@@ -1,8 +1,7 @@
 """From frames to clips: a 2D network made into a 3D one, its weights kept.
 
 The method is that of Carreira and Zisserman, "Quo Vadis, Action Recognition?" (CVPR 2017), section
-2.4.1. A network that was trained on pictures then begins as one that sees a clip standing still as
-it saw the picture.
+2.4.1. A network that was trained on images then responds to a static clip as it did to the image.
 """
 
 from __future__ import annotations
@@ -211,7 +210,7 @@ def _norm(kind: type[nn.Module]) -> Callable[[nn.Module, str], nn.Module]:
 @cache
 def _builders() -> dict[type[nn.Module], Callable[[nn.Module, str], nn.Module]]:
     """Return what makes the counterpart of each type of layer but the convolution."""
-    from motionveil.networks._timm import batchnorm_with_activation
+    from motionveil.networks.backbones import batchnorm_with_activation
 
     frames, clips = batchnorm_with_activation()
     return {

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from motionveil.networks._timm import timm_network
-from motionveil.networks.inputs import IMAGENET_MEAN, IMAGENET_STD, Channels, Normalised
+from motionveil.networks.backbones import timm_network
+from motionveil.networks.preprocessing import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Channels,
+    Normalised,
+    check_frames,
+)
 from motionveil.networks.registry import Weights, register_privacy_network
-from motionveil.networks.shufflenet import ShuffleNetV2
-from motionveil.networks.small import Small2D
 from motionveil.networks.weights import with_weights
 
 # EfficientNet-Lite was trained on (x - 127) / 128 for x in 0..255, which timm rounds to 0.5.
@@ -24,6 +29,40 @@ _SHUFFLENET = (
 def small2d(classes: int, weights: Weights = None) -> nn.Module:
     """Four 2D convolutions, 0.08 M parameters: trains from scratch on two cores."""
     return with_weights(Small2D(classes), weights, head="head", architecture="small2d")
+
+
+class Small2D(nn.Module):
+    """Four 2D convolutions, mean and maximum over what is left, a linear head."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            _unit2d(3, 16, 5, 2),  # (N, 16, H/2, W/2)
+            _unit2d(16, 32, 3, 2),  # (N, 32, H/4, W/4)
+            _unit2d(32, 64, 3, 2),  # (N, 64, H/8, W/8)
+            _unit2d(64, 64, 3, 1),  # (N, 64, H/8, W/8)
+        )
+        self.head = nn.Linear(128, classes)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Map `(N, 3, H, W)` in [-1, 1], H, W >= 16, to logits `(N, classes)`."""
+        check_frames(frames, pixels=16)
+        logits: Tensor = self.head(mean_and_maximum(self.features(frames)))
+        return logits
+
+
+def mean_and_maximum(features: Tensor) -> Tensor:
+    """Pool `(B, C, ...)` to `(B, 2 C)`; the maximum finds what is small in the frame."""
+    places = features.flatten(2)
+    return torch.cat([places.mean(2), places.amax(2)], dim=1)
+
+
+def _unit2d(channels_in: int, channels: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+    )
 
 
 @register_privacy_network
@@ -111,6 +150,82 @@ def shufflenet_v2_for_frames(classes: int, weights: Weights = None) -> Normalise
     )
     architecture = "shufflenet_v2"
     return with_weights(network, weights, head="fc", architecture=architecture, source=_SHUFFLENET)
+
+
+# Channels and blocks of the three stages.
+_STAGES = {"stage2": (116, 4), "stage3": (232, 8), "stage4": (464, 4)}
+
+
+class ShuffleNetV2(nn.Module):
+    """ShuffleNet v2 of width 1, written from Ma et al., ECCV 2018, table 5.
+
+    Modules carry torchvision's names, so that its weights load. No layer counts the axes after the
+    channels, so that `inflate` makes it a network for clips.
+
+    Args:
+        classes: Number of outputs.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(*_conv(3, 24, 3, stride=2), nn.ReLU(inplace=True))
+        self.maxpool = nn.MaxPool2d(3, 2, padding=1)  # (N, 24, H/4, W/4)
+        channels = 24
+        for name, (width, blocks) in _STAGES.items():
+            first = _Block(channels, width, stride=2)
+            rest = [_Block(width, width) for _ in range(blocks - 1)]
+            self.add_module(name, nn.Sequential(first, *rest))  # (N, width, H/8 ... H/32, ...)
+            channels = width
+        self.conv5 = nn.Sequential(*_conv(channels, 1024, 1), nn.ReLU(inplace=True))
+        self.fc = nn.Linear(1024, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(N, 3, H, W)`, or `(B, 3, T, H, W)` once inflated, to logits `(N, classes)`."""
+        *layers, head = self.children()  # in the order in which they were added
+        for layer in layers:
+            x = layer(x)
+        logits: Tensor = head(x.flatten(2).mean(2))
+        return logits
+
+
+class _Block(nn.Module):
+    """Two branches, concatenated, and the channels shuffled between them.
+
+    With stride 1 the channels are split: one half stays as it is. With stride 2 both branches see
+    all channels.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
+        super().__init__()
+        half = channels // 2
+        self.branch1 = nn.Sequential()
+        if stride > 1:
+            self.branch1 = nn.Sequential(
+                *_conv(channels_in, channels_in, 3, stride, groups=channels_in),
+                *_conv(channels_in, half, 1),
+                nn.ReLU(inplace=True),
+            )
+        self.branch2 = nn.Sequential(
+            *_conv(channels_in if stride > 1 else half, half, 1),
+            nn.ReLU(inplace=True),
+            *_conv(half, half, 3, stride, groups=half),
+            *_conv(half, half, 1),
+            nn.ReLU(inplace=True),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = (x, x) if len(self.branch1) else x.chunk(2, dim=1)
+        pair = torch.stack([self.branch1(one), self.branch2(other)], dim=2)  # (N, C/2, 2, ...)
+        return pair.flatten(1, 2)  # from the branches in turn: this is the shuffle
+
+
+def _conv(
+    channels_in: int, channels: int, kernel: int, stride: int = 1, groups: int = 1
+) -> tuple[nn.Conv2d, nn.BatchNorm2d]:
+    conv = nn.Conv2d(
+        channels_in, channels, kernel, stride, padding=kernel // 2, groups=groups, bias=False
+    )
+    return conv, nn.BatchNorm2d(channels)
 
 
 @register_privacy_network

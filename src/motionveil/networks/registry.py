@@ -2,6 +2,10 @@
 
 @register_action_network
 def my_network(classes: int, weights: Weights = None) -> nn.Module: ...
+
+A package of its own names the module, or the function, as an entry point of the group
+`motionveil.networks`. A recipe can also name any such function as `module:function` or
+`file.py:function`; then it needs no decorator.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Protocol, TypeVar
 from torch import nn
 
 from motionveil.errors import MotionveilError
+from motionveil.plugins import import_object, load_entry_points
 
 Weights = str | Path | None
 """None for fresh weights, a `.safetensors` file, or the word `pretrained`."""
@@ -28,6 +33,9 @@ class Builder(Protocol):
 
 
 B = TypeVar("B", bound=Builder)
+
+GROUP = "motionveil.networks"
+"""Entry point group: importing its objects registers networks."""
 
 
 class Registry:
@@ -50,21 +58,27 @@ class Registry:
         return builder
 
     def names(self) -> list[str]:
-        """Return the names in alphabetical order."""
+        """Return the names in alphabetical order, those of plugins included."""
+        load_entry_points(GROUP)
         return sorted(self._builders)
 
     def create(self, name: str, classes: int, weights: Weights) -> nn.Module:
         """Build the network called `name`."""
-        if name not in self._builders:
-            raise MotionveilError(self._unknown(name))
+        builder = import_object(name) if ":" in name else self._builder(name)
         if classes < 2:
             raise MotionveilError(f"{name}: {classes} classes; telling apart needs at least 2")
-        return self._builders[name](classes, weights)
+        network: nn.Module = builder(classes, weights)
+        return network
 
-    def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self._builders, n=1, cutoff=0.4)
+    def _builder(self, name: str) -> Builder:
+        names = self.names()
+        if name in names:
+            return self._builders[name]
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        return f"no {self._kind} network {name!r}; there are {', '.join(self.names())}{hint}"
+        raise MotionveilError(
+            f"no {self._kind} network {name!r}; there are {', '.join(names)}{hint}"
+        )
 
 
 _ACTION = Registry("action")
@@ -80,7 +94,7 @@ def create_action_network(name: str, classes: int, *, weights: Weights = None) -
     """Build an action network: clips `(B, 3, T, H, W)` in [-1, 1] to logits `(B, classes)`.
 
     Args:
-        name: One of `action_networks()`.
+        name: One of `action_networks()`, or `module:function`.
         classes: Number of actions, at least 2.
         weights: None for fresh weights drawn from torch's global generator; a `.safetensors`
             file; or `"pretrained"` for the weights that belong to the name, downloaded.
@@ -103,7 +117,7 @@ def create_privacy_network(name: str, classes: int, *, weights: Weights = None) 
     """Build a privacy network: frames `(N, 3, H, W)` in [-1, 1] to logits `(N, classes)`.
 
     Args:
-        name: One of `privacy_networks()`.
+        name: One of `privacy_networks()`, or `module:function`.
         classes: Number of values of the privacy label, at least 2.
         weights: As for `create_action_network`.
 

@@ -23,9 +23,7 @@ def synchronise_batchnorm(network: nn.Module, device: torch.device) -> nn.Module
     """
     if device.type == "cpu":
         return _replace(network)
-    from timm.layers import (
-        convert_sync_batchnorm,
-    )  # torch's, minding timm's layers with more in them
+    from timm.layers import convert_sync_batchnorm  # torch's, and timm's own layers
 
     synchronised: nn.Module = convert_sync_batchnorm(network)
     return synchronised

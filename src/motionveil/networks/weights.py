@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from motionveil.errors import MotionveilError
-from motionveil.networks.inputs import Normalised
+from motionveil.networks.preprocessing import Normalised
 from motionveil.networks.registry import Weights
 
 N = TypeVar("N", bound=nn.Module)

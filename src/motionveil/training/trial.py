@@ -16,8 +16,8 @@ from torch import nn
 from motionveil._version import __version__
 from motionveil.data.cache import ClipCache, Fit
 from motionveil.data.dataset import ClipDataset, batches
+from motionveil.data.frame_counts import median_rate
 from motionveil.data.manifest import Manifest
-from motionveil.data.rates import usual_rate
 from motionveil.encoders import Encoder, Raw, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
@@ -66,7 +66,7 @@ def geometry_of(manifest: Manifest, recipe: Recipe) -> Geometry:
     Raises:
         MotionveilError: A video cannot be read.
     """
-    return Geometry(size=recipe.size, rate=recipe.rate or usual_rate(manifest))
+    return Geometry(size=recipe.size, rate=recipe.rate or median_rate(manifest))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The built-in data set: drawn people who move, made from a seed.
+"""The built-in data set: synthetic people who move, rendered from a random seed.
 
 Ten people, each dressed, built and moving in a way of their own, perform eight actions in several
 sessions with other rooms, light, places and distances. The actions are four pairs that differ only
@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled
-from motionveil.data.actors.motions import ACTIONS
-from motionveil.data.actors.people import Person, make_people
-from motionveil.data.actors.scenes import FRAME_RATE, Session, film
+from motionveil.data.actors.people import ACTIONS, Person, make_people
+from motionveil.data.actors.render import FRAME_RATE, Session, film
 from motionveil.data.manifest import VALIDATION, Clip, Manifest
 from motionveil.data.progress import track
 from motionveil.video import VideoSink
@@ -45,10 +44,10 @@ def make_actors(
     validation_sessions: int = 3,
     workers: int | None = None,
 ) -> Manifest:
-    """Film the built-in data set and write its manifest.
+    """Render the built-in data set and write its manifest.
 
     Every session is one lossless video with a clip of each action. A video that is there already
-    is kept, so a stopped run goes on; the same arguments give the same frames.
+    is kept, so an interrupted run resumes; the same arguments give the same frames.
 
     Args:
         root: Takes a folder with the videos, `manifest.csv` and `manifest.json`: `seed0`, for
@@ -57,7 +56,7 @@ def make_actors(
         people: Number of people (the privacy label `identity`), at least 2.
         train_sessions: Sessions of each person to train on, at least 1.
         validation_sessions: Sessions of each person to validate on, at least 1.
-        workers: Videos made at once; by default one for each processor.
+        workers: Videos rendered in parallel; by default one per processor.
 
     Returns:
         The manifest, with `people * (train_sessions + validation_sessions) * 8` clips.
@@ -71,10 +70,10 @@ def make_actors(
             f"{people} people in {train_sessions} + {validation_sessions} sessions:"
             " there must be at least 2 people and 1 session of each kind"
         )
-    # People are drawn to differ from each other, so with another number all are others.
-    cast_name = "" if people == PEOPLE else f"-people{people}"
-    folder = Path(root) / f"seed{seed}{cast_name}"
-    cast = make_people(people, seed)
+    # People are drawn to differ from each other: another number gives other people.
+    suffix = "" if people == PEOPLE else f"-people{people}"
+    folder = Path(root) / f"seed{seed}{suffix}"
+    persons = make_people(people, seed)
     visits = [
         (number, visit)
         for number in range(people)
@@ -84,10 +83,10 @@ def make_actors(
     def make(visit: tuple[int, int]) -> None:
         video = folder / _video_name(*visit)
         if not video.exists():
-            _film_session(video, cast[visit[0]], seed, *visit)
+            _film_session(video, persons[visit[0]], seed, *visit)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for _ in track(pool.map(make, visits), "Filming", len(visits)):
+        for _ in track(pool.map(make, visits), "Rendering", len(visits)):
             pass
     clips = tuple(
         clip

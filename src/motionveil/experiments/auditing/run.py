@@ -18,7 +18,7 @@ from motionveil.audit.judge_reconstruction import judge_reconstruction
 from motionveil.audit.pictures import draw_surest
 from motionveil.audit.reconstruction import reconstruct
 from motionveil.audit.retrieval import retrieve
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 from motionveil.experiments.auditing.borrowing import Shared, raw_findings
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import AuditPlan, Job
@@ -170,7 +170,7 @@ def audit(
     taken: dict[str, Shared] = {}
     if raw_from is not None:
         taken = raw_findings(raw_from, plan, field)
-        remark(f"raw video: {len(taken)} findings are taken over from {raw_from}")
+        warn(f"raw video: {len(taken)} findings are taken over from {raw_from}")
     runs = [run for run in plan.runs(out) if run.name not in taken]
     read_records(runs)  # another audit's folder is refused before its plan is written over
     plan.write(out)

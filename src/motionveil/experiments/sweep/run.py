@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import NamedTuple
 
-from motionveil.data.remarks import remark
+from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.experiments.sweep.run_job import Run, Task, give_up, run_job
 from motionveil.files import write_text_atomically
@@ -105,7 +105,7 @@ def run_sweep(
     tasks = []
     for run, record in before:
         if record.status == "damaged":
-            remark(f"{run.job.file}: cannot be read; the job is run again")
+            warn(f"{run.job.file}: cannot be read; the job is run again")
         failed = record.status == "failed"
         if record.status != "done" and (retry or not failed):
             tasks.append(

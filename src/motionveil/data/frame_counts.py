@@ -1,23 +1,32 @@
-"""How many frames each video of a data set has, by decoding it."""
+"""Numbers of frames of a data set's videos, by decoding them, and their frame rate."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
+from statistics import median
 
+import numpy as np
+
+from motionveil.data.manifest import Manifest
 from motionveil.data.progress import track
 from motionveil.errors import MotionveilError
-from motionveil.video import count_frames
+from motionveil.video import count_frames, probe
 from motionveil.video.folder import is_pictures
+from motionveil.video.reader import FOLDER_RATE
+
+_PROBED = 25
+"""Number of videos whose frame rate is read."""
 
 
 def count_all(root: Path, paths: Sequence[str]) -> dict[str, int | MotionveilError]:
-    """Decode every video and count its frames; the faults are returned, not raised.
+    """Decode every video and count its frames; errors are returned, not raised.
 
     A container's own count can be wrong, so the frames themselves are counted. Threads suffice:
-    the decoder runs outside Python's lock.
+    the decoder releases Python's lock.
     """
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         counts = pool.map(lambda path: _count(root / path), paths)
@@ -44,3 +53,16 @@ def _count(video: Path) -> int | MotionveilError:
         return count_frames(video)
     except MotionveilError as error:
         return error
+
+
+def median_rate(manifest: Manifest) -> float:
+    """Return the frame rate of a data set in frames per second: the median over up to 25 videos.
+
+    Raises:
+        MotionveilError: A video cannot be read.
+    """
+    paths = sorted({clip.path for clip in manifest.clips})
+    probed = {paths[int(place)] for place in np.linspace(0, len(paths) - 1, _PROBED)}
+    folder_rate = Fraction(manifest.rate or FOLDER_RATE)
+    rates = [probe(manifest.root / path, rate=folder_rate).rate for path in sorted(probed)]
+    return float(median(rate or FOLDER_RATE for rate in rates))

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionveil.data.counting import count_or_raise
+from motionveil.data.frame_counts import count_or_raise
+from motionveil.data.loaders import DatasetInfo, register
 from motionveil.data.manifest import VALIDATION, Clip, Manifest
-from motionveil.data.published import Published
-from motionveil.data.remarks import first_few, remark
+from motionveil.data.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
@@ -38,8 +38,7 @@ SPLITS = {
 }
 """The ways to split it, the default first."""
 
-PUBLISHED = Published(
-    name="kth",
+PUBLISHED = DatasetInfo(
     page="https://www.csc.kth.se/cvap/actions/",
     clips=2391,
     videos=599,
@@ -80,6 +79,12 @@ class Listed:
         return f"{self.action}/{self.person}_{self.action}_{self.scenario}_uncomp.avi"
 
 
+@register(
+    "kth",
+    f"KTH; ROOT holds {LIST} and a folder for each action",
+    splits=SPLITS,
+    published=PUBLISHED,
+)
 def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) -> Manifest:
     """Index the data set as published, one clip a sequence: `{action}/{video}` and the list.
 
@@ -174,7 +179,7 @@ def _count(folder: Path, videos: Sequence[str]) -> dict[str, int]:
         )
     missing = [video for video in videos if video not in set(there)]
     if missing:
-        remark(
+        warn(
             f"{folder}: {len(missing)} of {len(videos)} videos are not there and left out:"
             f" {first_few(missing)}"
         )
@@ -185,7 +190,7 @@ def _begins_in(folder: Path, sequence: Listed, count: int) -> bool:
     """Say whether a sequence begins in its video; tell the user if it ends past it."""
     if sequence.end > count:
         done = "cut" if sequence.start < count else "left out"
-        remark(
+        warn(
             f"{folder / sequence.video}: {count} frames, {LIST} lists"
             f" {sequence.start + 1}-{sequence.end}: {done}"
         )

@@ -1,7 +1,6 @@
-"""What the two parts of a split share, since that decides what an accuracy on them can mean.
+"""What the two parts of a split share, which decides what an accuracy on them means.
 
-That no frame is in both parts is not asked here: a manifest with such frames is refused, see
-`manifest.find_faults`.
+A manifest with frames in both parts is refused, see `manifest.find_faults`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from motionveil.data.manifest import Clip, Manifest
-from motionveil.data.remarks import first_few, remark
+from motionveil.data.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTION = "action"
@@ -32,7 +31,7 @@ class Names(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Leakage:
+class SplitOverlap:
     """What the part held out shares with the part trained on.
 
     Attributes:
@@ -48,12 +47,12 @@ class Leakage:
     names: Mapping[str, Names]
 
 
-def find_leakage(manifest: Manifest, split: str) -> Leakage:
+def find_overlap(manifest: Manifest, split: str) -> SplitOverlap:
     """Compare the two parts of a split; either may be empty."""
     held_out = [clip for clip in manifest.clips if clip.split == split]
     training = [clip for clip in manifest.clips if clip.split != split]
     groups = {clip.group for clip in held_out}
-    return Leakage(
+    return SplitOverlap(
         split=split,
         recordings=len(groups),
         shared_recordings=len(groups & {clip.group for clip in training}),
@@ -63,13 +62,13 @@ def find_leakage(manifest: Manifest, split: str) -> Leakage:
     )
 
 
-def report_leakage(manifest: Manifest) -> list[str]:
+def report_overlap(manifest: Manifest) -> list[str]:
     """Say in a line each what the splits of a manifest share or lack; nothing if all is well.
 
     The lines: recordings with clips in both parts; for the action and each privacy label the names
     that are held out but not trained on, and those that no split holds out.
     """
-    found = [find_leakage(manifest, split) for split in manifest.splits()]
+    found = [find_overlap(manifest, split) for split in manifest.splits()]
     shared = [
         f"{of.shared_recordings} of {of.recordings} ({of.split})"
         for of in found
@@ -104,19 +103,19 @@ def refuse_unlearnable(manifest: Manifest, split: str, privacy_label: str) -> No
         MotionveilError: No action, or no name of the privacy label, that is held out occurs in the
             training part; says which labels do.
     """
-    found = find_leakage(manifest, split)
+    found = find_overlap(manifest, split)
     for label in (ACTION, privacy_label):
         names = found.names[label]
         if not names.both:
             raise MotionveilError(_refusal(manifest, found, label))
         if names.held_out:
-            remark(
+            warn(
                 f"{split}: never trained on, so not to be recognised there: {label}"
                 f" {first_few(names.held_out)}"
             )
 
 
-def _refusal(manifest: Manifest, found: Leakage, label: str) -> str:
+def _refusal(manifest: Manifest, found: SplitOverlap, label: str) -> str:
     others = [other for other in manifest.privacy_labels if found.names[other].both]
     way_out = "index with another --split"
     if label != ACTION and others:

@@ -1,17 +1,62 @@
-"""Networks and layers of timm, which is imported only when one is asked for."""
+"""Networks and layers of timm and torchvision, which are imported only when one is asked for.
+
+The torchvision wheel on PyPI is compiled against the CUDA build of torch. Beside the CPU build its
+operators do not load, and torchvision 0.28 fails on import with `operator torchvision::nms does not
+exist`, since it describes the shapes of two undeclared operators. No network here uses them (they
+belong to object detection), so it suffices to declare them without an implementation. timm and
+MONAI import torchvision: call `ensure_torchvision` before importing either.
+"""
 
 from __future__ import annotations
 
+import importlib
+import sys
 from functools import cache
+from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from motionveil.networks._torchvision import ensure_torchvision
-from motionveil.networks.inputs import Channels, Normalised
+from motionveil.networks.preprocessing import Channels, Normalised
 from motionveil.networks.registry import Weights
 from motionveil.networks.weights import with_weights
+
+_SCHEMAS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+)
+
+
+@cache
+def ensure_torchvision() -> torch.library.Library | None:
+    """Import torchvision, declaring the operators it misses where it cannot be imported as it is.
+
+    Returns:
+        The declarations, None where none were needed. They last as long as this object, so the
+        cache of this function keeps it.
+    """
+    try:
+        importlib.import_module("torchvision")
+        return None
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+    # The failed import leaves some submodules behind; they must be imported afresh.
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    library = torch.library.Library("torchvision", "DEF")
+    for schema in _SCHEMAS:
+        library.define(schema)
+    importlib.import_module("torchvision")
+    return library
+
+
+def torchvision_models() -> ModuleType:
+    """Return `torchvision.models`, imported whatever `ensure_torchvision` has to do for it."""
+    ensure_torchvision()
+    return importlib.import_module("torchvision.models")
 
 
 def timm_network(

@@ -1,4 +1,4 @@
-"""What a loader has to say about a data set that it could read all the same."""
+"""Warnings for the user, on standard error."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 
 
-def remark(text: str) -> None:
-    """Tell the user what was odd and what was done about it, on standard error."""
+def warn(text: str) -> None:
+    """Print a warning."""
     print(f"warning: {text}", file=sys.stderr)
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionveil.data.leakage import Names, find_leakage, refuse_unlearnable, report_leakage
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.data.split_overlap import Names, find_overlap, refuse_unlearnable, report_overlap
 from motionveil.errors import MotionveilError
 
 
@@ -33,7 +33,7 @@ GOOD = (
 
 class TestFind:
     def test_recordings_and_names(self) -> None:
-        found = find_leakage(
+        found = find_overlap(
             make(
                 "run ann in s1 train",
                 "wave ann out s1 train",
@@ -56,9 +56,9 @@ class TestFind:
             "run ann in s2 fold2",
             "run cid in s3 fold2",
         )
-        assert find_leakage(folds, "fold0").names["person"] == (("ann",), ("bob", "cid"), ())
-        assert find_leakage(folds, "fold1").names["person"] == ((), ("ann", "cid"), ("bob",))
-        assert [find_leakage(folds, f).shared_recordings for f in folds.splits()] == [1, 1, 0]
+        assert find_overlap(folds, "fold0").names["person"] == (("ann",), ("bob", "cid"), ())
+        assert find_overlap(folds, "fold1").names["person"] == ((), ("ann", "cid"), ("bob",))
+        assert [find_overlap(folds, f).shared_recordings for f in folds.splits()] == [1, 1, 0]
 
     @given(
         st.lists(
@@ -76,7 +76,7 @@ class TestFind:
         self, rows: list[tuple[str, str, int, str]]
     ) -> None:
         manifest = make(*(f"{a} {p} in s{group} {split}" for a, p, group, split in rows))
-        found = find_leakage(manifest, "validation")
+        found = find_overlap(manifest, "validation")
         for label, column in (("action", 0), ("person", 1)):
             for name in {row[column] for row in rows}:
                 parts = {row[3] for row in rows if row[column] == name}
@@ -91,13 +91,13 @@ class TestFind:
 
 class TestReport:
     def test_all_is_well(self) -> None:
-        assert report_leakage(make(*GOOD)) == []
+        assert report_overlap(make(*GOOD)) == []
 
     def test_nothing_is_held_out(self) -> None:
-        assert report_leakage(make(*GOOD[:2])) == []
+        assert report_overlap(make(*GOOD[:2])) == []
 
     def test_nothing_is_trained_on(self) -> None:
-        assert "action in validation only: run, wave (validation)" in report_leakage(
+        assert "action in validation only: run, wave (validation)" in report_overlap(
             make(*GOOD[2:])
         )
 
@@ -105,7 +105,7 @@ class TestReport:
         people = [
             f"run p{number} in s{number} validation" for number in range(5)
         ]  # s1, s2: trained
-        assert report_leakage(make(*GOOD, "jump cid in s3 train", *people)) == [
+        assert report_overlap(make(*GOOD, "jump cid in s3 train", *people)) == [
             "recordings in both parts: 3 of 5 (validation)",
             "action in training only: jump",
             "person in validation only: p0, p1, p2 and 2 more (validation)",
@@ -114,7 +114,7 @@ class TestReport:
 
     def test_of_folds(self) -> None:
         folds = make("run ann in s1 fold0", "run bob in s2 fold1", "run bob out s1 fold1")
-        assert report_leakage(folds) == [
+        assert report_overlap(folds) == [
             "recordings in both parts: 1 of 1 (fold0); 1 of 2 (fold1)",
             "person in validation only: ann (fold0); bob (fold1)",
             "place in validation only: out (fold1)",

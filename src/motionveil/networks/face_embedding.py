@@ -1,4 +1,4 @@
-"""Describing faces: the residual network of dlib's face recognition (King, 2017), and its pictures.
+"""Face embedding: the residual network of dlib's face recognition (King, 2017), and its input.
 
 Two faces are of one person when their descriptions lie less than about 0.6 apart. The network's
 weights are the user's own file; it is not trained here.
@@ -18,14 +18,14 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d
 from motionveil.errors import MotionveilError
 
 CHIP = 150
-"""Width and height of the pictures that the network sees, in pixels."""
+"""Width and height of the network's input in pixels."""
 
 DESCRIPTION = 128
 """Numbers that describe a face."""
 
 _MEAN = (122.782, 117.001, 104.298)
 _BLOCKS = (32, 32, 32, -64, 64, 64, 64, -128, 128, 128, -256, 256, 256, -256)
-"""Channels of each block; a block that halves the picture has a minus."""
+"""Channels of each block; negative for a block that halves the size."""
 
 MARGIN = 1.3
 """Side of the square that is cut out, in longer sides of a face's box."""

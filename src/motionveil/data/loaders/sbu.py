@@ -1,7 +1,7 @@
 """SBU Kinect Interaction, clean version (Yun et al., HAU3D workshop of CVPR 2012).
 
 Seven actors in pairs, 21 sets: in set `s01s02` actor 1 acts and actor 2 reacts, in `s02s01` the
-other way round. 282 clips of 10 to 46 colour pictures at 15 fps. Who acts does not count here: the
+other way round. 282 clips of 10 to 46 colour frames at 15 fps. Who acts does not count here: the
 21 sets show 13 pairs.
 """
 
@@ -15,11 +15,11 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from motionveil.data.counting import count_or_raise
+from motionveil.data.frame_counts import count_or_raise
+from motionveil.data.loaders import DatasetInfo, register
 from motionveil.data.manifest import Clip, Manifest
-from motionveil.data.published import Published
-from motionveil.data.remarks import first_few, remark
 from motionveil.data.splits import stratified_folds
+from motionveil.data.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTIONS = (
@@ -44,8 +44,7 @@ SPLITS = {
 FOLDS = 5
 """Folds of `pair-folds`, as many as the data set's owners use."""
 
-PUBLISHED = Published(
-    name="sbu",
+PUBLISHED = DatasetInfo(
     page="https://www3.cs.stonybrook.edu/~kyun/research/kinect_interaction/",
     clips=282,
     videos=282,
@@ -55,7 +54,7 @@ PUBLISHED = Published(
 )
 
 FRAMES = "rgb_*.png"
-"""The frames of a clip's folder; depth pictures lie beside them."""
+"""The frames of a clip's folder; depth images lie beside them."""
 
 _SET, _ACTION, _TAKE = "s[0-9][0-9]s[0-9][0-9]", "[0-9][0-9]", "[0-9][0-9][0-9]"
 _LAYOUTS = (
@@ -78,16 +77,22 @@ class Listed(NamedTuple):
     split: str
 
 
+@register(
+    "sbu",
+    "SBU Kinect Interaction; ROOT holds the sets, s01s02/01/001",
+    splits=SPLITS,
+    published=PUBLISHED,
+)
 def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) -> Manifest:
     """Index the data set as published: `s01s02/01/001/rgb_000001.png`, ...
 
     The sets may lie in folders of their own name (`s01s02/s01s02/01/001`), in ROOT or in `SBU`
-    below it. A clip's frames are its colour pictures in the order of their numbers, which may start
+    below it. A clip's frames are its colour images in the order of their numbers, which may start
     anywhere and leave gaps. Its group is its set and interaction: one pair in one session,
     up to three takes.
 
     Clips that are missing, have another length than published or are not in the authors' lists are
-    remarked on, see `remarks`. Frames beyond the published length are not used.
+    reported on stderr. Frames beyond the published length are not used.
 
     Args:
         root: The data set's folder.
@@ -108,11 +113,11 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
             f"{folder}: no clips of SBU, such as s01s02/01/001/{FRAMES}; get them from"
             f" {PUBLISHED.page}"
         )
-    _remark_on_names(folder, listed, found)
+    _warn_of_names(folder, listed, found)
     paths = {name: f"{found[name]}/{FRAMES}" for name in names}
     counts = count_or_raise(folder, list(paths.values()))
     lengths = {name: counts[path] for name, path in paths.items()}
-    _remark_on_lengths(folder, listed, lengths)
+    _warn_of_lengths(folder, listed, lengths)
     clips = [
         _clip(name, paths[name], min(lengths[name], listed[name].frames), listed[name].split)
         for name in names
@@ -122,13 +127,15 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
         folder,
         tuple(_split(clips, split, seed)),
         split_rule=_rule(split, seed),
-        rate=15,  # pictures have no timestamps
+        rate=15,  # images have no timestamps
     )
 
 
 def read_list() -> dict[str, Listed]:
     """Read the published clips, sorted by name: SET/INTERACTION/TAKE, such as `s01s02/01/001`."""
-    text = resources.files("motionveil.data").joinpath("sbu.csv").read_text(encoding="utf-8")
+    text = (
+        resources.files("motionveil.data.loaders").joinpath("sbu.csv").read_text(encoding="utf-8")
+    )
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {row["clip"]: Listed(int(row["frames"]), row["split"]) for row in rows}
 
@@ -179,20 +186,18 @@ def _rule(split: str, seed: int) -> str:
     }[split]
 
 
-def _remark_on_names(root: Path, listed: Iterable[str], found: Iterable[str]) -> None:
+def _warn_of_names(root: Path, listed: Iterable[str], found: Iterable[str]) -> None:
     missing, unknown = sorted(set(listed) - set(found)), sorted(set(found) - set(listed))
     if missing:
-        remark(f"{root}: {len(missing)} of {PUBLISHED.clips} clips missing: {first_few(missing)}")
+        warn(f"{root}: {len(missing)} of {PUBLISHED.clips} clips missing: {first_few(missing)}")
     if unknown:
-        remark(
+        warn(
             f"{root}: clips left out because the authors' lists do not have them:"
             f" {first_few(unknown)}"
         )
 
 
-def _remark_on_lengths(
-    root: Path, listed: Mapping[str, Listed], lengths: Mapping[str, int]
-) -> None:
+def _warn_of_lengths(root: Path, listed: Mapping[str, Listed], lengths: Mapping[str, int]) -> None:
     short = [name for name, length in lengths.items() if length < listed[name].frames]
     long = [name for name, length in lengths.items() if length > listed[name].frames]
     for names, told in (
@@ -200,7 +205,7 @@ def _remark_on_lengths(
         (long, "clips with frames beyond the published ones, not used (is it the noisy version?)"),
     ):
         if names:
-            remark(
+            warn(
                 f"{root}: {told}: {len(names)}, such as {names[0]}: {lengths[names[0]]} frames,"
                 f" published with {listed[names[0]].frames}"
             )

@@ -1,24 +1,18 @@
-"""Finding the clips that would spoil a night of training, before it, and those that are missing."""
+"""Validating a manifest before a long run fails: faulty clips, and what is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from motionveil.data import ipn, kth, sbu, ut_interaction
-from motionveil.data.counting import count_all
+from motionveil.data.frame_counts import count_all
+from motionveil.data.loaders import loaders
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 
-PUBLISHED = {
-    published.name: published
-    for published in (sbu.PUBLISHED, kth.PUBLISHED, ipn.PUBLISHED, ut_interaction.PUBLISHED)
-}
-"""What the owners of each known data set published, by its name in a manifest."""
-
 
 class Fault(NamedTuple):
-    """A clip that is not as the manifest says, or too short.
+    """A clip that differs from the manifest, or is too short.
 
     Attributes:
         message: `file: what was found, what would be right`.
@@ -30,7 +24,7 @@ class Fault(NamedTuple):
 
 
 def find_faulty_clips(manifest: Manifest, t: int) -> list[Fault]:
-    """Decode every video of a manifest and hold its frames against the clips.
+    """Decode every video of a manifest and compare its frames with the clips.
 
     Args:
         manifest: The data set.
@@ -65,14 +59,15 @@ def _faults(clip: Clip, count: int, manifest: Manifest, t: int) -> list[Fault]:
 
 
 def find_missing(manifest: Manifest) -> list[str]:
-    """Hold a manifest against what the data set's owners published.
+    """Compare a manifest with what the data set's owners published.
 
     Returns:
-        What differs: a line of clips, videos, actions and names of labels, with the page where the
-        data set is to be had, and a line of the parts of its split. Nothing for a data set that is
-        not in `PUBLISHED`; one of the user's own that bears such a name has other labels.
+        One line on clips, videos, actions and names of labels, with the data set's page, and one on
+        the parts of its split, where they differ. Nothing for a data set of the user's own, which
+        bears another name or has other labels.
     """
-    published = PUBLISHED.get(manifest.name)
+    loader = loaders().get(manifest.name)
+    published = loader.published if loader is not None else None
     if published is None or set(published.labels) != set(manifest.privacy_labels):
         return []
     there = {

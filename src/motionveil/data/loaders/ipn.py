@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from motionveil.data.counting import count_or_raise
+from motionveil.data.frame_counts import count_or_raise
+from motionveil.data.loaders import DatasetInfo, register
 from motionveil.data.manifest import VALIDATION, Clip, Manifest, frame_number
-from motionveil.data.published import Published
-from motionveil.data.remarks import first_few, remark
+from motionveil.data.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 NON_GESTURE = "D0X"
@@ -45,8 +45,7 @@ GENDERS = {"M": "man", "W": "woman"}
 SPLITS = {"published": "the owners' lists: 37 people to train, 13 others to validate"}
 """Every way to split the data set, with a line of help; the first is the default."""
 
-PUBLISHED = Published(
-    name="ipn",
+PUBLISHED = DatasetInfo(
     page="https://gibranbenitez.github.io/IPN_Hand/",
     clips=4218,
     videos=200,
@@ -89,11 +88,16 @@ class Video(NamedTuple):
     frames: int
 
 
+@register(
+    "ipn",
+    "IPN Hand; ROOT holds annotations and frames or videos",
+    splits=SPLITS,
+    published=PUBLISHED,
+)
 def index(
     root: str | os.PathLike[str],
     *,
     split: str = "published",
-    seed: int = 0,
     non_gestures: bool = False,
 ) -> Manifest:
     """Index the data set as published: the annotations and the frames, or the videos.
@@ -103,13 +107,12 @@ def index(
     ..., which the annotations were made on, or else `ROOT/videos/<video>.avi` or
     `ROOT/<video>.avi`. Each gesture is a clip, each video a group.
 
-    A video that is missing, or whose length is not as published, is remarked on, see `remarks`. A
+    A video that is missing, or whose length is not as published, is reported on stderr. A
     gesture that goes on beyond the video's end is cut there; one that begins there is left out.
 
     Args:
         root: The data set's folder.
         split: One of `SPLITS`.
-        seed: Not used: the split is the published one.
         non_gestures: Keep the segments without a gesture, as an action of their own.
 
     Raises:
@@ -131,7 +134,7 @@ def index(
     counts = count_or_raise(folder, list(paths.values()))
     lengths = {video: counts[path] for video, path in paths.items()}
     there = [gesture for gesture in gestures if gesture.video in paths]
-    _remark_on_lengths(folder, there, lengths, videos)
+    _warn_of_lengths(folder, there, lengths, videos)
     clips = (
         _clip(gesture, paths[gesture.video], lengths[gesture.video], videos)
         for gesture in there
@@ -214,7 +217,7 @@ def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
 
 
 def _find_videos(root: Path, videos: list[str]) -> dict[str, str]:
-    """Return where each video lies, relative to the root; remark on those that are missing."""
+    """Return where each video lies, relative to the root; warn of missing ones."""
     paths = {}
     for video in videos:
         for path in (f"frames/{video}", f"videos/{video}.avi", f"{video}.avi"):
@@ -228,7 +231,7 @@ def _find_videos(root: Path, videos: list[str]) -> dict[str, str]:
             f" videos/{missing[0]}.avi; get them from {PUBLISHED.page}"
         )
     if missing:
-        remark(f"{root}: {len(missing)} of {len(videos)} videos missing: {first_few(missing)}")
+        warn(f"{root}: {len(missing)} of {len(videos)} videos missing: {first_few(missing)}")
     return paths
 
 
@@ -249,7 +252,7 @@ def _person(video: str) -> str:
     return "_".join(video.split("_")[:2])
 
 
-def _remark_on_lengths(
+def _warn_of_lengths(
     root: Path,
     gestures: list[Gesture],
     lengths: Mapping[str, int],
@@ -261,7 +264,7 @@ def _remark_on_lengths(
         of_video = [gesture for gesture in gestures if gesture.video == video]
         cut = sum(gesture.start < length < gesture.end for gesture in of_video)
         gone = sum(gesture.start >= length for gesture in of_video)
-        remark(
+        warn(
             f"{root}: {video} has {length} frames, published with {videos[video].frames}:"
             f" {cut} clips end early, {gone} are left out"
         )

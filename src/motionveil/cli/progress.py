@@ -1,4 +1,4 @@
-"""A bar of the frames that a command has done."""
+"""A progress bar over frames."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 @contextmanager
 def frame_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """Yield a callback that draws a bar; silent unless a person looks at the terminal.
+    """Yield a callback that draws a progress bar, if stderr is a terminal.
 
     Args:
-        name: What stands before the bar. The callback takes the frames done, and how many there
-            are in all, None where that is not known.
+        name: Label of the bar. The callback takes the number of frames done and the total, None
+            if that is unknown.
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None

@@ -10,9 +10,9 @@ import os
 import re
 from pathlib import Path
 
-from motionveil.data.counting import count_or_raise
+from motionveil.data.frame_counts import count_or_raise
+from motionveil.data.loaders import DatasetInfo, register
 from motionveil.data.manifest import Clip, Manifest
-from motionveil.data.published import Published
 from motionveil.errors import MotionveilError
 
 ACTIONS = ("handshake", "hug", "kick", "point", "punch", "push")
@@ -21,8 +21,7 @@ ACTIONS = ("handshake", "hug", "kick", "point", "punch", "push")
 CLIPS, SEQUENCES, FOLDS = 60, 10, 3
 SET = "segmented_set1"
 
-PUBLISHED = Published(
-    name="ut-interaction",
+PUBLISHED = DatasetInfo(
     page="https://cvrc.ece.utexas.edu/SDHA2010/Human_Interaction.html",
     clips=CLIPS,
     videos=CLIPS,
@@ -34,6 +33,11 @@ PUBLISHED = Published(
 _NAME = re.compile(r"(\d+)_(\d+)_(\d+)\.avi")
 
 
+@register(
+    "ut-interaction",
+    "UT-Interaction, segmented set 1; ROOT holds segmented_set1; three folds",
+    published=PUBLISHED,
+)
 def index(root: str | os.PathLike[str]) -> Manifest:
     """Index the data set as published: `segmented_set1/{clip}_{sequence}_{class}.avi`.
 

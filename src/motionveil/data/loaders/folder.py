@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from motionveil.data.counting import count_or_raise
+from motionveil.data.frame_counts import count_or_raise
+from motionveil.data.loaders import register
 from motionveil.data.manifest import (
     FIRST_COLUMNS,
     LAST_COLUMNS,
@@ -26,6 +27,7 @@ VIDEO_SUFFIXES = frozenset(
 DEFAULT_SHARE = 0.25
 
 
+@register("folder", "your own videos, ROOT/<action>/<person>/*.mp4")
 def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: int = 0) -> Manifest:
     """Index `ROOT/<action>/<person>/*.mp4` (any video suffix); the privacy label is `person`.
 
@@ -65,6 +67,7 @@ def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: i
     return Manifest(folder.resolve().name, folder, split, split_rule=_rule(share, seed))
 
 
+@register("csv", "ROOT is a CSV with the columns path, action and one or more privacy labels")
 def index_csv(
     file: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: int = 0
 ) -> Manifest:
