@@ -15,7 +15,7 @@ from motionveil.settings import RyooSettings, UnetSettings
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.game import Game
-from motionveil.training.privacy_view import Look, entropy
+from motionveil.training.adversary_inputs import Look, entropy
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Schedule
 from motionveil.training.trial import Trial

@@ -20,9 +20,9 @@ from motionveil.errors import MotionveilError
 from motionveil.training.adversaries import Adversary
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
 from motionveil.training.game import Game, Players, play
-from motionveil.training.privacy_view import Look, Showing, all_frames
+from motionveil.training.adversary_inputs import Look, Showing, all_frames
 from motionveil.training.trial import Trial
-from motionveil.training.views import VIEWS
+from motionveil.training.adversary_inputs import VIEWS
 from tiny import tiny_recipe
 
 FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]

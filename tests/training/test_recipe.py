@@ -15,7 +15,7 @@ from motionveil.training.recipe import (
     read_setting,
     recipe_names,
 )
-from motionveil.training.views import VIEWS
+from motionveil.training.adversary_inputs import VIEWS
 from tiny import tiny_values
 
 

@@ -22,16 +22,17 @@ from pydantic import ValidationError
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.contenders import FACE_BLUR, Contender
 from motionveil.experiments.making import Made, Workshop
 from motionveil.experiments.pictures import save_veiled
 from motionveil.files import write_text_atomically
-from motionveil.results import Dataset, Result, Row
+from motionveil.results import Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.processes import agreed, describe_environment, first_process_first
 from motionveil.training.recipe import Recipe
 from motionveil.training.standing import CollapseError
-from motionveil.training.trial import Trial, decode_clips
+from motionveil.training.trial import Trial, decode_clips, describe_dataset
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,8 @@ class _Bench:
             made = Made(EncoderSpec(method="raw", provenance={"faces": self.faces}))
         else:
             made = workshop.make(contender)
-        row = trial.validate(
+        row = validate_encoder(
+            trial,
             made.spec,
             method=contender.method,
             folder=made.folder,
@@ -242,22 +244,3 @@ def _read_row(file: Path, key: str) -> Row | None:
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         print(f"{file}: cannot be read, measured again", file=sys.stderr)
         return None
-
-
-def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: str) -> Dataset:
-    """Return what a result says of its data set."""
-    return Dataset(
-        name=manifest.name,
-        hash=manifest.hash,
-        actions=list(manifest.actions),
-        privacy_label=privacy_label,
-        privacy_names=list(manifest.names_of(privacy_label)),
-        parts={
-            split: (
-                len(manifest.part(split, training=True)),
-                len(manifest.part(split, training=False)),
-            )
-            for split in splits
-        },
-        split_rule=manifest.split_rule,
-    )
