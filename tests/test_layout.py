@@ -18,7 +18,15 @@ from motionveil.cli import COMMANDS, main
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "motionveil"
 FILES = sorted(PACKAGE.rglob("*.py"))
-GROUND = {"errors", "files", "addresses", "numba_cache", "process_hardening", "_version"}
+GROUND = {
+    "errors",
+    "files",
+    "job_store",
+    "addresses",
+    "numba_cache",
+    "process_hardening",
+    "_version",
+}
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 

@@ -16,10 +16,24 @@ from motionveil.errors import MotionveilError
 SMALLEST, LARGEST = 8, 1024
 """Pixels that the short side of a working frame may have."""
 
-JITTER = 0.1
-"""Share of an interval by which a frame may come too early and still be taken: containers round
+JITTER = 10
+"""A frame may come a tenth of an interval too early and is still taken: containers round
 timestamps, to milliseconds in Matroska, and cameras do not keep theirs exactly."""
 
+FOLLOW = 100
+"""The time at which the next frame is due follows the frames by up to a hundredth of an interval,
+so a source that is up to 1 % faster than the rate is taken whole."""
+
+SLOW = 5
+"""It follows where a frame comes over a fifth of an interval after the one before: in a faster
+source it would find an earlier frame each time, and lose the regular beat."""
+
+_ROUNDING = 1_000_000
+"""Part of an interval that rounded timestamps may be off without consequence."""
+
+_NANOSECONDS = 10**9
+_SLOWEST = Fraction(1, 10**6)
+_LARGEST_NUMERATOR = 10**6
 _TRIED = 600  # frames of a constant rate of which is asked which are taken
 _FINEST = 100_000  # denominator of a rate
 _WIDEST = 16
@@ -82,23 +96,36 @@ class Geometry(BaseModel):
 class FrameRate:
     """Chooses the frames of one stream that are taken, by their timestamps.
 
-    A frame is taken when an interval has passed since the one before, less a tenth of it. What is
-    taken too early is made up for, so that no more than the rate are taken in the long run. Of a
-    source that is faster by no whole number the next slower regular beat is taken: 12.5 of 25
-    frames a second where 15 are allowed.
+    A frame is taken when an interval (1 / rate) has passed since the one before, less a tenth of
+    it. What is taken too early is made up for, so that no more than the rate are taken in the long
+    run, or 1 % more: a source that is up to 1 % faster is taken whole, and every second frame of
+    one that is up to 1 % faster than twice the rate. Of a source that is faster by no whole number
+    the next slower regular beat is taken: 12.5 of 25 frames a second where 15 are allowed.
+
+    In whole numbers: the rate is `rate_fraction(rate)`, times are rounded to nanoseconds, and
+    an interval I is exactly 1 / rate. The first frame is taken; the next is due I later. A frame is
+    taken unless it comes over I / 10 before it is due. If it comes over I / 10 late, the next one
+    is due I after it. Otherwise the next one is due I after this one was due; and if the source's
+    frame before, taken or not, is over I / 5 ago, as much sooner or later as this one was early or
+    late, but I / 100 at the most. All comparisons allow for I / 1,000,000. The C export computes
+    the same.
 
     Args:
         rate: Frames a second at the most; None to take all.
     """
 
     def __init__(self, rate: float | None) -> None:
-        self._interval = None if rate is None else 1 / rate
+        # Times are in nanoseconds times the numerator: an interval and its parts are whole.
+        self._unit, self._interval = 0, 0
+        if rate is not None:
+            exact = rate_fraction(rate)
+            self._unit, self._interval = exact.numerator, _NANOSECONDS * exact.denominator
         self.reset()
 
     def reset(self) -> None:
         """Forget the stream: the next frame is taken."""
-        self._due: float | Fraction | None = None
-        self._last: float | Fraction | None = None
+        self._due: int | None = None
+        self._last = 0
 
     def takes(self, time: float | Fraction | None) -> bool:
         """Say whether a frame is taken.
@@ -107,18 +134,32 @@ class FrameRate:
             time: When it was made, in seconds; a frame without a time is taken. A clock that goes
                 back begins anew.
         """
-        if self._interval is None or time is None:
+        if not self._interval or time is None:
             return True
-        # A millionth: what sums of intervals lose in floating point.
-        early = (JITTER + 1e-6) * self._interval
-        if self._due is None or (self._last is not None and time < self._last):
-            self._due = time
-        self._last = time
-        if time < self._due - early:
+        now, interval = self._unit * round(time * _NANOSECONDS), self._interval
+        early, rounding = interval // JITTER, interval // _ROUNDING
+        last, self._last = self._last, now
+        if self._due is None or now < last:
+            self._due = last = now
+        if now < self._due - early - rounding:
             return False
-        # Within the jitter the beat goes on; whatever comes later begins another one.
-        self._due = (self._due if time <= self._due + early else time) + self._interval
+        if now > self._due + early + rounding:
+            self._due = now  # another beat begins
+        elif now - last - rounding > interval // SLOW:
+            follow = interval // FOLLOW
+            self._due += min(max(now - self._due, -follow), follow)
+        self._due += interval
         return True
+
+
+def rate_fraction(rate: float) -> Fraction:
+    """Return frames a second as a fraction, to a millionth of it, whose numerator C can bear.
+
+    The exported `motionveil_takes` multiplies 32 bits by 1000 times the numerator. A rate below one
+    in a million seconds is raised to that.
+    """
+    exact = max(Fraction(rate), _SLOWEST)
+    return exact.limit_denominator(max(1, int(_LARGEST_NUMERATOR / exact)))
 
 
 def working_shape(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from motionveil.capture import StreamEncoder
 from motionveil.capture.geometry import area_average, working_frames
 from motionveil.errors import MotionveilError
-from motionveil.geometry import FrameRate, Geometry
+from motionveil.geometry import FrameRate, Geometry, rate_fraction
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.video import Frame
 
@@ -101,9 +102,37 @@ class TestShape:
             Geometry(size=64, rate=15).shape(4, 100)
 
 
-def taken(rate: float, times: list[float]) -> list[float]:
+Times = Sequence[float | Fraction]
+
+
+def taken(rate: float, times: Times) -> list[float | Fraction]:
     limit = FrameRate(rate)
     return [time for time in times if limit.takes(time)]
+
+
+def taken_by_definition(rate: Fraction, times: Sequence[Fraction]) -> list[Fraction]:
+    """The rule of `FrameRate` in fractions of an interval since the beginning of the stream."""
+    allowance, found = Fraction(1, 10**6), []
+    due = before = None
+    for time in times:
+        at = time * rate
+        if due is None or before is None or at < before:
+            due = before = at
+        gap, before, early = at - before, at, due - at
+        if early > Fraction(1, 10) + allowance:
+            continue
+        found.append(time)
+        if -early > Fraction(1, 10) + allowance:
+            due = at + 1
+        elif gap > Fraction(1, 5) + allowance:
+            due += 1 - (early if abs(early) < Fraction(1, 100) else Fraction(1, 100) * sign(early))
+        else:
+            due += 1
+    return found
+
+
+def sign(number: Fraction) -> int:
+    return (number > 0) - (number < 0)
 
 
 class TestFrameRate:
@@ -125,16 +154,79 @@ class TestFrameRate:
         exact = Geometry(size=64, rate=rate).frame_rate(Fraction(source).limit_denominator(1001))
         assert float(exact) == pytest.approx(source / every)  # type: ignore[arg-type]
 
-    @pytest.mark.parametrize(("source", "rate"), [(50, 15), (48, 15), (48, 10), (30.2, 30)])
-    def test_a_source_that_is_a_little_too_fast_gives_no_more(
-        self, source: float, rate: float
-    ) -> None:
+    @pytest.mark.parametrize(("source", "rate"), [(50, 15), (48, 15), (48, 10), (31, 30)])
+    def test_a_source_that_is_too_fast_gives_no_more(self, source: float, rate: float) -> None:
         times = [n / source for n in range(6000)]
         found = taken(rate, times)
         said = Geometry(size=64, rate=rate).frame_rate(Fraction(source).limit_denominator(1001))
         assert said is not None
         assert (len(found) - 1) / found[-1] == pytest.approx(float(said), rel=0.01)
-        assert len(found) <= rate * times[-1] + 1.2
+        assert len(found) <= rate / 0.99 * times[-1] + 1.2
+
+    @pytest.mark.parametrize(
+        ("source", "rate", "every"),
+        [
+            (30.2, 30, 1),
+            (30.3, 30, 1),
+            (10.07, 10, 1),
+            (30, 30000 / 1001, 1),
+            (30.2, 15, 2),
+            (30.2, 10, 3),
+            (60.4, 15, 4),
+        ],
+    )
+    def test_a_source_that_is_one_percent_too_fast_keeps_its_beat(
+        self, source: float, rate: float, every: int
+    ) -> None:
+        times = [n / source for n in range(20_000)]
+        assert taken(rate, times) == times[::every]
+        rounded = [round(time, 3) for time in times]
+        assert taken(rate, rounded) == rounded[::every]
+        said = Geometry(size=64, rate=rate).frame_rate(Fraction(source).limit_denominator(1001))
+        assert float(said) == pytest.approx(source / every)  # type: ignore[arg-type]
+
+    @given(
+        rate=st.floats(0.01, 1000),
+        every=st.integers(1, 4),
+        excess=st.fractions(0, Fraction(1, 100)),
+        start=st.fractions(0, 10**6, max_denominator=1000),
+    )
+    @settings(max_examples=200, deadline=None)
+    @example(rate=1000, every=1, excess=Fraction(1, 100), start=Fraction(0))
+    def test_of_any_rate(self, rate: float, every: int, excess: Fraction, start: Fraction) -> None:
+        source = rate_fraction(rate) * every * (1 + excess)
+        times = [start + n / source for n in range(500)]
+        assert taken(rate, times) == times[::every]
+
+    def test_above_one_percent_frames_are_left_out(self) -> None:
+        times = [Fraction(n * 100, 102 * 30) for n in range(2000)]
+        assert len(taken(30, times)) < 1999
+
+    @given(
+        rate=st.one_of(
+            st.sampled_from([10, 12.5, 15, 24000 / 1001, 25, 30000 / 1001, 30, 60, 1 / 3]),
+            st.floats(0.5, 1000),
+        ),
+        # Parts of an interval; those at which the rule turns are tried often.
+        gaps=st.lists(
+            st.one_of(
+                st.fractions(0, 3, max_denominator=1000),
+                st.fractions(Fraction(98, 100), Fraction(102, 100), max_denominator=1000),
+                st.sampled_from([Fraction(n, 100) for n in (-50, 0, 10, 20, 50, 89, 90, 99)]),
+                st.sampled_from([Fraction(n, 100) for n in (100, 101, 110, 111, 180, 190)]),
+            ),
+            min_size=1,
+            max_size=150,
+        ),
+    )
+    @settings(max_examples=300, deadline=None)
+    def test_is_as_defined(self, rate: float, gaps: list[Fraction]) -> None:
+        exact, at = rate_fraction(rate), Fraction(5)
+        times = [at]
+        for gap in gaps:  # in whole nanoseconds
+            at = max(Fraction(0), at + gap / exact)
+            times.append(Fraction(round(at * 10**9), 10**9))
+        assert taken(rate, times) == taken_by_definition(exact, times)
 
     def test_rounded_timestamps_are_all_taken(self) -> None:
         times = [round(1000 * n / 15) / 1000 for n in range(200)]  # Matroska's milliseconds
@@ -149,7 +241,7 @@ class TestFrameRate:
         for first in range(0, len(found), 7):
             for last in range(first + 1, len(found)):
                 # Of an interval a tenth may be borrowed, once.
-                assert last - first <= (found[last] - found[first]) * rate + 0.2
+                assert last - first <= float(found[last] - found[first]) * rate / 0.99 + 0.21
 
     def test_a_slow_source_is_taken_whole(self) -> None:
         times = np.cumsum(np.random.default_rng(0).uniform(0.07, 0.4, 100)).tolist()

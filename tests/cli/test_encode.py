@@ -190,14 +190,20 @@ class TestLive:
         assert "test:64x48@30: give a DEST to write to, or --preview" in capsys.readouterr().err
 
     def test_records_so_many_frames(
-        self, tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
+        self,
+        tmp_path: Path,
+        encoder: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
     ) -> None:
+        # Room for all: a busy machine drops none.
+        monkeypatch.setattr("motionveil.capture.pipeline._WAITING_LIVE", 20)
         dest = tmp_path / "live.mkv"
         words = ["encode", "test:64x48@50", str(dest), "--frames", "20", "--codec", "h264"]
         assert main([*words, "--encoder", encoder]) == 0
         said = capsys.readouterr().out
-        # A busy machine may drop one.
-        assert re.search(r"20 frames in: (20|19) taken, 0 left out by rate, [01] dropped; ", said)
+        assert "20 frames in: 20 taken, 0 left out by rate, 0 dropped; " in said
+        assert "; 20 written" in said
         assert count_frames(dest) == 20
 
     def test_shows_itself_in_a_browser(self, encoder: str) -> None:
@@ -248,5 +254,6 @@ class TestGuard:
         source, dest = write_video(tmp_path / "a.mkv", clip), tmp_path / "b.mkv"
         words = ["encode", str(source), str(dest), "--encoder", encoder]
         assert main(words if guarded else [*words, "--no-guard"]) == 0
-        assert ("guarded (first 1, " in capsys.readouterr().out) == guarded
+        told = "; 2 guarded (first 1, " if guarded else "; 1 guarded (first 1); "
+        assert told in capsys.readouterr().out
         assert (np.ptp(read_clip(dest)[8]) == 0) == guarded

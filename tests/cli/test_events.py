@@ -15,7 +15,7 @@ import pytest
 from motionveil.cli import main
 from motionveil.events import EventCamera, event_frame, read_events, signed_counts
 from motionveil.settings import EventSettings
-from motionveil.video import probe, read_clip, read_frames
+from motionveil.video import VideoSink, probe, read_clip, read_frames
 from videos import NTSC, moving_square, write_pictures, write_video
 
 
@@ -82,10 +82,13 @@ def test_event_frames(tmp_path: Path, video: Path) -> None:
 
 
 def test_event_frames_that_every_player_shows(tmp_path: Path) -> None:
-    source = write_video(tmp_path / "in" / "walk.mp4", moving_square(8), rate=NTSC)
-    dest = tmp_path / "out" / "walk.mp4"
+    source, dest = tmp_path / "in" / "walk.mp4", tmp_path / "out" / "walk.mp4"
+    source.parent.mkdir(exist_ok=True)
+    with VideoSink(source, rate=NTSC, aspect=Fraction(64, 45)) as sink:
+        for frame in moving_square(8):
+            sink.write(frame)
     assert main(["events", str(source), str(dest)]) == 0
-    assert probe(dest).rate == NTSC
+    assert (probe(dest).rate, probe(dest).aspect) == (NTSC, Fraction(64, 45))
     assert read_clip(dest).shape == (8, 48, 64, 3)
 
 

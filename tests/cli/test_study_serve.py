@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -13,6 +15,9 @@ from small_study import small_study
 
 pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 pytest.importorskip("uvicorn", reason="needs uvicorn: install '.[study]'")
+
+if TYPE_CHECKING:
+    from motionveil.study.server.site import Site
 
 
 @pytest.fixture
@@ -32,6 +37,10 @@ def folder(tmp_path: Path) -> Path:
         (["--url", "https://a.example/b"], "--url https://a.example/b: write what participants"),
         (["--url", "ftp://a.example"], "--url ftp://a.example: write what participants open"),
         (["--admin-token", "secret"], "--admin-token: has 6 characters; give 16 or more"),
+        (["--admin-token", ""], "--admin-token: has 0 characters; give 16 or more"),
+        (["--admin-token", "${NONESUCH}"], "${NONESUCH}: this environment variable is not set"),
+        (["--admin-token-file", "none"], "--admin-token-file none: cannot be read"),
+        (["--admin-token", "x" * 16, "--admin-token-file", "none"], "give one of the two"),
         (["--invite", "-1"], "--invite -1: between 0 and 10000"),
         (["--links", "links.txt"], "--links needs --invite N"),
         (["--texts", "none.yaml"], "none.yaml: cannot be read"),
@@ -45,6 +54,51 @@ def test_what_is_wrong_is_said(
     assert error.startswith("motionveil: error: ")
     assert problem in error
     assert error.count("\n") == 1
+
+
+TOKEN = "sixteen letters or more"
+
+
+@pytest.mark.parametrize("way", ["word", "variable", "file"])
+def test_the_administrator_s_token_is_taken_and_not_printed(
+    folder: Path,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sites: list[Site] = []
+
+    def serve(site: Site, listener: socket.socket, ready: Callable[[], None]) -> None:
+        sites.append(site)
+        ready()
+
+    monkeypatch.setattr("motionveil.study.server.serving.serve", serve)
+    monkeypatch.setenv("TOKEN", TOKEN)
+    file = folder.parent / "token.txt"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o600)
+    words = {
+        "word": ["--admin-token", TOKEN],
+        "variable": ["--admin-token", "${TOKEN}"],
+        "file": ["--admin-token-file", str(file)],
+    }
+    assert main(["study", "serve", str(folder), "--address", "0", *words[way]]) == 0
+    said = capsys.readouterr()
+    assert [site.admin_token for site in sites] == [TOKEN]
+    assert "/admin" in said.out
+    assert TOKEN not in said.out + said.err
+    assert "token" not in said.out + said.err
+
+
+def test_a_token_in_a_file_that_is_too_short_is_not_repeated(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = folder.parent / "token.txt"
+    file.write_text("hunter2\n")
+    assert main(["study", "serve", str(folder), "--admin-token-file", str(file)]) == 1
+    error = capsys.readouterr().err
+    assert "--admin-token: has 7 characters; give 16 or more" in error
+    assert "hunter2" not in error
 
 
 def test_a_port_that_is_taken_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from experiments.sweep_examples import grid_of
 from motionveil.cli import main
-from motionveil.experiments.sweep.cells import Record, write_record
+from motionveil.job_store import Record, Status
 from motionveil.results import Result
 from tiny import tiny_values, write_toys
 
@@ -30,15 +30,14 @@ def toys(tmp_path: Path) -> list[str]:
     return [str(manifest), "--recipe", str(recipe), "--device", "cpu", "--workers", "1"]
 
 
-def put(out: Path, status: str, **fields: Any) -> None:
-    """Leave cell `seed=0` as an earlier sweep did."""
-    (cell,) = grid_of(axes={"--seed": [0]}).cells(out)
-    record = {"words": cell.words, "key": cell.key, "status": status, "attempts": 1, **fields}
-    write_record(cell, Record.model_validate(record))
-    cell.log.write_text("".join(f"line {n}\n" for n in range(9)) + "\n")
+def put(out: Path, status: Status, **fields: Any) -> None:
+    """Leave run `seed=0` as an earlier sweep did."""
+    (run,) = grid_of(axes={"--seed": [0]}).runs(out)
+    run.job.write(Record(status, attempts=1, **fields))
+    run.log.write_text("".join(f"line {n}\n" for n in range(9)) + "\n")
 
 
-def test_list_shows_the_cells_and_runs_nothing(
+def test_list_shows_the_runs_and_runs_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = write_grid(tmp_path, command="tradeoff", arguments=["m.csv"], axes={"--seed": [0, 1]})
@@ -61,11 +60,11 @@ def test_the_folder_is_named_after_the_grid(
     assert "stopped" in capsys.readouterr().out
 
 
-def test_failed_cells_are_shown_with_the_end_of_their_log(
+def test_failed_runs_are_shown_with_the_end_of_their_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = write_grid(tmp_path, command="tradeoff", arguments=["m.csv"], axes={"--seed": [0]})
-    put(tmp_path / "out", "failed", exit_status=3)
+    put(tmp_path / "out", "failed", value={"exit_status": 3})
     assert main(["sweep", grid, "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr()
     log = tmp_path / "out" / "seed=0" / "log.txt"
@@ -74,13 +73,13 @@ def test_failed_cells_are_shown_with_the_end_of_their_log(
     assert shown == [f"line {n}" for n in range(4, 9)]
     assert "--retry" in said.err
     summary = json.loads((tmp_path / "out" / "sweep.json").read_text())
-    assert summary["cells"][0]["exit_status"] == 3
+    assert summary["runs"][0]["exit_status"] == 3
 
 
 @pytest.mark.parametrize(
     ("fields", "words", "named"),
     [
-        ({"axes": {"--sed": [0]}}, [], "grid.yaml: cell sed=0: motionveil tradeoff: error:"),
+        ({"axes": {"--sed": [0]}}, [], "grid.yaml: run sed=0: motionveil tradeoff: error:"),
         ({"axes": {"--seed": ["x"]}}, [], "'x' is no whole number of 0 or more"),
         ({"arguments": []}, [], "the following arguments are required: MANIFEST"),
         ({"arguments": ["m.csv", "--help"]}, [], "asks for help"),
@@ -129,11 +128,13 @@ def test_validations_on_a_toy_end_to_end(
     assert [result.seed for result in results] == [0, 1]
     (out / "encoder=raw,seed=0" / "results.json").rename(tmp_path / "kept.json")
     assert main(["sweep", grid, "--out", str(out)]) == 1
-    assert not (out / "encoder=raw,seed=0" / "results.json").exists(), "done cells are not run"
+    assert not (out / "encoder=raw,seed=0" / "results.json").exists(), (
+        "finished runs are not repeated"
+    )
 
 
 @pytest.mark.slow
-def test_both_engines_train_the_same_and_an_interrupted_training_goes_on(
+def test_both_engines_train_the_same_and_an_interrupted_training_resumes(
     tmp_path: Path, toys: list[str]
 ) -> None:
     pytest.importorskip("ray")
@@ -142,7 +143,7 @@ def test_both_engines_train_the_same_and_an_interrupted_training_goes_on(
     assert main(["sweep", grid, "--out", str(here)]) == 0
     # As after a stop between the last checkpoint and the end.
     shutil.copytree(here / "seed=1", there / "seed=1")
-    for name in ("cell.json", "log.txt"):
+    for name in ("job.json", "log.txt"):
         (there / "seed=1" / name).unlink()
     assert main(["sweep", grid, "--out", str(there), "--engine", "ray"]) == 0
     for seed in (0, 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from motionveil.errors import MotionveilError
 from motionveil.experiments.auditing.ground import Field
 from motionveil.experiments.auditing.plan import FILE_NAME, AuditPlan, Job
 from motionveil.experiments.auditing.run import FINDING, attack, audit
-from motionveil.experiments.sweep.attempt import Task
-from motionveil.experiments.sweep.cells import Cell, Record, write_record
+from motionveil.experiments.sweep.run import Submit
+from motionveil.experiments.sweep.run_job import Task
 from motionveil.findings import Audit, read_finding
 from motionveil.geometry import Geometry
+from motionveil.job_store import Record, Status
 from motionveil.spec import load_spec
 from motionveil.training.processes import make_fabric
 from tiny import tiny_recipe, write_toys
@@ -30,42 +32,33 @@ CONSTANT = "def veil(frames):\n    return frames * 0 + 99\n"
 
 
 class InThisProcess:
-    """An engine that carries out each cell's attack at once, in this process."""
+    """An engine that carries out each attack at once, in this process."""
 
-    def __init__(self, failing: str = "") -> None:
-        self.failing = failing
+    def __init__(self, failing: str = "", reason: str = "") -> None:
+        self.failing, self.reason = failing, reason
         self.carried_out: list[str] = []
-        self._ended: list[tuple[Task, Record | None]] = []
 
-    def __enter__(self) -> InThisProcess:
-        return self
+    def __enter__(self) -> Submit:
+        return self.submit
 
     def __exit__(self, *error: object) -> None:
         pass
 
-    def submit(self, task: Task) -> None:
-        cell = task.cell
-        _, plan_file, name, _, video, _, key = cell.words
+    def submit(self, task: Task) -> Future[Record | None]:
+        asked = task.run
+        _, plan_file, name, _, video, _, key = asked.words
         plan = AuditPlan.read(Path(plan_file))
         job = Job(plan.attack(name), video)  # type: ignore[arg-type]
         assert plan.key_of(job) == key
-        self.carried_out.append(cell.name)
-        failed = cell.name == self.failing
+        self.carried_out.append(asked.name)
+        failed = asked.name == self.failing
         if not failed:
-            attack(plan, job, cell.folder, make_fabric("cpu"))
-        ended = Record(
-            words=cell.words,
-            key=cell.key,
-            status="failed" if failed else "done",
-            exit_status=int(failed),
-            seconds=2.0,
-            attempts=1,
-        )
-        self._ended.append((task, write_record(cell, ended)))
-
-    def ended(self, patience: float) -> list[tuple[Task, Record | None]]:
-        ended, self._ended = self._ended, []
-        return ended
+            attack(plan, job, asked.folder, make_fabric("cpu"))
+        status: Status = "failed" if failed else "done"
+        ended = Record(status, reason=self.reason or None, seconds=2.0, attempts=1)
+        future: Future[Record | None] = Future()
+        future.set_result(asked.job.write(ended))
+        return future
 
 
 @pytest.fixture
@@ -255,18 +248,15 @@ def test_an_attack_that_is_another_is_not_taken_over(plan: AuditPlan, tmp_path: 
 def test_another_audit_in_the_same_folder_is_refused(plan: AuditPlan, tmp_path: Path) -> None:
     fewer = plan.model_copy(update={"attacks": plan.attacks[:1]})
     run(fewer, tmp_path / "out")
-    with pytest.raises(MotionveilError, match="the folder holds another run"):
+    with pytest.raises(MotionveilError, match="the folder holds another job"):
         run(fewer.model_copy(update={"seed": 1}), tmp_path / "out")
     assert AuditPlan.read(tmp_path / "out" / FILE_NAME) == fewer
 
 
 def test_one_that_fails_is_named_and_stops_no_other(plan: AuditPlan, tmp_path: Path) -> None:
-    found = run(plan, tmp_path / "out", InThisProcess(failing="clip-veiled"))
-    assert found.failed == {"clip-veiled": "there is no log.txt"}
-    cell = next(cell for cell in plan.cells(tmp_path / "out") if cell.name == "clip-veiled")
-    cell.log.write_text("clip: epoch 1/2\nmotionveil: error: loss_privacy is nan\n\n")
-    again = run(plan, tmp_path / "out", InThisProcess(failing="clip-veiled"))
-    assert again.failed == {"clip-veiled": "loss_privacy is nan"}
+    engine = InThisProcess(failing="clip-veiled", reason="loss_privacy is nan")
+    found = run(plan, tmp_path / "out", engine)
+    assert found.failed == {"clip-veiled": "loss_privacy is nan"}
     assert len(found.attacks) == 6
 
 
@@ -373,6 +363,6 @@ def test_real_faces_are_found_in_raw_video_and_hardly_in_veiled(
     assert found.naming.original.value > found.naming.veiled.value
 
 
-def test_cells_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None:
-    cells: list[Cell] = plan.cells(tmp_path)
-    assert len({cell.key for cell in cells}) == len(cells) == 7
+def test_the_jobs_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None:
+    runs = plan.runs(tmp_path)
+    assert len({run.job.key for run in runs}) == len(runs) == 7

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from motionveil.audit.suites import SUITES
 from motionveil.capture import veil_video
+from motionveil.capture.geometry import area_average
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.encoders import load_encoder
 from motionveil.experiments.auditing.ground import Field
@@ -20,7 +21,7 @@ from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
 from motionveil.training.processes import make_fabric
 from motionveil.training.trial import Trial
-from motionveil.video import count_frames, read_clip, read_frames
+from motionveil.video import VideoSink, count_frames, probe, read_clip, read_frames
 from tiny import tiny_recipe, tiny_trial
 from videos import write_video
 
@@ -65,7 +66,7 @@ def street(length: int, height: int, width: int, seed: int) -> NDArray[np.uint8]
     return clip
 
 
-def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> None:
+def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> Field:
     """Compare the videos that a camera would write with what networks are given."""
     trial: Trial = tiny_trial(manifest)
     watched = trial.watched(load_encoder(encoder), order="camera")
@@ -97,6 +98,7 @@ def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> None:
             assert np.array_equal(part.cache.frames(clip), frames)
         assert np.array_equal(field.veiled.frames(clip), frames)
         assert len(field.original.frames(clip)) == len(frames)
+    return field
 
 
 @encoders
@@ -119,6 +121,26 @@ def test_of_25_frames_a_second(tmp_path: Path, encoder: str) -> None:
     times = [frame.time for frame in read_frames(tmp_path / "out" / encoder / "0.mkv")]
     every = {"bdq": 2, "bdq-ut": 3}[encoder]
     np.testing.assert_allclose(times, np.arange(30)[::every] / 25, atol=0.00051)
+
+
+@encoders
+def test_of_pixels_that_are_not_square(tmp_path: Path, encoder: str) -> None:
+    """At their aspect as shown, 16:9, everywhere; the window in which faces are looked for, too."""
+    names = [f"{number}.mp4" for number in range(4)]  # H.264, which keeps the aspect
+    for number, name in enumerate(names):
+        with VideoSink(tmp_path / name, rate=25, aspect=Fraction(64, 45)) as sink:
+            for frame in street(30, 144, 180, number):
+                sink.write(frame)
+    manifest = manifest_of(tmp_path, names, tmp_path / "manifest.csv")
+    field = assert_equal_bytes(manifest, encoder, tmp_path / "out")
+    size = ENCODERS[encoder].size
+    for clip in manifest.clips:
+        written = (tmp_path / "out" / encoder / clip.path).with_suffix(".mkv")
+        info = probe(written)
+        assert (info.height, info.width) == (size, round(size * 16 / 9 / 2) * 2)
+        window = field.window(clip)
+        enlarged = [area_average(frame, (144, 180)) for frame in read_clip(written)[1:]]
+        np.testing.assert_array_equal(field.veil_window(clip, window), enlarged)
 
 
 @encoders

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from motionveil.audit.attack import Attack
-from motionveil.audit.faces import FaceTools, SeenFaces, find_faces, some_of_each, window_of
+from motionveil.audit.faces import (
+    FaceTools,
+    SeenFaces,
+    Window,
+    find_faces,
+    some_of_each,
+    window_of,
+)
 from motionveil.audit.judge_faces import judge_faces
 from motionveil.audit.suites import faces
 from motionveil.data.manifest import Clip
@@ -42,12 +50,12 @@ def clips(split: str, count: int) -> list[Clip]:
     ]
 
 
-def film(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
+def film(clip: Clip) -> Window:
     """A bright square for a face on black, in the person's shade; nobody in `bob`'s first clip."""
     frames = np.zeros((T, SIDE, SIDE, 3), np.uint8)
     if clip.path != "bob-validation0.mkv":
         frames[:, 10:30, 20:36] = SHADES[PEOPLE.index(clip.privacy["person"])]
-    return frames, TIMES
+    return Window(frames, TIMES)
 
 
 def detect(frame: np.ndarray) -> np.ndarray:
@@ -60,9 +68,9 @@ def detect(frame: np.ndarray) -> np.ndarray:
 
 
 def look(veil, *, describe: FaceDescriber | None = None) -> SeenFaces:
-    def veil_at(clip: Clip, frames: np.ndarray, times: np.ndarray) -> np.ndarray:
-        assert times is TIMES
-        return veil(frames)
+    def veil_at(clip: Clip, window: Window) -> np.ndarray:
+        assert window.times is TIMES
+        return veil(window.frames)
 
     return find_faces(
         clips("validation", 4),
@@ -117,21 +125,22 @@ def test_a_face_elsewhere_is_not_found_again() -> None:
 def test_nobody_anywhere() -> None:
     seen = find_faces(
         clips("validation", 2), [], PEOPLE, "person",
-        film=lambda clip: (np.zeros((T, SIDE, SIDE, 3), np.uint8), TIMES),
-        veil=lambda clip, frames, times: frames, tools=FaceTools(detect, ByBrightness()),
+        film=lambda clip: Window(np.zeros((T, SIDE, SIDE, 3), np.uint8), TIMES),
+        veil=lambda clip, window: window.frames, tools=FaceTools(detect, ByBrightness()),
     )  # fmt: skip
     found = finding(seen)
     assert (found.with_faces, found.again, found.naming) == (0, None, None)
 
 
 def test_a_window_is_the_middle_of_a_clip(tmp_path: Path) -> None:
-    with VideoSink(tmp_path / "a.mkv", rate=25) as sink:
+    with VideoSink(tmp_path / "a.mp4", rate=25, aspect=Fraction(64, 45)) as sink:
         for number in range(60):
             sink.write(np.full((16, 16, 3), 4 * number, np.uint8))
-    clip = Clip("a.mkv", 10, 50, "wave", {}, "a", "train")
+    clip = Clip("a.mp4", 10, 50, "wave", {}, "a", "train")
     for rate, numbers in ((None, range(22, 38)), (12.5, range(14, 46, 2)), (5, range(10, 50, 5))):
-        frames, times = window_of(tmp_path, clip, rate)
-        assert (frames[:, 0, 0, 0] // 4).tolist() == list(numbers)
+        frames, times, aspect = window_of(tmp_path, clip, rate)
+        assert aspect == Fraction(64, 45)
+        np.testing.assert_allclose(frames[:, 8, 8, 0], 4 * np.array(numbers), atol=1.9)
         np.testing.assert_allclose(times, np.array(numbers) / 25, atol=0.00051)
 
 
@@ -140,7 +149,8 @@ def test_a_window_of_pictures_has_the_rate_of_the_data_set(tmp_path: Path) -> No
     write_pictures(tmp_path / "shots", np.broadcast_to(levels, (20, 16, 16, 3)).copy())
     clip = Clip("shots", 0, 20, "wave", {}, "a", "train")
     for rate, every in ((15, 1), (30, 2), (None, 2)):  # None: 25 a second
-        frames, times = window_of(tmp_path, clip, 15, picture_rate=rate)
+        frames, times, aspect = window_of(tmp_path, clip, 15, picture_rate=rate)
+        assert aspect == 1
         numbers = np.arange(20)[::every]
         middle = (len(numbers) - min(16, len(numbers))) // 2
         numbers = numbers[middle : middle + 16]

@@ -1,7 +1,8 @@
-"""Cells for tests of sweeps: a program that takes no time and counts what it does."""
+"""Runs for tests of sweeps: a program that takes no time and counts what it does."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import textwrap
@@ -42,20 +43,20 @@ COUNTING = """
     (out / "result.txt").write_text(" ".join(words[: words.index("--out")]))
     note("end")
 """
-"""Makes five steps, notes each in `ledger.txt` beside itself, and goes on where it was.
+"""Makes five steps, notes each in `ledger.txt` beside itself, and resumes.
 
-Files beside it tell it what to do: `hold-CELL` keeps it in its third step, `fail-CELL` makes it
+Files beside it tell it what to do: `hold-RUN` keeps it in its third step, `fail-RUN` makes it
 fail.
 """
 
 
 class Bench:
-    """A folder with the counting program, its ledger, and a grid of `seeds` cells.
+    """A folder with the counting program, its ledger, and a grid of `seeds` runs.
 
     Attributes:
         program: What `run_sweep` takes as `program`.
-        out: Folder of the cells.
-        cells: The cells, `seed=0` and so on.
+        out: Folder of the runs.
+        runs: The runs, `seed=0` and so on.
     """
 
     def __init__(self, folder: Path, seeds: int = 2) -> None:
@@ -65,7 +66,7 @@ class Bench:
         self.folder = folder
         self.program = (sys.executable, str(script))
         self.out = folder / "out"
-        self.cells = grid_of(axes={"--seed": list(range(seeds))}).cells(self.out)
+        self.runs = grid_of(axes={"--seed": list(range(seeds))}).runs(self.out)
 
     def tell(self, *names: str) -> None:
         """Make files that the program looks for."""
@@ -78,7 +79,7 @@ class Bench:
             file.unlink()
 
     def notes(self, event: str) -> list[str]:
-        """Return the cells that noted an event, in the order in which they did."""
+        """Return the runs that noted an event, in the order in which they did."""
         return [words[1] for words in self._ledger() if words[0] == event]
 
     def processes(self, event: str) -> list[int]:
@@ -90,8 +91,8 @@ class Bench:
         return [line.split() for line in file.read_text().splitlines()] if file.exists() else []
 
     def assert_once(self) -> None:
-        """Every cell ended once, and made each of its steps once."""
-        names = sorted(cell.name for cell in self.cells)
+        """Every run ended once, and made each of its steps once."""
+        names = sorted(run.name for run in self.runs)
         for event in ("end", *(f"step{n}" for n in range(5))):
             assert sorted(self.notes(event)) == names, event
 
@@ -101,18 +102,26 @@ def grid_of(**fields: Any) -> Grid:
     return Grid.model_validate({"command": "tradeoff", "arguments": ["m.csv"], **fields})
 
 
+def is_running(process: int) -> bool:
+    """Return whether a process exists."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def main() -> None:
     """Run a bench's sweep: `python -m experiments.sweep_examples FOLDER SEEDS JOBS or ray`."""
-    from motionveil.experiments.sweep.local import LocalEngine
-    from motionveil.experiments.sweep.ray_engine import RayEngine
-    from motionveil.experiments.sweep.run import Engine, run_sweep
+    from motionveil.experiments.sweep.ray_engine import ray_engine
+    from motionveil.experiments.sweep.run import local_engine, run_sweep
 
     # Tests that a shell runs in the background have Ctrl-C ignored, and so would we.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder, seeds, jobs = sys.argv[1:]
     bench = Bench(Path(folder), int(seeds))
-    engine: Engine = RayEngine() if jobs == "ray" else LocalEngine(int(jobs))
-    run_sweep(bench.cells, bench.out, engine, program=bench.program)
+    engine = ray_engine() if jobs == "ray" else local_engine(int(jobs))
+    run_sweep(bench.runs, bench.out, engine, program=bench.program)
 
 
 if __name__ == "__main__":

@@ -215,24 +215,24 @@ class TestMeasuredAgain:
         self, toys: Manifest, out: Path, damage: str | bytes, capsys: Any
     ) -> None:
         before = [row for row in self.rows(out) if row.alpha in (None, 2.0)]
-        file = out / "seed0-validation" / "raw" / "row.json"
+        file = out / "seed0-validation" / "raw" / "job.json"
         text = file.read_text()
         if damage == "truncated":
             file.write_text(text[: len(text) // 2])
         elif damage == "unknown field":
             values = json.loads(text)
-            values["row"]["privacy_accuracy"] = 1
+            values["value"]["privacy_accuracy"] = 1
             file.write_text(json.dumps(values))
         else:
             file.write_bytes(damage if isinstance(damage, bytes) else damage.encode())
         capsys.readouterr()
         after = measure(plan_of(toys, alphas=(2.0,)), out).rows
         said = capsys.readouterr().err
-        assert f"{file}: cannot be read, measured again" in said
+        assert f"{file}: cannot be read; the job is run again" in said
         assert said.count("measured already") == 2
         assert after[0].predictions == before[0].predictions, "the same seed, the same answers"
         assert after[1:] == before[1:]
-        assert json.loads(file.read_text())["row"]["seconds"] == after[0].seconds
+        assert json.loads(file.read_text())["value"]["seconds"] == after[0].seconds
 
     def test_a_stopped_experiment_goes_on(
         self, toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trained: list[str]

@@ -13,64 +13,64 @@ from motionveil.experiments.sweep.grid import read_grid
 COMMANDS = ("train", "validate", "tradeoff")
 
 
-def test_cells_are_the_product_of_the_axes() -> None:
+def test_runs_are_the_product_of_the_axes() -> None:
     axes = {"--seed": [0, 1], "--set game.lr": [0.001, 0.003], "--split": ["fold0"]}
-    cells = grid_of(axes=axes).cells(Path("out"))
-    assert [cell.name for cell in cells] == [
+    runs = grid_of(axes=axes).runs(Path("out"))
+    assert [run.name for run in runs] == [
         "seed=0,game.lr=0.001,split=fold0",
         "seed=0,game.lr=0.003,split=fold0",
         "seed=1,game.lr=0.001,split=fold0",
         "seed=1,game.lr=0.003,split=fold0",
     ]
-    assert cells[1].folder == Path("out/seed=0,game.lr=0.003,split=fold0")
+    assert runs[1].folder == Path("out/seed=0,game.lr=0.003,split=fold0")
     words = ("tradeoff", "m.csv", "--seed", "0", "--set", "game.lr=0.003", "--split", "fold0")
-    assert cells[1].words == words
-    assert cells[1].values == {"--seed": "0", "--set game.lr": "0.003", "--split": "fold0"}
+    assert runs[1].words == words
+    assert runs[1].values == {"--seed": "0", "--set game.lr": "0.003", "--split": "fold0"}
 
 
 def test_a_list_is_several_words_or_a_setting_s_list() -> None:
     axes = {"--alphas": [[0, 2], 4], "--set scales": [[1.0, 0.84]]}
-    first, second = grid_of(axes=axes).cells(Path("out"))
+    first, second = grid_of(axes=axes).runs(Path("out"))
     assert first.words[2:] == ("--alphas", "0", "2", "--set", "scales=[1.0, 0.84]")
     assert first.name == "alphas=0+2,scales=1.0+0.84"
     assert second.words[2:4] == ("--alphas", "4")
 
 
 def test_true_is_written_as_in_yaml() -> None:
-    (cell,) = grid_of(axes={"--set activation_checkpointing": [True]}).cells(Path("out"))
-    assert cell.words[-1] == "activation_checkpointing=true"
+    (run,) = grid_of(axes={"--set activation_checkpointing": [True]}).runs(Path("out"))
+    assert run.words[-1] == "activation_checkpointing=true"
 
 
 def test_an_axis_fills_a_gap_of_the_arguments() -> None:
     grid = grid_of(
         command="validate", arguments=["{encoder}", "m.csv"], axes={"encoder": ["raw", "runs/a"]}
     )
-    cells = grid.cells(Path("out"))
-    assert [cell.words for cell in cells] == [
+    runs = grid.runs(Path("out"))
+    assert [run.words for run in runs] == [
         ("validate", "raw", "m.csv"),
         ("validate", "runs/a", "m.csv"),
     ]
-    assert cells[0].name == "encoder=raw"
-    assert cells[1].name.startswith("encoder=runs-a-"), "a folder's name has no slash"
+    assert runs[0].name == "encoder=raw"
+    assert runs[1].name.startswith("encoder=runs-a-"), "a folder's name has no slash"
 
 
 def test_excluded_combinations_are_left_out() -> None:
     axes = {"--seed": [0, 1], "--split": ["fold0", "fold1"]}
     grid = grid_of(axes=axes, exclude=[{"--seed": 1, "--split": "fold0"}])
-    names = [cell.name for cell in grid.cells(Path("out"))]
+    names = [run.name for run in grid.runs(Path("out"))]
     assert names == ["seed=0,split=fold0", "seed=0,split=fold1", "seed=1,split=fold1"]
 
 
 def test_nothing_left_is_an_error() -> None:
     grid = grid_of(axes={"--seed": [0]}, exclude=[{"--seed": 0}])
     with pytest.raises(MotionveilError, match="no combination"):
-        grid.cells(Path("out"))
+        grid.runs(Path("out"))
 
 
 def test_names_are_safe_and_differ_where_values_do() -> None:
     values = ["a b", "a/b", "../x", "ü" * 200, "ü" * 201]
-    cells = grid_of(axes={"--label": values}).cells(Path("out"))
-    names = [cell.name for cell in cells]
+    runs = grid_of(axes={"--label": values}).runs(Path("out"))
+    names = [run.name for run in runs]
     assert len(set(names)) == len(values)
     for name in names:
         assert len(name) <= 120
@@ -79,10 +79,10 @@ def test_names_are_safe_and_differ_where_values_do() -> None:
 
 
 def test_the_key_tells_commands_apart() -> None:
-    one, other = (grid_of(axes={"--seed": [n]}).cells(Path("out"))[0] for n in (0, 1))
-    moved = grid_of(axes={"--seed": [0]}).cells(Path("elsewhere"))[0]
-    assert one.key != other.key
-    assert one.key == moved.key, "a folder can be moved"
+    one, other = (grid_of(axes={"--seed": [n]}).runs(Path("out"))[0] for n in (0, 1))
+    moved = grid_of(axes={"--seed": [0]}).runs(Path("elsewhere"))[0]
+    assert one.job.key != other.job.key
+    assert one.job.key == moved.job.key, "a folder can be moved"
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.sweep_examples import Bench
+from experiments.sweep_examples import Bench, is_running
 from motionveil.errors import MotionveilError
-from motionveil.experiments.sweep.cells import read_record
-from motionveil.experiments.sweep.local import LocalEngine
-from motionveil.experiments.sweep.ray_engine import RayEngine
-from motionveil.experiments.sweep.run import look, run_sweep
+from motionveil.experiments.sweep.ray_engine import ray_engine
+from motionveil.experiments.sweep.run import Engine, local_engine, read_records, run_sweep
 from programs import PATIENCE, until
 
 pytestmark = pytest.mark.slow
@@ -38,20 +36,18 @@ def cluster() -> Iterator[str]:
 
 
 def status_of(bench: Bench) -> list[str]:
-    return [outcome.status for outcome in look(bench.cells)]
+    return [record.status for _, record in read_records(bench.runs)]
 
 
 def owner_of(process: int) -> int:
-    """Return the worker that runs a cell: the parent of the tether of the cell's process."""
-    for _ in range(2):
-        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-    return process
+    """Return the worker that carries out a run: the parent of its process."""
+    return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def sweep_apart(bench: Bench, engine: RayEngine) -> threading.Thread:
+def sweep_apart(bench: Bench, engine: Engine) -> threading.Thread:
     options = {"program": bench.program}
     thread = threading.Thread(
-        target=run_sweep, args=(bench.cells, bench.out, engine), kwargs=options, daemon=True
+        target=run_sweep, args=(bench.runs, bench.out, engine), kwargs=options, daemon=True
     )
     thread.start()
     return thread
@@ -62,26 +58,25 @@ def test_a_worker_killed_in_the_middle_loses_nothing(cluster: str, tmp_path: Pat
     bench = Bench(tmp_path / "bench", seeds=5)
     killed = "seed=3"
     bench.tell(f"hold-{killed}")
-    sweep = sweep_apart(bench, RayEngine(cluster))
+    sweep = sweep_apart(bench, ray_engine(cluster))
     until(lambda: killed in bench.notes("step2") and len(bench.notes("end")) == 4)
     process = dict(zip(bench.notes("step2"), bench.processes("step2"), strict=True))[killed]
     os.kill(owner_of(process), signal.SIGKILL)
     until(lambda: bench.notes("begin").count(killed) == 2)
-    with pytest.raises(ProcessLookupError):
-        os.kill(process, 0)
+    until(lambda: not is_running(process))
     bench.untell()
     sweep.join(60)
     assert status_of(bench) == ["done"] * 5
     bench.assert_once()
-    assert sorted(bench.notes("begin")) == sorted([*(c.name for c in bench.cells), killed])
-    attempts = {cell.name: read_record(cell).attempts for cell in bench.cells}  # type: ignore[union-attr]
-    assert attempts == {cell.name: 1 + (cell.name == killed) for cell in bench.cells}
+    assert sorted(bench.notes("begin")) == sorted([*(run.name for run in bench.runs), killed])
+    attempts = {run.name: run.job.read().attempts for run in bench.runs}
+    assert attempts == {run.name: 1 + (run.name == killed) for run in bench.runs}
 
 
 def test_fractions_of_a_gpu_run_at_once(cluster: str, tmp_path: Path) -> None:
     bench = Bench(tmp_path / "bench", seeds=3)
-    bench.tell(*(f"hold-{cell.name}" for cell in bench.cells))
-    sweep = sweep_apart(bench, RayEngine(cluster, gpus=0.5))
+    bench.tell(*(f"hold-{run.name}" for run in bench.runs))
+    sweep = sweep_apart(bench, ray_engine(cluster, gpus=0.5))
     until(lambda: len(bench.notes("step2")) == 2)
     bench.untell()
     sweep.join(60)
@@ -93,34 +88,34 @@ def test_both_engines_leave_the_same(cluster: str, tmp_path: Path) -> None:
     here, there = Bench(tmp_path / "here"), Bench(tmp_path / "there")
     for bench in (here, there):
         bench.tell("fail-seed=1")
-    run_sweep(here.cells, here.out, LocalEngine(), program=here.program)
-    run_sweep(there.cells, there.out, RayEngine(cluster), program=there.program)
+    run_sweep(here.runs, here.out, local_engine(), program=here.program)
+    run_sweep(there.runs, there.out, ray_engine(cluster), program=there.program)
     assert status_of(here) == status_of(there) == ["done", "failed"]
-    results = [bench.cells[0].folder / "result.txt" for bench in (here, there)]
+    results = [bench.runs[0].folder / "result.txt" for bench in (here, there)]
     assert results[0].read_text() == results[1].read_text()
-    records = [read_record(bench.cells[1]) for bench in (here, there)]
-    assert [record and record.exit_status for record in records] == [3, 3]
+    records = [bench.runs[1].job.read() for bench in (here, there)]
+    assert [record.value for record in records] == [{"exit_status": 3}] * 2
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:
     with pytest.raises(MotionveilError, match=r"127\.0\.0\.1:1: no Ray cluster listens here"):
-        RayEngine("127.0.0.1:1").__enter__()
+        ray_engine("127.0.0.1:1").__enter__()
 
 
 def test_more_than_the_machine_has_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(MotionveilError, match="a cell asks for 9 GPU, this machine has"):
-        RayEngine(gpus=9).__enter__()
+    with pytest.raises(MotionveilError, match="a run asks for 9 GPU, this machine has"):
+        ray_engine(gpus=9).__enter__()
     assert not ray.is_initialized()
 
 
-def test_a_sweep_that_is_interrupted_stops_its_cells_and_goes_on(tmp_path: Path) -> None:
+def test_a_sweep_that_is_interrupted_stops_its_runs_and_resumes(tmp_path: Path) -> None:
     """On a cluster of its own, as without `--address`."""
     bench = Bench(tmp_path / "bench")
     bench.tell("hold-seed=1")
     process = subprocess.Popen(
         [sys.executable, "-m", "experiments.sweep_examples", str(bench.folder), "2", "ray"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
@@ -131,8 +126,7 @@ def test_a_sweep_that_is_interrupted_stops_its_cells_and_goes_on(tmp_path: Path)
     finally:
         process.kill()
     assert status_of(bench) == ["done", "stopped"]
-    with pytest.raises(ProcessLookupError):
-        os.kill(bench.processes("step2")[-1], 0)
+    until(lambda: not is_running(bench.processes("step2")[-1]))
     bench.untell()
-    run_sweep(bench.cells, bench.out, LocalEngine(), program=bench.program)
+    run_sweep(bench.runs, bench.out, local_engine(), program=bench.program)
     bench.assert_once()

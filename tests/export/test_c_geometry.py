@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from motionveil.capture.geometry import area_average
 from motionveil.errors import MotionveilError
 from motionveil.export import write_c
-from motionveil.export.c import rate_fraction, state_size
-from motionveil.geometry import FrameRate, Geometry
+from motionveil.export.c import state_size
+from motionveil.geometry import FrameRate, Geometry, rate_fraction
 from motionveil.spec import EncoderSpec
 
 pytestmark = needs_a_compiler
@@ -189,8 +189,45 @@ class TestRate:
         for time in times:
             assert library.motionveil_takes(clock, time) == rate.takes(time / 1000), times
 
+    @settings(max_examples=200, deadline=None)
+    @given(
+        geometry=st.sampled_from(GEOMETRIES),
+        start=st.integers(0, 2**31),
+        every=st.integers(1, 6),
+        percent=st.integers(-2, 3),
+        jitter=st.lists(st.integers(-12, 12), min_size=1, max_size=50),
+    )
+    def test_takes_the_same_of_a_camera_near_a_multiple_of_the_rate(
+        self,
+        geometry: Geometry,
+        start: int,
+        every: int,
+        percent: int,
+        jitter: list[int],
+        built_at: Callable[[Geometry], Built],
+    ) -> None:
+        """`jitter` is in hundredths of an interval, again from its first after its last."""
+        interval = 1000 / rate_fraction(geometry.rate)
+        gap = interval / every / (1 + Fraction(percent, 100))
+        shifts = [interval * part / 100 for part in jitter]
+        times = [round(start + n * gap + shifts[n % len(shifts)]) for n in range(150)]
+        rate, clock, library = FrameRate(geometry.rate), Clock(), built_at(geometry).library
+        exact = FrameRate(geometry.rate)
+        for time in (max(0, time) for time in times):
+            takes = library.motionveil_takes(clock, time)
+            assert takes == rate.takes(time / 1000) == exact.takes(Fraction(time, 1000)), times
+
+    def test_takes_a_camera_whole_that_is_one_percent_faster(
+        self, built_at: Callable[[Geometry], Built]
+    ) -> None:
+        for geometry in GEOMETRIES[:3]:  # of 1000 frames/s, milliseconds tell nothing
+            clock, library = Clock(), built_at(geometry).library
+            gap = 1000 / (rate_fraction(geometry.rate) * Fraction(101, 100))
+            taken = [library.motionveil_takes(clock, round(n * gap)) for n in range(5000)]
+            assert all(taken)
+
     @each_geometry
-    @pytest.mark.parametrize("camera", [7, 12.5, 15, 25, 30, 59.94])
+    @pytest.mark.parametrize("camera", [7, 12.5, 15, 25, 30, 30.2, 59.94, 60.4])
     def test_of_steady_cameras(
         self, geometry: Geometry, camera: float, built_at: Callable[[Geometry], Built]
     ) -> None:
@@ -201,7 +238,7 @@ class TestRate:
             takes = library.motionveil_takes(clock, time)
             assert takes == rate.takes(time / 1000)
             taken += takes
-        assert 0 < taken <= 4000 / camera * geometry.rate + 1
+        assert 0 < taken <= 4000 / camera * geometry.rate / 0.99 + 1
 
     def test_a_clock_that_is_full_begins_anew(self, built_at: Callable[[Geometry], Built]) -> None:
         clock, library = Clock(), built_at(GEOMETRIES[0]).library

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.faces import Blur, FaceDetector, Faces, blur_video
 from motionveil.faces.video import FaceCounts
-from motionveil.video import probe, read_clip, read_frames
+from motionveil.video import VideoSink, probe, read_clip, read_frames
 from videos import cut_short, write_pictures, write_video
 from white_squares import SIDE, squares, write_detector
 
@@ -64,6 +64,14 @@ def test_without_a_face_it_is_the_video(tmp_path: Path, clip: Clip) -> None:
     counts = blur_video(tmp_path / "in.mkv", tmp_path / "out.mkv", nobody)
     assert counts == FaceCounts(frames=10)
     assert np.array_equal(read_clip(tmp_path / "out.mkv"), clip)
+
+
+def test_pixels_keep_their_shape(tmp_path: Path, clip: Clip) -> None:
+    with VideoSink(tmp_path / "in.mp4", rate=25, aspect=Fraction(64, 45)) as sink:
+        for frame in clip:
+            sink.write(frame)
+    blur_video(tmp_path / "in.mp4", tmp_path / "out.mp4", nobody)
+    assert probe(tmp_path / "out.mp4").aspect == Fraction(64, 45)
 
 
 TICKS = Fraction(1, 90000)

@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
-from motionveil.audit_results.finding import CHANCE, AnyFinding, Column, Finding, Measured, Renamed
+from motionveil.audit_results.finding import (
+    CHANCE,
+    AnyFinding,
+    Column,
+    Finding,
+    Measured,
+    Renamed,
+    read_finding,
+)
 from motionveil.audit_results.kinds import (
     ClipAnswer,
     FaceNaming,
@@ -46,6 +54,7 @@ __all__ = [
     "Scores",
     "Search",
     "Strongest",
+    "read_finding",
 ]
 
 FILE_NAME = "audit.json"

@@ -142,12 +142,12 @@ class Finding(Renamed):
         return next((float(v) for v in found if isinstance(v, float)), None)
 
 
-def _of_its_kind(value: Any) -> Any:
+def read_finding(value: Any) -> Finding:
     """Return a stored finding as the class of its kind; as a `Finding` where there is none."""
-    if not isinstance(value, dict):
+    if isinstance(value, Finding):
         return value
     kinds = {kind.model_fields["kind"].default: kind for kind in Finding.__subclasses__()}
-    return kinds.get(value.get("kind"), Finding).model_validate(value)
+    return kinds.get(dict(value).get("kind"), Finding).model_validate(value)
 
 
-AnyFinding = Annotated[SerializeAsAny[Finding], BeforeValidator(_of_its_kind)]
+AnyFinding = Annotated[SerializeAsAny[Finding], BeforeValidator(read_finding)]

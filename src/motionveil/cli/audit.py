@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.engine import add_engine_arguments, refuse_contradictions, threads_of
+from motionveil.cli.job_options import add_job_arguments, refuse_contradictions, threads_of
 from motionveil.cli.options import command_line
 from motionveil.cli.table import print_table
 from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="do not attack raw video again: take what another audit's folder has of it",
     )
     add_show_raw(parser)
-    add_engine_arguments(parser, cells="attacks")
+    add_job_arguments(parser, jobs="attacks")
     parser.epilog = EPILOG
 
 

@@ -80,7 +80,9 @@ def without_secrets(message: str, words: Sequence[str]) -> str:
     before = ""
     for word in words:
         option, _, value = word.partition("=") if word.startswith("--") else ("", "", word)
-        if re.search("token(?!.*file)", option or before) and not value.startswith("--"):
+        if _VARIABLE.fullmatch(value):  # a name is not secret
+            pass
+        elif re.search("token(?!.*file)", option or before) and not value.startswith("--"):
             message = _replaced(message, value, "...")
         elif may_hold_password(value) and not os.path.exists(value):
             # Of a path, Python makes one slash of two.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from motionveil.addresses import host_and_port
+from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.files import atomic_path, write_text_atomically
 
@@ -31,6 +32,7 @@ they open. Over plain HTTP, others on the network can read links and answers.
 examples:
   motionveil study serve mystudy --invite 26 --links links.txt
   motionveil study serve mystudy --open --url https://study.example.org
+  motionveil study serve mystudy --admin-token-file token.txt
 """
 
 
@@ -52,7 +54,11 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--admin-token",
         metavar="TOKEN",
-        help="what the administrator signs in with (default: a new one, printed)",
+        help="what the administrator signs in with, 16 characters or more; ${NAME} stands for an"
+        " environment variable (default: a new one, printed)",
+    )
+    parser.add_argument(
+        "--admin-token-file", metavar="FILE", help="read it from a file, which keeps it secret"
     )
     parser.add_argument("--texts", type=Path, metavar="FILE", help="a translation of all texts")
     parser.add_argument(
@@ -79,7 +85,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
         raise MotionveilError(f"--invite {arguments.invite}: between 0 and 10000")
     if arguments.links and not arguments.invite:
         raise MotionveilError("--links needs --invite N: there are no links to write")
-    token = _admin_token(arguments.admin_token)
+    given = secret(arguments.admin_token, arguments.admin_token_file, "--admin-token")
+    token = _admin_token(given)
     host, port = host_and_port("--address", arguments.address, 8000)
     others = _others_can_read(arguments, host)
     with listen(host, port) as listener:
@@ -94,7 +101,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
         site = Site(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
         try:
             _invite(site, arguments.invite, arguments.links)
-            serve(site, listener, lambda: _greet(site, is_new_token=not arguments.admin_token))
+            serve(site, listener, lambda: _greet(site, is_new_token=given is None))
         finally:
             site.store.close()
     return 0

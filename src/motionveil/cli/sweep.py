@@ -1,4 +1,4 @@
-"""`motionveil sweep GRID`: run every cell of a grid, here or on a Ray cluster."""
+"""`motionveil sweep GRID`: run a command over a grid of values, here or on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from motionveil.cli.dry_run import duration
-from motionveil.cli.engine import (
-    add_engine_arguments,
+from motionveil.cli.job_options import (
+    add_job_arguments,
     engine_of,
     refuse_contradictions,
     show_failures,
-    telling,
+    show_progress,
     threads_of,
 )
 from motionveil.cli.table import print_table
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
-    from motionveil.experiments.sweep.cells import Cell
     from motionveil.experiments.sweep.grid import Grid
-    from motionveil.experiments.sweep.run import Outcome
+    from motionveil.experiments.sweep.run import Recorded
+    from motionveil.experiments.sweep.run_job import Run
 
 EXAMPLES = """\
 grid.yaml:
@@ -41,8 +41,8 @@ examples:
   motionveil sweep grid.yaml --jobs 2
   motionveil sweep grid.yaml --engine ray --address auto --out /shared/sweep
 
-Each cell has a folder with its log and its result. Cells that are done are skipped, so a stopped
-sweep goes on when it is started again; --retry runs failed cells again.
+Each run has a folder with its log and its result. Finished runs are skipped, so an interrupted
+sweep resumes when it is started again; --retry runs failed ones again.
 """
 
 
@@ -50,49 +50,47 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("grid", type=Path, metavar="GRID", help="grid.yaml, see below")
     parser.add_argument(
-        "--out", type=Path, help="folder of the cells (default: runs/ and the grid's name)"
+        "--out", type=Path, help="folder of the runs (default: runs/ and the grid's name)"
     )
-    add_engine_arguments(parser, cells="cells")
+    add_job_arguments(parser, jobs="runs")
     parser.add_argument(
-        "--list", action="store_true", help="print the cells and how they stand; run nothing"
+        "--list", action="store_true", help="print the runs and their status; run nothing"
     )
     parser.epilog = EXAMPLES
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the sweep, print its cells, show why some failed, write the reports."""
+    """Run the sweep, print its runs and why some failed, write the reports."""
     from motionveil.capture.process import stopping
-    from motionveil.experiments.sweep.run import SUMMARY, look, run_sweep
+    from motionveil.experiments.sweep.run import SUMMARY, read_records, run_sweep
 
     refuse_contradictions(arguments)
-    grid, cells, out = _plan(arguments)
+    grid, runs, out = _plan(arguments)
     if arguments.list:
-        _print_cells(look(cells))
+        _print_runs(read_records(runs))
         return 0
     engine = engine_of(arguments, cpus=grid.cpus or 1, gpus=grid.gpus)
-    # SIGTERM is what clusters and service managers send: it stops the cells as Ctrl-C does.
-    with stopping(Event(), at_once=True), telling() as tell:
-        outcomes = run_sweep(
-            cells,
+    # SIGTERM is what clusters and service managers send: it stops the runs as Ctrl-C does.
+    with stopping(Event(), at_once=True), show_progress() as progress:
+        recorded = run_sweep(
+            runs,
             out,
             engine,
             threads=threads_of(arguments, grid.cpus),
             retry=arguments.retry,
-            progress=tell,
+            progress=progress,
         )
-    _print_cells(outcomes)
+    _print_runs(recorded)
     print(f"wrote {out / SUMMARY}")
-    _report([o.cell for o in outcomes if o.status == "done"], out)
-    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    show_failures(failed)
-    return 1 if failed else 0
+    _report([run for run, record in recorded if record.status == "done"], out)
+    return 1 if show_failures(recorded) else 0
 
 
-def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[Cell], Path]:
-    """Return the grid, its cells and their folder.
+def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[Run], Path]:
+    """Return the grid, its runs and their folder.
 
     Raises:
-        MotionveilError: The grid is wrong, or a cell is no command line that its command takes.
+        MotionveilError: The grid is wrong, or its command does not accept the arguments of a run.
     """
     from motionveil.cli import COMMANDS
     from motionveil.experiments.sweep.grid import read_grid
@@ -100,41 +98,39 @@ def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[Cell], Path]:
     grid = read_grid(arguments.grid, [name for name in COMMANDS if name != "sweep"])
     out = arguments.out or Path("runs") / arguments.grid.stem
     try:
-        cells = grid.cells(out)
+        runs = grid.runs(out)
     except MotionveilError as error:
         raise MotionveilError(f"{arguments.grid}: {error}") from error
-    for cell in cells:
-        _check_words(cell, arguments.grid)
-    return grid, cells, out
+    for run in runs:
+        _check_words(run, arguments.grid)
+    return grid, runs, out
 
 
-def _check_words(cell: Cell, grid: Path) -> None:
-    """Read a cell's words as its command will, so that a slip is found before anything runs."""
-    name, *words = cell.words
+def _check_words(run: Run, grid: Path) -> None:
+    """Parse a run's arguments as its command will, before anything runs."""
+    name, *words = run.words
     parser = argparse.ArgumentParser(prog=f"motionveil {name}", allow_abbrev=False)
     import_module(f"motionveil.cli.{name}").add_arguments(parser)
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint), contextlib.redirect_stdout(io.StringIO()):
-            parser.parse_args([*words, "--out", str(cell.folder)])
+            parser.parse_args([*words, "--out", str(run.folder)])
     except SystemExit as error:
         said = complaint.getvalue().strip().splitlines()[-1:] or ["asks for help"]
-        raise MotionveilError(f"{grid}: cell {cell.name}: {said[0]}") from error
+        raise MotionveilError(f"{grid}: run {run.name}: {said[0]}") from error
 
 
-def _print_cells(outcomes: Sequence[Outcome]) -> None:
-    """Print a line a cell."""
+def _print_runs(recorded: Recorded) -> None:
     rows = []
-    for outcome in outcomes:
-        record = outcome.record
-        told = (duration(record.seconds), str(record.attempts)) if record else ("", "")
-        rows.append((outcome.cell.name, outcome.status, *told))
-    print_table(("cell", "status", "time", "attempts"), rows, width=200)
+    for run, record in recorded:
+        attempts = (duration(record.seconds), str(record.attempts)) if record.attempts else ("", "")
+        rows.append((run.name, record.status, *attempts))
+    print_table(("run", "status", "time", "attempts"), rows, width=200)
 
 
-def _report(done: Sequence[Cell], out: Path) -> None:
+def _report(done: Sequence[Run], out: Path) -> None:
     """Write the reports of what left results."""
-    if not any((cell.folder / "results.json").exists() for cell in done):
+    if not any((run.folder / "results.json").exists() for run in done):
         return
     from motionveil.experiments.sweep.pages import write_pages
 

@@ -31,7 +31,7 @@ from motionveil.files import atomic_path, close_to_others, make_private_folder
 from motionveil.video.folder import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
 
-FORMAT = 2
+FORMAT = 3
 """Part of the folder's name; raised whenever the same source would be stored differently."""
 
 Change = Callable[[Frames, Times], Frames]

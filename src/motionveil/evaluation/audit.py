@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from lightning_fabric import Fabric
 from pydantic import BaseModel, ConfigDict
 
-from motionveil.audit_results import AnyFinding, Audit, Finding
+from motionveil.audit_results import Audit, Finding, read_finding
 from motionveil.data.remarks import remark
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import AnyAttack, Attack
@@ -22,26 +21,14 @@ from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
 from motionveil.files import write_text_atomically
-from motionveil.results import Stored, read_stored
+from motionveil.job_store import Job, Record
+from motionveil.results import read_stored
 from motionveil.training.processes import describe_environment, make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.training.trial import describe_dataset
 
 PLAN = "plan.json"
-FINDING = "finding.json"
 VIDEOS: tuple[Video, ...] = ("veiled", "raw")
-
-
-class Job(NamedTuple):
-    """One attack on one kind of video."""
-
-    attack: Attack
-    video: Video
-
-    @property
-    def name(self) -> str:
-        """Name of its folder."""
-        return f"{self.attack.name}-{self.video}"
 
 
 class AuditPlan(BaseModel):
@@ -75,9 +62,9 @@ class AuditPlan(BaseModel):
     suite: str
     attacks: tuple[AnyAttack, ...]
 
-    def jobs(self) -> list[Job]:
-        """Return each attack on each video."""
-        return [Job(a, video) for video in VIDEOS for a in self.attacks if video in a.videos]
+    def jobs(self) -> list[tuple[Attack, Video]]:
+        """Return each attack with each video that it is carried out on."""
+        return [(a, video) for video in VIDEOS for a in self.attacks if video in a.videos]
 
     def write(self, folder: Path) -> Path:
         """Write `plan.json` into a folder, whole or not at all, and return its path."""
@@ -93,83 +80,44 @@ class AuditPlan(BaseModel):
         return read_stored(cls, file, "plan")
 
 
-class StoredFinding(Stored):
-    """What `finding.json` of an attack's folder says.
-
-    Attributes:
-        key: See `key_of`.
-        finding: What was found; None where the attack failed.
-        fault: Why it failed.
-        seconds: Wall time.
-    """
-
-    key: str
-    finding: AnyFinding | None = None
-    fault: str = ""
-    seconds: float
+def job_of(data: AuditData, attack: Attack, video: Video, out: Path) -> Job:
+    """Return an attack of an audit as a job; its question is all that its finding depends on."""
+    question = {
+        "encoder": "" if data.plan.veiled is not None else data.veil.key,
+        "plan": data.plan.model_dump(mode="json", exclude={"attacks", "suite"}),
+        "video": video,
+        "attack": attack.model_dump(mode="json"),
+    }
+    return Job(out / "attacks" / f"{attack.name}-{video}", question)
 
 
-def key_of(data: AuditData, job: Job) -> str:
-    """Return a hash of all that an attack's finding depends on; not of the other attacks."""
-    veil = "" if data.plan.veiled is not None else data.veil.key
-    plan = data.plan.model_dump_json(exclude={"attacks", "suite"})
-    text = "\n".join((veil, plan, job.video, job.attack.model_dump_json()))
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_finding(data: AuditData, job: Job, out: Path) -> StoredFinding | None:
-    """Return what an attack has left; None where it is still to be carried out.
-
-    Raises:
-        MotionveilError: The folder holds another audit's attack. It is never overwritten.
-    """
-    file = out / "attacks" / job.name / FINDING
-    if not file.exists():
-        return None
-    try:
-        stored = StoredFinding.model_validate_json(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        remark(f"{file}: cannot be read; the attack is carried out again")
-        return None
-    if stored.key != key_of(data, job):
-        raise MotionveilError(
-            f"{file}: the folder holds another audit's attack; give another --out, or remove the"
-            " folder"
-        )
-    return stored
-
-
-def carry_out(plan: str, name: str, out: str) -> str:
+def carry_out(plan: str, place: int, out: str) -> str:
     """Carry out one attack and store what it found, or why it failed.
 
     Args:
         plan: The plan as JSON.
-        name: The job's name.
+        place: The attack's place in `AuditPlan.jobs`.
         out: Folder of the audit.
 
     Returns:
         Why it failed; empty where it did not.
     """
     data = _audit_data(plan)
-    job = next(job for job in data.plan.jobs() if job.name == name)
-    folder = Path(out) / "attacks" / name
+    attack, video = data.plan.jobs()[place]
+    job = job_of(data, attack, video, Path(out))
     began = time.monotonic()
-    finding: Finding | None = None
     fault = ""
     try:
-        finding = job.attack.run(data.attack_data(job.video, folder))
-    except MotionveilError as error:
-        fault = str(error)
+        found = attack.run(data.attack_data(video, job.folder)).model_dump(mode="json")
+        record = Record("done", found)
     except Exception as error:  # an attack that fails must not lose the others
-        traceback.print_exc()
-        fault = f"{type(error).__name__}: {error}"
-    stored = StoredFinding(
-        key=key_of(data, job),
-        finding=finding,
-        fault=fault,
-        seconds=time.monotonic() - began,
-    )
-    write_text_atomically(folder / FINDING, stored.model_dump_json(indent=1) + "\n")
+        if isinstance(error, MotionveilError):
+            fault = str(error)
+        else:
+            traceback.print_exc()
+            fault = f"{type(error).__name__}: {error}"
+        record = Record("failed", reason=fault)
+    job.write(replace(record, seconds=time.monotonic() - began))
     return fault
 
 
@@ -212,31 +160,35 @@ def audit(
             video.
         KeyboardInterrupt: What is done stays.
     """
+    _audit_data.cache_clear()  # files may have changed since an earlier audit of this process
     data = AuditData(plan, fabric, workers)
     data.make()  # what cannot be veiled is found out before anything is attacked
     taken: dict[str, Finding] = {}
     if raw_from is not None:
         taken = raw_findings(raw_from, plan, data)
         remark(f"raw video: {len(taken)} findings are taken over from {raw_from}")
-    jobs = [job for job in plan.jobs() if job.name not in taken]
-    before = {job.name: read_finding(data, job, out) for job in jobs}
+    jobs = {
+        place: job_of(data, attack, video, out)
+        for place, (attack, video) in enumerate(plan.jobs())
+        if f"{attack.name}-{video}" not in taken
+    }
+    before = {place: job.read().status for place, job in jobs.items()}  # may raise
     plan.write(out)
-    left = [
-        job.name
-        for job in jobs
-        if (one := before[job.name]) is None or (retry and one.finding is None)
-    ]
-    calls = [(plan.model_dump_json(), name, str(out.absolute())) for name in left]
-    lost: dict[str, str] = {}
+    kept = {"done"} if retry else {"done", "failed"}
+    left = [place for place, status in before.items() if status not in kept]
+    text, folder = plan.model_dump_json(), str(out.absolute())
+    failed: dict[str, str] = {}
     began = time.monotonic()
-    for done, (place, fault) in enumerate(run(carry_out, calls), 1):
+    calls = [(text, place, folder) for place in left]
+    for done, (number, fault) in enumerate(run(carry_out, calls), 1):
+        name = jobs[left[number]].folder.name
         rest = (time.monotonic() - began) / done * (len(left) - done)
         state = f"failed: {fault}" if fault else "done"
-        progress(f"{left[place]} {state} ({done} of {len(left)}, {rest:.0f} s left)")
+        progress(f"{name} {state} ({done} of {len(left)}, {rest:.0f} s left)")
         if fault:
-            lost[left[place]] = fault
-    stored = {job.name: read_finding(data, job, out) for job in jobs}
-    findings = [s.finding for s in stored.values() if s is not None and s.finding is not None]
+            failed[name] = fault
+    records = {job.folder.name: job.read() for job in jobs.values()}
+    findings = [read_finding(r.value) for r in records.values() if r.status == "done"]
     found = Audit(
         command=command,
         encoder=plan.encoder if plan.veiled is None else plan.veiled,
@@ -253,8 +205,8 @@ def audit(
         environment=describe_environment(fabric),
         findings=[*findings, *taken.values()],
         confounds=confounds(data.manifest, plan.split, plan.label),
-        failed=lost | {name: s.fault for name, s in stored.items() if s is not None and s.fault},
-        seconds=sum(s.seconds for s in stored.values() if s is not None),
+        failed=failed | {name: r.reason or "" for name, r in records.items() if r.reason},
+        seconds=sum(record.seconds for record in records.values()),
     )
     for video, field in (("veiled", "strongest"), ("raw", "strongest_raw")):
         of_one = [f for f in found.attacks if f.video == video and f.target == "privacy"]
@@ -308,7 +260,7 @@ def raw_findings(earlier: Path, plan: AuditPlan, data: AuditData) -> dict[str, F
             f" frames of a clip, this audit's see {data.frames}; take one of an encoder that leaves"
             " as many"
         )
-    attacks = [job.attack.model_dump(mode="json") for job in plan.jobs() if job.video == "raw"]
+    attacks = [a.model_dump(mode="json") for a, video in plan.jobs() if video == "raw"]
     return {
         f"{one.name}-raw": one
         for one in found.findings

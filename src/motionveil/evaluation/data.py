@@ -9,7 +9,7 @@ from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from lightning_fabric import Fabric
@@ -45,6 +45,20 @@ LEAST_PEOPLE = 4
 
 WINDOW = 16
 """Frames of a video that are read, and veiled, around the moments that are searched for faces."""
+
+
+class Window(NamedTuple):
+    """Consecutive frames of a clip.
+
+    Attributes:
+        frames: As they were filmed, uint8 (T, H, W, 3).
+        times: When each is shown, in seconds, (T,).
+        aspect: Sample aspect ratio: how much wider than high a pixel is shown.
+    """
+
+    frames: Frames
+    times: Times
+    aspect: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -215,32 +229,32 @@ class AuditData:
             folder=folder,
         )
 
-    def window(self, clip: Clip) -> tuple[Frames, Times]:
+    def window(self, clip: Clip) -> Window:
         """Return frames from a clip's middle at full size; see `window_of`."""
         return self._window(self.manifest, clip)
 
-    def _window(self, manifest: Manifest, clip: Clip) -> tuple[Frames, Times]:
+    def _window(self, manifest: Manifest, clip: Clip) -> Window:
         return window_of(manifest.root, clip, self.geometry.rate, image_rate=manifest.rate)
 
-    def veil_window(self, clip: Clip, filmed: Frames, times: Times) -> Frames:
+    def veil_window(self, clip: Clip, window: Window) -> Frames:
         """Return a window of a clip veiled, enlarged to the size of the original.
 
-        So faces can be looked for at their places.
+        So faces can be looked for at their places; pixels that are not square get their shape back.
         """
         if self.plan.veiled is not None:
             theirs = self.veiled.manifest
-            return self._window(theirs, theirs.clips[self.manifest.clips.index(clip)])[0]
-        height, width = filmed.shape[1:3]
-        shape = self.geometry.shape(height, width, multiple=self.veil.multiple)
-        small = np.stack([area_average(frame, shape) for frame in filmed])
-        veiled = self.veil.change(small, times)
+            return self._window(theirs, theirs.clips[self.manifest.clips.index(clip)]).frames
+        height, width = window.frames.shape[1:3]
+        shape = self.geometry.shape(height, width, window.aspect, multiple=self.veil.multiple)
+        small = np.stack([area_average(frame, shape) for frame in window.frames])
+        veiled = self.veil.change(small, window.times)
         return np.stack([area_average(frame, (height, width)) for frame in veiled])
 
 
 def window_of(
     root: Path, clip: Clip, rate: float | None = None, *, image_rate: float | None = None
-) -> tuple[Frames, Times]:
-    """Return frames from a clip's middle, as they were filmed, uint8 (T, H, W, 3), and their times.
+) -> Window:
+    """Return frames from a clip's middle.
 
     Args:
         root: The data set's folder.
@@ -263,7 +277,11 @@ def window_of(
         raise MotionveilError(f"{root / clip.path}: ends before frame {clip.start}")
     first = (count - min(count, WINDOW)) // 2
     window = list(islice(taken(), first, first + WINDOW))
-    return np.stack([frame.image for frame in window]), np.array([f.time for f in window])
+    return Window(
+        np.stack([frame.image for frame in window]),
+        np.array([frame.time for frame in window]),
+        window[0].aspect,
+    )
 
 
 def people_in_both(manifest: Manifest, split: str, label: str) -> list[str]:

@@ -119,7 +119,7 @@ def _opened(dest: Path, info: VideoInfo, settings: EventSettings) -> Iterator[Ta
         with event_writer(dest, width=info.width, height=info.height) as write:
             yield lambda frame, events: write(events)
         return
-    with VideoSink(dest, rate=info.rate, time_base=info.time_base) as sink:
+    with VideoSink(dest, rate=info.rate, time_base=info.time_base, aspect=info.aspect) as sink:
 
         def draw(frame: Frame, events: Events) -> None:
             counts = signed_counts(events, info.height, info.width)

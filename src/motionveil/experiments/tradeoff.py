@@ -6,8 +6,6 @@ is stored when it is done, so a stopped experiment goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
-from pydantic import ValidationError
 
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
@@ -26,7 +23,7 @@ from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.contenders import FACE_BLUR, Contender
 from motionveil.experiments.making import Made, Workshop
 from motionveil.experiments.pictures import save_veiled
-from motionveil.files import write_text_atomically
+from motionveil.job_store import Job
 from motionveil.results import Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.processes import agreed, describe_environment, first_process_first
@@ -208,8 +205,7 @@ class _Bench:
 
 
 def _stored(trial: Trial, folder: Path, measure: Callable[[], Row], more: dict[str, Any]) -> Row:
-    """Return a row from `folder/row.json` if it was measured just so, else measure and store it."""
-    file = folder / "row.json"
+    """Return a row from `folder/job.json` if it was measured just so, else measure and store it."""
     question = {
         "manifest": trial.cache.manifest.hash,
         "recipe": trial.recipe.model_dump(mode="json"),
@@ -219,28 +215,15 @@ def _stored(trial: Trial, folder: Path, measure: Callable[[], Row], more: dict[s
         "method": folder.name,
         **more,
     }
-    key = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
-    row = _read_row(file, key)
+    job = Job(folder, question)
+    row = job.get(Row.model_validate)
     # A process that looked later might see a row that another has just stored.
     if agreed(trial.fabric, row is not None):
         if row is None:
-            raise MotionveilError(f"{file}: all processes must see the same folder")
+            raise MotionveilError(f"{job.file}: all processes must see the same folder")
         print(f"{folder}: measured already", file=sys.stderr)
         return row
     row = measure()
     if trial.fabric.is_global_zero:
-        stored = {"key": key, "question": question, "row": row.model_dump(mode="json")}
-        write_text_atomically(file, json.dumps(stored) + "\n")
+        job.put(row.model_dump(mode="json"))
     return row
-
-
-def _read_row(file: Path, key: str) -> Row | None:
-    """Return the row that is stored under a key; None where there is another one, or none."""
-    if not file.exists():
-        return None
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-        return Row.model_validate(stored["row"]) if stored["key"] == key else None
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        print(f"{file}: cannot be read, measured again", file=sys.stderr)
-        return None

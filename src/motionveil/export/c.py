@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from fractions import Fraction
 from importlib import resources
 from pathlib import Path
 from string import Template
@@ -15,14 +14,13 @@ from numpy.typing import NDArray
 from motionveil._version import __version__
 from motionveil.export.integer import IntegerNumbers, integer_numbers
 from motionveil.files import write_text_atomically
+from motionveil.geometry import rate_fraction
 from motionveil.spec import EncoderSpec
 
 SOURCES = ((1920, 1080), (640, 480))
 """Width and height of cameras whose state sizes are told."""
 
 _TABLE_COLUMNS = 16
-_LARGEST_NUMERATOR = 1e6
-_SLOWEST = 1e-6  # frames a second: the clock of 32 bits is full after 50 days
 
 
 def write_c(
@@ -61,15 +59,6 @@ def state_sizes(spec: EncoderSpec) -> list[str]:
         size = f"{state_size(width, height):,}"
         phrases.append(f"{size} for {width} x {height} (of {source_width} x {source_height})")
     return phrases
-
-
-def rate_fraction(rate: float) -> Fraction:
-    """Return frames a second as a fraction to a millionth of it, with a numerator that C can bear.
-
-    `motionveil_takes` multiplies 32 bits by 1000 times the numerator.
-    """
-    rate = max(rate, _SLOWEST)
-    return Fraction(rate).limit_denominator(int(_LARGEST_NUMERATOR / rate))
 
 
 def c_source(spec: EncoderSpec, numbers: IntegerNumbers, *, name: str, hard: bool) -> str:

@@ -71,8 +71,8 @@ def blur_video(
     """Write a copy of a video in which the faces that are found are blurred.
 
     As many frames as the source has, with its timestamps (to the millisecond in Matroska and WebM,
-    as everywhere; see `VideoSink`); sound and metadata are left out. The whole copy appears, or
-    nothing.
+    as everywhere; see `VideoSink`) and, in H.264, its sample aspect ratio; sound and metadata are
+    left out. The whole copy appears, or nothing.
 
     Args:
         source: A video file, or a folder of frames; see `motionveil.video.read_frames`.
@@ -94,7 +94,7 @@ def blur_video(
         raise MotionveilError(f"{dest}: this is the source itself; give another name")
     info = probe(source, rate=rate)
     counts = FaceCounts()
-    with open_sink(name, rate=info.rate, time_base=info.time_base) as sink:
+    with open_sink(name, rate=info.rate, time_base=info.time_base, aspect=info.aspect) as sink:
         shift = None
         for frame in blurred_frames(read_frames(source, rate=rate), detect, counts, blur):
             # A file may begin before zero, where no file that we write can.

@@ -66,9 +66,7 @@ class Encoder:
             Column.share("Chance level, %", self.chance_level),
             Column(name="n", value=len(strongest.veiled.answers), digits=0),
             Column.share("Training accuracy, %", strongest.veiled.training_accuracy),
-            Column(
-                name="Bits", value=f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"
-            ),
+            Column(name="Bits", value=f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"),
             Column.share("Action accuracy, %", self.action),
             Column(name="Seed", value=self.audit.seed, digits=0),
         ]

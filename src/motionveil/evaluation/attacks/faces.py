@@ -18,11 +18,11 @@ import torch
 from numpy.typing import NDArray
 
 from motionveil.audit_results import FaceNaming, FaceSearch, Measured
-from motionveil.data.cache import Frames, Times
+from motionveil.data.cache import Frames
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
-from motionveil.evaluation.data import AttackData, Video
+from motionveil.evaluation.data import AttackData, Video, Window
 from motionveil.networks.face import FaceDescriber, face_chips, load_face_describer
 from motionveil.statistics import (
     Floats,
@@ -33,7 +33,8 @@ from motionveil.statistics import (
     permutation_test,
 )
 
-Film = Callable[[Clip], tuple[Frames, Times]]
+Film = Callable[[Clip], Window]
+VeilWindow = Callable[[Clip, Window], Frames]
 Boxes = NDArray[np.float32]
 Detect = Callable[[Frames], Boxes]
 """From a frame, uint8 (H, W, 3), to the boxes of its faces, (N, 4): x, y, width, height."""
@@ -192,7 +193,7 @@ def find_faces(
     label: str,
     *,
     film: Film,
-    veil: Callable[[Clip, Frames, Times], Frames],
+    veil: VeilWindow,
     detect: Detect,
     describe: FaceDescriber | None = None,
 ) -> SeenFaces:
@@ -203,7 +204,7 @@ def find_faces(
         known: Clips of which the attacker has the original.
         names: The label's classes.
         label: The label.
-        film: A clip's original frames, uint8 (T, H, W, 3), and their times.
+        film: A clip's original frames.
         veil: From a clip and these to its veiled frames, the last ones of as many moments.
         detect: Finds faces.
         describe: Describes them; None for not.
@@ -233,11 +234,11 @@ def find_faces(
 def _look(
     clip: Clip,
     film: Film,
-    veil: Callable[[Clip, Frames, Times], Frames],
+    veil: VeilWindow,
     detect: Detect,
 ) -> _Look:
-    filmed, times = film(clip)
-    veiled = veil(clip, filmed, times)
+    window = film(clip)
+    filmed, veiled = window.frames, veil(clip, window)
     if not len(veiled):
         raise MotionveilError(f"{clip.key}: nothing is left of {len(filmed)} frames")
     original = filmed[len(filmed) - len(veiled) :]
@@ -285,7 +286,7 @@ def _gallery(
     """Return descriptions of the faces in original clips, (N, 128), and whose they are, (N,)."""
     found, owners = [np.empty((0, 128))], []
     for clip in known:
-        filmed, _ = film(clip)
+        filmed = film(clip).frames
         for moment in _moments(len(filmed)):
             described = _described(filmed[moment], detect(filmed[moment]), describe)
             found.append(described)

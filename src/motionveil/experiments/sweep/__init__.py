@@ -1,1 +1,1 @@
-"""Sweeps: every cell of a grid is a command of its own, with a folder of its own."""
+"""Sweeps: one command over a grid of values, each run in a folder of its own."""

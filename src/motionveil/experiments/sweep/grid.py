@@ -1,4 +1,4 @@
-"""A grid: one command, fixed arguments, and axes whose product are the cells."""
+"""A grid: one command, fixed arguments, and axes whose product are the runs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from motionveil.errors import MotionveilError
-from motionveil.experiments.sweep.cells import Cell
+from motionveil.experiments.sweep.run_job import Run
 
 SET = "--set "
 """How the name of an axis begins that sets a field of the recipe: `--set game.lr`."""
 
 OWN = ("--out", "--resume", "--dry-run")
-"""Options that a sweep gives itself, or that would leave a cell without a result."""
+"""Options that a sweep sets itself, or that would leave a run without a result."""
 
 _LONGEST = 120
-"""Characters of a cell's folder name; file systems take 255 bytes."""
+"""Characters of a run's folder name; file systems take 255 bytes."""
 
 Scalar = str | int | float | bool
 Value = Scalar | list[Scalar]
@@ -43,9 +43,9 @@ class Grid(BaseModel):
             the recipe (`--set game.lr`), or a `{NAME}` of the arguments (`encoder`). A list as a
             value is several words after the option: `--alphas: [[0, 2]]`.
         exclude: Combinations to leave out; each names values of some axes.
-        cpus: Cores of a cell, which are its threads too; None for one on Ray, and for an equal
-            share of the machine else.
-        gpus: GPUs of a cell on Ray: a fraction, or a whole number.
+        cpus: Cores of a run, and its threads; None for one on Ray, and for an equal share of the
+            machine otherwise.
+        gpus: GPUs of a run on Ray: a fraction, or a whole number.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -77,16 +77,16 @@ class Grid(BaseModel):
             if as_text(value) not in texts:
                 raise ValueError(f"exclude: {axis}: {value!r} is none of {', '.join(texts)}")
 
-    def cells(self, out: Path) -> list[Cell]:
-        """Return the cells, the last axis changing fastest, each with its folder below `out`.
+    def runs(self, out: Path) -> list[Run]:
+        """Return the runs, the last axis changing fastest, each with its folder below `out`.
 
         Raises:
             MotionveilError: Every combination is excluded.
         """
-        cells = [self._cell(chosen, out) for chosen in self._combinations()]
-        if not cells:
+        runs = [self._run(chosen, out) for chosen in self._combinations()]
+        if not runs:
             raise MotionveilError("exclude: it leaves no combination to run")
-        return cells
+        return runs
 
     def _combinations(self) -> Iterator[Chosen]:
         for values in itertools.product(*self.axes.values()):
@@ -94,16 +94,15 @@ class Grid(BaseModel):
             if not any(_matches(chosen, excluded) for excluded in self.exclude):
                 yield chosen
 
-    def _cell(self, chosen: Chosen, out: Path) -> Cell:
+    def _run(self, chosen: Chosen, out: Path) -> Run:
         words = [self.command, *map(str, self.arguments)]
         for axis, value in chosen.items():
             if _is_placeholder(axis):
                 words = [word.replace(f"{{{axis}}}", as_text(value)) for word in words]
         for axis, value in chosen.items():
             words += _option(axis, value)
-        name = _folder_name(chosen)
         values = {axis: as_text(value) for axis, value in chosen.items()}
-        return Cell(name=name, folder=out / name, words=tuple(words), values=values)
+        return Run(out / _folder_name(chosen), tuple(words), values)
 
 
 def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
@@ -143,7 +142,7 @@ def refuse_own(words: Collection[str]) -> None:
     for word in words:
         option = word.partition("=")[0]
         if option in OWN:
-            raise ValueError(f"{option} cannot stand in a grid: every cell has a folder of its own")
+            raise ValueError(f"{option} cannot stand in a grid: every run has a folder of its own")
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""The reports of a sweep: cells that ask the same of other seeds and folds are pooled."""
+"""The reports of a sweep: runs that differ only in seed or fold are pooled."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from motionveil.experiments.sweep.cells import Cell
+from motionveil.experiments.sweep.run_job import Run
 from motionveil.report import write_joint_report
-from motionveil.report.pooling import Run
+from motionveil.report.pooling import Run as ReportRun
 from motionveil.results import Result
 
 REPEATS = frozenset({"--seed", "--seeds", "--split", "--label", "--alpha", "--alphas"})
@@ -22,7 +22,7 @@ Method = tuple[str, float | None]
 
 @dataclass
 class Page:
-    """The cells of one report.
+    """The runs of one report.
 
     Attributes:
         recipe: The recipe of all, without alpha.
@@ -32,26 +32,26 @@ class Page:
 
     recipe: dict[str, Any]
     settings: dict[Method, str] = field(default_factory=dict)
-    runs: list[Run] = field(default_factory=list)
+    runs: list[ReportRun] = field(default_factory=list)
 
 
-def write_pages(cells: Sequence[Cell], out: Path) -> list[tuple[Path, str]]:
-    """Write a report of all cells that left a result, or several where they must not be pooled.
+def write_pages(runs: Sequence[Run], out: Path) -> list[tuple[Path, str]]:
+    """Write a report of all runs that left a result, or several where they must not be pooled.
 
     A report pools the rows of one method and alpha. That is right for seeds and folds and wrong
     for two settings of a recipe, or two encoders of one method: those get a page each.
 
     Args:
-        cells: The cells that are done, in the order of the grid.
+        runs: The runs that are done, in the order of the grid.
         out: Where the pages go: `report.html`, or `report-1.html` and so on.
 
     Returns:
-        Each page, with the settings that it is of; none where no cell left a result.
+        Each page, with the settings that it is of; none where no run left a result.
 
     Raises:
         MotionveilError: A result cannot be read, or contradicts itself.
     """
-    pages = pages_of(cells)
+    pages = pages_of(runs)
     _remove_old(out)
     written = []
     for number, page in enumerate(pages, 1):
@@ -61,22 +61,22 @@ def write_pages(cells: Sequence[Cell], out: Path) -> list[tuple[Path, str]]:
     return written
 
 
-def pages_of(cells: Sequence[Cell]) -> list[Page]:
-    """Put each cell's result on the first page where it can stand; see `write_pages`."""
+def pages_of(runs: Sequence[Run]) -> list[Page]:
+    """Put each run's result on the first page where it can stand; see `write_pages`."""
     pages: list[Page] = []
-    for cell in cells:
-        if not (cell.folder / "results.json").exists():
+    for run in runs:
+        if not (run.folder / "results.json").exists():
             continue
-        run = Run(Result.read(cell.folder), cell.folder)
-        recipe = {name: value for name, value in run.result.recipe.items() if name != "alpha"}
-        setting = _setting(cell)
-        methods: list[Method] = [(row.method, row.alpha) for row in run.result.rows]
+        stored = ReportRun(Result.read(run.folder), run.folder)
+        recipe = {name: value for name, value in stored.result.recipe.items() if name != "alpha"}
+        setting = _setting(run)
+        methods: list[Method] = [(row.method, row.alpha) for row in stored.result.rows]
         page = next((p for p in pages if _fits(p, recipe, setting, methods)), None)
         if page is None:
             page = Page(recipe)
             pages.append(page)
         page.settings.update(dict.fromkeys(methods, setting))
-        page.runs.append(run)
+        page.runs.append(stored)
     return pages
 
 
@@ -85,10 +85,10 @@ def _fits(page: Page, recipe: dict[str, Any], setting: str, methods: list[Method
     return same and page.recipe == recipe
 
 
-def _setting(cell: Cell) -> str:
+def _setting(run: Run) -> str:
     return ", ".join(
         f"{axis.removeprefix('--set ')}={value}"
-        for axis, value in cell.values.items()
+        for axis, value in run.values.items()
         if axis not in REPEATS
     )
 

@@ -1,61 +1,51 @@
-"""Running a sweep: every cell once, whichever engine runs them and however often it is started."""
+"""Running a sweep: every run once, whichever engine runs it and however often it is started."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol
+from threading import Event
+from typing import NamedTuple
 
 from motionveil.data.remarks import remark
-from motionveil.experiments.sweep.attempt import Task
-from motionveil.experiments.sweep.cells import Cell, Record, read_record, standing
+from motionveil.errors import MotionveilError
+from motionveil.experiments.sweep.run_job import Run, Task, give_up, run_job
 from motionveil.files import write_text_atomically
+from motionveil.job_store import Record
 
 SUMMARY = "sweep.json"
 _TICK = 0.5
 """Seconds between two looks at what ended."""
 
 _NEWS = 2.0
-"""Seconds between two looks at what runs: it reads a file a cell, on a shared disk perhaps."""
+"""Seconds between two looks at what runs: it reads one file per run, perhaps on a shared disk."""
+
+Submit = Callable[[Task], Future[Record | None]]
+Engine = AbstractContextManager[Submit]
+"""Starts tasks as soon as there is room for them; leaving it stops those that run."""
+
+Recorded = list[tuple[Run, Record]]
+"""Runs, each with its record."""
 
 
-class Engine(Protocol):
-    """What runs cells: `LocalEngine`, `RayEngine`. Leaving it stops what still runs."""
-
-    def __enter__(self) -> Engine: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
-
-    def submit(self, task: Task) -> None:
-        """Run a cell as soon as there is room."""
-
-    def ended(self, patience: float) -> list[tuple[Task, Record | None]]:
-        """Return what ended within so many seconds; None for what another process holds."""
-
-
-@dataclass(frozen=True)
-class Progress:
+class SweepProgress(NamedTuple):
     """How far a sweep is.
 
     Attributes:
-        total, done, failed, running: Numbers of cells.
-        seconds_left: What the rest will take, as long as the cells done so far; None before.
+        total, done, failed, running: Numbers of runs.
+        seconds_left: Estimate from the runs done so far; None before the first.
     """
 
     total: int
     done: int
     failed: int
     running: int
-    seconds_left: float | None
+    seconds_left: float | None = None
 
     def __str__(self) -> str:
         text = f"{self.done} of {self.total} done"
@@ -63,172 +53,176 @@ class Progress:
         return text + (f", {self.running} running" if self.running else "")
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a cell.
-
-    Attributes:
-        cell: The cell.
-        status: See `standing`.
-        record: Its record; None where there is none that can be read.
-    """
-
-    cell: Cell
-    status: str
-    record: Record | None
+@contextmanager
+def local_engine(jobs: int = 1) -> Iterator[Submit]:
+    """Run tasks on this machine, `jobs` at a time; one thread waits for each process."""
+    stop = Event()
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        yield lambda task: pool.submit(run_job, task, stop)
+    finally:
+        stop.set()
+        pool.shutdown(cancel_futures=True)
 
 
 def run_sweep(
-    cells: Sequence[Cell],
+    runs: Sequence[Run],
     out: Path,
     engine: Engine,
     *,
     threads: str = "1",
     retry: bool = False,
     program: Sequence[str] | None = None,
-    progress: Callable[[Progress], None] = lambda progress: None,
-) -> list[Outcome]:
-    """Run all cells that are not done, and write `out/sweep.json`.
+    progress: Callable[[SweepProgress], None] = lambda progress: None,
+) -> Recorded:
+    """Carry out all runs that are not done, and write `out/sweep.json`.
 
-    A cell that another sweep is running is waited for, not run. So several sweeps of the same
-    grid in the same folder, on one machine or several, share the work.
+    A run that another sweep holds is waited for. Several sweeps of one grid in one folder, on one
+    machine or several, therefore share the work.
 
     Args:
-        cells: The cells, as `Grid.cells` returns them.
+        runs: The runs, as `Grid.runs` returns them.
         out: Folder of the sweep.
-        engine: What runs them.
-        threads: OMP_NUM_THREADS of each.
-        retry: Run cells again that had failed before this sweep.
-        program: What runs a cell's words and `--out FOLDER`, such as `[python, script]`; None for
+        engine: `local_engine(jobs)` or `ray_engine(address)`.
+        threads: OMP_NUM_THREADS of each run.
+        retry: Try runs again that failed in an earlier sweep.
+        program: What runs the words and `--out FOLDER`, such as `[python, script]`; None for
             motionveil.
-        progress: Called again and again.
+        progress: Called repeatedly.
 
     Returns:
-        What became of each cell, in their order. A failed cell raises nothing.
+        Each run with its record, in their order. A failed run raises nothing.
 
     Raises:
-        MotionveilError: A folder cannot be written, or holds a cell with other words; then
-            nothing of it is changed.
-        KeyboardInterrupt: The cells that ran are stopped, and go on in a later sweep.
+        MotionveilError: A folder cannot be written, or holds another run; then nothing is changed.
+        KeyboardInterrupt: The current runs are stopped; a later sweep resumes them.
 
     Example:
         >>> grid = read_grid("grid.yaml", ["tradeoff"])  # doctest: +SKIP
-        >>> run_sweep(grid.cells(out), out, LocalEngine(jobs=2))  # doctest: +SKIP
+        >>> run_sweep(grid.runs(out), out, local_engine(jobs=2))  # doctest: +SKIP
     """
-    before = {cell.name: read_record(cell) for cell in cells}  # first: may raise
-    for cell in cells:
-        if before[cell.name] is None and cell.file.exists():
-            remark(f"{cell.file}: cannot be read; the cell is run again")
+    before = read_records(runs)  # first: may raise
     tasks = []
-    for cell in cells:
-        record = before[cell.name]
-        failed = record is not None and record.status == "failed"
-        if (record is not None and record.status == "done") or (failed and not retry):
-            continue
-        tasks.append(
-            Task(
-                cell=replace(cell, folder=cell.folder.absolute()),
-                threads=threads,
-                here=str(Path.cwd()),
-                tried=record.attempts if record is not None and failed else 0,
-                program=tuple(program) if program is not None else None,
+    for run, record in before:
+        if record.status == "damaged":
+            remark(f"{run.job.file}: cannot be read; the job is run again")
+        failed = record.status == "failed"
+        if record.status != "done" and (retry or not failed):
+            tasks.append(
+                Task(
+                    run=replace(run, folder=run.folder.absolute()),
+                    threads=threads,
+                    directory=str(Path.cwd()),
+                    tried=record.attempts if failed else 0,
+                    program=tuple(program) if program is not None else None,
+                )
             )
-        )
     try:
         if tasks:
-            _run_all(tasks, engine, _Watch(cells, before, tasks, progress))
+            _run_all(tasks, engine, _Monitor(runs, before, tasks, progress))
     finally:
-        outcomes = look(cells)
-        _write_summary(out, outcomes)
-    return outcomes
+        after = read_records(runs)
+        _write_summary(out, after)
+    return after
 
 
-def look(cells: Sequence[Cell]) -> list[Outcome]:
-    """Return how the cells stand, running nothing.
+def read_records(runs: Sequence[Run]) -> Recorded:
+    """Return each run with its record; runs nothing.
 
     Raises:
-        MotionveilError: A folder holds a cell with other words.
+        MotionveilError: A folder holds another run, or one of an earlier version.
     """
-    return [Outcome(cell, standing(cell), read_record(cell)) for cell in cells]
+    for run in runs:
+        if (run.folder / "cell.json").exists() and not run.job.file.exists():
+            raise MotionveilError(
+                f"{run.folder}: holds a run of an earlier version of motionveil; choose another"
+                " --out, or remove the folder"
+            )
+    return [(run, run.job.read()) for run in runs]
 
 
-class _Watch:
-    """Counts how the cells stand, and tells."""
+class _Monitor:
+    """Counts the runs by status and reports progress."""
 
     def __init__(
         self,
-        cells: Sequence[Cell],
-        before: dict[str, Record | None],
+        runs: Sequence[Run],
+        before: Recorded,
         tasks: Sequence[Task],
-        tell: Callable[[Progress], None],
+        report: Callable[[SweepProgress], None],
     ) -> None:
-        self._total = len(cells)
-        self._left = {task.cell.name: task.cell for task in tasks}
-        self._ended = [
-            record
-            for name, record in before.items()
-            if record is not None and name not in self._left
-        ]
-        self._tell = tell
-        self._told: tuple[int, float] | None = None
-        self._at_once = 1
+        self._total = len(runs)
+        self._left = {task.run.name: task.run for task in tasks}
+        self._ended = [record for run, record in before if run.name not in self._left]
+        self._report = report
+        self._reported: tuple[int, float] | None = None
+        self._parallel = 1
 
     def ended(self, task: Task, record: Record) -> None:
-        """Count a cell."""
-        del self._left[task.cell.name]
+        """Count a run."""
+        del self._left[task.run.name]
         self._ended.append(record)
 
-    def tell(self) -> None:
-        """Tell how far it is, when something ended, and from time to time."""
+    def report(self) -> None:
+        """Report progress when a run ended, and from time to time."""
         news = (len(self._ended), time.monotonic() // _NEWS)
-        if news == self._told:
+        if news == self._reported:
             return
-        self._told = news
+        self._reported = news
         done = [record for record in self._ended if record.status == "done"]
-        found = [read_record(cell) for cell in self._left.values()]
-        running = sum(record is not None and record.status == "running" for record in found)
-        self._at_once = max(self._at_once, running)  # between two cells one fewer runs
+        running = sum(run.job.read().status == "running" for run in self._left.values())
+        self._parallel = max(self._parallel, running)  # between two runs there is one fewer
         left = None
         if done:
-            seconds = sum(record.seconds for record in done) / len(done)
-            left = seconds * len(self._left) / self._at_once
+            mean = sum(record.seconds for record in done) / len(done)
+            left = mean * len(self._left) / self._parallel
         failed = len(self._ended) - len(done)
-        self._tell(Progress(self._total, len(done), failed, running, left))
+        self._report(SweepProgress(self._total, len(done), failed, running, left))
 
 
-def _run_all(tasks: Sequence[Task], engine: Engine, watch: _Watch) -> None:
-    """Run tasks until each has ended; one that is held elsewhere is tried again."""
-    with engine:
-        for task in tasks:
-            engine.submit(task)
-        left = len(tasks)
-        while left:
-            watch.tell()
+def _run_all(tasks: Sequence[Task], engine: Engine, monitor: _Monitor) -> None:
+    """Carry out tasks until each has ended; one that is held elsewhere is tried again."""
+    with engine as submit:
+        running = {submit(task): task for task in tasks}
+        while running:
+            monitor.report()
+            ended, _ = wait(running, _TICK, FIRST_COMPLETED)
             held = []
-            for task, record in engine.ended(_TICK):
+            for future in ended:
+                task = running.pop(future)
+                record = _record_of(future, task)
                 if record is None:
                     held.append(task)
                 else:
-                    left -= 1
-                    watch.ended(task, record)
+                    monitor.ended(task, record)
             if held:
-                time.sleep(_TICK)  # or we would ask for nothing else than whether they are free
-            for task in held:
-                engine.submit(task)
-        watch.tell()
+                time.sleep(_TICK)  # else it would ask all the time whether they are free
+                running |= {submit(task): task for task in held}
+        monitor.report()
 
 
-def _write_summary(out: Path, outcomes: Sequence[Outcome]) -> None:
-    cells = [
+def _record_of(future: Future[Record | None], task: Task) -> Record | None:
+    try:
+        return future.result()
+    except Exception as error:
+        cause = getattr(error, "cause", error)  # Ray wraps what a task raised
+        if isinstance(cause, MotionveilError):
+            raise cause from error
+        return give_up(task.run, f"{type(cause).__name__}: {str(cause).strip().splitlines()[0]}")
+
+
+def _write_summary(out: Path, recorded: Recorded) -> None:
+    runs = [
         {
-            "name": outcome.cell.name,
-            "values": dict(outcome.cell.values),
-            "words": list(outcome.cell.words),
-            "status": outcome.status,
-            "exit_status": outcome.record.exit_status if outcome.record else None,
-            "seconds": outcome.record.seconds if outcome.record else 0.0,
-            "attempts": outcome.record.attempts if outcome.record else 0,
+            "name": run.name,
+            "values": dict(run.values),
+            "words": list(run.words),
+            "status": record.status,
+            "exit_status": (record.value or {}).get("exit_status"),
+            "reason": record.reason,
+            "seconds": record.seconds,
+            "attempts": record.attempts,
         }
-        for outcome in outcomes
+        for run, record in recorded
     ]
-    write_text_atomically(out / SUMMARY, json.dumps({"cells": cells}, indent=1) + "\n")
+    write_text_atomically(out / SUMMARY, json.dumps({"runs": runs}, indent=1) + "\n")
