@@ -6,6 +6,7 @@ Nothing here is copied: the released code has no licence.
 from __future__ import annotations
 
 import torch
+from motionveil.training.privacy_view import draw_frames, entropy
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 from torch.optim import SGD
@@ -15,7 +16,6 @@ from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.spec import untrained_boundaries
 from motionveil.training.game import Players
-from motionveil.training.privacy_view import draw_frames, entropy
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from motionveil.audit_results import Audit
 from motionveil.cli import main
-from motionveil.findings import Audit
 from tiny import tiny_values, write_toys
 
 

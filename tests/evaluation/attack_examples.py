@@ -5,13 +5,16 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.audit.attack import Attack, Ground
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Clip, Manifest
+from motionveil.evaluation.attack import read_attack
+from motionveil.evaluation.data import AttackData
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import NetworkRecipe, Schedule
 from motionveil.video import VideoSink
@@ -48,20 +51,27 @@ def write_films(root: Path, film: Film, *, people: int = 2, takes: int = 24) -> 
     return ClipCache.build(manifest, size=SIDE, workers=1)
 
 
-def ground_of(cache: ClipCache, seed: int = 0) -> Ground:
-    """Return what attacks stand on, without cutting anything off."""
-    return Ground(cache, "validation", "person", FRAMES, SIDE, (1.0,), seed, make_fabric("cpu"))
+def data_of(cache: ClipCache, seed: int = 0) -> AttackData:
+    """Return what attacks are given, without cutting anything off."""
+    return AttackData(cache, "validation", "person", FRAMES, SIDE, (1.0,), seed, make_fabric("cpu"))
 
 
-def attack_of(**changes: object) -> Attack:
+def attack_of(**changes: object) -> Any:
     """Return a small attack."""
     temporal = bool(changes.get("temporal"))
     values: dict[str, object] = {
+        "kind": "recognise",
         "name": "attack",
         "network": NetworkRecipe(name="small3d" if temporal else "small2d"),
         "schedule": Schedule(optimizer="adamw", epochs=8, batch=8, lr=0.003, privacy_frames=4),
     }
-    return Attack.model_validate(values | changes)
+    return read_attack(values | changes)
+
+
+def origin_of(attack: Any, video: str = "veiled", label: str = "person") -> dict[str, Any]:
+    """Return where a finding of an attack comes from."""
+    origin: dict[str, Any] = attack.origin(SimpleNamespace(video=video, label=label))
+    return origin
 
 
 def nothing(person: int, rng: np.random.Generator) -> Frames:

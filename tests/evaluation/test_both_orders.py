@@ -14,12 +14,13 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ, build_encoder
 from motionveil.encoders.downsample import first_motions
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.validation import encode_parts, validate_encoder
 from motionveil.geometry import Geometry
 from motionveil.results import Order, Row
 from motionveil.settings import RyooSettings
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.training.create_network import Networks
 from motionveil.training.trial import Trial
-from motionveil.training.validation import Watchers
 from tiny import tiny_recipe, tiny_trial
 
 RATE = 25
@@ -29,13 +30,13 @@ RATE = 25
 class Spied(Trial):
     """A trial that keeps what its networks were given, in [0, 15]."""
 
-    def watchers(self, purpose: str) -> Watchers:
-        watchers = super().watchers(purpose)
-        for network, kept in ((watchers.action, CLIPS), (watchers.privacy, FRAMES)):
+    def networks(self, purpose: str) -> Networks:
+        networks = super().networks(purpose)
+        for network, kept in ((networks.action, CLIPS), (networks.privacy, FRAMES)):
             network.register_forward_pre_hook(
                 lambda module, inputs, kept=kept: kept.append((inputs[0].detach() + 1) * 7.5)
             )
-        return watchers
+        return networks
 
 
 CLIPS: list[Tensor] = []
@@ -52,7 +53,7 @@ def validated(toys: Manifest, order: Order, spec: EncoderSpec | None = None) -> 
     """Validate an encoder, by default an untrained one, and return the row and the trial."""
     made = tiny_trial(toys, tiny_recipe(order=order))
     trial = Spied(**{f.name: getattr(made, f.name) for f in dataclasses.fields(made)})
-    return trial.validate(spec or trial.untrained(), method="bdq"), trial
+    return validate_encoder(trial, spec or trial.untrained(), method="bdq"), trial
 
 
 def off_grid(seen: list[Tensor]) -> float:
@@ -73,9 +74,9 @@ def test_a_camera_stores_8_bits(toys: Manifest) -> None:
 def test_the_centre_of_what_was_stored_is_validated(toys: Manifest) -> None:
     """Whole frames of 16 x 16 pixels, and the five in the middle of the seven that are left."""
     row, trial = validated(toys, "camera")
-    watched = trial.watched(build_encoder(row.encoder), order="camera")
+    encoded = encode_parts(trial, build_encoder(row.encoder), order="camera")
     for clip in toys.part(training=False):
-        stored = watched.validation.cache.frames(clip)
+        stored = encoded.validation.cache.frames(clip)
         assert stored.shape == (7, 16, 16, 3)
         wanted = torch.from_numpy(stored[1:6].copy()).permute(3, 0, 1, 2) / 17
         assert any(
@@ -107,9 +108,9 @@ def test_an_encoder_works_at_its_own_geometry(toys: Manifest) -> None:
     spec = load_spec("bdq").model_copy(update={"geometry": Geometry(size=20, rate=15)})
     row, trial = validated(toys, "camera", spec)
     assert row.geometry == spec.geometry
-    watched = trial.watched(build_encoder(spec), order="camera")
+    encoded = encode_parts(trial, build_encoder(spec), order="camera")
     clip = toys.clips[0]
-    assert watched.training.cache.frames(clip).shape == (3, 20, 20, 3)
+    assert encoded.training.cache.frames(clip).shape == (3, 20, 20, 3)
     assert {x.shape[1:] for x in CLIPS} == {(3, 5, 16, 16)}
 
 
@@ -148,8 +149,8 @@ def test_too_few_frames_are_refused(toys: Manifest) -> None:
     trial = tiny_trial(toys, tiny_recipe(frames=2))
     encoder = build_encoder(trial.untrained())
     with pytest.raises(MotionveilError, match=r"1 veiled frames are left .* set frames=3 or more"):
-        trial.watched(encoder, order="camera")
-    assert trial.watched(encoder, order="paper").geometry is None
+        encode_parts(trial, encoder, order="camera")
+    assert encode_parts(trial, encoder, order="paper").geometry is None
 
 
 def test_caches_lie_beside_the_trial_s(toys: Manifest) -> None:
@@ -157,8 +158,8 @@ def test_caches_lie_beside_the_trial_s(toys: Manifest) -> None:
     trial = tiny_trial(toys)
     nameless = dataclasses.replace(toys, file=None)
     cache = dataclasses.replace(trial.cache, manifest=nameless)
-    watched = dataclasses.replace(trial, cache=cache).watched(
-        build_encoder(trial.untrained()), order="camera"
+    encoded = encode_parts(
+        dataclasses.replace(trial, cache=cache), build_encoder(trial.untrained()), order="camera"
     )
-    assert watched.training.cache.folder.parent == trial.cache.folder.parent
-    assert watched.training.cache.frames(toys.clips[0]).shape == (7, 16, 16, 3)
+    assert encoded.training.cache.folder.parent == trial.cache.folder.parent
+    assert encoded.training.cache.frames(toys.clips[0]).shape == (7, 16, 16, 3)

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motionveil.audit.suites import SUITES
 from motionveil.capture import veil_video
 from motionveil.capture.geometry import area_average
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.encoders import load_encoder
-from motionveil.experiments.auditing.ground import Field
-from motionveil.experiments.auditing.plan import AuditPlan
+from motionveil.evaluation.audit import AuditPlan
+from motionveil.evaluation.data import AuditData
+from motionveil.evaluation.suites import SUITES
+from motionveil.evaluation.validation import encode_parts
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
 from motionveil.training.processes import make_fabric
@@ -66,10 +67,10 @@ def street(length: int, height: int, width: int, seed: int) -> NDArray[np.uint8]
     return clip
 
 
-def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> Field:
+def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> AuditData:
     """Compare the videos that a camera would write with what networks are given."""
     trial: Trial = tiny_trial(manifest)
-    watched = trial.watched(load_encoder(encoder), order="camera")
+    encoded = encode_parts(trial, load_encoder(encoder), order="camera")
     plan = AuditPlan.model_validate(
         {
             "encoder": encoder,
@@ -82,9 +83,9 @@ def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> Field:
             "attacks": SUITES["quick"](tiny_recipe())[:1],
         }
     )
-    field = Field(plan, make_fabric("cpu"))
-    assert watched.geometry == field.geometry == ENCODERS[encoder]
-    shown = {clip.key for part in (watched.training, watched.validation) for clip in part.clips}
+    field = AuditData(plan, make_fabric("cpu"))
+    assert encoded.geometry == field.geometry == ENCODERS[encoder]
+    shown = {clip.key for part in (encoded.training, encoded.validation) for clip in part.clips}
     assert shown == {clip.key for clip in manifest.clips}
     for clip in manifest.clips:
         written = folder / encoder / Path(clip.path).with_suffix(".mkv")
@@ -94,7 +95,7 @@ def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> Field:
         assert min(frames.shape[1:3]) == ENCODERS[encoder].size
         assert len(frames) == summary.taken - 1 >= 5
         assert frames.std() > 2
-        for part in (watched.training, watched.validation):
+        for part in (encoded.training, encoded.validation):
             assert np.array_equal(part.cache.frames(clip), frames)
         assert np.array_equal(field.veiled.frames(clip), frames)
         assert len(field.original.frames(clip)) == len(frames)

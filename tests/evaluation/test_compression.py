@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionveil.audit.compression import compress, compressed_clips
 from motionveil.data.cache import ClipCache
-from motionveil.training.veiling import veil_clips, veil_of
+from motionveil.evaluation.encode_clips import compress, compressed_clips, veil_clips, veil_of
 from tiny import write_toys
 
 

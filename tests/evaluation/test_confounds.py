@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from audit.leaks import FRAMES, SIDE, attack_of, ground_of, hue, nothing
-from motionveil.audit.attack import Ground, labels_of
-from motionveil.audit.crossing import confounds, cross
+from evaluation.attack_examples import FRAMES, SIDE, attack_of, data_of, hue, nothing
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.attack import true_classes
+from motionveil.evaluation.confounds import confounds, crossed_halves
+from motionveil.evaluation.data import AttackData
 from motionveil.video import VideoSink
 
 SESSIONS, TAKES = 4, 6
@@ -59,53 +60,41 @@ def wall(person: int, session: int) -> np.ndarray:
     return painted
 
 
-def accuracies(ground: Ground, *, control: bool) -> list[float]:
+def accuracies(data: AttackData, *, control: bool) -> list[float]:
     schedule = attack_of().schedule.model_copy(update={"epochs": 24})
     attack = attack_of(across="group", control=control, schedule=schedule)
-    crossed = cross(attack, ground)
-    labels = labels_of(replace(ground, asked=crossed.clips), "privacy")
+    asked, variants, learned = attack.run_across(data)
+    labels = true_classes(asked)
     assert len(labels) == 24  # everybody was filmed in several sessions
-    assert crossed.learned == 24
-    return [float((a.probabilities.argmax(1) == labels).mean()) for a in crossed.answers]
+    assert learned == 24
+    return [float((v.probabilities.argmax(1) == labels).mean()) for v in variants]
 
 
 def test_the_wall_is_not_the_person(tmp_path: Path) -> None:
-    ground = ground_of(write_sessions(tmp_path / "films", by_wall=True))
-    assert max(accuracies(ground, control=False)) <= 0.6
-    assert max(accuracies(ground, control=True)) >= 0.75
+    data = data_of(write_sessions(tmp_path / "films", by_wall=True))
+    assert max(accuracies(data, control=False)) <= 0.6
+    assert max(accuracies(data, control=True)) >= 0.75
 
 
 def test_the_person_is_recognised_before_other_walls(tmp_path: Path) -> None:
-    ground = ground_of(write_sessions(tmp_path / "films", by_wall=False))
-    assert max(accuracies(ground, control=False)) >= 0.9
+    data = data_of(write_sessions(tmp_path / "films", by_wall=False))
+    assert max(accuracies(data, control=False)) >= 0.9
 
 
-def test_nobody_is_asked_about_where_they_were_learned(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ground = ground_of(write_sessions(tmp_path / "films", by_wall=True))
-    seen: list[Ground] = []
-
-    def look(attack: object, ground: Ground) -> list[object]:
-        seen.append(ground)
-        return []
-
-    monkeypatch.setattr("motionveil.audit.crossing.carry_out", look)
-    for control in (False, True):
-        cross(attack_of(across="group", control=control), ground)
-    across, within = seen[:2], seen[2:]
-    for half in across:
-        assert half.learned is not None
-        assert half.asked is not None
-        assert not {c.group for c in half.learned} & {c.group for c in half.asked}
-    for half, control in zip(across, within, strict=True):
-        assert control.asked == half.asked
-        assert people(control.learned) == people(half.learned)
-        assert {c.group for c in control.learned or ()} & {c.group for c in control.asked or ()}
+def test_nobody_is_asked_about_where_they_were_learned(tmp_path: Path) -> None:
+    data = data_of(write_sessions(tmp_path / "films", by_wall=True))
+    across, within = (crossed_halves(data, "group", control=control) for control in (False, True))
+    assert len(across) == len(within) == 2
+    for learned, asked in across:
+        assert not {c.group for c in learned} & {c.group for c in asked}
+    for (learned, asked), (of_control, also_asked) in zip(across, within, strict=True):
+        assert also_asked == asked
+        assert people(of_control) == people(learned)
+        assert {c.group for c in of_control} & {c.group for c in asked}
 
 
-def people(clips: tuple[Clip, ...] | None) -> Counter[str]:
-    return Counter(clip.privacy["person"] for clip in clips or ())
+def people(clips: tuple[Clip, ...]) -> Counter[str]:
+    return Counter(clip.privacy["person"] for clip in clips)
 
 
 class TestConfounds:
@@ -125,8 +114,8 @@ class TestConfounds:
         manifest = replace(whole.manifest, clips=one)
         (group, _) = confounds(manifest, "validation", "person")
         assert (group.tells, group.shared, group.crossable) == (1, 24, 0)
-        with pytest.raises(MotionveilError, match="nobody was filmed under two values of 'group'"):
-            cross(attack_of(across="group"), ground_of(replace(whole, manifest=manifest)))
+        with pytest.raises(MotionveilError, match="filmed under two values of 'group'"):
+            crossed_halves(data_of(replace(whole, manifest=manifest)), "group", control=False)
 
     def test_of_sessions_held_out(self, tmp_path: Path) -> None:
         whole = write_sessions(tmp_path / "films", by_wall=True).manifest
@@ -139,6 +128,6 @@ class TestConfounds:
         assert not group.at_work
 
     def test_of_no_such_column(self, tmp_path: Path) -> None:
-        ground = ground_of(write_sessions(tmp_path / "films", by_wall=True))
+        data = data_of(write_sessions(tmp_path / "films", by_wall=True))
         with pytest.raises(MotionveilError, match="no column 'wall' beside 'person'; there are gr"):
-            cross(attack_of(across="wall"), ground)
+            crossed_halves(data, "wall", control=False)

@@ -14,9 +14,7 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.encoders import BDQ, Encoder
 from motionveil.errors import MotionveilError
-from motionveil.geometry import Geometry
-from motionveil.spec import load_spec
-from motionveil.training.veiling import (
+from motionveil.evaluation.encode_clips import (
     clips_in,
     original_clips,
     veil_clips,
@@ -24,6 +22,8 @@ from motionveil.training.veiling import (
     veil_of_encoder,
     working_clips,
 )
+from motionveil.geometry import Geometry
+from motionveil.spec import load_spec
 from motionveil.video import VideoSink, read_frames
 from tiny import FRAMES, write_toys
 
@@ -55,7 +55,7 @@ def by_module(frames: NDArray[np.uint8], encoder: Encoder | None = None) -> NDAr
 
 def without_guard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare every two frames: the toys fill so much of the picture that a guard closes."""
-    monkeypatch.setattr("motionveil.training.veiling.Guard", lambda: None)
+    monkeypatch.setattr("motionveil.evaluation.encode_clips.Guard", lambda: None)
 
 
 class TestEncoder:
@@ -102,7 +102,7 @@ class TestEncoder:
     def test_is_not_run_again(self, cache: ClipCache, monkeypatch: pytest.MonkeyPatch) -> None:
         first = veil_clips(cache, veil_of("bdq"))
         monkeypatch.setattr(
-            "motionveil.training.veiling.StreamEncoder",
+            "motionveil.evaluation.encode_clips.StreamEncoder",
             lambda *spec, **options: pytest.fail("veiled again"),
         )
         again = veil_clips(cache, veil_of("bdq"))
@@ -206,7 +206,7 @@ class TestFunctionOfOnesOwn:
         ("encoder", "fault"),
         [
             ("no_such_module:veil", "cannot import no_such_module"),
-            ("math:no_such_function", "math has no function 'no_such_function'"),
+            ("math:no_such_function", "math has no 'no_such_function'"),
             ("bdqq", "bdqq"),
         ],
     )

@@ -10,23 +10,20 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from motionveil.audit.attack import Attack
-from motionveil.audit.faces import (
-    FaceTools,
-    SeenFaces,
-    Window,
-    find_faces,
-    some_of_each,
-    window_of,
-)
-from motionveil.audit.judge_faces import judge_faces
-from motionveil.audit.suites import faces
+from evaluation.attack_examples import origin_of
+from motionveil.audit_results import FaceSearch
 from motionveil.data.manifest import Clip
 from motionveil.errors import MotionveilError
-from motionveil.findings import FaceFinding
+from motionveil.evaluation.attacks.faces import (
+    Faces,
+    SeenFaces,
+    face_search,
+    find_faces,
+    some_of_each,
+)
+from motionveil.evaluation.data import Window, window_of
 from motionveil.networks.face import FaceDescriber, load_face_describer
 from motionveil.video import VideoSink
-from tiny import tiny_recipe
 from videos import write_pictures
 
 PEOPLE, SIDE, T = ("ann", "bob", "eve"), 60, 6
@@ -79,46 +76,47 @@ def look(veil, *, describe: FaceDescriber | None = None) -> SeenFaces:
         "person",
         film=film,
         veil=veil_at,
-        tools=FaceTools(detect, describe),
+        detect=detect,
+        describe=describe,
     )
 
 
-def finding(seen: SeenFaces) -> FaceFinding:
-    return judge_faces(faces(tiny_recipe(), "y.onnx"), seen, label="person", seconds=1.0)
+def finding(seen: SeenFaces) -> FaceSearch:
+    return face_search(origin_of(Faces(name="faces", detector="y.onnx")), seen)
 
 
 def test_without_a_veil_they_are_found_again_and_named() -> None:
     found = finding(look(lambda frames: frames, describe=ByBrightness()))
     assert (found.clips, found.with_faces) == (12, 11)
     assert found.original.value == found.veiled.value == pytest.approx(11 / 12)
-    assert found.again is not None
-    assert found.again.value == 1
+    assert found.redetected is not None
+    assert found.redetected.value == 1
     assert found.naming is not None
     assert (found.naming.clips, found.naming.original.value, found.naming.veiled.value) == (
         11,
         1,
         1,
     )
-    assert found.naming.floor == pytest.approx(4 / 11)
+    assert found.naming.chance_level == pytest.approx(4 / 11)
     assert found.naming.p < 0.01
 
 
 def test_a_veil_of_nothing_leaves_none_and_names_the_floor() -> None:
     found = finding(look(lambda frames: frames[1:] * 0, describe=ByBrightness()))
     assert found.veiled.value == 0
-    assert found.again is not None
-    assert found.again.value == 0
+    assert found.redetected is not None
+    assert found.redetected.value == 0
     assert found.naming is not None
     assert found.naming.original.value == 1
-    assert found.naming.veiled.value <= found.naming.floor
+    assert found.naming.veiled.value <= found.naming.chance_level
     assert found.naming.p == 1
 
 
 def test_a_face_elsewhere_is_not_found_again() -> None:
     found = finding(look(lambda frames: np.roll(frames, 25, axis=1)))
     assert found.veiled.value == found.original.value
-    assert found.again is not None
-    assert found.again.value == 0
+    assert found.redetected is not None
+    assert found.redetected.value == 0
     assert found.naming is None
 
 
@@ -126,10 +124,10 @@ def test_nobody_anywhere() -> None:
     seen = find_faces(
         clips("validation", 2), [], PEOPLE, "person",
         film=lambda clip: Window(np.zeros((T, SIDE, SIDE, 3), np.uint8), TIMES),
-        veil=lambda clip, window: window.frames, tools=FaceTools(detect, ByBrightness()),
+        veil=lambda clip, window: window.frames, detect=detect, describe=ByBrightness(),
     )  # fmt: skip
     found = finding(seen)
-    assert (found.with_faces, found.again, found.naming) == (0, None, None)
+    assert (found.with_faces, found.redetected, found.naming) == (0, None, None)
 
 
 def test_a_window_is_the_middle_of_a_clip(tmp_path: Path) -> None:
@@ -149,7 +147,7 @@ def test_a_window_of_pictures_has_the_rate_of_the_data_set(tmp_path: Path) -> No
     write_pictures(tmp_path / "shots", np.broadcast_to(levels, (20, 16, 16, 3)).copy())
     clip = Clip("shots", 0, 20, "wave", {}, "a", "train")
     for rate, every in ((15, 1), (30, 2), (None, 2)):  # None: 25 a second
-        frames, times, aspect = window_of(tmp_path, clip, 15, picture_rate=rate)
+        frames, times, aspect = window_of(tmp_path, clip, 15, image_rate=rate)
         assert aspect == 1
         numbers = np.arange(20)[::every]
         middle = (len(numbers) - min(16, len(numbers))) // 2
@@ -162,11 +160,6 @@ def test_clips_of_everybody_are_known() -> None:
     known = some_of_each(clips("train", 20), "person")
     assert [sum(c.privacy["person"] == name for c in known) for name in PEOPLE] == [8, 8, 8]
     assert len({clip.path for clip in known}) == 24
-
-
-def test_the_attack_names_its_files() -> None:
-    attack: Attack = faces(tiny_recipe(), "yunet.onnx", "dlib.safetensors")
-    assert (attack.network.weights, attack.describer) == ("yunet.onnx", "dlib.safetensors")
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from motionveil.audit.likeness import (
+from motionveil.evaluation.image_quality import (
     gradient_deviation,
     mean_square,
     peak_signal_to_noise,
-    structure,
+    structural_similarity,
 )
 
 
@@ -29,14 +29,14 @@ def noisy(first: torch.Tensor, size: float) -> torch.Tensor:
 def test_equal_pictures() -> None:
     same = pictures()
     assert torch.equal(mean_square(same, same), torch.zeros(3))
-    assert structure(same, same).tolist() == pytest.approx([1] * 3)
+    assert structural_similarity(same, same).tolist() == pytest.approx([1] * 3)
     assert gradient_deviation(same, same).tolist() == pytest.approx([0] * 3, abs=1e-6)
 
 
 def test_more_noise_is_less_alike() -> None:
     first = pictures()
     found = [
-        (mean_square(first, other).mean(), -structure(first, other).mean(), gradient)
+        (mean_square(first, other).mean(), -structural_similarity(first, other).mean(), gradient)
         for size in (0.1, 0.3, 0.9)
         for other in [noisy(first, size)]
         for gradient in [gradient_deviation(first, other).mean()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from motionveil.audit.leak import entropy_bits, leak_in_bits, strongest
+from motionveil.evaluation.mutual_information import entropy_bits, information_in_bits, strongest
 
 
 def answers_of(guesses: np.ndarray, sure: float, classes: int) -> np.ndarray:
@@ -38,7 +38,7 @@ class TestBits:
     def test_are_those_of_the_channel_however_sure_the_attacker(self, classes, error, sure):
         """An attacker that is wrong and sure of it has a cross-entropy far above the entropy."""
         labels, guesses = noisy(classes, error, 4000, seed=classes)
-        leak = leak_in_bits(answers_of(guesses, sure, classes), labels, np.arange(4000))
+        leak = information_in_bits(answers_of(guesses, sure, classes), labels, np.arange(4000))
         seen = float((guesses != labels).mean())  # chance has made it a little more or less
         assert leak.bits == pytest.approx(information(classes, seen), abs=0.02)
         assert leak.interval[0] < leak.bits < leak.interval[1]
@@ -50,12 +50,12 @@ class TestBits:
         labels = np.repeat(np.arange(people), 4)
         rng = np.random.default_rng(0)
         guesses = np.where(rng.random(len(labels)) < 0.2, rng.integers(0, people), labels)
-        leak = leak_in_bits(answers_of(guesses, 0.8, people), labels, labels)
+        leak = information_in_bits(answers_of(guesses, 0.8, people), labels, labels)
         assert leak.interval[0] < leak.bits < leak.interval[1]
 
     def test_of_one_that_knows_all(self):
         labels = np.arange(200) % 8
-        leak = leak_in_bits(np.eye(8)[labels], labels, np.arange(200))
+        leak = information_in_bits(np.eye(8)[labels], labels, np.arange(200))
         assert leak.bits == pytest.approx(3, abs=0.02)
 
     def test_are_none_of_one_that_guesses(self):
@@ -64,22 +64,22 @@ class TestBits:
         for seed in range(60):
             rng = np.random.default_rng(seed)
             labels, guesses = rng.integers(0, 5, 80), rng.integers(0, 5, 80)
-            leak = leak_in_bits(answers_of(guesses, 0.9, 5), labels, np.arange(80))
+            leak = information_in_bits(answers_of(guesses, 0.9, 5), labels, np.arange(80))
             assert leak.bits < 0.25
             above += leak.interval[0] > 0
         assert above <= 4
 
     def test_are_none_of_a_constant(self):
         labels = np.arange(60) % 3
-        leak = leak_in_bits(np.tile([1.0, 0.0, 0.0], (60, 1)), labels, np.arange(60))
+        leak = information_in_bits(np.tile([1.0, 0.0, 0.0], (60, 1)), labels, np.arange(60))
         assert -0.05 < leak.bits <= 0.01
 
     def test_do_not_depend_on_the_order_of_the_clips(self):
         labels, guesses = noisy(4, 0.4, 60, seed=0)
         answers, recordings = answers_of(guesses, 0.8, 4), np.arange(60) // 3
         labels = labels[recordings * 3]  # one label a recording
-        once = leak_in_bits(answers, labels, recordings)
-        turned = leak_in_bits(answers[::-1], labels[::-1], recordings[::-1])
+        once = information_in_bits(answers, labels, recordings)
+        turned = information_in_bits(answers[::-1], labels[::-1], recordings[::-1])
         assert turned.bits == pytest.approx(once.bits)
         assert turned.interval == pytest.approx(once.interval)
 

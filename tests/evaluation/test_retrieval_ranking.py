@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionveil.audit.ranking import search, verify
+from motionveil.evaluation.ranking import search, verify
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -51,7 +51,7 @@ class TestSearch:
         _, same = random_case(1)
         found = search(np.zeros((5, 7)), same)
         assert found.first.mean() == 0
-        assert found.precision.mean() <= found.guessed_precision.mean()
+        assert found.precision.mean() <= found.chance_precision.mean()
 
     @pytest.mark.parametrize(("hits", "size"), [(1, 1), (1, 4), (2, 5), (5, 5), (3, 6)])
     def test_what_guessing_gives_is_the_mean_over_all_rankings(self, hits: int, size: int) -> None:
@@ -61,8 +61,8 @@ class TestSearch:
         ]
         found = search(np.arange(float(size))[None], same)
         mean = np.mean([r.precision for r in rankings])
-        assert found.guessed_precision[0] == pytest.approx(mean)
-        assert found.guessed_first[0] == pytest.approx(np.mean([r.first for r in rankings]))
+        assert found.chance_precision[0] == pytest.approx(mean)
+        assert found.chance_first[0] == pytest.approx(np.mean([r.first for r in rankings]))
 
     def test_for_one_who_is_not_there_is_refused(self) -> None:
         with pytest.raises(ValueError, match="not in the gallery"):

@@ -18,11 +18,18 @@ from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ, Encoder, Raw
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.validation import (
+    EncodedParts,
+    Scores,
+    score,
+    validate,
+    validate_encoder,
+)
 from motionveil.results import Accuracy, Row
 from motionveil.spec import EncoderSpec
+from motionveil.training.create_network import Networks
 from motionveil.training.processes import make_fabric
 from motionveil.training.trial import Trial
-from motionveil.training.validation import Scores, Watchers, score, validate
 from tiny import every_clip, tiny_recipe, tiny_trial, write_toys
 
 LEARN = {"epochs": 12, "lr": 0.01, "warmup": 1.0}
@@ -36,7 +43,7 @@ def learner(toys: Manifest) -> Trial:
 
 @pytest.fixture(scope="module")
 def raw_row(learner: Trial) -> Row:
-    return learner.validate(EncoderSpec(method="raw"), method="raw")
+    return validate_encoder(learner, EncoderSpec(method="raw"), method="raw")
 
 
 class Blank(Encoder):
@@ -46,13 +53,11 @@ class Blank(Encoder):
         return torch.full_like(clips, 7.5)
 
 
-def validate_with(trial: Trial, encoder: Encoder, watchers: Watchers | None = None) -> Scores:
+def validate_with(trial: Trial, encoder: Encoder, networks: Networks | None = None) -> Scores:
     return validate(
         trial.fabric,
-        encoder,
-        watchers or trial.watchers("validation"),
-        trial.clips(training=True),
-        trial.clips(training=False),
+        EncodedParts(encoder, trial.clips(training=True), trial.clips(training=False)),
+        networks or trial.networks("validation"),
         trial.recipe.validation,
         privacy_label=trial.privacy_label,
         seed=trial.seed,
@@ -102,8 +107,8 @@ class TestFrozen:
         assert all(weight.grad is None for weight in encoder.parameters())
 
     def test_the_networks_are_fresh(self, trial: Trial) -> None:
-        """Watchers of the game and of the validation are other networks, each known by its seed."""
-        game, fresh, again = (trial.watchers(p) for p in ("game", "validation", "validation"))
+        """Networks of the game and of the validation are other networks, each known by its seed."""
+        game, fresh, again = (trial.networks(p) for p in ("game", "validation", "validation"))
         weights = [next(w.privacy.parameters()) for w in (game, fresh, again)]
         assert torch.equal(weights[1], weights[2])
         assert not torch.equal(weights[0], weights[1])
@@ -113,25 +118,25 @@ class TestFrozen:
         rows = []
         for noise in (1, 2):
             torch.manual_seed(noise)  # what was drawn before must not matter
-            rows.append(trial.validate(spec, method="bdq-untrained"))
+            rows.append(validate_encoder(trial, spec, method="bdq-untrained"))
         assert rows[0].model_copy(update={"seconds": 0.0}) == rows[1].model_copy(
             update={"seconds": 0.0}
         )
-        other = dataclasses.replace(trial, seed=1).validate(spec, method="bdq-untrained")
+        other = validate_encoder(dataclasses.replace(trial, seed=1), spec, method="bdq-untrained")
         assert other.predictions != rows[0].predictions
 
     def test_what_was_drawn_before_does_not_matter(self, trial: Trial) -> None:
         found = []
         for noise in (1, 2):
-            watchers = trial.watchers("validation")
+            networks = trial.networks("validation")
             torch.manual_seed(noise)
-            found.append(validate_with(trial, BDQ(trial.untrained()), watchers))
+            found.append(validate_with(trial, BDQ(trial.untrained()), networks))
         assert found[0] == found[1]
 
     def test_a_loss_that_is_not_finite_stops(self, toys: Manifest) -> None:
         wild = tiny_trial(toys, tiny_recipe(validation={"lr": 1e30}))
         with pytest.raises(MotionveilError, match="validate raw: the loss is not finite in epoch"):
-            wild.validate(EncoderSpec(method="raw"), method="raw")
+            validate_encoder(wild, EncoderSpec(method="raw"), method="raw")
 
     def test_a_mixed_precision_leaves_the_encoder_whole(self, trial: Trial) -> None:
         mixed = dataclasses.replace(trial, fabric=make_fabric("cpu", "bf16-mixed"))
@@ -172,8 +177,8 @@ class TestScore:
 
     @pytest.fixture(scope="class")
     def scores(self, learner: Trial, held_out: ClipDataset) -> Scores:
-        watchers = Watchers(Corner(), Corner())
-        return score(learner.fabric, Raw(), watchers, held_out, 3, "person")
+        networks = Networks(Corner(), Corner())
+        return score(learner.fabric, Raw(), networks, held_out, 3, "person")
 
     def test_accuracies_equal_numpy_s(self, scores: Scores, held_out: ClipDataset) -> None:
         clips = np.stack([held_out[n][0].numpy() for n in range(len(held_out))]).astype(float)
@@ -197,8 +202,8 @@ class TestScore:
     def test_the_batch_s_size_does_not_matter(
         self, learner: Trial, held_out: ClipDataset, scores: Scores
     ) -> None:
-        watchers = Watchers(Corner(), Corner())
-        other = score(learner.fabric, Raw(), watchers, held_out, 8, "person")
+        networks = Networks(Corner(), Corner())
+        other = score(learner.fabric, Raw(), networks, held_out, 8, "person")
         assert other.privacy == scores.privacy
         assert other.action == scores.action
 
@@ -234,8 +239,8 @@ class TestScore:
                 logits: Tensor = super().forward(pictures)
                 return logits * 1e-8 + torch.tensor([0.0, 1.2e-7])
 
-        watchers = Watchers(Undecided(), Undecided())
-        scores = score(learner.fabric, Raw(), watchers, held_out, 8, "person")
+        networks = Networks(Undecided(), Undecided())
+        scores = score(learner.fabric, Raw(), networks, held_out, 8, "person")
         for prediction in scores.predictions:
             assert prediction.action_probabilities[0] < prediction.action_probabilities[1]
             assert prediction.privacy_frames == prediction.privacy, "every frame says class 1"
@@ -256,7 +261,7 @@ class TestBatchNorm:
 
     def scores(self, trial: Trial, privacy: nn.Module, batch: int = 3) -> Scores:
         data = every_clip(trial, training=False)
-        return score(trial.fabric, Raw(), Watchers(Corner(), privacy), data, batch, "person")
+        return score(trial.fabric, Raw(), Networks(Corner(), privacy), data, batch, "person")
 
     def statistics(self, trial: Trial, batch: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Plain means over shuffled batches of each batch's mean and unbiased variance."""
@@ -304,7 +309,7 @@ class TestBatchNorm:
             privacy_label="person",
             training=False,
         )
-        scores = score(trial.fabric, Raw(), Watchers(Corner(), net), alone, 4, "person")
+        scores = score(trial.fabric, Raw(), Networks(Corner(), net), alone, 4, "person")
         assert scores.privacy.batchnorm == "eval"
         assert scores.privacy.modes["eval"].frame.accuracy == 1.0
         assert scores.privacy.modes["reestimated"].frame.accuracy < 1.0

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
-
 from motionveil.audit.attack import Answers, Attack
 from motionveil.audit.judge import judge, judge_searches, strongest_of
 from motionveil.audit.retrieval import Hunt
-from motionveil.audit.suites import quick
-from motionveil.data.manifest import Clip
-from motionveil.findings import (
+from numpy.typing import NDArray
+
+from motionveil.audit_results import (
     AttackFinding,
     Audit,
     Likeness,
@@ -20,6 +18,8 @@ from motionveil.findings import (
     ReconstructionFinding,
     RetrievalFinding,
 )
+from motionveil.data.manifest import Clip
+from motionveil.evaluation.suites import quick
 from motionveil.results import Dataset
 from motionveil.training.recipe import NetworkRecipe, Recipe, Schedule
 

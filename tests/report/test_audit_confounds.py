@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from audit_examples import attacked, attacks, leaking
+from motionveil.report.audit_confounds import judge_confound
 from report_examples import write_png
 from test_audit_page import Page
 
-from motionveil.findings import Audit, Confound
+from motionveil.audit_results import Audit, Confound
 from motionveil.report import write_audit
-from motionveil.report.audit_confounds import judge_confound
 
 
 def confound(**changes: object) -> Confound:

@@ -7,7 +7,7 @@ from pathlib import Path
 from audit_examples import leaking, stored
 from test_audit_page import Page
 
-from motionveil.findings import Audit, FaceFinding, FaceNaming, Measured
+from motionveil.audit_results import Audit, FaceFinding, FaceNaming, Measured
 from motionveil.report import write_audit
 
 

@@ -27,8 +27,8 @@ from audit_examples import (
 from report_examples import write_png
 from test_page import VOID, content
 
+from motionveil.audit_results import Audit
 from motionveil.errors import MotionveilError
-from motionveil.findings import Audit
 from motionveil.report import write_audit
 
 CLAIMS = r"\b(safe|safely|secure|anonymous|anonymised|private|protects?|protected|irreversible)\b"
@@ -141,7 +141,7 @@ class TestVerdict:
         assert f"luck has chosen too, has {100 * leak.strongest.naive:.0f} %" in leak_page.verdict
         assert "p < 0.001, 0.004 for one of 8 attacks" in leak_page.verdict
 
-    def test_the_leak_in_bits_is_a_lower_bound_of_what_there_is(self, leak, leak_page):
+    def test_the_information_in_bits_is_a_lower_bound_of_what_there_is(self, leak, leak_page):
         lead = next(
             f for f in leak.attacks if f.name in leak.strongest.chosen and f.video == "veiled"
         )
@@ -447,7 +447,7 @@ class TestPage:
         before = write_audit(Audit.read(tmp_path), tmp_path).read_bytes()
         script = (
             "import sys; from pathlib import Path; from motionveil.report import write_audit;"
-            "from motionveil.findings import Audit; folder = Path(sys.argv[1]);"
+            "from motionveil.audit_results import Audit; folder = Path(sys.argv[1]);"
             "write_audit(Audit.read(folder), folder); sys.exit('torch' in sys.modules)"
         )
         environment = os.environ | {"PYTHONHASHSEED": "7"}

@@ -9,9 +9,9 @@ import pytest
 from audit_examples import VEILED, at_the_floor, audit, leaking
 from test_audit_page import CLAIMS, Page
 
+from motionveil.audit_results import Audit
 from motionveil.cli import main
 from motionveil.errors import MotionveilError
-from motionveil.findings import Audit
 from motionveil.report import write_audits
 
 

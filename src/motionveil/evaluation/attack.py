@@ -150,7 +150,7 @@ def attack_class(kind: Any) -> type[Attack]:
     """
     if not isinstance(kind, str):
         raise MotionveilError(f"kind {kind!r}: wanted a name, such as {next(iter(attack_kinds()))}")
-    cls = load_named(kind) if ":" in kind else attack_kinds().get(kind)
+    cls = load_named(kind)[1] if ":" in kind else attack_kinds().get(kind)
     if cls is None:
         raise MotionveilError(f"no kind of attack {kind!r}; there are {', '.join(attack_kinds())}")
     if not (inspect.isclass(cls) and issubclass(cls, Attack)):

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import av
@@ -122,12 +123,12 @@ def _veil_by_frame(spec: EncoderSpec, frames: Frames, times: Times) -> Frames:
 
 
 def _veil_of_function(written: str) -> Veil:
-    function = load_named(written)
+    module, function = load_named(written)
     if not callable(function):
         raise MotionveilError(f"{written}: is no function")
     try:
-        source = inspect.getsource(sys.modules[function.__module__])
-    except (OSError, TypeError, KeyError) as error:
+        source = inspect.getsource(module)
+    except (OSError, TypeError) as error:
         raise MotionveilError(f"{written}: its source cannot be read") from error
 
     def change(frames: Frames, times: Times) -> Frames:
@@ -140,27 +141,37 @@ def _veil_of_function(written: str) -> Veil:
     return Veil(written, hashlib.sha256(source.encode()).hexdigest(), change)
 
 
-def load_named(written: str) -> Any:
-    """Return what `module:name` or `file.py:name` names.
+def load_named(written: str) -> tuple[ModuleType, Any]:
+    """Return the module and the thing in it that `module:name` or `file.py:name` names.
 
     Raises:
         MotionveilError: The module cannot be imported or has no such name.
     """
     place, _, name = written.rpartition(":")
     try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
+        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
     except Exception as error:  # whatever a user's module raises
         raise MotionveilError(f"{written}: cannot import {place}: {error}") from error
     if not hasattr(module, name):
         raise MotionveilError(f"{written}: {place} has no {name!r}")
-    return getattr(module, name)
+    return module, getattr(module, name)
+
+
+def _import_file(file: str) -> ModuleType:
+    source = f"{Path(file).absolute()}\n{Path(file).read_text(encoding='utf-8')}"
+    name = f"{Path(file).stem}_{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def working_clips(

@@ -143,6 +143,9 @@ def read_suite(name: str, recipe: Recipe) -> list[Attack]:
 def _with_defaults(item: Any, recipe: Recipe, file: Path) -> Attack:
     if not isinstance(item, dict):
         raise MotionveilError(f"{file}: {item!r}: wanted a table with name and kind, or a suite")
+    place, _, name = str(item.get("kind")).rpartition(":")
+    if place.endswith(".py"):  # beside the suite, for every process
+        item = item | {"kind": f"{(file.parent / place).absolute()}:{name}"}
     fields = attack_class(item.get("kind")).model_fields  # a plugin needs no network
     network = recipe.action if item.get("temporal") else recipe.privacy
     defaults = {"network": network, "schedule": recipe.validation}

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -96,27 +96,8 @@ class Faces(Attack):
             detect=detect,
             describe=describe,
         )
-        found = self.scored(data, seen)
+        found = face_search(self.origin(data), seen)
         return found.model_copy(update={"seconds": time.monotonic() - began})
-
-    def scored(self, data: AttackData, seen: SeenFaces) -> FaceSearch:
-        """Return what was found in the clips, with intervals.
-
-        Raises:
-            MotionveilError: All clips come from one recording.
-        """
-        recordings = numbered([clip.group for clip in seen.clips])
-        with_faces = ~np.isnan(seen.redetected)
-        return FaceSearch(
-            **self.origin(data),
-            clips=len(seen.clips),
-            with_faces=int(with_faces.sum()),
-            original=_mean(seen.original, recordings),
-            veiled=_mean(seen.veiled, recordings),
-            redetected=_of_some(seen.redetected, recordings, with_faces),
-            naming=_naming(seen, recordings),
-            seconds=0.0,
-        )
 
 
 @dataclass(frozen=True)
@@ -321,6 +302,26 @@ def _named(
         nearest = owners[apart.argmin(axis=1)]
         named.append(int(np.bincount(nearest).argmax()))
     return np.array(named, np.int64)
+
+
+def face_search(origin: Mapping[str, Any], seen: SeenFaces) -> FaceSearch:
+    """Return what was found in the clips, with intervals.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    recordings = numbered([clip.group for clip in seen.clips])
+    with_faces = ~np.isnan(seen.redetected)
+    return FaceSearch(
+        **origin,
+        clips=len(seen.clips),
+        with_faces=int(with_faces.sum()),
+        original=_mean(seen.original, recordings),
+        veiled=_mean(seen.veiled, recordings),
+        redetected=_of_some(seen.redetected, recordings, with_faces),
+        naming=_naming(seen, recordings),
+        seconds=0.0,
+    )
 
 
 def _naming(seen: SeenFaces, recordings: Integers) -> FaceNaming | None:

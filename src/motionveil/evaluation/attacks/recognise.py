@@ -8,9 +8,9 @@ the clips that it is reported on, see `motionveil.evaluation.mutual_information.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -184,53 +184,16 @@ class Recognise(LearningAttack):
         return replace(data, asked=tuple(clips)), joined, most
 
     def scored(self, data: AttackData, variants: Sequence[Variant], trained_on: int) -> Recognition:
-        """Return what the variants' answers show.
-
-        The variant that counts for a clip is the one that is best, by frame, on the half of the
-        recordings without it; so the choice among many gives no advantage.
-
-        Args:
-            data: The data.
-            variants: The answers for the clips to be asked about.
-            trained_on: Number of clips learned from.
-
-        Raises:
-            MotionveilError: All clips come from one recording.
-        """
-        clips: list[Clip] = data.as_filmed(data.part(training=False))
-        labels = true_classes(data, self.target)
-        recordings = numbered([clip.group for clip in clips])
-        chosen = chosen_elsewhere([v.frames for v in variants], labels, recordings)
-        rows = np.arange(len(labels))
-        probabilities = np.stack([v.probabilities for v in variants])[chosen, rows]
-        frames = np.stack([v.frames for v in variants])[chosen, rows]
-        surest = np.stack([v.surest for v in variants])[chosen, rows]
-        names = [variants[place].name for place in dict.fromkeys(chosen.tolist())]
+        """Return what the answers for the clips to be asked about show; see `recognition`."""
         origin = self.origin(data)
         if self.target == "action":
             origin["label"] = "action"
-        return Recognition(
-            **origin,
-            target=self.target,
-            classes=list(self.classes(data)),
-            scores=_scores(probabilities, frames, labels, recordings, names, len(variants)),
-            answers=[
-                ClipAnswer(
-                    clip=clip.key,
-                    recording=clip.group,
-                    truth=int(labels[row]),
-                    probabilities=[round(float(p), _DIGITS) for p in probabilities[row]],
-                    frames=float(frames[row]),
-                    surest=int(surest[row]),
-                )
-                for row, clip in enumerate(clips)
-            ],
-            trained_on=trained_on,
-            by_frame=self.by_frame,
-            curve=[
-                round(share, _DIGITS) for share in variants[int(np.bincount(chosen).argmax())].curve
-            ],
-            seconds=0.0,
+        return recognition(
+            origin | {"target": self.target, "by_frame": self.by_frame, "trained_on": trained_on},
+            variants,
+            clips=data.as_filmed(data.part(training=False)),
+            labels=true_classes(data, self.target),
+            classes=self.classes(data),
         )
 
     def _draw_surest(self, found: Recognition, data: AttackData) -> Recognition:
@@ -304,6 +267,57 @@ def _joined(parts: Sequence[Variant]) -> Variant:
         probabilities=np.concatenate([part.probabilities for part in parts]),
         frames=np.concatenate([part.frames for part in parts]),
         surest=np.concatenate([part.surest for part in parts]),
+    )
+
+
+def recognition(
+    origin: Mapping[str, Any],
+    variants: Sequence[Variant],
+    *,
+    clips: Sequence[Clip],
+    labels: Integers,
+    classes: Sequence[str],
+) -> Recognition:
+    """Return what the variants' answers show.
+
+    The variant that counts for a clip is the one that is best, by frame, on the half of the
+    recordings without it; so the choice among many gives no advantage.
+
+    Args:
+        origin: Fields of the finding that say where it comes from.
+        variants: The answers for the clips.
+        clips: The clips that were asked about.
+        labels: Their true classes, (clips,).
+        classes: Names of the classes.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    recordings = numbered([clip.group for clip in clips])
+    chosen = chosen_elsewhere([v.frames for v in variants], labels, recordings)
+    rows = np.arange(len(labels))
+    probabilities = np.stack([v.probabilities for v in variants])[chosen, rows]
+    frames = np.stack([v.frames for v in variants])[chosen, rows]
+    surest = np.stack([v.surest for v in variants])[chosen, rows]
+    names = [variants[place].name for place in dict.fromkeys(chosen.tolist())]
+    curve = variants[int(np.bincount(chosen).argmax())].curve
+    return Recognition(
+        **origin,
+        classes=list(classes),
+        scores=_scores(probabilities, frames, labels, recordings, names, len(variants)),
+        answers=[
+            ClipAnswer(
+                clip=clip.key,
+                recording=clip.group,
+                truth=int(labels[row]),
+                probabilities=[round(float(p), _DIGITS) for p in probabilities[row]],
+                frames=float(frames[row]),
+                surest=int(surest[row]),
+            )
+            for row, clip in enumerate(clips)
+        ],
+        curve=[round(share, _DIGITS) for share in curve],
+        seconds=0.0,
     )
 
 

@@ -8,9 +8,9 @@ training, then the other half, so that everybody is searched for once.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from motionveil.audit_results import Measured, Retrieval, Search
 from motionveil.data.dataset import Batch
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.data.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.data import AttackData, shuffled_people
 from motionveil.evaluation.fit import Classifier, Learner, fit, per_input
@@ -74,7 +74,8 @@ class Retrieve(LearningAttack):
     def run(self, data: AttackData) -> Retrieval:
         """Train, search and score; see `Attack.run`."""
         began = time.monotonic()
-        found = self.scored(data, self.search(data))
+        names = data.manifest.names_of(data.label)
+        found = retrieval(self.origin(data), self.search(data), names)
         return found.model_copy(update={"seconds": time.monotonic() - began})
 
     def search(self, data: AttackData) -> list[RetrievalResult]:
@@ -109,8 +110,8 @@ class Retrieve(LearningAttack):
         names = manifest.names_of(data.label)
         return RetrievalResult(
             tuple(names.index(person) for person in people),
-            tuple(queries),
-            tuple(gallery),
+            tuple(data.as_filmed(queries)),
+            tuple(data.as_filmed(gallery)),
             (described[0] @ described[1].T).double().numpy(),
         )
 
@@ -134,64 +135,6 @@ class Retrieve(LearningAttack):
         (trained,), _ = fit(self.name, [learner], drawn, self.schedule, data.fabric)
         return Classifier(trained, self.look, data.fabric, self.schedule.batch)
 
-    def scored(self, data: AttackData, results: Sequence[RetrievalResult]) -> Retrieval:
-        """Return what the searches for each half of the people show.
-
-        Intervals are of a bootstrap over the queries' recordings; the gallery and the people stay.
-        The figures of the ROC curve are means over the two halves of the people, whose similarities
-        come from two networks and have no common scale.
-
-        Raises:
-            MotionveilError: All queries come from one recording.
-        """
-        manifest, label = data.manifest, data.label
-        shown = [_persons(result, manifest, label) for result in results]
-        same = [queries[:, None] == gallery for queries, gallery in shown]
-        found = [search(result.similarity, who) for result, who in zip(results, same, strict=True)]
-        queries = data.as_filmed([clip for result in results for clip in result.queries])
-        recordings = numbered([clip.group for clip in queries])
-        truth = np.concatenate([who for who, _ in shown])
-        halves = np.repeat(np.arange(len(results)), [len(result.queries) for result in results])
-        nearest = np.concatenate(
-            [
-                _nearest(result.similarity, who, gallery)
-                for result, who, (_, gallery) in zip(results, same, shown, strict=True)
-            ]
-        )
-        first = np.concatenate([f.first for f in found])
-        precision = np.concatenate([f.precision for f in found])
-        drawn = bootstrap_means(np.column_stack([first, precision]), recordings)
-        pairs = [verify(r.similarity, who) for r, who in zip(results, same, strict=True)]
-        areas, errors = _drawn_pairs(results, same)
-        chance_first, chance_precision = (
-            float(np.concatenate(parts).mean())
-            for parts in ([f.chance_first for f in found], [f.chance_precision for f in found])
-        )
-        area, error = (np.mean([(p.area, p.equal_error) for p in pairs], axis=0)).tolist()
-        return Retrieval(
-            **self.origin(data),
-            classes=list(manifest.names_of(label)),
-            rank_1=_measured(float(first.mean()), drawn[:, 0], chance_first),
-            mean_precision=_measured(float(precision.mean()), drawn[:, 1], chance_precision),
-            area=_measured(area, areas, 0.5),
-            equal_error=_measured(error, errors, 0.5),
-            # A query can only find people of its own half.
-            p=permutation_test(nearest, truth, recordings, strata=halves),
-            curve=_curve(pairs),
-            searches=[
-                Search(
-                    clip=clip.key,
-                    recording=clip.group,
-                    truth=int(truth[row]),
-                    found=int(nearest[row]),
-                    precision=float(precision[row]),
-                )
-                for row, clip in enumerate(queries)
-            ],
-            gallery=[len(result.gallery) for result in results],
-            seconds=0.0,
-        )
-
 
 class _Describer(nn.Module):
     """A network whose outputs describe, and the people that it learns from as directions."""
@@ -206,11 +149,77 @@ class _Describer(nn.Module):
         return normalize(self.network(frames))
 
 
-def _persons(result: RetrievalResult, manifest: Manifest, label: str) -> tuple[Integers, Integers]:
+def retrieval(
+    origin: Mapping[str, Any], results: Sequence[RetrievalResult], classes: Sequence[str]
+) -> Retrieval:
+    """Return what the searches for each half of the people show.
+
+    Intervals are of a bootstrap over the queries' recordings; the gallery and the people stay.
+    The figures of the ROC curve are means over the two halves of the people, whose similarities
+    come from two networks and have no common scale.
+
+    Args:
+        origin: Fields of the finding that say where it comes from.
+        results: The searches, one for each half.
+        classes: Names of the people.
+
+    Raises:
+        MotionveilError: All queries come from one recording.
+    """
+    shown = [_persons(result, classes, origin["label"]) for result in results]
+    same = [queries[:, None] == gallery for queries, gallery in shown]
+    found = [search(result.similarity, who) for result, who in zip(results, same, strict=True)]
+    queries = [clip for result in results for clip in result.queries]
+    recordings = numbered([clip.group for clip in queries])
+    truth = np.concatenate([who for who, _ in shown])
+    halves = np.repeat(np.arange(len(results)), [len(result.queries) for result in results])
+    nearest = np.concatenate(
+        [
+            _nearest(result.similarity, who, gallery)
+            for result, who, (_, gallery) in zip(results, same, shown, strict=True)
+        ]
+    )
+    first = np.concatenate([f.first for f in found])
+    precision = np.concatenate([f.precision for f in found])
+    drawn = bootstrap_means(np.column_stack([first, precision]), recordings)
+    pairs = [verify(r.similarity, who) for r, who in zip(results, same, strict=True)]
+    areas, errors = _drawn_pairs(results, same)
+    chance_first, chance_precision = (
+        float(np.concatenate(parts).mean())
+        for parts in ([f.chance_first for f in found], [f.chance_precision for f in found])
+    )
+    area, error = (np.mean([(p.area, p.equal_error) for p in pairs], axis=0)).tolist()
+    return Retrieval(
+        **origin,
+        classes=list(classes),
+        rank_1=_measured(float(first.mean()), drawn[:, 0], chance_first),
+        mean_precision=_measured(float(precision.mean()), drawn[:, 1], chance_precision),
+        area=_measured(area, areas, 0.5),
+        equal_error=_measured(error, errors, 0.5),
+        # A query can only find people of its own half.
+        p=permutation_test(nearest, truth, recordings, strata=halves),
+        curve=_curve(pairs),
+        searches=[
+            Search(
+                clip=clip.key,
+                recording=clip.group,
+                truth=int(truth[row]),
+                found=int(nearest[row]),
+                precision=float(precision[row]),
+            )
+            for row, clip in enumerate(queries)
+        ],
+        gallery=[len(result.gallery) for result in results],
+        seconds=0.0,
+    )
+
+
+def _persons(
+    result: RetrievalResult, classes: Sequence[str], label: str
+) -> tuple[Integers, Integers]:
     """Return who each query and each clip of the gallery shows."""
-    names = list(manifest.names_of(label))
     queries, gallery = (
-        np.array([names.index(clip.privacy[label]) for clip in clips], np.int64)
+        np.array([classes.index(clip.privacy[label]) for clip in clips], np.int64)
         for clips in (result.queries, result.gallery)
     )
     return queries, gallery
