@@ -164,7 +164,7 @@ class Retrieval(Finding):
         gallery: Number of clips searched in, for each half of the people.
     """
 
-    title: ClassVar[str] = "Re-identification of unseen people"
+    title: ClassVar[str] = "Re-identification"
     kind: str = "retrieve"
     classes: list[str]
     rank_1: Measured

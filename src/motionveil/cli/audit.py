@@ -249,23 +249,25 @@ def _anywhere(encoder: str) -> str:
 
 
 def print_findings(found: Audit) -> None:
-    """Print a table for each kind of attack and label, the highest chief figure first."""
+    """Print a table for each kind of attack and label: veiled video first, then by the figures."""
     sections: dict[str, list[tuple[str, str, list[Column]]]] = {}
     for finding in found.findings:
         for part, columns in finding.rows():
             name = f"{finding.name}, {part}" if part else finding.name
             sections.setdefault(finding.section, []).append((name, finding.video, columns))
     for section, rows in sections.items():
-        rows.sort(key=lambda row: _chief(row[2]), reverse=True)
+        rows.sort(key=lambda row: (row[1] != "veiled", -_chief(row[2])))
         headings = (section, "video", *(column.name for column in rows[0][2]))
-        print_table(headings, [(name, video, *map(_cell, cells)) for name, video, cells in rows])
+        print_table(headings, [(name, video, *_cells(columns)) for name, video, columns in rows])
 
 
 def _chief(columns: Sequence[Column]) -> float:
-    value = columns[0].value if columns else None
+    value = columns[0].value
     return value if isinstance(value, float) else 0.0
 
 
-def _cell(column: Column) -> str:
-    interval = column.interval_text()
-    return f"{column.text()} ({interval})" if interval else column.text()
+def _cells(columns: Sequence[Column]) -> list[str]:
+    """Return the figures, the first with its interval."""
+    chief, *others = columns
+    interval = f" ({chief.interval_text()})" if chief.interval else ""
+    return [chief.text() + interval, *(column.text() for column in others)]

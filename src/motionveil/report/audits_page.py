@@ -15,7 +15,6 @@ from motionveil.report.audit_view import (
     Pair,
     attacks_on,
     check,
-    lead,
     sections,
     short_name,
     utility,
@@ -54,20 +53,24 @@ class Encoder:
         """Of the privacy label."""
         return attacks_on(self.audit, "veiled")[0].scores.chance_level
 
-    def columns(self) -> list[Column]:
-        """Return its row in the table of encoders."""
-        strongest = lead(self.audit)
-        assert strongest is not None
-        assert self.audit.strongest is not None
-        scores = strongest.veiled.scores
+    def columns(self, video: str = "veiled") -> list[Column]:
+        """Return its row in the table of encoders; empty if raw video was not attacked."""
+        best = self.audit.strongest if video == "veiled" else self.audit.strongest_raw
+        if best is None:
+            return []
+        strongest = next(f for f in attacks_on(self.audit, video) if f.name in best.chosen)
+        useful = utility(self.audit)
+        action = useful and (useful.veiled if video == "veiled" else useful.raw)
+        scores = strongest.scores
+        bits = f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"
         return [
-            Column(name="Strongest attack", value=", ".join(self.audit.strongest.chosen)),
-            Column.share("Privacy accuracy, %", self.privacy),
-            Column.share("Chance level, %", self.chance_level),
-            Column(name="n", value=len(strongest.veiled.answers), digits=0),
-            Column.share("Training accuracy, %", strongest.veiled.training_accuracy),
-            Column(name="Bits", value=f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"),
-            Column.share("Action accuracy, %", self.action),
+            Column(name="Strongest attack", value=", ".join(best.chosen)),
+            Column.share("Privacy accuracy, %", best.accuracy),
+            Column.share("Chance level, %", scores.chance_level),
+            Column(name="n", value=len(strongest.answers), digits=0),
+            Column.share("Training accuracy, %", strongest.training_accuracy),
+            Column(name="Bits", value=bits),
+            Column.share("Action accuracy, %", action.scores.clip if action else None),
             Column(name="Seed", value=self.audit.seed, digits=0),
         ]
 
@@ -117,6 +120,7 @@ def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
     page = render(
         "audits.html",
         encoders=encoders,
+        raw=next((row for e in encoders if (row := e.columns("raw"))), []),
         dataset=first.dataset,
         split=first.split,
         label=first.dataset.privacy_label,
