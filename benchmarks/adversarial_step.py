@@ -32,7 +32,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from motionveil.training.privacy_view import draw_frames, entropy, held_fixed
+from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode

@@ -6,7 +6,7 @@ Nothing here is copied: the released code has no licence.
 from __future__ import annotations
 
 import torch
-from motionveil.training.privacy_view import draw_frames, entropy
+from motionveil.training.adversary_inputs import draw_frames, entropy
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 from torch.optim import SGD
