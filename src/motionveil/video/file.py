@@ -11,6 +11,7 @@ import av
 from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
+from motionveil.video.avi_chunks import avi_broken_at
 from motionveil.video.colour import upright_aspect
 from motionveil.video.integrity import broken_at, missing_bytes
 from motionveil.video.robust_decode import DamagedError, StrictDecoder
@@ -73,6 +74,8 @@ def decode_file(path: Path) -> Iterator[Decoded]:
             yield Decoded(picture, clock.stamp(picture), stream.time_base, aspect)
             frames += 1
     reason, broken = _cut_short(path), broken_at(path)
+    if broken is None and container.format.name == "avi":
+        broken = avi_broken_at(path)
     if broken is not None:
         reason = reason or f"damaged at byte {broken}"
     if reason:

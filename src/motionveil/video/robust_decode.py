@@ -58,7 +58,7 @@ class StrictDecoder:
         self._context = context
         self._turned: bool | None = None
         self._continuity = Continuity(context.extradata) if context.name == "h264" else None
-        self._check = _check_for(context.name)
+        self._check = _check_for(context)
 
     def follows(self, packet: Any) -> bool:
         """Say whether, as far as is known, nothing is missing before a packet."""
@@ -124,13 +124,33 @@ def _stricter(context: Any) -> Any:
     return other
 
 
-def _check_for(codec: str) -> Callable[[bytes], str | None] | None:
-    """Return what looks at a codec's packets before they are decoded; None if nothing does."""
-    if codec != "mjpeg":
-        return None
-    from motionveil.video.jpeg import jpeg_damage  # needs numba, which takes its time
+def _check_for(context: Any) -> Callable[[bytes], str | None] | None:
+    """Return what looks at a codec's packets before they are decoded; None if nothing does.
 
-    return jpeg_damage
+    These need numba, which takes its time.
+    """
+    name = context.name
+    if name == "mjpeg":
+        from motionveil.video.jpeg import jpeg_damage
+
+        return jpeg_damage
+    if name == "hevc":
+        from motionveil.video.hevc import HevcCheck
+
+        return HevcCheck(context.extradata).damage
+    if name == "webp":
+        from motionveil.video.webp import webp_damage
+
+        return webp_damage
+    if name == "vp8":
+        from motionveil.video.vp8 import key_frame_damage
+
+        return key_frame_damage
+    if name in ("huffyuv", "ffvhuff", "utvideo"):
+        from motionveil.video.huffman import huffyuv_check, utvideo_check
+
+        return (utvideo_check if name == "utvideo" else huffyuv_check)(context)
+    return None
 
 
 def decode_picture(container: Any) -> Any:
