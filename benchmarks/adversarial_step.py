@@ -32,7 +32,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
-from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
@@ -45,6 +44,7 @@ from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.spec import EncoderSpec
+from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
 from motionveil.training.game import Game, Players
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe

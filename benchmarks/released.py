@@ -6,7 +6,6 @@ Nothing here is copied: the released code has no licence.
 from __future__ import annotations
 
 import torch
-from motionveil.training.adversary_inputs import draw_frames, entropy
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 from torch.optim import SGD
@@ -15,6 +14,7 @@ from motionveil.data.dataset import Batch
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.spec import untrained_boundaries
+from motionveil.training.adversary_inputs import draw_frames, entropy
 from motionveil.training.game import Players
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer

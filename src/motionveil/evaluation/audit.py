@@ -75,9 +75,15 @@ class AuditPlan(BaseModel):
         """Read a plan.
 
         Raises:
-            MotionveilError: The file is missing or is no plan; names the file and the fault.
+            MotionveilError: The file is missing or is no plan of this version; names the file and
+                the fault.
         """
-        return read_stored(cls, file, "plan")
+        try:
+            return read_stored(cls, file, "plan")
+        except MotionveilError as error:
+            if str(file) in str(error):
+                raise
+            raise MotionveilError(f"{file}: not a plan of this version: {error}") from error
 
 
 def job_of(data: AuditData, attack: Attack, video: Video, out: Path) -> Job:

@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
@@ -100,6 +101,7 @@ def on_ray(address: str | None) -> Run:
         ) from error
 
     def run(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
+        _refuse_unreachable(address)
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             ray.init(address=address or "local", **quiet, **local)
@@ -119,3 +121,14 @@ def on_ray(address: str | None) -> Run:
             ray.shutdown()
 
     return run
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Raise an error when nothing listens at `HOST:PORT`; Ray says so after minutes only."""
+    host, _, port = (address or "").rpartition(":")
+    if not port.isdigit() or "/" in host:  # none, `auto`, `ray://`
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise MotionveilError(f"{address}: no Ray cluster listens here: {error}") from error

@@ -120,43 +120,38 @@ def _summary(audit: Audit) -> list[tuple[str, str, str, list[Column]]]:
         there = [f for f in searches if f.video == video]
         if there:
             best_search = max(there, key=lambda f: f.rank_1.value)
-            columns = _search_columns(audit, best_search, len(there))
+            columns = _columns(audit, best_search, best_search.rank_1, len(there))
             lines.append(("re-identification", video, best_search.name, columns))
     return lines
 
 
-def _columns(audit: Audit, found: Recognition, accuracy: Measured, looks: int) -> list[Column]:
+def _columns(
+    audit: Audit, found: Recognition | Retrieval, accuracy: Measured, looks: int
+) -> list[Column]:
+    """Return the figures of a row; p is corrected for so many attackers (Bonferroni)."""
+    chance, trained = accuracy.chance_level, None
+    if isinstance(found, Recognition):
+        n, p, trained = len(found.answers), found.scores.p, found.training_accuracy
+        chance = found.scores.chance_level
+    else:
+        n, p = len(found.searches), found.p
     return [
         Column.share("Accuracy, %", accuracy),
-        Column.share("Chance level, %", found.scores.chance_level),
-        Column(name="n", value=len(found.answers), digits=0),
-        Column.share("Training accuracy, %", found.training_accuracy),
-        _p_value(found.scores.p, looks),
+        Column.share("Chance level, %", chance),
+        Column(name="n", value=n, digits=0),
+        Column.share("Training accuracy, %", trained),
+        Column(name="p, corrected", value=min(1.0, p * looks), digits=4),
         Column(name="Seed", value=audit.seed, digits=0),
     ]
-
-
-def _search_columns(audit: Audit, found: Retrieval, looks: int) -> list[Column]:
-    return [
-        Column.share("Accuracy, %", found.rank_1),
-        Column.share("Chance level, %", found.rank_1.chance_level),
-        Column(name="n", value=len(found.searches), digits=0),
-        Column(name="Training accuracy, %", value=None),
-        _p_value(found.p, looks),
-        Column(name="Seed", value=audit.seed, digits=0),
-    ]
-
-
-def _p_value(p: float, looks: int) -> Column:
-    """Return a p-value corrected for the number of attacks (Bonferroni)."""
-    return Column(name="p, corrected", value=min(1.0, p * looks), digits=4)
 
 
 def _section(
     title: str, pairs: list[Pair[Finding]], audit: Audit, folder: Path, show_raw: bool
 ) -> dict[str, Any]:
     """Return what the template says of the attacks under one heading."""
-    chosen = audit.strongest.chosen if audit.strongest and title == _label(audit) else []
+    chosen = (
+        audit.strongest.chosen if audit.strongest and title == audit.dataset.privacy_label else []
+    )
     rows = [
         (pair.name, part, found.video, columns, found.video == "veiled" and pair.name in chosen)
         for pair in pairs
@@ -176,10 +171,6 @@ def _section(
         "figure": _chief_figures(title, pairs),
         "images": images,
     }
-
-
-def _label(audit: Audit) -> str:
-    return audit.dataset.privacy_label
 
 
 def _chief_figures(title: str, pairs: Sequence[Pair[Finding]]) -> Picture | None:
