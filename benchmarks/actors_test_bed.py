@@ -22,11 +22,11 @@ from motionveil.data.actors import make_actors
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
+from motionveil.evaluation.validation import EncodedParts, Scores, validate
 from motionveil.results import Accuracy
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import load_recipe
 from motionveil.training.trial import Trial
-from motionveil.training.validation import Scores, validate
 
 
 class PlainDifference(Encoder):
@@ -63,15 +63,13 @@ class MeanColour(nn.Module):
 
 def measure(trial: Trial, encoder: Encoder, title: str, *, with_action: bool) -> Scores:
     """Train and score fresh networks on an encoder's output."""
-    watchers = trial.watchers("validation")
+    networks = trial.networks("validation")
     if not with_action:
-        watchers = replace(watchers, action=MeanColour(len(trial.cache.manifest.actions)))
+        networks = networks._replace(action=MeanColour(len(trial.cache.manifest.actions)))
     return validate(
         trial.fabric,
-        encoder,
-        watchers,
-        trial.clips(training=True),
-        trial.clips(training=False),
+        EncodedParts(encoder, trial.clips(training=True), trial.clips(training=False)),
+        networks,
         trial.recipe.validation,
         privacy_label=trial.privacy_label,
         seed=trial.seed,

@@ -44,8 +44,8 @@ from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.spec import EncoderSpec
+from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
 from motionveil.training.game import Game, Players
-from motionveil.training.privacy_view import draw_frames, entropy, held_fixed
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer

@@ -52,6 +52,22 @@ def pretrained() -> Path:
     return _shared("weights")
 
 
+@pytest.fixture(scope="session")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The manifest of twelve clips to train on, eight held out: two people, two actions."""
+    from tiny import write_toys
+
+    return write_toys(tmp_path_factory.mktemp("toys"))
+
+
+@pytest.fixture(scope="session")
+def trial(toys: Any) -> Any:
+    """A trial with the tiny recipe; take others from `tiny.tiny_trial`."""
+    from tiny import tiny_trial
+
+    return tiny_trial(toys)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Debian's chromium, driven by Playwright."""

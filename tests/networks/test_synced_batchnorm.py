@@ -12,7 +12,7 @@ from torch import distributed, nn
 
 from motionveil.networks import create_privacy_network
 from motionveil.networks.synced_batchnorm import SyncedBatchNorm, synchronise_batchnorm
-from motionveil.training.privacy_view import held_fixed
+from motionveil.training.adversary_inputs import held_fixed
 
 
 @pytest.fixture(scope="module", autouse=True)

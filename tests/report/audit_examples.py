@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.audit.attack import Answers, Attack
-from motionveil.audit.judge import judge, judge_searches, strongest_of
-from motionveil.audit.retrieval import Hunt
-from motionveil.audit.suites import quick
-from motionveil.data.manifest import Clip
-from motionveil.findings import (
-    AttackFinding,
+from evaluation.attack_examples import origin_of
+from motionveil.audit_results import (
     Audit,
-    Likeness,
+    Finding,
+    ImageQuality,
     Measured,
-    ReconstructionFinding,
-    RetrievalFinding,
+    Recognition,
+    Reconstruction,
+    Retrieval,
 )
+from motionveil.data.manifest import Clip
+from motionveil.evaluation.attacks.recognise import Variant, recognition, strongest_of
+from motionveil.evaluation.attacks.retrieve import RetrievalResult, retrieval
+from motionveil.evaluation.suites import quick
 from motionveil.results import Dataset
 from motionveil.training.recipe import NetworkRecipe, Recipe, Schedule
 
@@ -36,7 +38,7 @@ def recipe() -> Recipe:
     )
 
 
-def attacks() -> list[Attack]:
+def attacks() -> list[Any]:
     """The quick suite."""
     return quick(recipe())
 
@@ -50,7 +52,7 @@ def labels_of(target: str, clips: int, classes: int) -> NDArray[np.int64]:
 
 def answers_of(
     labels: NDArray[np.int64], classes: int, known: float, seed: int, restart: int = 0
-) -> Answers:
+) -> Variant:
     """Answers that are right so often; the others are guesses."""
     rng = np.random.default_rng(seed)
     guesses = rng.integers(0, classes, len(labels))
@@ -62,15 +64,11 @@ def answers_of(
     frames = np.clip((answered == labels) * 0.8 + 0.1 * rng.random(len(labels)), 0, 1)
     surest = rng.integers(0, 15, len(labels))
     curve = tuple(np.linspace(1 / classes, max(known, 1 / classes), 12))
-    return Answers(0.003, restart, "eval", 0, probabilities, frames, surest, curve)
-
-
-def keys(clips: int) -> list[str]:
-    return [f"day{n // 8:02d}/take{n % 8}.mkv#0-20" for n in range(clips)]
+    return Variant(0.003, restart, "eval", 0, probabilities, frames, surest, curve)
 
 
 def attacked(
-    attack: Attack,
+    attack: Any,
     video: str,
     known: float,
     *,
@@ -78,30 +76,28 @@ def attacked(
     clips: int = 192,
     label: str = "identity",
     seed: int = 0,
-) -> AttackFinding:
+) -> Recognition:
     """What an attack finds that knows the label of so many clips."""
     names = classes or (ACTIONS if attack.target == "action" else PEOPLE)
     truth = labels_of(attack.target, clips, len(names))
     streams = range(len(attack.rates or (1,)) * attack.restarts)
     salt = 100 * seed + 1000 * sum(map(ord, attack.name + video))
     variants = [answers_of(truth, len(names), known, salt + k, restart=k) for k in streams]
-    return judge(
-        attack,
+    label = "action" if attack.target == "action" else label
+    return recognition(
+        origin_of(attack, video, label)
+        | {"target": attack.target, "by_frame": attack.by_frame, "trained_on": 384},
         variants,
-        video=video,
-        label="action" if attack.target == "action" else label,
-        classes=names,
-        clips=keys(clips),
-        groups=[key.split("/")[0] for key in keys(clips)],
+        clips=[
+            Clip(f"day{n // 8:02d}/take{n % 8}.mkv", 0, 20, "wave", {}, f"day{n // 8:02d}", "x")
+            for n in range(clips)
+        ],
         labels=truth,
-        trained_on=384,
-        seconds=31.0,
+        classes=names,
     )
 
 
-def searched(
-    attack: Attack, video: str, known: float, *, people: Sequence[str] = PEOPLE
-) -> RetrievalFinding:
+def searched(attack: Any, video: str, known: float, *, people: Sequence[str] = PEOPLE) -> Retrieval:
     """What a search finds in which clips of one person are more alike by so much."""
     hunts = []
     for half in range(2):
@@ -112,10 +108,8 @@ def searched(
         same = np.array([[q.privacy == g.privacy for g in gallery] for q in queries])
         similarity = np.tanh(known * same + rng.normal(0, 0.5, same.shape))
         places = tuple(list(people).index(name) for name in who)
-        hunts.append(Hunt(places, tuple(queries), tuple(gallery), similarity))
-    return judge_searches(
-        attack, hunts, video=video, label="identity", classes=people, seconds=40.0
-    )
+        hunts.append(RetrievalResult(places, tuple(queries), tuple(gallery), similarity))
+    return retrieval(origin_of(attack, video, "identity"), hunts, people)
 
 
 def _clip(person: str, take: str) -> Clip:
@@ -123,30 +117,27 @@ def _clip(person: str, take: str) -> Clip:
     return Clip(path, 0, 20, "wave", {"identity": person}, f"{person} {take}", "validation")
 
 
-def computed(attack: Attack, known: float) -> ReconstructionFinding:
+def computed(attack: Any, known: float) -> Reconstruction:
     """What a reconstruction finds that shows so much of the original."""
     groups = [
-        Likeness(
+        ImageQuality(
             clips=clips,
             psnr=_measured(12.0 + 10 * known, 0.9),
             ssim=_measured(0.2 + 0.6 * known, 0.05),
             gmsd=_measured(0.3 - 0.2 * known, 0.02),
-            recognised=_measured(floor + (0.9 - floor) * known, 0.06),
-            blank_psnr=12.4,
-            blank_ssim=0.22,
-            blank_gmsd=0.29,
+            recognised=_measured(chance + (0.9 - chance) * known, 0.06),
+            baseline_psnr=12.4,
+            baseline_ssim=0.22,
+            baseline_gmsd=0.29,
             original_recognised=0.95,
-            floor=floor,
+            chance_level=chance,
         )
-        for clips, floor in ((144, 1 / 6), (48, 0.5))
+        for clips, chance in ((144, 1 / 6), (48, 0.5))
     ]
-    return ReconstructionFinding(
-        name=attack.name,
-        label="identity",
-        video="veiled",
-        attack=attack.model_dump(mode="json"),
+    return Reconstruction(
+        **origin_of(attack, "veiled", "identity"),
         known=groups[0],
-        strangers=groups[1],
+        unseen=groups[1],
         picture="reconstruction.png",
         picture_with_original="reconstruction-with-original.png",
         seconds=50.0,
@@ -188,26 +179,23 @@ def audit(
 ) -> Audit:
     """An audit of the quick suite, in which each attack knows so much."""
     suite = [a for a in attacks() if not only or a.name in only]
-    found: list[AttackFinding] = []
-    retrieved: list[RetrievalFinding] = []
-    reconstructed: list[ReconstructionFinding] = []
+    found: list[Finding] = []
     for video in ("raw", "veiled") if raw else ("veiled",):
         for attack in suite:
             knows = known[attack.name] if video == "veiled" else raw_known
+            if video not in attack.videos:
+                continue
             if attack.kind == "retrieve":
-                if hunts:
-                    retrieved.append(searched(attack, video, knows))
+                found += [searched(attack, video, knows)] if hunts else []
             elif attack.kind == "reconstruct":
-                if rebuilt and video == "veiled":
-                    reconstructed.append(computed(attack, knows))
-            elif video == "veiled" or attack.quality is None:
+                found += [computed(attack, knows)] if rebuilt else []
+            else:
                 found.append(attacked(attack, video, knows))
-    return stored(found, retrieved, reconstructions=reconstructed, **fields)
+    return stored(found, **fields)
 
 
 def stored(
-    found: Sequence[AttackFinding],
-    retrieved: Sequence[RetrievalFinding] = (),
+    found: Sequence[Finding],
     people: Sequence[str] = PEOPLE,
     actions: Sequence[str] = ACTIONS,
     **fields: object,
@@ -229,9 +217,12 @@ def stored(
         "suite": "quick",
         "seed": 0,
         "environment": {"motionveil": "0.1", "python": "3.11.7", "torch": "2.13"},
-        "attacks": list(found),
-        "strongest": strongest_of(found),
-        "retrievals": list(retrieved),
+        "findings": list(found),
         "seconds": 611.0,
     }
-    return Audit.model_validate(values | fields)
+    made = Audit.model_validate(values | fields)
+    for video, field in (("veiled", "strongest"), ("raw", "strongest_raw")):
+        there = [f for f in made.of(Recognition) if (f.video, f.target) == (video, "privacy")]
+        if field not in fields:
+            setattr(made, field, strongest_of(there))
+    return made

@@ -8,7 +8,7 @@ import pytest
 from audit_examples import attacked, attacks, leaking, stored
 from test_pages_browser import LAPTOP, PHONE
 
-from motionveil.findings import Audit
+from motionveil.audit_results import Audit
 from motionveil.report import write_audit
 
 PAPER = {"width": 688, "height": 1000}  # A4 less the margins of `@page`

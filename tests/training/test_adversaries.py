@@ -11,12 +11,13 @@ from torch import Tensor, nn
 
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
+from motionveil.evaluation.validation import validate_encoder
 from motionveil.methods.ryoo import RyooSettings
 from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversaries import Adversaries, Adversary
+from motionveil.training.adversary_inputs import Look, entropy
 from motionveil.training.game import Game
-from motionveil.training.privacy_view import Look, entropy
 from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import Schedule
 from motionveil.training.trial import Trial
@@ -150,8 +151,9 @@ def test_transformations_are_learned(toys: Manifest, tmp_path: Path) -> None:
     assert isinstance(spec.settings, RyooSettings)
     assert spec.settings.motions != settings.motions
     assert {"x1", "shear_y2"} < curves[-1].keys()
-    row = trial.validate(spec, method=spec.name)
-    plain = trial.validate(
+    row = validate_encoder(trial, spec, method=spec.name)
+    plain = validate_encoder(
+        trial,
         EncoderSpec.model_validate({"method": "downsample", "settings": {"size": 8}}),
         method="downsample-8",
     )

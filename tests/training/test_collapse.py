@@ -117,7 +117,7 @@ def test_absurd_numbers_stop_the_training(
 @pytest.mark.parametrize("name", ["sigma", "boundaries"])
 def test_an_encoder_that_is_not_finite_stops_it(trial: Trial, tmp_path: Path, name: str) -> None:
     """The losses of the step are finite still; the next clip could not even be veiled."""
-    watchers = trial.watchers("game")
+    watchers = trial.networks("game")
     players = Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
     getattr(players.encoder, name).register_hook(lambda gradient: gradient * float("nan"))
     data = trial.clips(training=True)

@@ -18,11 +18,10 @@ from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.training.adversaries import Adversary
+from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
 from motionveil.training.game import Game, Players, play
-from motionveil.training.privacy_view import Look, Showing, all_frames
 from motionveil.training.trial import Trial
-from motionveil.training.views import VIEWS
 from tiny import tiny_recipe
 
 FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]
@@ -168,7 +167,7 @@ def test_one_of_the_same_kind_is_a_copy(trial: Trial, tmp_path: Path) -> None:
     found = []
     for style in ("copies", "further"):
         own = trial_of(trial, game={"batch": 4, "accumulate": 2})
-        watchers, other = own.watchers("game"), own.watchers("other").privacy
+        watchers, other = own.networks("game"), own.networks("other").privacy
         players = Players(BDQ(own.untrained()), watchers.action, watchers.privacy)
         if style == "copies":
             players.more = (other,)

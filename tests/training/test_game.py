@@ -42,7 +42,7 @@ def one_step(trial: Trial, **changes: Any) -> Trial:
 
 
 def players_of(trial: Trial) -> Players:
-    watchers = trial.watchers("game")
+    watchers = trial.networks("game")
     return Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
 
 

@@ -16,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.validation import validate_encoder
 from motionveil.spec import EncoderSpec
 from motionveil.training.game import Players
 from motionveil.training.processes import make_fabric
@@ -44,7 +45,7 @@ def leave(manifest: str, folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("motionveil.training.trial.Players", lambda *p: remember(players, *p))
         spec, curves = trial.train(trial.untrained(), folder / "run", checkpoint_every=1)
-    row = trial.validate(spec, method="bdq")
+    row = validate_encoder(trial, spec, method="bdq")
     (made,) = players
     rank = trial.fabric.global_rank
     networks = {"encoder": made.encoder, "action": made.action, "privacy": made.privacy}

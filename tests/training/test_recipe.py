@@ -8,6 +8,7 @@ import yaml
 
 from motionveil.errors import MotionveilError
 from motionveil.networks import action_networks, privacy_networks
+from motionveil.training.adversary_inputs import VIEWS
 from motionveil.training.recipe import (
     AdversaryRecipe,
     Recipe,
@@ -15,7 +16,6 @@ from motionveil.training.recipe import (
     read_setting,
     recipe_names,
 )
-from motionveil.training.views import VIEWS
 from tiny import tiny_values
 
 

@@ -24,7 +24,7 @@ def play_both(trial: Trial, steps: int, **changes: Any) -> tuple[Players, Player
     """Return the players as they start, after our steps, and after the plain ones."""
     game = {"optimizer": "sgd", "batch": 4, "lr": 0.01, "encoder_lr": 0.1, "privacy_frames": 2}
     trial = dataclasses.replace(trial, recipe=tiny_recipe(game=game, **changes))
-    watchers = trial.watchers("game")
+    watchers = trial.networks("game")
     start = Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
     ours, plain = copy.deepcopy(start), copy.deepcopy(start)
     for players in (ours, plain):

@@ -50,7 +50,7 @@ def test_the_recipe_decides_the_encoder(toys: Manifest) -> None:
 
 def test_networks_have_as_many_outputs_as_there_are_classes(trial: Trial) -> None:
     hands = dataclasses.replace(trial, privacy_label="hand")
-    watchers = hands.watchers("game")
+    watchers = hands.networks("game")
     batch = every_clip(hands, training=False).load([0, 1], seed=0, epoch=0)
     watchers.action.eval()
     watchers.privacy.eval()

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.job_options import (
-    add_job_arguments,
-    engine_of,
-    refuse_contradictions,
-    show_failures,
-    show_progress,
-    threads_of,
-)
+from motionveil.cli.job_options import add_job_arguments, refuse_contradictions, threads_of
 from motionveil.cli.options import command_line
-from motionveil.cli.table import in_percent, print_table
+from motionveil.cli.table import print_table
 from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
-    from motionveil.audit.attack import Attack
+    from motionveil.audit_results import Audit, Column
     from motionveil.data.manifest import Manifest
-    from motionveil.experiments.auditing.plan import AuditPlan
-    from motionveil.findings import (
-        AttackFinding,
-        Audit,
-        FaceFinding,
-        Likeness,
-        Measured,
-        RetrievalFinding,
-    )
+    from motionveil.evaluation.attack import Attack
+    from motionveil.evaluation.audit import AuditPlan
+    from motionveil.evaluation.executors import Run
     from motionveil.training.recipe import Recipe
 
 EPILOG = """\
@@ -41,6 +29,7 @@ suites:
   quick  a small version of each kind of attack, with the recipe's networks
   paper  the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
   full   every attack at the recipe's own length, and the paper's
+  FILE   your own: a YAML list of attacks and suites; kind: module:Class is a kind of your own
 
 ENCODER is a name, an encoder.json, a run's folder, or a function of your own,
 module:function or file.py:function, from and to uint8 frames (T, H, W, 3). bdq-untrained
@@ -54,7 +43,7 @@ examples:
   motionveil audit theirs ut/manifest.csv --veiled their/videos
   motionveil audit runs/ut ut/manifest.csv --recipe ut-interaction --face-detector yunet.onnx
 
-An attack that is done is not carried out again: a stopped audit goes on when it is started again.
+Interrupted audits resume: attacks that are done are not carried out again.
 """
 
 
@@ -65,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--veiled", type=Path, metavar="DIR", help="attack videos veiled already")
     parser.add_argument(
         "--suite",
-        choices=("quick", "paper", "full"),
         default="quick",
-        help="which attacks (default: quick)",
+        metavar="NAME",
+        help="which attacks: quick, paper, full, or a YAML file (default: quick)",
     )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="of the suite, only these attacks"
@@ -106,43 +95,57 @@ def add_show_raw(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the attacks, print what each found, write the audit."""
+    from motionveil.audit_results import FILE_NAME
     from motionveil.capture.process import stopping
-    from motionveil.experiments.auditing.run import audit
-    from motionveil.findings import FILE_NAME
+    from motionveil.evaluation.audit import audit
     from motionveil.report import write_audit
     from motionveil.training.processes import make_fabric
 
     refuse_contradictions(arguments)
     plan = _plan(arguments)
-    engine = engine_of(arguments)
     fabric = make_fabric(plan.device, plan.precision)
-    with stopping(Event(), at_once=True), show_progress() as progress:
-        found, outcomes = audit(
+    with stopping(Event(), at_once=True):
+        found = audit(
             plan,
             arguments.out,
-            engine,
             fabric,
             command=command_line(),
-            threads=threads_of(arguments),
+            run=_run(arguments),
             workers=arguments.workers,
             retry=arguments.retry,
             raw_from=arguments.raw_from,
-            progress=progress,
+            progress=lambda line: print(line, file=sys.stderr, flush=True),
         )
     print_findings(found)
     print(f"wrote {arguments.out / FILE_NAME}")
     print(f"wrote {write_audit(found, arguments.out, show_raw=arguments.show_raw)}")
-    return 1 if show_failures(outcomes) else 0
+    for name, reason in found.failed.items():
+        print(f"failed: {name}: {reason}", file=sys.stderr)
+    if found.failed:
+        print("--retry runs what has failed again", file=sys.stderr)
+    return 1 if found.failed else 0
+
+
+def _run(arguments: argparse.Namespace) -> Run:
+    """Return where the attacks run."""
+    from motionveil.evaluation import executors
+
+    if arguments.engine == "ray":
+        return executors.on_ray(arguments.address)
+    jobs = arguments.jobs or 1
+    if jobs == 1:
+        return executors.in_this_process
+    return executors.in_processes(jobs, int(threads_of(arguments)))
 
 
 def _plan(arguments: argparse.Namespace) -> AuditPlan:
-    from motionveil.audit.suites import SUITES, beside
-    from motionveil.experiments.auditing.plan import AuditPlan
+    from motionveil.evaluation.audit import AuditPlan
+    from motionveil.evaluation.suites import beside, read_suite
 
     manifest, split, label = data_of(arguments)
     recipe = recipe_of(arguments)
-    known = [*SUITES[arguments.suite](recipe), *beside(recipe, manifest, split, label)]
-    attacks = {attack.name: attack for attack in _with_faces(known, arguments, recipe)}
+    known = [*read_suite(arguments.suite, recipe), *beside(recipe, manifest, split, label)]
+    attacks = {attack.name: attack for attack in _with_faces(known, arguments)}
     for name in arguments.only:
         if name not in attacks:
             raise MotionveilError(
@@ -167,29 +170,29 @@ def _plan(arguments: argparse.Namespace) -> AuditPlan:
     )
 
 
-def _with_faces(
-    attacks: Sequence[Attack], arguments: argparse.Namespace, recipe: Recipe
-) -> list[Attack]:
-    """Return the attacks with those that need files of networks for faces, where there are any.
+def _with_faces(attacks: Sequence[Attack], arguments: argparse.Namespace) -> list[Attack]:
+    """Return the attacks with those that need files of face networks, where there are any.
 
     Raises:
         MotionveilError: A file is missing or holds another network.
     """
-    from motionveil.audit.faces import FaceTools
-    from motionveil.audit.suites import faces
+    from motionveil.evaluation.attacks.faces import Faces
 
-    detector, describer = arguments.face_detector, arguments.face_recogniser
+    detector, recogniser = arguments.face_detector, arguments.face_recogniser
     if detector is None:
-        if describer is not None:
-            raise MotionveilError(f"--face-recogniser {describer}: it needs --face-detector")
+        if recogniser is not None:
+            raise MotionveilError(f"--face-recogniser {recogniser}: it needs --face-detector")
         return list(attacks)
-    file, other = (str(f.absolute()) if f is not None else "" for f in (detector, describer))
-    FaceTools.open(file, other)  # what is wrong with a file is found out before any attack
+    file, other = (str(f.absolute()) if f is not None else "" for f in (detector, recogniser))
+    faces = Faces(name="faces", detector=file, recogniser=other)
+    faces.tools()  # a wrong file is refused before any attack
     looking = [
-        attack.model_copy(update={"detector": file}) if attack.kind == "reconstruct" else attack
+        attack.model_copy(update={"detector": file})
+        if "detector" in attack.model_fields
+        else attack
         for attack in attacks
     ]
-    return [*looking, faces(recipe, file, other)]
+    return [*looking, faces]
 
 
 def _possible(
@@ -200,13 +203,13 @@ def _possible(
     Raises:
         MotionveilError: None is left.
     """
-    from motionveil.audit.retrieval import people_in_both
+    from motionveil.evaluation.data import people_in_both
 
     try:
         people_in_both(manifest, split, label)
         return tuple(attacks)
     except MotionveilError as error:
-        kept = tuple(a for a in attacks if a.kind not in ("retrieve", "reconstruct"))
+        kept = tuple(a for a in attacks if not a.needs_people)
         for attack in attacks:
             if attack not in kept:
                 warn(f"{error}; {attack.name} is left out")
@@ -249,96 +252,25 @@ def _anywhere(encoder: str) -> str:
 
 
 def print_findings(found: Audit) -> None:
-    """Print a line an attack, those that learned most first; action networks last."""
-    raw = {f.name: f for f in found.attacks if f.video == "raw"}
-    veiled = [f for f in found.attacks if f.video == "veiled"]
-    veiled.sort(key=lambda f: (f.target == "action", -f.judgement.clip.value))
-    headings = ("attack", "of", "veiled: clips %", "frames %", "raw: clips %", "floor %", "p")
-    print_table((*headings, "bits"), [_cells(f, raw.get(f.name)) for f in veiled])
-    further = [*found.beside, *found.crossings]
-    if further:
-        raw = {f.name: f for f in further if f.video == "raw"}
-        rows = [_cells(f, raw.get(f.name)) for f in further if f.video == "veiled"]
-        print_table(("further attacks", *headings[1:], "bits"), rows)
-    before = {f.name: f for f in found.retrievals if f.video == "raw"}
-    searched = [f for f in found.retrievals if f.video == "veiled"]
-    if searched:
-        rows = [_search_cells(f, before.get(f.name)) for f in searched]
-        of_searches = ("finding again", "of", "veiled: first %", "raw: first %", "guessing %")
-        print_table((*of_searches, "p", "equal error %"), rows)
-
-    if found.faces:
-        of_faces = ("faces", "of frames: veiled %", "original %", "again %", "named veiled %")
-        print_table((*of_faces, "original %", "floor %"), [_face_cells(f) for f in found.faces])
-    if found.reconstructions:
-        of_rebuilt = ("reconstruction of", "PSNR dB", "(blank)", "SSIM", "(blank)", "GMSD")
-        rows = [
-            _rebuilt_cells(name, likeness)
-            for f in found.reconstructions
-            for name, likeness in (("known people", f.known), ("people never seen", f.strangers))
-        ]
-        print_table((*of_rebuilt, "(blank)", "recognised %", "(original)", "floor %"), rows)
+    """Print a table for each kind of attack and label: veiled video first, then by the figures."""
+    sections: dict[str, list[tuple[str, str, list[Column]]]] = {}
+    for finding in found.findings:
+        for part, columns in finding.rows():
+            name = f"{finding.name}, {part}" if part else finding.name
+            sections.setdefault(finding.section, []).append((name, finding.video, columns))
+    for section, rows in sections.items():
+        rows.sort(key=lambda row: (row[1] != "veiled", -_chief(row[2])))
+        headings = (section, "video", *(column.name for column in rows[0][2]))
+        print_table(headings, [(name, video, *_cells(columns)) for name, video, columns in rows])
 
 
-def _face_cells(finding: FaceFinding) -> list[str]:
-    naming = finding.naming
-    return [
-        finding.name,
-        _percent(finding.veiled),
-        _percent(finding.original),
-        "" if finding.again is None else _percent(finding.again),
-        *(
-            ("", "", "")
-            if naming is None
-            else (_percent(naming.veiled), _percent(naming.original), f"{100 * naming.floor:.1f}")
-        ),
-    ]
+def _chief(columns: Sequence[Column]) -> float:
+    value = columns[0].value
+    return value if isinstance(value, float) else 0.0
 
 
-def _rebuilt_cells(name: str, likeness: Likeness) -> list[str]:
-    return [
-        name,
-        f"{likeness.psnr.value:.1f}",
-        f"{likeness.blank_psnr:.1f}",
-        f"{likeness.ssim.value:.2f}",
-        f"{likeness.blank_ssim:.2f}",
-        f"{likeness.gmsd.value:.3f}",
-        f"{likeness.blank_gmsd:.3f}",
-        _percent(likeness.recognised),
-        f"{100 * likeness.original_recognised:.1f}",
-        f"{100 * likeness.floor:.1f}",
-    ]
-
-
-def _percent(measured: Measured) -> str:
-    return in_percent(measured.value, measured.interval)
-
-
-def _cells(finding: AttackFinding, raw: AttackFinding | None) -> list[str]:
-    from motionveil.statistics import p_value
-
-    judged = finding.judgement
-    return [
-        finding.name,
-        finding.label,
-        _percent(judged.clip),
-        f"{100 * judged.frame.value:.1f}",
-        "" if raw is None else f"{100 * raw.judgement.clip.value:.1f}",
-        f"{100 * judged.floor:.1f}",
-        p_value(judged.p),
-        f"{max(0.0, judged.bits.value):.2f} of {judged.entropy:.2f}",
-    ]
-
-
-def _search_cells(finding: RetrievalFinding, raw: RetrievalFinding | None) -> list[str]:
-    from motionveil.statistics import p_value
-
-    return [
-        finding.name,
-        finding.label,
-        _percent(finding.rank_1),
-        "" if raw is None else f"{100 * raw.rank_1.value:.1f}",
-        f"{100 * finding.rank_1.guessed:.1f}",
-        p_value(finding.p),
-        f"{100 * finding.equal_error.value:.1f}",
-    ]
+def _cells(columns: Sequence[Column]) -> list[str]:
+    """Return the figures, the first with its interval."""
+    chief, *others = columns
+    interval = f" ({chief.interval_text()})" if chief.interval else ""
+    return [chief.text() + interval, *(column.text() for column in others)]

@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_audit(path: Path) -> bool:
-    from motionveil.findings import FILE_NAME
+    from motionveil.audit_results import FILE_NAME
 
     if path.is_dir():
         return (path / FILE_NAME).exists() and not (path / "results.json").exists()
@@ -66,7 +66,7 @@ def _is_audit(path: Path) -> bool:
 
 
 def _report_audits(arguments: argparse.Namespace) -> int:
-    from motionveil.findings import Audit
+    from motionveil.audit_results import Audit
     from motionveil.report import write_audit, write_audits
     from motionveil.report.audit_page import AUDIT_FILE
     from motionveil.report.audits_page import AUDITS_FILE

@@ -30,14 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the row and write the result with its report."""
-    from motionveil.experiments.validation import validate_encoder
+    from motionveil.evaluation.validation import validation_result
     from motionveil.report import write_report
 
     spec = load_spec(arguments.encoder)
     trial = trial_of(arguments, recipe_of(arguments))
     if trial.fabric.is_global_zero:
         warn_of_leak(spec, trial.cache.manifest, trial.split)
-    result = validate_encoder(
+    result = validation_result(
         trial, spec, folder=spec_folder(arguments.encoder), command=command_line()
     )
     if not trial.fabric.is_global_zero:

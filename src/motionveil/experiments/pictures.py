@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from motionveil.data.dataset import batches
 from motionveil.encoders import build_encoder, functional
+from motionveil.evaluation.validation import encode_parts
 from motionveil.files import atomic_path
 from motionveil.methods import LEVELS
 from motionveil.methods.bdq import BDQSettings
@@ -60,9 +61,9 @@ def save_veiled(path: Path, trial: Trial, spec: EncoderSpec, folder: Path | None
         folder: Where its weights lie, if it has any.
     """
     encoder = build_encoder(spec, folder).eval()
-    watched = trial.watched(encoder, order=trial.order_of(encoder))
-    batch = next(batches(watched.validation, 1, epoch=0))
-    veiled = watched.encoder(batch.clips)[0] / LEVELS  # (3, T', H, W)
+    encoded = encode_parts(trial, encoder, order=trial.order_of(encoder))
+    batch = next(batches(encoded.validation, 1, epoch=0))
+    veiled = encoded.encoder(batch.clips)[0] / LEVELS  # (3, T', H, W)
     shown = np.linspace(0, veiled.shape[1] - 1, VEILED).round().astype(int)
     strip = np.concatenate([veiled[:, index].permute(1, 2, 0).numpy() for index in shown], axis=1)
     with atomic_path(path) as part:

@@ -19,16 +19,17 @@ from lightning_fabric import Fabric
 from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.pictures import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
 from motionveil.job_store import Job
 from motionveil.methods import Choice
-from motionveil.results import Dataset, Result, Row
+from motionveil.results import Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.processes import agreed, describe_environment, first_process_first
 from motionveil.training.recipe import Recipe
 from motionveil.training.standing import CollapseError
-from motionveil.training.trial import Trial, decode_clips
+from motionveil.training.trial import Trial, decode_clips, describe_dataset
 
 
 @dataclass(frozen=True)
@@ -182,7 +183,8 @@ class _Bench:
             made = TrainedEncoder(EncoderSpec(method="raw", provenance={"faces": self.faces}))
         else:
             made = trainer.make(choice)
-        row = trial.validate(
+        row = validate_encoder(
+            trial,
             made.spec,
             method=choice.name,
             folder=made.folder,
@@ -226,22 +228,3 @@ def _stored(trial: Trial, folder: Path, measure: Callable[[], Row], more: dict[s
     if trial.fabric.is_global_zero:
         job.put(row.model_dump(mode="json"))
     return row
-
-
-def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: str) -> Dataset:
-    """Return what a result says of its data set."""
-    return Dataset(
-        name=manifest.name,
-        hash=manifest.hash,
-        actions=list(manifest.actions),
-        privacy_label=privacy_label,
-        privacy_names=list(manifest.names_of(privacy_label)),
-        parts={
-            split: (
-                len(manifest.part(split, training=True)),
-                len(manifest.part(split, training=False)),
-            )
-            for split in splits
-        },
-        split_rule=manifest.split_rule,
-    )

@@ -1,4 +1,4 @@
-"""The figures of audits: what each attack learned, how it learned, and whom it finds again."""
+"""The figures of audits: chief figures, training curves, ROC curves, privacy against utility."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from motionveil.findings import AttackFinding, Measured, RetrievalFinding
-from motionveil.report.audit_reading import Pair
+from motionveil.audit_results import Finding, Measured, Recognition, Retrieval
+from motionveil.report.audit_view import Pair
 from motionveil.report.figures import GREY, house_style, short
 from motionveil.report.method_style import BDQ, RAW, Look, family_styles
 
@@ -22,12 +22,12 @@ _APART = 0.16  # of the marks of veiled and of raw video, in rows
 
 
 @house_style()
-def accuracies(pairs: Sequence[Pair[AttackFinding]], label: str) -> Figure:
-    """Draw each attack's accuracy by clip with its interval, raw video beside, and the floor.
+def chief_figures(pairs: Sequence[Pair[Finding]], label: str) -> Figure:
+    """Draw each attack's chief figure with its interval, raw video beside, and the chance level.
 
     Args:
-        pairs: At least one attack; the first is at the top.
-        label: What they try to learn.
+        pairs: At least one attack whose chief figure is a share; the first is at the top.
+        label: What the figure is.
     """
     figure = Figure(figsize=(5.2, 1.3 + 0.36 * len(pairs)), layout="constrained")
     axes = figure.add_subplot()
@@ -35,30 +35,33 @@ def accuracies(pairs: Sequence[Pair[AttackFinding]], label: str) -> Figure:
         _mark(axes, pair.veiled, row - (_APART if pair.raw else 0), _VEILED)
         if pair.raw is not None:
             _mark(axes, pair.raw, row + _APART, _RAW)
-        floor = 100 * pair.veiled.judgement.floor
-        axes.vlines(floor, row - 0.5, row + 0.5, color=GREY, linestyle="--", linewidth=1.2)
+        chance = 100 * (pair.veiled.chance_level or 0.0)
+        axes.vlines(chance, row - 0.5, row + 0.5, color=GREY, linestyle="--", linewidth=1.2)
     axes.set(
         xlim=(-3, 103),
         ylim=(len(pairs) - 0.45, -0.55),
         yticks=range(len(pairs)),
         yticklabels=[short(pair.name) for pair in pairs],
-        xlabel=f"{short(label)} recognised, % of clips",
+        xlabel=short(label),
     )
     axes.grid(axis="y", visible=False)
     marks = [_entry(_VEILED, "veiled")]
     if any(pair.raw for pair in pairs):
         marks.append(_entry(_RAW, "raw"))
-    marks.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="guessing"))
+    marks.append(Line2D([], [], color=GREY, linestyle="--", linewidth=1.2, label="chance level"))
     figure.legend(handles=marks, loc="outside lower center", ncols=3, columnspacing=1.4)
     return figure
 
 
-def _mark(axes: Axes, finding: AttackFinding, row: float, look: Look) -> None:
-    judged = finding.judgement.clip
-    low, high = (100 * end for end in judged.interval)
+def _mark(axes: Axes, finding: Finding, row: float, look: Look) -> None:
+    chief = finding.rows()[0][1][0]
+    if not isinstance(chief.value, float):
+        return
     colour, marker = look
-    axes.plot([low, high], [row, row], color=colour, linewidth=1.6, zorder=3)
-    axes.plot(100 * judged.value, row, color=colour, marker=marker, markersize=6.5,
+    if chief.interval is not None:
+        low, high = (100 * end for end in chief.interval)
+        axes.plot([low, high], [row, row], color=colour, linewidth=1.6, zorder=3)
+    axes.plot(100 * chief.value, row, color=colour, marker=marker, markersize=6.5,
               markeredgecolor="white", markeredgewidth=0.6, linestyle="none", zorder=4,
               clip_on=False)  # fmt: skip
 
@@ -70,57 +73,59 @@ def _entry(look: Look, name: str) -> Line2D:
 
 
 @dataclass(frozen=True)
-class Leak:
+class EncoderPoint:
     """An encoder in the figure of several.
 
     Attributes:
         name: The encoder.
-        leak: What the strongest attack learned.
-        action: How useful the video remains.
+        privacy: Accuracy of the strongest attack.
+        action: Accuracy of the action network.
     """
 
     name: str
-    leak: Measured
+    privacy: Measured
     action: Measured
 
 
 @house_style()
-def leaks(points: Sequence[Leak], label: str, floors: tuple[float, float]) -> Figure:
-    """Draw what is useful against what leaks, an encoder each mark, with both intervals.
+def encoder_points(
+    points: Sequence[EncoderPoint], label: str, chance_levels: tuple[float, float]
+) -> Figure:
+    """Draw action against privacy accuracy, a mark for each encoder, with both intervals.
 
     Args:
         points: At least one encoder.
-        label: What the attacks try to learn.
-        floors: What guessing the commonest scores, of the label and of the action, in [0, 1].
+        label: The privacy label.
+        chance_levels: Of the label and of the action, in [0, 1].
     """
     figure = Figure(figsize=(5.2, 4.6 + 0.1 * len(points)), layout="constrained")
     axes = figure.add_subplot()
     looks = family_styles([point.name for point in points])
     for point in points:
         colour, marker = looks[point.name]
-        x, y = 100 * point.leak.value, 100 * point.action.value
-        axes.plot([100 * end for end in point.leak.interval], [y, y], color=colour, zorder=3)
+        x, y = 100 * point.privacy.value, 100 * point.action.value
+        axes.plot([100 * end for end in point.privacy.interval], [y, y], color=colour, zorder=3)
         axes.plot([x, x], [100 * end for end in point.action.interval], color=colour, zorder=3)
         axes.plot(x, y, color=colour, marker=marker, markersize=8, markeredgecolor="white",
                   markeredgewidth=0.6, linestyle="none", zorder=4, clip_on=False,
                   label=short(point.name))  # fmt: skip
-    private, useful = (100 * floor for floor in floors)
+    private, useful = (100 * level for level in chance_levels)
     axes.axvline(private, color=GREY, linestyle="--", linewidth=1.2,
-                 label=f"guess the commonest {short(label)}")  # fmt: skip
+                 label=f"chance level, {short(label)}")  # fmt: skip
     axes.axhline(useful, color=GREY, linestyle=":", linewidth=1.2,
-                 label="guess the commonest action")  # fmt: skip
+                 label="chance level, action")  # fmt: skip
     axes.set(
         xlim=(-3, 103),
         ylim=(-3, 103),
-        xlabel=f"{short(label)} recognised by the strongest attack, % of clips",
-        ylabel="action recognised, % of clips",
+        xlabel=f"{short(label)}: accuracy of the strongest attack, % of clips",
+        ylabel="action accuracy, % of clips",
     )
     figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)
     return figure
 
 
 @house_style()
-def learning(findings: Sequence[AttackFinding]) -> Figure:
+def learning(findings: Sequence[Recognition]) -> Figure:
     """Draw each attack's accuracy in training, epoch by epoch.
 
     Args:
@@ -134,15 +139,15 @@ def learning(findings: Sequence[AttackFinding]) -> Figure:
         epochs = range(1, len(finding.curve) + 1)
         axes.plot(epochs, [100 * share for share in finding.curve], color=colour, marker=marker,
                   markersize=4.5, markevery=0.25, label=short(finding.name))  # fmt: skip
-    axes.set(ylim=(-3, 103), xlabel="epoch", ylabel="right in training, %")
+    axes.set(ylim=(-3, 103), xlabel="epoch", ylabel="training accuracy, %")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)
     return figure
 
 
 @house_style()
-def roc(pairs: Sequence[Pair[RetrievalFinding]]) -> Figure:
-    """Draw the ROC curve of each attack that finds people again; veiled solid, raw dashed.
+def roc(pairs: Sequence[Pair[Retrieval]]) -> Figure:
+    """Draw the ROC curve of each re-identification attack; veiled solid, raw dashed.
 
     Args:
         pairs: At least one attack.
@@ -154,19 +159,19 @@ def roc(pairs: Sequence[Pair[RetrievalFinding]]) -> Figure:
         _curve(axes, pair.veiled, looks[pair.name], "-", f"{short(pair.name)}, veiled")
         if pair.raw is not None:
             _curve(axes, pair.raw, looks[pair.name], "--", f"{short(pair.name)}, raw")
-    axes.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=1.2, label="guessing")
+    axes.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=1.2, label="chance")
     axes.set(
         xlim=(-2, 102),
         ylim=(-2, 102),
         aspect="equal",
-        xlabel="pairs of two people taken for one, %",
-        ylabel="pairs of one person recognised, %",
+        xlabel="false positive rate, %",
+        ylabel="true positive rate, %",
     )
     figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)
     return figure
 
 
-def _curve(axes: Axes, finding: RetrievalFinding, look: Look, dashes: str, name: str) -> None:
+def _curve(axes: Axes, finding: Retrieval, look: Look, dashes: str, name: str) -> None:
     colour, marker = look
     style: Any = {"color": colour, "linestyle": dashes, "marker": marker, "label": name}
     across, up = zip(*finding.curve, strict=True)

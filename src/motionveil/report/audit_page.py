@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from motionveil.audit_results import Audit, Column, Finding, Measured, Recognition, Retrieval
 from motionveil.files import write_text_atomically
-from motionveil.findings import AttackFinding, Audit
-from motionveil.report import audit_tables as tables
-from motionveil.report.audit_confounds import judge_confound
-from motionveil.report.audit_figures import accuracies, learning, roc
-from motionveil.report.audit_limits import not_tried
-from motionveil.report.audit_reading import Pair, Reading, read
-from motionveil.report.audit_verdict import figure, findings, headline
-from motionveil.report.audit_words import doing, short_name, thing
-from motionveil.report.templates import Picture, percent, picture, render
-from motionveil.statistics import p_value, p_words
+from motionveil.report.audit_figures import chief_figures, learning, roc
+from motionveil.report.audit_view import (
+    Pair,
+    attacks_on,
+    by_action,
+    by_class,
+    check,
+    confusion,
+    descriptions,
+    lead,
+    pairs_of,
+    picture_of,
+    sections,
+    short_name,
+    surest,
+    utility,
+)
+from motionveil.report.templates import Picture, picture, render
 
 AUDIT_FILE = "audit.html"
 MOST_CURVES = 10
@@ -40,142 +50,159 @@ def write_audit(
         The path of the page.
 
     Raises:
-        MotionveilError: The audit contradicts itself or names a picture that is no plain file of an
+        MotionveilError: The audit contradicts itself or names an image that is no plain file of an
             attack's folder, or the page cannot be written.
 
     Example:
         >>> write_audit(Audit.read("runs/audit"), Path("runs/audit"))  # doctest: +SKIP
         PosixPath('runs/audit/audit.html')
     """
-    page = _page(read(audit, folder), folder, show_raw)
+    check(audit, folder)
+    page = _page(audit, folder, show_raw)
     return write_text_atomically(target or folder / AUDIT_FILE, page)
 
 
-def _page(reading: Reading, folder: Path, show_raw: bool) -> str:
-    audit, lead, useful = reading.audit, reading.lead, reading.useful
+def _page(audit: Audit, folder: Path, show_raw: bool) -> str:
+    strongest, useful = lead(audit), utility(audit)
+    label = audit.dataset.privacy_label
     return render(
         "audit.html",
         audit=audit,
-        label=reading.label,
+        label=label,
         encoder=short_name(audit.encoder),
-        headline=headline(reading),
-        findings=findings(reading),
-        limits=not_tried(reading),
-        measured=[
-            _measured(f"The {reading.label}", "privacy", reading.privacy, reading.label),
-            _measured("The action", "action", reading.action, "action"),
+        summary=_summary(audit),
+        sections=[
+            _section(title, pairs, audit, folder, show_raw)
+            for title, pairs in sections(audit).items()
         ],
-        beside=_by_label(reading.beside),
-        crossings=_crossings(reading),
-        descriptions=tables.descriptions(reading),
-        searches=tables.searches(reading),
-        curve=_roc(reading),
-        learning=_learning(reading),
-        rebuilt=tables.reconstructions(reading, folder, show_raw=show_raw),
+        descriptions=descriptions(audit),
+        curve=_roc(audit),
+        learning=_learning(audit),
         show_raw=show_raw,
-        lead=lead and lead.veiled,
+        lead=strongest and strongest.veiled,
         confusions=[
             (pair.veiled.label, matrix)
-            for pair in (lead, useful)
-            if pair is not None and (matrix := tables.confusion(pair.veiled)) is not None
+            for pair in (strongest, useful)
+            if pair is not None and (matrix := confusion(pair.veiled)) is not None
         ],
-        classes=_classes(reading),
-        surest=tables.surest(lead.veiled) if lead else [],
-        shown=tables.picture_of(lead.veiled, folder, show_raw=show_raw) if lead else None,
-        confounds=[(confound, judge_confound(confound)) for confound in audit.confounds],
+        classes=[
+            table
+            for table in (
+                strongest and by_class(strongest),
+                by_action(audit),
+                useful and by_class(useful),
+            )
+            if table is not None
+        ],
+        surest=surest(strongest.veiled) if strongest else [],
+        shown=picture_of(strongest.veiled, folder, show_raw=show_raw) if strongest else None,
         parts=audit.dataset.parts.get(audit.split),
-        p_value=p_value,
-        p_words=p_words,
     )
 
 
-def _measured(
-    title: str, target: str, pairs: list[Pair[AttackFinding]], label: str
+def _summary(audit: Audit) -> list[tuple[str, str, str, list[Column]]]:
+    """Return question, video, attacker and figures: the strongest attacker on each video."""
+    lines = []
+    label = audit.dataset.privacy_label
+    for video, best in (("veiled", audit.strongest), ("raw", audit.strongest_raw)):
+        of_one = attacks_on(audit, video)
+        if best is not None and of_one:
+            first = next(f for f in of_one if f.name in best.chosen)
+            columns = _columns(audit, first, best.accuracy, len(of_one))
+            lines.append((label, video, ", ".join(best.chosen), columns))
+    useful = utility(audit)
+    for found in (useful.veiled, useful.raw) if useful else ():
+        if found is not None:
+            columns = _columns(audit, found, found.scores.clip, 1)
+            lines.append(("action", found.video, found.name, columns))
+    searches = audit.of(Retrieval)
+    for video in ("veiled", "raw"):
+        there = [f for f in searches if f.video == video]
+        if there:
+            best_search = max(there, key=lambda f: f.rank_1.value)
+            columns = _columns(audit, best_search, best_search.rank_1, len(there))
+            lines.append(("re-identification", video, best_search.name, columns))
+    return lines
+
+
+def _columns(
+    audit: Audit, found: Recognition | Retrieval, accuracy: Measured, looks: int
+) -> list[Column]:
+    """Return the figures of a row; p is corrected for so many attackers (Bonferroni)."""
+    chance, trained = accuracy.chance_level, None
+    if isinstance(found, Recognition):
+        n, p, trained = len(found.answers), found.scores.p, found.training_accuracy
+        chance = found.scores.chance_level
+    else:
+        n, p = len(found.searches), found.p
+    return [
+        Column.share("Accuracy, %", accuracy),
+        Column.share("Chance level, %", chance),
+        Column(name="n", value=n, digits=0),
+        Column.share("Training accuracy, %", trained),
+        Column(name="p, corrected", value=min(1.0, p * looks), digits=4),
+        Column(name="Seed", value=audit.seed, digits=0),
+    ]
+
+
+def _section(
+    title: str, pairs: list[Pair[Finding]], audit: Audit, folder: Path, show_raw: bool
 ) -> dict[str, Any]:
-    """What the template says of the attacks on one label."""
+    """Return what the template says of the attacks under one heading."""
+    chosen = (
+        audit.strongest.chosen if audit.strongest and title == audit.dataset.privacy_label else []
+    )
+    rows = [
+        (pair.name, part, found.video, columns, found.video == "veiled" and pair.name in chosen)
+        for pair in pairs
+        for found in (pair.veiled, pair.raw)
+        if found is not None
+        for part, columns in found.rows()
+    ]
+    images = [
+        (pair.name, picture_of(pair.veiled, folder, show_raw=show_raw))
+        for pair in pairs
+        if pair.veiled.picture and not isinstance(pair.veiled, Recognition)
+    ]
     return {
         "title": title,
-        "target": target,
-        "label": label,
-        "pairs": pairs,
-        "picture": _accuracies(pairs, label) if pairs else None,
+        "rows": rows,
+        "headings": [column.name for column in rows[0][3]],
+        "figure": _chief_figures(title, pairs),
+        "images": images,
     }
 
 
-def _accuracies(pairs: list[Pair[AttackFinding]], label: str) -> Picture:
-    points = "; ".join(
-        f"{pair.name}: veiled {figure(pair.veiled.judgement.clip)}"
-        + (f", raw {figure(pair.raw.judgement.clip)}" if pair.raw else "")
-        for pair in pairs
-    )
-    return picture(
-        f"{label} recognised",
-        accuracies(pairs, label),
-        f"Accuracy of each attack on the {label}, by clip, with 95 % intervals. {points}.",
-    )
-
-
-def _by_label(pairs: list[Pair[AttackFinding]]) -> list[dict[str, Any]]:
-    """What the template says of the attacks on each further label."""
-    labels = dict.fromkeys(pair.veiled.label for pair in pairs)
-    return [
-        _measured(f"The {label}", "beside", [p for p in pairs if p.veiled.label == label], label)
-        for label in labels
-    ]
-
-
-def _crossings(reading: Reading) -> list[dict[str, Any]]:
-    """What the template says of the attacks across each column."""
-    columns = dict.fromkeys(doing(pair.veiled).across for pair in reading.crossings)
-    return [
-        _measured(
-            thing(column),
-            "crossing",
-            [p for p in reading.crossings if doing(p.veiled).across == column],
-            reading.label,
-        )
-        for column in columns
-    ]
-
-
-def _roc(reading: Reading) -> Picture | None:
-    if not reading.hunts:
+def _chief_figures(title: str, pairs: Sequence[Pair[Finding]]) -> Picture | None:
+    """Return the figure of a section whose chief figure is a share with a chance level."""
+    shown = [pair for pair in pairs if pair.veiled.chance_level is not None and pair.chief.percent]
+    if not shown:
         return None
-    areas = "; ".join(
-        f"{pair.name}: veiled {pair.veiled.area.value:.2f}"
-        + (f", raw {pair.raw.area.value:.2f}" if pair.raw else "")
-        for pair in reading.hunts
+    points = "; ".join(
+        f"{pair.name}, {found.video}: {found.rows()[0][1][0].text()} %"
+        for pair in shown
+        for found in (pair.veiled, pair.raw)
+        if found is not None
     )
-    return picture(
-        "ROC curves",
-        roc(reading.hunts),
-        f"ROC curves of telling pairs of one person from pairs of two. Area under them: {areas}.",
-    )
+    what = shown[0].chief.name
+    alt = f"{title}: {what}, with 95 % intervals. {points}."
+    return picture(title, chief_figures(shown, what), alt)
 
 
-def _learning(reading: Reading) -> Picture | None:
-    """How the strongest attacks came to learn what they did."""
-    found = [p.veiled for p in reading.privacy if p.veiled.curve][:MOST_CURVES]
+def _roc(audit: Audit) -> Picture | None:
+    pairs = pairs_of(audit.of(Retrieval))
+    if not pairs:
+        return None
+    areas = "; ".join(f"{pair.name}: veiled {pair.veiled.area.value:.2f}" for pair in pairs)
+    return picture("ROC curves", roc(pairs), f"ROC curves of pairs. Area under them: {areas}.")
+
+
+def _learning(audit: Audit) -> Picture | None:
+    """Return how the strongest attacks learned."""
+    found = [f for f in attacks_on(audit, "veiled") if f.curve][:MOST_CURVES]
     if not found:
         return None
-    ends = "; ".join(f"{f.name}: {percent(f.curve[-1])}" for f in found)
+    ends = "; ".join(f"{f.name}: {100 * f.curve[-1]:.0f} %" for f in found)
     return picture(
-        "How the attacks learned",
-        learning(found),
-        f"Accuracy in training by epoch. In the last: {ends}.",
+        "Training accuracy", learning(found), f"Training accuracy by epoch. In the last: {ends}."
     )
-
-
-def _classes(reading: Reading) -> list[tuple[str, Any]]:
-    """The accuracies class by class, each with a title."""
-    found: list[tuple[str, Any]] = []
-    if reading.lead is not None:
-        title = f"Whose {reading.label} is recognised, by “{reading.lead.name}”"
-        found.append((title, tables.by_class(reading.lead)))
-        actions = tables.by_action(reading)
-        if actions is not None:
-            found.append((f"In which actions the {reading.label} is recognised", actions))
-    if reading.useful is not None:
-        title = f"Which actions are recognised, by “{reading.useful.name}”"
-        found.append((title, tables.by_class(reading.useful)))
-    return found

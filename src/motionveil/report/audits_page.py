@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from motionveil.audit_results import Audit, Column, Finding, Measured
 from motionveil.errors import MotionveilError
 from motionveil.files import write_text_atomically
-from motionveil.findings import AttackFinding, Audit, Measured
-from motionveil.report.audit_figures import Leak, leaks
-from motionveil.report.audit_reading import Found, Pair, Reading, read
-from motionveil.report.audit_verdict import CAVEAT
-from motionveil.report.audit_words import compare, count, figure, short_name
-from motionveil.report.templates import Picture, percent, picture, render
+from motionveil.report.audit_figures import EncoderPoint, encoder_points
+from motionveil.report.audit_view import (
+    Pair,
+    attacks_on,
+    check,
+    sections,
+    short_name,
+    utility,
+)
+from motionveil.report.templates import Picture, picture, render
 
 AUDITS_FILE = "audits.html"
-
-Cell = Measured | None
-"""A figure of a table; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -27,23 +29,50 @@ class Encoder:
     """An encoder's audit.
 
     Attributes:
-        name: What tables call the encoder; no two are called alike.
-        reading: The audit.
+        name: What tables call the encoder; no two have the same name.
+        audit: The audit.
     """
 
     name: str
-    reading: Reading
+    audit: Audit
 
     @property
-    def strongest(self) -> Measured:
-        """What the strongest attack on the privacy label learned, corrected for its choice."""
-        return self.reading.strongest.accuracy
+    def privacy(self) -> Measured:
+        """Accuracy of the strongest attack on the privacy label, corrected for its choice."""
+        assert self.audit.strongest is not None  # `check` has made sure
+        return self.audit.strongest.accuracy
 
     @property
-    def action(self) -> Cell:
-        """How useful the video remains."""
-        useful = self.reading.useful
-        return useful.veiled.judgement.clip if useful else None
+    def action(self) -> Measured | None:
+        """Accuracy of the action network."""
+        useful = utility(self.audit)
+        return useful.veiled.scores.clip if useful else None
+
+    @property
+    def chance_level(self) -> float:
+        """Of the privacy label."""
+        return attacks_on(self.audit, "veiled")[0].scores.chance_level
+
+    def columns(self, video: str = "veiled") -> list[Column]:
+        """Return its row in the table of encoders; empty if raw video was not attacked."""
+        best = self.audit.strongest if video == "veiled" else self.audit.strongest_raw
+        if best is None:
+            return []
+        strongest = next(f for f in attacks_on(self.audit, video) if f.name in best.chosen)
+        useful = utility(self.audit)
+        action = useful and (useful.veiled if video == "veiled" else useful.raw)
+        scores = strongest.scores
+        bits = f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"
+        return [
+            Column(name="Strongest attack", value=", ".join(best.chosen)),
+            Column.share("Privacy accuracy, %", best.accuracy),
+            Column.share("Chance level, %", scores.chance_level),
+            Column(name="n", value=len(strongest.answers), digits=0),
+            Column.share("Training accuracy, %", strongest.training_accuracy),
+            Column(name="Bits", value=bits),
+            Column.share("Action accuracy, %", action.scores.clip if action else None),
+            Column(name="Seed", value=self.audit.seed, digits=0),
+        ]
 
 
 @dataclass(frozen=True)
@@ -51,14 +80,20 @@ class Line:
     """A row of a table.
 
     Attributes:
-        name: What it is called.
-        cells: One for each encoder.
-        raw: The same of raw video, of the first audit that asked; None where none did.
+        name: The attack.
+        cells: Its chief figure, one for each encoder; None where it was not carried out.
+        raw: The same of raw video, of the first audit that has it.
     """
 
     name: str
-    cells: list[Cell]
-    raw: Cell = None
+    cells: list[Column | None]
+    raw: Column | None = None
+
+    @property
+    def most(self) -> float:
+        """The largest figure."""
+        values = (cell.value for cell in self.cells if cell is not None)
+        return max((v for v in values if isinstance(v, float)), default=0.0)
 
 
 def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
@@ -81,20 +116,18 @@ def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
         PosixPath('a.html')
     """
     encoders = _encoders(audits)
-    first = encoders[0].reading
+    first = encoders[0].audit
     page = render(
         "audits.html",
         encoders=encoders,
-        dataset=first.audit.dataset,
-        split=first.audit.split,
-        label=first.label,
-        headline=_headline(encoders),
-        notes=[*_apart(encoders), *_differences(encoders), CAVEAT],
+        raw=next((row for e in encoders if (row := e.columns("raw"))), []),
+        dataset=first.dataset,
+        split=first.split,
+        label=first.dataset.privacy_label,
+        chance_level=encoders[0].chance_level,
+        differences=_differences(encoders),
         scatter=_scatter(encoders),
-        attacks=_attacks(encoders),
-        further=[line for line in _further(encoders) if any(line.cells)],
-        raw_action=_raw_action(encoders),
-        floor=_floor(encoders),
+        tables=_tables(encoders),
         folders=[str(folder) for _, folder in audits],
     )
     return write_text_atomically(target, page)
@@ -110,120 +143,69 @@ def _encoders(audits: Sequence[tuple[Audit, Path]]) -> list[Encoder]:
         ):
             if mine != theirs:
                 raise MotionveilError(
-                    f"{folder}: not to be held beside {there}: its {what} is {theirs}, there it is"
-                    f" {mine}"
+                    f"{folder}: cannot be compared with {there}: its {what} is {theirs}, there it"
+                    f" is {mine}"
                 )
-    readings = [(read(audit, folder), folder) for audit, folder in audits]
-    for reading, folder in readings:
-        if not reading.privacy:
-            raise MotionveilError(f"{folder}: no attack in it recognises the {reading.label}")
-    called = Counter(short_name(reading.audit.encoder) for reading, _ in readings)
+    for audit, folder in audits:
+        check(audit, folder)
+        if not attacks_on(audit, "veiled"):
+            label = audit.dataset.privacy_label
+            raise MotionveilError(f"{folder}: no attack in it recognises the {label}")
+    called = Counter(short_name(audit.encoder) for audit, _ in audits)
     found = []
-    for reading, folder in readings:
-        name = short_name(reading.audit.encoder)
-        found.append(Encoder(f"{name} ({folder.name})" if called[name] > 1 else name, reading))
-    return found
+    for audit, folder in audits:
+        name = short_name(audit.encoder)
+        found.append(Encoder(f"{name} ({folder.name})" if called[name] > 1 else name, audit))
+    return sorted(found, key=lambda encoder: encoder.privacy.value)
 
 
-def _headline(encoders: Sequence[Encoder]) -> str:
-    ordered = sorted(encoders, key=lambda e: e.strongest.value)
-    least, most = ordered[0], ordered[-1]
-    label = least.reading.label
-    action = f", with the action recognised in {figure(least.action)}" if least.action else ""
-    return (
-        f"Of {count(len(encoders), 'encoder')}, {least.name} leaves the strongest attack least: it"
-        f" is right about the {label} in {figure(least.strongest)} of the clips{action};"
-        f" {most.name} leaves it most, {figure(most.strongest)}. Guessing the commonest:"
-        f" {percent(_floor(encoders))}."
-    )
+def _differences(encoders: Sequence[Encoder]) -> list[str]:
+    """Return what was not the same in all audits, so that figures may differ by it."""
+    values: dict[str, list[object]] = {
+        "recipe": [str(e.audit.recipe) for e in encoders],
+        "seed": [e.audit.seed for e in encoders],
+        "suite": [e.audit.suite for e in encoders],
+        "number of frames": [e.audit.frames for e in encoders],
+    }
+    return [what for what, found in values.items() if len(set(found)) > 1]
 
 
-def _apart(encoders: Sequence[Encoder]) -> Iterator[str]:
-    """Yield who lies below whom by more than the intervals."""
-    ordered = sorted(encoders, key=lambda e: e.strongest.value)
-    for place, lower in enumerate(ordered):
-        above = [e.name for e in ordered[place + 1 :] if compare(lower.strongest, e.strongest) < 0]
-        if above:
-            yield (
-                f"{lower.name}: the strongest attack learns less than of {', '.join(above)}, by"
-                " more than the intervals."
-            )
-    if all(compare(a.strongest, b.strongest) == 0 for a in ordered for b in ordered):
-        yield "No two encoders differ by more than the intervals of their strongest attacks."
+def _tables(encoders: Sequence[Encoder]) -> dict[str, list[Line]]:
+    """Return the chief figure of each attack on each encoder, by section."""
+    found = [sections(e.audit) for e in encoders]
+    titles = dict.fromkeys(title for of_one in found for title in of_one)
+    return {title: _lines([of_one.get(title, []) for of_one in found]) for title in titles}
 
 
-def _differences(encoders: Sequence[Encoder]) -> Iterator[str]:
-    """Yield what was not the same in all audits, so that figures may differ by it."""
-    for what, values in (
-        ("recipe", [str(e.reading.audit.recipe) for e in encoders]),
-        ("seed", [e.reading.audit.seed for e in encoders]),
-        ("suite", [e.reading.audit.suite for e in encoders]),
-        ("number of frames that attackers saw", [e.reading.audit.frames for e in encoders]),
-    ):
-        if len(set(values)) > 1:
-            yield f"The {what} is not the same in all audits: part of a difference may be that."
-
-
-def _attacks(encoders: Sequence[Encoder]) -> list[Line]:
-    """Return what each attack learned of each encoder, those that learned most first."""
-    found = [{p.name: p for p in e.reading.privacy} for e in encoders]
+def _lines(found: Sequence[Sequence[Pair[Finding]]]) -> list[Line]:
+    by_name = [{pair.name: pair for pair in pairs} for pairs in found]
     lines = []
-    for name in dict.fromkeys(name for pairs in found for name in pairs):
-        pairs = [of_one.get(name) for of_one in found]
-        cells = [_clip(pair.veiled) if pair else None for pair in pairs]
-        raw = _first_raw(pairs)
-        lines.append(Line(name, cells, _clip(raw) if raw else None))
-    return sorted(lines, key=lambda line: -max(cell.value for cell in line.cells if cell))
+    for name in dict.fromkeys(name for pairs in by_name for name in pairs):
+        pairs = [of_one.get(name) for of_one in by_name]
+        raw = next((pair.raw for pair in pairs if pair and pair.raw), None)
+        cells = [_chief(pair.veiled) if pair else None for pair in pairs]
+        lines.append(Line(name, cells, _chief(raw) if raw else None))
+    return sorted(lines, key=lambda line: -line.most)
 
 
-def _first_raw(pairs: Sequence[Pair[Found] | None]) -> Found | None:
-    """Return what the first audit that asked found of raw video."""
-    return next((pair.raw for pair in pairs if pair and pair.raw), None)
-
-
-def _clip(finding: AttackFinding) -> Measured:
-    return finding.judgement.clip
-
-
-def _further(encoders: Sequence[Encoder]) -> Iterator[Line]:
-    """Yield what attacks of other kinds learned."""
-    hunts = [{p.name: p for p in e.reading.hunts} for e in encoders]
-    for name in dict.fromkeys(name for of_one in hunts for name in of_one):
-        pairs = [of_one.get(name) for of_one in hunts]
-        raw = _first_raw(pairs)
-        cells: list[Cell] = [pair.veiled.rank_1 if pair else None for pair in pairs]
-        yield Line(f"{name}: found again first", cells, raw.rank_1 if raw else None)
-    rebuilt = [next(iter(e.reading.rebuilt), None) for e in encoders]
-    label = encoders[0].reading.label
-    yield Line(
-        f"reconstruction: {label} named, of frames",
-        [found.known.recognised if found else None for found in rebuilt],
-    )
-    faces = [next(iter(e.reading.audit.faces), None) for e in encoders]
-    original = next((found.original for found in faces if found), None)
-    yield Line("faces: frames with one", [f.veiled if f else None for f in faces], original)
-
-
-def _raw_action(encoders: Sequence[Encoder]) -> Cell:
-    raw = _first_raw([e.reading.useful for e in encoders])
-    return _clip(raw) if raw else None
-
-
-def _floor(encoders: Sequence[Encoder]) -> float:
-    lead = encoders[0].reading.privacy[0]
-    return lead.veiled.judgement.floor
+def _chief(finding: Finding) -> Column:
+    return finding.rows()[0][1][0]
 
 
 def _scatter(encoders: Sequence[Encoder]) -> Picture | None:
-    """Where the action was asked for: what is useful against what leaks."""
-    points = [Leak(e.name, e.strongest, e.action) for e in encoders if e.action is not None]
+    """Draw action against privacy accuracy, where the action was attacked."""
+    points = [EncoderPoint(e.name, e.privacy, e.action) for e in encoders if e.action is not None]
     if not points:
         return None
-    useful = next(e.reading.useful for e in encoders if e.reading.useful)
-    label = encoders[0].reading.label
-    said = "; ".join(f"{p.name}: {figure(p.leak)}, action {figure(p.action)}" for p in points)
+    useful = next(pair for e in encoders if (pair := utility(e.audit)) is not None)
+    label = encoders[0].audit.dataset.privacy_label
+    levels = (encoders[0].chance_level, useful.veiled.scores.chance_level)
+    said = "; ".join(
+        f"{p.name}: {100 * p.privacy.value:.0f} %, action {100 * p.action.value:.0f} %"
+        for p in points
+    )
     return picture(
-        "What is useful against what leaks",
-        leaks(points, label, (_floor(encoders), useful.veiled.judgement.floor)),
-        f"The strongest attack on the {label} against the action, for each encoder. {said}.",
+        "Action against privacy",
+        encoder_points(points, label, levels),
+        f"Accuracy of the strongest attack on the {label} and action accuracy. {said}.",
     )

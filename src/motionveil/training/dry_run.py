@@ -24,8 +24,8 @@ from motionveil.data.dataset import Batch, ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.methods import Choice
+from motionveil.training.adversary_inputs import draw_frames
 from motionveil.training.game import Game
-from motionveil.training.privacy_view import draw_frames
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.trial import Trial
 

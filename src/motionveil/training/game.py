@@ -23,6 +23,7 @@ from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.training.adversaries import Adversaries, Adversary
+from motionveil.training.adversary_inputs import Look
 from motionveil.training.checkpoint import (
     RandomState,
     load_checkpoint,
@@ -31,7 +32,6 @@ from motionveil.training.checkpoint import (
     save_checkpoint,
 )
 from motionveil.training.log import Log
-from motionveil.training.privacy_view import Look
 from motionveil.training.processes import (
     added_up,
     average_gradients,

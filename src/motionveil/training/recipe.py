@@ -79,7 +79,7 @@ class AdversaryRecipe(_Part):
         network: None for the recipe's own: its action network where whole clips are seen, else its
             privacy network.
         view: What it makes of veiled clips before the network sees them, one of
-            `motionveil.training.views.VIEWS`.
+            `motionveil.training.adversary_inputs.VIEWS`.
         temporal: Whether the network sees whole clips (an action network of the registry) or frame
             by frame (a privacy network).
     """

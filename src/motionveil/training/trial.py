@@ -1,9 +1,8 @@
-"""A trial: one split of a data set, one recipe, one seed; train encoders on it, validate them."""
+"""A trial: one split of a data set, one recipe, one seed."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -18,26 +17,19 @@ from motionveil.data.cache import ClipCache, Fit
 from motionveil.data.dataset import ClipDataset, batches
 from motionveil.data.frame_counts import median_rate
 from motionveil.data.manifest import Manifest
-from motionveil.encoders import Encoder, Raw, build_encoder, calibrate_range
+from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
-from motionveil.results import Order, Row
+from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.adversaries import Adversary
+from motionveil.training.adversary_inputs import Look
+from motionveil.training.create_network import Networks, create_network
 from motionveil.training.game import Players, play
-from motionveil.training.privacy_view import Look
 from motionveil.training.processes import first_process_first, loading_threads
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.seeds import seed_for
-from motionveil.training.validation import Watchers, validate
-from motionveil.training.veiling import (
-    frames_left,
-    veil_clips,
-    veil_of_encoder,
-    working_clips,
-)
-from motionveil.training.watchers import make_watcher
 
 
 def decode_clips(
@@ -69,21 +61,23 @@ def geometry_of(manifest: Manifest, recipe: Recipe) -> Geometry:
     return Geometry(size=recipe.size, rate=recipe.rate or median_rate(manifest))
 
 
-@dataclass(frozen=True)
-class Watched:
-    """What networks see of the clips behind an encoder.
-
-    Attributes:
-        encoder: What veils a batch; the identity where the clips are veiled already.
-        training: The clips that networks are trained on.
-        validation: The clips held out.
-        geometry: Size and rate at which the clips were veiled; None in the paper's order.
-    """
-
-    encoder: Encoder
-    training: ClipDataset
-    validation: ClipDataset
-    geometry: Geometry | None = None
+def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: str) -> Dataset:
+    """Return what a result says of its data set."""
+    return Dataset(
+        name=manifest.name,
+        hash=manifest.hash,
+        actions=list(manifest.actions),
+        privacy_label=privacy_label,
+        privacy_names=list(manifest.names_of(privacy_label)),
+        parts={
+            split: (
+                len(manifest.part(split, training=True)),
+                len(manifest.part(split, training=False)),
+            )
+            for split in splits
+        },
+        split_rule=manifest.split_rule,
+    )
 
 
 @dataclass(frozen=True)
@@ -113,11 +107,12 @@ class Trial:
 
     def clips(self, *, training: bool) -> ClipDataset:
         """Return the clips to train on, or those held out, as filmed."""
-        return self._dataset(self.cache, training=training, frames=self.recipe.frames)
+        return self.dataset(self.cache, training=training, frames=self.recipe.frames)
 
-    def _dataset(
+    def dataset(
         self, cache: ClipCache, *, training: bool, frames: int, fit: Fit = "short-side"
     ) -> ClipDataset:
+        """Return one part of a cache of the trial's clips, `frames` frames of each."""
         return ClipDataset(
             cache,
             cache.manifest.part(self.split, training=training),
@@ -134,36 +129,6 @@ class Trial:
     def order_of(self, encoder: Encoder) -> Order:
         """Return the order in which an encoder is validated: the recipe's, where it can be."""
         return "paper" if encoder.varies_training else self.recipe.order
-
-    def watched(self, encoder: Encoder, *, order: Order) -> Watched:
-        """Return what networks see of the clips behind an encoder.
-
-        Args:
-            encoder: The encoder.
-            order: See `motionveil.training.recipe.Recipe.order`.
-
-        Raises:
-            MotionveilError: A video cannot be read, fewer than two frames of a clip are left, or
-                the cache cannot be written.
-        """
-        if order == "paper":
-            return Watched(encoder, self.clips(training=True), self.clips(training=False))
-        veil = veil_of_encoder(encoder, encoder.spec.name, str(self.fabric.device))
-        geometry = veil.geometry(self.geometry)
-        with first_process_first(self.fabric):
-            filmed = working_clips(
-                self.cache.manifest,
-                geometry,
-                multiple=veil.multiple,
-                folder=self.cache.folder.parent,
-            )
-            veiled = veil_clips(filmed, veil)
-        frames = frames_left(self.recipe.frames, filmed, veiled)
-        training, validation = (
-            self._dataset(veiled, training=part, frames=frames, fit=self.recipe.fit)
-            for part in (True, False)
-        )
-        return Watched(Raw(), training, validation, geometry)
 
     @cached_property
     def calibrated_range(self) -> float:
@@ -249,9 +214,9 @@ class Trial:
 
     def players(self, encoder: Encoder) -> Players:
         """Return an encoder with fresh networks to play against, as many as the recipe says."""
-        networks = self.watchers("game")
+        networks = self.networks("game")
         more = tuple(
-            self.watchers(f"adversary {number}").privacy
+            self.networks(f"adversary {number}").privacy
             for number in range(2, self.recipe.game.adversaries + 1)
         )
         further = tuple(self._further())
@@ -261,69 +226,15 @@ class Trial:
         """Yield the recipe's further adversaries; P is number 1."""
         for number, adversary in enumerate(self.recipe.game.further, 2):
             network, temporal = self.recipe.network_of(adversary), adversary.temporal
-            fresh = partial(self._watcher, network, self._identities, temporal=temporal)
+            fresh = partial(self._network, network, self._identities, temporal=temporal)
             torch.manual_seed(seed_for(self.seed, f"further {number}", "networks"))
             yield Adversary(fresh(), Look(adversary.view, temporal), fresh, mark=f"_{number}")
 
-    def validate(
-        self,
-        spec: EncoderSpec,
-        *,
-        method: str,
-        folder: Path | None = None,
-        alpha: float | None = None,
-        curves: list[dict[str, float]] | None = None,
-        trained_seconds: float = 0.0,
-    ) -> Row:
-        """Train fresh networks on a frozen encoder's output, score them, and return the row.
-
-        Args:
-            spec: The encoder.
-            method: What the row calls it.
-            folder: Where its weights lie, if it has any.
-            alpha: The weight that it was trained with.
-            curves: Of its training.
-            trained_seconds: How long that took.
-
-        Raises:
-            MotionveilError: A loss is not finite, or the encoder's weights cannot be read.
-        """
-        began = time.monotonic()
-        encoder = build_encoder(spec, folder)
-        title = method if alpha is None else f"{method}, alpha {alpha:g}"
-        order = self.order_of(encoder)
-        watched = self.watched(encoder, order=order)
-        scores = validate(
-            self.fabric,
-            watched.encoder,
-            self.watchers("validation"),
-            watched.training,
-            watched.validation,
-            self.recipe.validation,
-            privacy_label=self.privacy_label,
-            seed=self.seed,
-            title=f"validate {title}",
-        )
-        return Row(
-            method=method,
-            alpha=alpha,
-            seed=self.seed,
-            split=self.split,
-            order=order,
-            geometry=watched.geometry,
-            action=scores.action,
-            privacy=scores.privacy,
-            encoder=spec,
-            predictions=scores.predictions,
-            curves=curves or [],
-            seconds=trained_seconds + time.monotonic() - began,
-        )
-
-    def watchers(self, purpose: str) -> Watchers:
+    def networks(self, purpose: str) -> Networks:
         """Return new networks, the same for the same seed and purpose."""
         torch.manual_seed(seed_for(self.seed, purpose, "networks"))
-        T = self._watcher(self.recipe.action, len(self.cache.manifest.actions), temporal=True)
-        return Watchers(T, self._adversary())
+        T = self._network(self.recipe.action, len(self.cache.manifest.actions), temporal=True)
+        return Networks(T, self._adversary())
 
     @property
     def _identities(self) -> int:
@@ -331,8 +242,8 @@ class Trial:
 
     def _adversary(self) -> nn.Module:
         """Return a new privacy network, drawn from torch's global generator."""
-        return self._watcher(self.recipe.privacy, self._identities, temporal=False)
+        return self._network(self.recipe.privacy, self._identities, temporal=False)
 
-    def _watcher(self, network: NetworkRecipe, outputs: int, *, temporal: bool) -> nn.Module:
-        recompute = self.recipe.activation_checkpointing
-        return make_watcher(network, outputs, temporal=temporal, recompute=recompute)
+    def _network(self, network: NetworkRecipe, outputs: int, *, temporal: bool) -> nn.Module:
+        checkpointing = self.recipe.activation_checkpointing
+        return create_network(network, outputs, temporal=temporal, checkpointing=checkpointing)

@@ -1,1 +1,0 @@
-"""The audit: what can still be learned from veiled video."""

@@ -1,0 +1,153 @@
+"""What one attack found, and its row in tables."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+
+from motionveil.results import Stored
+
+Interval = tuple[float, float]
+
+_RENAMED = {
+    "floor": "chance_level",
+    "guessed": "chance_level",
+    "judgement": "scores",
+    "names_frames": "by_frame",
+    "blank_psnr": "baseline_psnr",
+    "blank_ssim": "baseline_ssim",
+    "blank_gmsd": "baseline_gmsd",
+    "strangers": "unseen",
+    "again": "redetected",
+}
+"""Fields that earlier versions stored under other names."""
+
+
+class Renamed(Stored):
+    """Base of what earlier versions stored under other names."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        return {
+            new if (new := _RENAMED.get(name, name)) in cls.model_fields else name: value
+            for name, value in data.items()
+        }
+
+
+class Measured(Renamed):
+    """A figure and its 95 % interval, by a bootstrap over recordings.
+
+    Attributes:
+        value: The figure.
+        interval: Its interval.
+        chance_level: The figure of a random ranking, where it is not that of the commonest class.
+    """
+
+    value: float
+    interval: Interval
+    chance_level: float | None = None
+
+
+class Column(Stored):
+    """One figure in a finding's row of a table.
+
+    Attributes:
+        name: Heading of the column.
+        value: The figure or text; None where there is none.
+        interval: Its 95 % interval.
+        percent: Whether the figure is a share, shown in %.
+        digits: Digits after the point.
+    """
+
+    name: str
+    value: float | str | None
+    interval: Interval | None = None
+    percent: bool = False
+    digits: int = 1
+
+    @classmethod
+    def share(cls, name: str, figure: Measured | float | None) -> Column:
+        """Return a share in [0, 1] as a column in %."""
+        if isinstance(figure, Measured):
+            return cls(name=name, value=figure.value, interval=figure.interval, percent=True)
+        return cls(name=name, value=figure, percent=True)
+
+    def text(self) -> str:
+        """Return the figure as it is printed, without its interval."""
+        if not isinstance(self.value, float | int):
+            return self.value or "–"
+        return f"{self.value * (100 if self.percent else 1):.{self.digits}f}"
+
+    def interval_text(self) -> str:
+        """Return the interval, such as `25.0 to 38.1`; empty where there is none."""
+        if self.interval is None:
+            return ""
+        scale = 100 if self.percent else 1
+        return " to ".join(f"{scale * end:.{self.digits}f}" for end in self.interval)
+
+
+CHANCE = "Chance level"
+"""Name of the column that holds a finding's chance level."""
+
+
+class Finding(Renamed):
+    """What one attack found on one kind of video.
+
+    A kind of attack that has no class of its own below stores its row in `columns`.
+
+    Attributes:
+        kind: The attack's kind.
+        name: The attack's name.
+        label: Name of the label attacked.
+        video: `"raw"` or `"veiled"`.
+        attack: The attack's settings.
+        description: What attacks of this kind do; one sentence.
+        columns: Its row in tables.
+        picture, picture_with_original: Names of PNGs in the attack's folder; empty if there are
+            none.
+        seconds: Wall time.
+    """
+
+    title: ClassVar[str] = ""
+    """Heading of the kind's section in reports; the kind itself if it is empty."""
+
+    kind: str = ""
+    name: str
+    label: str
+    video: str
+    attack: dict[str, Any]
+    description: str = ""
+    columns: list[Column] = Field(default_factory=list)
+    picture: str = ""
+    picture_with_original: str = ""
+    seconds: float
+
+    @property
+    def section(self) -> str:
+        """The heading under which its row stands."""
+        return self.title or self.kind
+
+    def rows(self) -> list[tuple[str, list[Column]]]:
+        """Return its rows, each with what tells it from the others; the chief figure first."""
+        return [("", self.columns)]
+
+    @property
+    def chance_level(self) -> float | None:
+        """What guessing scores, in the unit of the chief figure."""
+        found = (column.value for column in self.rows()[0][1] if column.name == CHANCE)
+        return next((float(v) for v in found if isinstance(v, float)), None)
+
+
+def read_finding(value: Any) -> Finding:
+    """Return a stored finding as the class of its kind; as a `Finding` where there is none."""
+    if isinstance(value, Finding):
+        return value
+    kinds = {kind.model_fields["kind"].default: kind for kind in Finding.__subclasses__()}
+    return kinds.get(dict(value).get("kind"), Finding).model_validate(value)
+
+
+AnyFinding = Annotated[SerializeAsAny[Finding], BeforeValidator(read_finding)]

@@ -1,0 +1,378 @@
+"""Recognition: a network is trained to name a label, and asked about clips held out.
+
+An attacker may try several learning rates and restarts, and read BatchNorm in three ways. Each
+combination is a variant with answers of its own. Which one is reported is chosen without looking at
+the clips that it is reported on, see `motionveil.evaluation.mutual_information.chosen_elsewhere`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from motionveil.audit_results import (
+    ClipAnswer,
+    Measured,
+    Recognition,
+    Scores,
+    Strongest,
+)
+from motionveil.data.manifest import Clip
+from motionveil.evaluation.attack import LearningAttack, true_classes
+from motionveil.evaluation.confounds import crossed_halves
+from motionveil.evaluation.data import AttackData, Video
+from motionveil.evaluation.fit import Classifier, Learner, fit
+from motionveil.evaluation.image_quality import Images, draw_grid
+from motionveil.evaluation.mutual_information import (
+    chosen_elsewhere,
+    information_in_bits,
+    strongest,
+)
+from motionveil.statistics import (
+    Floats,
+    Integers,
+    bootstrap_means,
+    interval_of,
+    numbered,
+    permutation_test,
+)
+from motionveil.training.create_network import create_network
+from motionveil.training.seeds import seed_for
+
+SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"
+SHOWN = 6
+"""Clips that are drawn of those that an attack was surest of."""
+
+_DIGITS = 6  # of stored probabilities
+
+
+class Recognise(LearningAttack):
+    """Learns the classes of a label.
+
+    Attributes:
+        target: Which label it learns; `"action"` measures utility by the same means.
+        label: Which privacy label that is; the audit's own where it is empty.
+        across: A label, or `"group"`: half of the clips is asked about by one who has learned from
+            those that were filmed under its other values only, see
+            `motionveil.evaluation.confounds`.
+        control: With `across`: learn from as many clips of any value instead.
+        rates: Learning rates to try; the schedule's own where there are none.
+        restarts: How often each is tried, with other weights and draws.
+        crops: Test-time averaging: the number of random cuts of a clip that are seen besides its
+            centre, as a further variant.
+        quality: x264's crf of the video attacked; None for video that is not compressed.
+    """
+
+    description: ClassVar[str] = (
+        "A network is trained to name the label and asked about clips held out; learning rate,"
+        " restart and BatchNorm mode are chosen on other recordings than they are scored on."
+    )
+    kind: str = "recognise"
+    target: Literal["privacy", "action"] = "privacy"
+    label: str = ""
+    across: str = ""
+    control: bool = False
+    rates: tuple[float, ...] = ()
+    restarts: int = Field(default=1, ge=1)
+    crops: int = Field(default=0, ge=0)
+    quality: int | None = None
+
+    @property
+    def videos(self) -> tuple[Video, ...]:
+        """What it is carried out on: only veiled video is compressed."""
+        return ("veiled", "raw") if self.quality is None else ("veiled",)
+
+    @property
+    def by_frame(self) -> bool:
+        """Whether its answers are about single frames of the video, in their order."""
+        return not self.temporal and self.view in ("plain", "integrated")
+
+    def run(self, data: AttackData) -> Recognition:
+        """Train, ask and score; see `Attack.run`."""
+        began = time.monotonic()
+        data = replace(data, label=self.label or data.label)
+        if self.quality is not None:
+            data = data.compressed(self.quality)
+        if self.across:
+            data, variants, trained_on = self.run_across(data)
+        else:
+            variants, trained_on = self.variants(data), len(data.part(training=True))
+        found = self.scored(data, variants, trained_on)
+        if data.video == "veiled" and self.target == "privacy" and not self.across:
+            found = self._draw_surest(found, data)
+        return found.model_copy(update={"seconds": time.monotonic() - began})
+
+    def variants(self, data: AttackData) -> list[Variant]:
+        """Train the networks and return the answers of every variant.
+
+        Raises:
+            MotionveilError: A loss is not finite, or the view or network is unknown.
+        """
+        _ = self.look  # raises where there is no such view
+        found: list[Variant] = []
+        for rate in self.rates or (self.schedule.lr,):
+            for restart in range(self.restarts):
+                torch.manual_seed(seed_for(data.seed, "audit", self.name, restart))
+                classifier, curve = self.trained(data, rate)
+                asked = self._ask(data, classifier, rate, restart)
+                found += [replace(variant, curve=curve) for variant in asked]
+        return found
+
+    def trained(
+        self, data: AttackData, rate: float | None = None
+    ) -> tuple[Classifier, tuple[float, ...]]:
+        """Train a network drawn from torch's global generator; return it and its accuracy curve.
+
+        Raises:
+            MotionveilError: A loss is not finite, or there is no such network.
+        """
+        schedule = self.schedule.model_copy(update={} if rate is None else {"lr": rate})
+        network = create_network(self.network, len(self.classes(data)), temporal=self.temporal)
+        learner = Learner(network, self.target, self.look)
+        clips = data.clips(training=True, drawn=True)
+        (network,), rows = fit(self.name, [learner], clips, schedule, data.fabric)
+        curve = tuple(row[f"accuracy_{self.target}"] for row in rows)
+        return Classifier(network, self.look, data.fabric, schedule.batch), curve
+
+    def classes(self, data: AttackData) -> Sequence[str]:
+        """Return the names of the classes."""
+        manifest = data.manifest
+        return manifest.actions if self.target == "action" else manifest.names_of(data.label)
+
+    def _ask(
+        self, data: AttackData, classifier: Classifier, rate: float, restart: int
+    ) -> Iterator[Variant]:
+        """Yield answers for the clips' centres, and for the mean over more cuts, by mode."""
+        centre, drawn = (data.clips(training=False, drawn=drawn) for drawn in (False, True))
+        labels = true_classes(data, self.target)
+        for mode in classifier.batchnorm_modes(centre):
+            # BatchNorm of each batch must see a mixture, not one person's clips in order.
+            shuffle = mode == "batch"
+            cuts = [classifier.probabilities(centre, shuffle=shuffle)]
+            yield _variant(cuts, labels, rate, restart, mode)
+            if self.crops:
+                cuts += [
+                    classifier.probabilities(drawn, epoch=cut, shuffle=shuffle)
+                    for cut in range(self.crops)
+                ]
+                yield _variant(cuts, labels, rate, restart, mode)
+
+    def run_across(self, data: AttackData) -> tuple[AttackData, list[Variant], int]:
+        """Ask about one half of a column's values, then about the other.
+
+        Returns:
+            The data with the clips that could be asked about, the answers of every variant for
+            them, and how many clips were learned from at most.
+
+        Raises:
+            MotionveilError: No clip can be asked about; or what `variants` raises.
+        """
+        parts: list[list[Variant]] = []
+        clips: list[Clip] = []
+        most = 0
+        for learned, asked in crossed_halves(data, self.across, control=self.control):
+            parts.append(self.variants(replace(data, learned=learned, asked=asked)))
+            clips += asked
+            most = max(most, len(learned))
+        joined = [_joined(variants) for variants in zip(*parts, strict=True)]
+        return replace(data, asked=tuple(clips)), joined, most
+
+    def scored(self, data: AttackData, variants: Sequence[Variant], trained_on: int) -> Recognition:
+        """Return what the answers for the clips to be asked about show; see `recognition`."""
+        origin = self.origin(data)
+        if self.target == "action":
+            origin["label"] = "action"
+        return recognition(
+            origin | {"target": self.target, "by_frame": self.by_frame, "trained_on": trained_on},
+            variants,
+            clips=data.as_filmed(data.part(training=False)),
+            labels=true_classes(data, self.target),
+            classes=self.classes(data),
+        )
+
+    def _draw_surest(self, found: Recognition, data: AttackData) -> Recognition:
+        """Draw the frames that it was right about and surest of; none if it was never right."""
+        places = found.surest(SHOWN)
+        if not places or data.folder is None:
+            return found
+        middle = data.frames // 2
+        moments = [found.answers[p].surest if self.by_frame else middle for p in places]
+        titles = [found.classes[found.answers[place].truth] for place in places]
+        lines = [
+            (name, _frames(source, places, moments))
+            for name, source in (("veiled", data), ("original", data.original()))
+        ]
+        draw_grid(data.folder / SUREST, titles, lines[:1])
+        draw_grid(data.folder / SUREST_WITH_ORIGINAL, titles, lines)
+        names = {"picture": SUREST, "picture_with_original": SUREST_WITH_ORIGINAL}
+        return found.model_copy(update=names)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one variant of an attack answers for the clips held out.
+
+    Attributes:
+        rate: Learning rate it was trained with.
+        restart: Number of the restart, from 0.
+        batchnorm: `"eval"`: statistics of the training; `"reestimated"`: of all clips held out;
+            `"batch"`: of each batch of them.
+        cuts: Number of cuts averaged over besides the centre.
+        probabilities: Means over a clip's frames and cuts, (clips, classes).
+        frames: Share of each clip's frames that the answer was right on, (clips,).
+        surest: The frame of each clip's centre cut on which the true class was likeliest, (clips,).
+        curve: Accuracy in training, on the clips as drawn, for each epoch.
+    """
+
+    rate: float
+    restart: int
+    batchnorm: str
+    cuts: int
+    probabilities: Floats
+    frames: Floats
+    surest: Integers
+    curve: tuple[float, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What a report calls it, such as `lr 0.003, restart 1, BatchNorm batch`."""
+        cuts = f", {self.cuts + 1} cuts" if self.cuts else ""
+        return f"lr {self.rate:g}, restart {self.restart + 1}, BatchNorm {self.batchnorm}{cuts}"
+
+
+def _variant(cuts: list[Floats], labels: Integers, rate: float, restart: int, mode: str) -> Variant:
+    """Pool the probabilities of several cuts of the clips, each (clips, frames, classes)."""
+    right = [(cut.argmax(axis=2) == labels[:, None]).mean(axis=1) for cut in cuts]
+    return Variant(
+        rate=rate,
+        restart=restart,
+        batchnorm=mode,
+        cuts=len(cuts) - 1,
+        probabilities=np.mean([cut.mean(axis=1) for cut in cuts], axis=0),
+        frames=np.mean(right, axis=0),
+        surest=cuts[0][np.arange(len(labels)), :, labels].argmax(axis=1),
+    )
+
+
+def _joined(parts: Sequence[Variant]) -> Variant:
+    """Return one variant's answers for the clips of both halves."""
+    return replace(
+        parts[0],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        frames=np.concatenate([part.frames for part in parts]),
+        surest=np.concatenate([part.surest for part in parts]),
+    )
+
+
+def recognition(
+    origin: Mapping[str, Any],
+    variants: Sequence[Variant],
+    *,
+    clips: Sequence[Clip],
+    labels: Integers,
+    classes: Sequence[str],
+) -> Recognition:
+    """Return what the variants' answers show.
+
+    The variant that counts for a clip is the one that is best, by frame, on the half of the
+    recordings without it; so the choice among many gives no advantage.
+
+    Args:
+        origin: Fields of the finding that say where it comes from.
+        variants: The answers for the clips.
+        clips: The clips that were asked about.
+        labels: Their true classes, (clips,).
+        classes: Names of the classes.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    recordings = numbered([clip.group for clip in clips])
+    chosen = chosen_elsewhere([v.frames for v in variants], labels, recordings)
+    rows = np.arange(len(labels))
+    probabilities = np.stack([v.probabilities for v in variants])[chosen, rows]
+    frames = np.stack([v.frames for v in variants])[chosen, rows]
+    surest = np.stack([v.surest for v in variants])[chosen, rows]
+    names = [variants[place].name for place in dict.fromkeys(chosen.tolist())]
+    curve = variants[int(np.bincount(chosen).argmax())].curve
+    return Recognition(
+        **origin,
+        classes=list(classes),
+        scores=_scores(probabilities, frames, labels, recordings, names, len(variants)),
+        answers=[
+            ClipAnswer(
+                clip=clip.key,
+                recording=clip.group,
+                truth=int(labels[row]),
+                probabilities=[round(float(p), _DIGITS) for p in probabilities[row]],
+                frames=float(frames[row]),
+                surest=int(surest[row]),
+            )
+            for row, clip in enumerate(clips)
+        ],
+        curve=[round(share, _DIGITS) for share in curve],
+        seconds=0.0,
+    )
+
+
+def _scores(
+    probabilities: Floats,
+    frames: Floats,
+    labels: Integers,
+    recordings: Integers,
+    chosen: list[str],
+    variants: int,
+) -> Scores:
+    guesses = probabilities.argmax(axis=1)
+    right = (guesses == labels).astype(np.float64)
+    drawn = bootstrap_means(np.column_stack([right, frames]), recordings)
+    classes = probabilities.shape[1]
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, guesses), 1)
+    information = information_in_bits(probabilities, labels, recordings)
+    return Scores(
+        clip=Measured(value=float(right.mean()), interval=interval_of(drawn[:, 0])),
+        frame=Measured(value=float(frames.mean()), interval=interval_of(drawn[:, 1])),
+        balanced=float(np.mean([right[labels == k].mean() for k in np.unique(labels)])),
+        chance_level=float(np.bincount(labels).max() / len(labels)),
+        p=permutation_test(guesses, labels, recordings),
+        bits=Measured(value=information.bits, interval=information.interval),
+        entropy=information.entropy,
+        chosen=chosen,
+        variants=variants,
+        confusion=confusion.tolist(),
+    )
+
+
+def strongest_of(attacks: Sequence[Recognition]) -> Strongest | None:
+    """Return the strongest of several attacks on the same clips; None where there is none.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    if not attacks:
+        return None
+    answers = attacks[0].answers
+    scores = [np.array([float(answer.right) for answer in found.answers]) for found in attacks]
+    labels = np.array([answer.truth for answer in answers], np.int64)
+    best = strongest(scores, labels, numbered([answer.recording for answer in answers]))
+    return Strongest(
+        accuracy=Measured(value=best.accuracy, interval=best.interval),
+        chosen=[attacks[place].name for place in best.chosen],
+        naive=best.naive,
+    )
+
+
+def _frames(data: AttackData, places: Sequence[int], moments: Sequence[int]) -> list[Images]:
+    clips = data.clips(training=False, drawn=False)
+    loaded = clips.load(places, seed=data.seed, epoch=0).clips
+    return [
+        clip[:, moment].permute(1, 2, 0).numpy()
+        for clip, moment in zip(loaded, moments, strict=True)
+    ]

@@ -1,0 +1,258 @@
+"""Re-identification of people whom the attacker's network has never been trained on.
+
+A network learns, on some people, to place clips of one person near each other; then clips of other
+people are searched for among clips of other recordings. Half of the people are left out of the
+training, then the other half, so that everybody is searched for once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+from motionveil.audit_results import Measured, Retrieval, Search
+from motionveil.data.dataset import Batch
+from motionveil.data.manifest import Clip
+from motionveil.evaluation.attack import LearningAttack
+from motionveil.evaluation.data import AttackData, shuffled_people
+from motionveil.evaluation.fit import Classifier, Learner, fit, per_input
+from motionveil.evaluation.ranking import Same, Verification, search, verify
+from motionveil.statistics import (
+    Floats,
+    Integers,
+    bootstrap_means,
+    interval_of,
+    numbered,
+    permutation_test,
+)
+from motionveil.training.create_network import create_network
+from motionveil.training.seeds import seed_for
+
+SIZE = 64
+"""Numbers that describe a clip."""
+
+PAIR_DRAWS = 200
+"""Draws of the bootstrap over pairs, of which there are many."""
+
+_SCALE = 16.0  # of the cosines that the softmax sees, as in Wang et al., CosFace (CVPR 2018)
+
+
+@dataclass(frozen=True)
+class RetrievalResult:
+    """The searches for one half of the people.
+
+    Attributes:
+        people: The people searched for, as places in the label's names.
+        queries, gallery: The clips held out, and those of the training part, of these people.
+        similarity: Cosines of their descriptions, (queries, gallery).
+    """
+
+    people: tuple[int, ...]
+    queries: tuple[Clip, ...]
+    gallery: tuple[Clip, ...]
+    similarity: NDArray[np.float64]
+
+
+class Retrieve(LearningAttack):
+    """Searches for clips of people that its network was not trained on."""
+
+    description: ClassVar[str] = (
+        "A network learns to tell half of the people apart; then clips of the other half are"
+        " matched to clips of other recordings by the similarity of its outputs."
+    )
+    needs_people: ClassVar[bool] = True
+    kind: str = "retrieve"
+
+    def run(self, data: AttackData) -> Retrieval:
+        """Train, search and score; see `Attack.run`."""
+        began = time.monotonic()
+        names = data.manifest.names_of(data.label)
+        found = retrieval(self.origin(data), self.search(data), names)
+        return found.model_copy(update={"seconds": time.monotonic() - began})
+
+    def search(self, data: AttackData) -> list[RetrievalResult]:
+        """Train on one half of the people and search for the other, and the other way round.
+
+        Raises:
+            MotionveilError: There are fewer than four people with clips in both parts, or a loss
+                is not finite.
+        """
+        people = shuffled_people(data, "retrieval")
+        return [
+            self._search(data, half, found)
+            for half, found in enumerate((people[::2], people[1::2]))
+        ]
+
+    def _search(self, data: AttackData, half: int, people: list[str]) -> RetrievalResult:
+        manifest = data.manifest
+        learned: list[Clip] = []
+        gallery: list[Clip] = []
+        for clip in manifest.part(data.split, training=True):
+            (gallery if clip.privacy[data.label] in people else learned).append(clip)
+        held_out = manifest.part(data.split, training=False)
+        queries = [clip for clip in held_out if clip.privacy[data.label] in people]
+        torch.manual_seed(seed_for(data.seed, "audit", self.name, half))
+        classifier = self._train(data, learned)
+        # The attacker has the gallery, if not its names: BatchNorm is estimated again on it.
+        classifier.reestimate(data.some(gallery, drawn=False))
+        described = [
+            normalize(classifier.outputs(data.some(clips, drawn=False)).mean(1))
+            for clips in (queries, gallery)
+        ]
+        names = manifest.names_of(data.label)
+        return RetrievalResult(
+            tuple(names.index(person) for person in people),
+            tuple(data.as_filmed(queries)),
+            tuple(data.as_filmed(gallery)),
+            (described[0] @ described[1].T).double().numpy(),
+        )
+
+    def _train(self, data: AttackData, clips: list[Clip]) -> Classifier:
+        """Train a network to tell people apart by the direction of its output."""
+        drawn = data.some(clips, drawn=True)
+        known = {label: place for place, label in enumerate(sorted(set(drawn.privacy.tolist())))}
+        network = create_network(self.network, SIZE, temporal=self.temporal)
+        model = _Describer(network, len(known))
+
+        def loss(
+            network: nn.Module, seen: Tensor, batch: Batch, epoch: int
+        ) -> tuple[Tensor, dict[str, Tensor]]:
+            labels = torch.tensor([known[label] for label in batch.privacy.tolist()])
+            truth = per_input(labels.to(seen.device), seen)
+            cosines = network(seen) @ normalize(model.directions).T
+            accuracy = (cosines.argmax(1) == truth).float().mean()
+            return cross_entropy(_SCALE * cosines, truth), {"accuracy_privacy": accuracy}
+
+        learner = Learner(model, "privacy", self.look, loss)
+        (trained,), _ = fit(self.name, [learner], drawn, self.schedule, data.fabric)
+        return Classifier(trained, self.look, data.fabric, self.schedule.batch)
+
+
+class _Describer(nn.Module):
+    """A network whose outputs describe, and the people that it learns from as directions."""
+
+    def __init__(self, network: nn.Module, people: int) -> None:
+        super().__init__()
+        self.network = network
+        self.directions = nn.Parameter(torch.randn(people, SIZE))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Return descriptions of length 1, (N, SIZE)."""
+        return normalize(self.network(frames))
+
+
+def retrieval(
+    origin: Mapping[str, Any], results: Sequence[RetrievalResult], classes: Sequence[str]
+) -> Retrieval:
+    """Return what the searches for each half of the people show.
+
+    Intervals are of a bootstrap over the queries' recordings; the gallery and the people stay.
+    The figures of the ROC curve are means over the two halves of the people, whose similarities
+    come from two networks and have no common scale.
+
+    Args:
+        origin: Fields of the finding that say where it comes from.
+        results: The searches, one for each half.
+        classes: Names of the people.
+
+    Raises:
+        MotionveilError: All queries come from one recording.
+    """
+    shown = [_persons(result, classes, origin["label"]) for result in results]
+    same = [queries[:, None] == gallery for queries, gallery in shown]
+    found = [search(result.similarity, who) for result, who in zip(results, same, strict=True)]
+    queries = [clip for result in results for clip in result.queries]
+    recordings = numbered([clip.group for clip in queries])
+    truth = np.concatenate([who for who, _ in shown])
+    halves = np.repeat(np.arange(len(results)), [len(result.queries) for result in results])
+    nearest = np.concatenate(
+        [
+            _nearest(result.similarity, who, gallery)
+            for result, who, (_, gallery) in zip(results, same, shown, strict=True)
+        ]
+    )
+    first = np.concatenate([f.first for f in found])
+    precision = np.concatenate([f.precision for f in found])
+    drawn = bootstrap_means(np.column_stack([first, precision]), recordings)
+    pairs = [verify(r.similarity, who) for r, who in zip(results, same, strict=True)]
+    areas, errors = _drawn_pairs(results, same)
+    chance_first, chance_precision = (
+        float(np.concatenate(parts).mean())
+        for parts in ([f.chance_first for f in found], [f.chance_precision for f in found])
+    )
+    area, error = (np.mean([(p.area, p.equal_error) for p in pairs], axis=0)).tolist()
+    return Retrieval(
+        **origin,
+        classes=list(classes),
+        rank_1=_measured(float(first.mean()), drawn[:, 0], chance_first),
+        mean_precision=_measured(float(precision.mean()), drawn[:, 1], chance_precision),
+        area=_measured(area, areas, 0.5),
+        equal_error=_measured(error, errors, 0.5),
+        # A query can only find people of its own half.
+        p=permutation_test(nearest, truth, recordings, strata=halves),
+        curve=_curve(pairs),
+        searches=[
+            Search(
+                clip=clip.key,
+                recording=clip.group,
+                truth=int(truth[row]),
+                found=int(nearest[row]),
+                precision=float(precision[row]),
+            )
+            for row, clip in enumerate(queries)
+        ],
+        gallery=[len(result.gallery) for result in results],
+        seconds=0.0,
+    )
+
+
+def _persons(
+    result: RetrievalResult, classes: Sequence[str], label: str
+) -> tuple[Integers, Integers]:
+    """Return who each query and each clip of the gallery shows."""
+    queries, gallery = (
+        np.array([classes.index(clip.privacy[label]) for clip in clips], np.int64)
+        for clips in (result.queries, result.gallery)
+    )
+    return queries, gallery
+
+
+def _nearest(similarity: Floats, same: Same, gallery: Integers) -> Integers:
+    """Return who the most similar clip shows; of equally similar ones, another person."""
+    return np.array(
+        [gallery[np.lexsort((s, -row))[0]] for row, s in zip(similarity, same, strict=True)],
+        np.int64,
+    )
+
+
+def _drawn_pairs(results: Sequence[RetrievalResult], same: Sequence[Same]) -> tuple[Floats, Floats]:
+    """Return area and equal error in draws of the queries' recordings, means over the halves."""
+    areas, errors = np.empty((2, PAIR_DRAWS, len(results)))
+    for half, (result, who) in enumerate(zip(results, same, strict=True)):
+        recordings = numbered([clip.group for clip in result.queries])
+        rng = np.random.default_rng(half)
+        for draw in range(PAIR_DRAWS):
+            taken = rng.integers(0, recordings.max() + 1, recordings.max() + 1)
+            rows = np.concatenate([np.flatnonzero(recordings == place) for place in taken])
+            pairs = verify(result.similarity[rows], who[rows])
+            areas[draw, half], errors[draw, half] = pairs.area, pairs.equal_error
+    return areas.mean(axis=1), errors.mean(axis=1)
+
+
+def _measured(value: float, drawn: Floats, chance_level: float) -> Measured:
+    return Measured(value=value, interval=interval_of(drawn), chance_level=chance_level)
+
+
+def _curve(pairs: Sequence[Verification]) -> list[tuple[float, float]]:
+    """Return the mean of the halves' ROC curves at a hundred false alarm rates."""
+    at = np.linspace(0, 1, 101)
+    heights = np.mean([np.interp(at, p.false_alarms, p.detections) for p in pairs], axis=0)
+    return [(round(float(x), 4), round(float(y), 4)) for x, y in zip(at, heights, strict=True)]

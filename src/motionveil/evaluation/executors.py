@@ -1,0 +1,134 @@
+"""Where attacks run: in this process, in several, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from typing import Any
+
+import torch
+
+from motionveil.errors import MotionveilError
+
+Work = Callable[..., str]
+"""A function of a module, which gives the fault; an empty text where there is none."""
+
+Ended = Iterator[tuple[int, str]]
+"""The place of what has ended, and its fault."""
+
+Run = Callable[[Work, Sequence[tuple[Any, ...]]], Ended]
+"""Calls a function with each of several lists of arguments."""
+
+
+def in_this_process(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
+    """Yield what ends, one after the other."""
+    for place, arguments in enumerate(calls):
+        yield place, work(*arguments)
+
+
+def in_processes(jobs: int, threads: int) -> Run:
+    """Return what makes the calls in `jobs` processes, with so many threads each.
+
+    They are spawned and end with this one. Ctrl-C stops them, and keeps what is done.
+    """
+
+    def run(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
+        pool = ProcessPoolExecutor(
+            min(jobs, len(calls)) or 1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_begin_worker,
+            initargs=(threads,),
+        )
+        try:
+            places = {pool.submit(work, *call): place for place, call in enumerate(calls)}
+            for future in as_completed(places):
+                try:
+                    yield places[future], future.result()
+                except BrokenExecutor:  # killed, for its memory perhaps
+                    yield places[future], "a worker process ended abruptly; lower --jobs"
+        except BaseException:
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    return run
+
+
+def _begin_worker(threads: int) -> None:
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def on_ray(address: str | None) -> Run:
+    """Return what makes the calls as tasks of a Ray cluster, all of which see this folder.
+
+    Args:
+        address: As for `ray.init`; None for `RAY_ADDRESS`, or else a cluster of this machine that
+            listens to no other.
+
+    Raises:
+        MotionveilError: Ray is not installed.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    address = address or os.environ.get("RAY_ADDRESS")
+    local: dict[str, Any] = {}
+    if address is None:
+        # Ray's own way to say that there are no other machines: or the cluster listens on the
+        # network.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+        local = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
+    try:
+        import ray
+    except ImportError as error:
+        raise MotionveilError(
+            "--engine ray: Ray is not installed: pip install 'motionveil[sweep]'"
+        ) from error
+
+    def run(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
+        _refuse_unreachable(address)
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        try:
+            ray.init(address=address or "local", **quiet, **local)
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise MotionveilError(f"{address}: cannot use this Ray: {error}") from error
+        try:
+            task = ray.remote(work)
+            places = {task.remote(*call): place for place, call in enumerate(calls)}
+            while places:
+                (ended,), _ = ray.wait(list(places))
+                try:
+                    fault = ray.get(ended)
+                except ray.exceptions.RayError as error:
+                    fault = f"Ray: {str(error).strip().splitlines()[0]}"
+                yield places.pop(ended), fault
+        finally:
+            ray.shutdown()
+
+    return run
+
+
+def _refuse_unreachable(address: str | None) -> None:
+    """Raise an error when nothing listens at `HOST:PORT`; Ray says so after minutes only."""
+    host, _, port = (address or "").rpartition(":")
+    if not port.isdigit() or "/" in host:  # none, `auto`, `ray://`
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise MotionveilError(f"{address}: no Ray cluster listens here: {error}") from error

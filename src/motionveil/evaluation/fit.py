@@ -1,0 +1,264 @@
+"""Training networks on frozen veiled video and asking them: the loop of validation and attacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.errors import MotionveilError
+from motionveil.statistics import Floats
+from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
+from motionveil.training.log import Log
+from motionveil.training.processes import added_up, prepare, summed, unsynchronised
+from motionveil.training.recipe import Schedule
+from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
+
+Encode = Callable[[Tensor], Tensor]
+"""From clips `(B, 3, T, H, W)` in [0, 1] to what networks see, `(B, 3, T', H, W)` in [-1, 1]."""
+
+Loss = Callable[[nn.Module, Tensor, Batch, int], tuple[Tensor, dict[str, Tensor]]]
+"""From a network, its input, the batch and its epoch to the loss and further figures of the log."""
+
+
+def as_stored(clips: Tensor) -> Tensor:
+    """Return veiled clips from a cache in [0, 1] as networks see them, in [-1, 1]."""
+    return clips * 2 - 1
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A network to train.
+
+    Attributes:
+        network: Trained in place.
+        target: What it learns, `"action"` or `"privacy"`; ends the names of its figures.
+        look: What it is shown of a clip.
+        loss: By default the cross-entropy of the target's classes.
+    """
+
+    network: nn.Module
+    target: str
+    look: Look
+    loss: Loss | None = None
+
+    def measure(self, network: nn.Module, seen: Tensor, batch: Batch, epoch: int) -> Figures:
+        """Return the loss and what the log shows of it."""
+        if self.loss is not None:
+            loss, figures = self.loss(network, seen, batch, epoch)
+            return loss, {f"loss_{self.target}": loss, **figures}
+        labels = batch.actions if self.target == "action" else batch.privacy
+        truth = per_input(labels, seen)
+        outputs = network(seen)
+        loss = cross_entropy(outputs, truth)
+        return loss, {
+            f"loss_{self.target}": loss,
+            f"accuracy_{self.target}": (outputs.argmax(1) == truth).float().mean(),
+        }
+
+
+Figures = tuple[Tensor, dict[str, Tensor]]
+
+
+def per_input(labels: Tensor, seen: Tensor) -> Tensor:
+    """Return clips' labels `(B,)` for each of their inputs `(B * n, ...)`."""
+    return labels.repeat_interleave(len(seen) // len(labels))
+
+
+def fit(
+    title: str,
+    learners: Sequence[Learner],
+    data: ClipDataset,
+    schedule: Schedule,
+    fabric: Fabric,
+    encode: Encode = as_stored,
+) -> tuple[list[nn.Module], list[dict[str, float]]]:
+    """Train networks on the same veiled batches.
+
+    Args:
+        title: What the log and errors call it.
+        learners: The networks.
+        data: The clips.
+        schedule: How they are trained.
+        fabric: Device, precision and processes.
+        encode: Applied to every batch without gradient.
+
+    Returns:
+        The networks as Fabric wraps them, in evaluation mode; and the figures of each epoch.
+
+    Raises:
+        MotionveilError: A loss is not finite.
+    """
+    networks, optimizers = [], []
+    for learner in learners:
+        prepare(fabric, learner.network)
+        optimizer = make_optimizer(learner.network.parameters(), schedule)
+        network, optimizer = fabric.setup(learner.network, optimizer)
+        networks.append(network)
+        optimizers.append(optimizer)
+    log = Log(title, schedule.epochs, quiet=not fabric.is_global_zero)
+    steps, step = schedule.epochs * math.ceil(len(data) / schedule.batch), 0
+    curve: list[dict[str, float]] = []
+    for epoch in range(schedule.epochs):
+        for network in networks:
+            network.train()
+        sums: dict[str, float] = {}
+        for batch in batches_of(fabric, data, schedule.batch, epoch, share=True):
+            for optimizer in optimizers:
+                set_rate(optimizer, rate_factor(step / steps, schedule.warmup / schedule.epochs))
+                optimizer.zero_grad()
+            shares = _gradients(fabric, learners, networks, batch, schedule, encode, epoch)
+            for optimizer in optimizers:
+                optimizer.step()
+            figures = added_up(fabric, shares)
+            if not all(math.isfinite(figures[f"loss_{learner.target}"]) for learner in learners):
+                raise MotionveilError(
+                    f"{title}: the loss is not finite in epoch {epoch + 1}:"
+                    f" lower the learning rate ({schedule.lr:g})"
+                )
+            for name, value in figures.items():
+                sums[name] = sums.get(name, 0.0) + value * batch.whole
+            step += 1
+        curve.append({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
+        log.epoch(curve[-1])
+    return [network.eval() for network in networks], curve
+
+
+def _gradients(
+    fabric: Fabric,
+    learners: Sequence[Learner],
+    networks: Sequence[nn.Module],
+    batch: Batch,
+    schedule: Schedule,
+    encode: Encode,
+    epoch: int,
+) -> dict[str, Tensor]:
+    """Give the networks their gradients for a batch; return this process's share of means."""
+    showing = Showing([one.look for one in learners], batch.whole, schedule.privacy_frames)
+    shares: list[dict[str, Tensor]] = []
+    for part, last in parts_of(batch, schedule.accumulate, fabric.world_size):
+        with torch.no_grad():
+            shown = showing(encode(part.clips), part.rows)
+        share = len(part.clips) / batch.whole
+        figures: dict[str, Tensor] = {}
+        for learner, network, seen in zip(learners, networks, shown, strict=True):
+            with unsynchronised(fabric, network, not last):
+                loss, measured = learner.measure(network, seen, part, epoch)
+                # Gradients are averaged over the processes; the loss is a sum of their shares.
+                fabric.backward(loss * (share * fabric.world_size))
+            figures |= measured
+        shares.append({name: value.detach() * share for name, value in figures.items()})
+    return summed(shares)
+
+
+def batches_of(
+    fabric: Fabric,
+    data: ClipDataset,
+    size: int,
+    epoch: int = 0,
+    *,
+    shuffle: bool | None = None,
+    share: bool = False,
+) -> Iterator[Batch]:
+    """Yield batches on the device: whole ones, or this process's share of each."""
+    rank, ranks = (fabric.global_rank, fabric.world_size) if share else (0, 1)
+    drawn = batches(data, size, epoch=epoch, shuffle=shuffle, rank=rank, ranks=ranks)
+    for batch in prefetched(drawn):
+        yield Batch(*fabric.to_device(tuple(batch)))
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained network, to be asked about clips.
+
+    Attributes:
+        network: In evaluation mode.
+        look: What it is shown: whole views, or every frame of them.
+        fabric: Device and precision.
+        batch: Clips asked about in one batch.
+        encode: As in `fit`.
+    """
+
+    network: nn.Module
+    look: Look
+    fabric: Fabric
+    batch: int
+    encode: Encode = as_stored
+
+    def shown(self, clips: Tensor) -> Tensor:
+        """Return what the network is shown of clips `(B, 3, T, H, W)` in [0, 1]."""
+        view = VIEWS[self.look.view](self.encode(clips))
+        return view if self.look.temporal else all_frames(view)
+
+    @torch.no_grad()
+    def outputs(self, data: ClipDataset, *, epoch: int = 0, shuffle: bool = False) -> Tensor:
+        """Return its outputs for every clip: `(clips, inputs, outputs)`, on the CPU."""
+        found = torch.empty(0)
+        for batch in batches_of(self.fabric, data, self.batch, epoch, shuffle=shuffle):
+            answers = self.network(self.shown(batch.clips)).float().cpu()
+            answers = answers.reshape(len(batch.clips), -1, answers.shape[-1])
+            if not len(found):
+                found = answers.new_empty((len(data), *answers.shape[1:]))
+            found[batch.positions.cpu()] = answers
+        return found
+
+    def probabilities(self, data: ClipDataset, *, epoch: int = 0, shuffle: bool = False) -> Floats:
+        """Return the softmax of every input of every clip: (clips, inputs, classes)."""
+        softmax = self.outputs(data, epoch=epoch, shuffle=shuffle).softmax(2)
+        return np.asarray(softmax.double())
+
+    def batchnorm_modes(self, data: ClipDataset) -> Iterator[str]:
+        """Yield once for each way to read BatchNorm, the network set to it.
+
+        `eval`: statistics of the training. `batch`: of each batch that is asked about; ask in
+        shuffled order. `reestimated`: estimated again on all of `data`, which an attacker has. Wu
+        et al. (ECCV 2018) warn that the first alone can make video look far too private.
+        """
+        yield "eval"
+        if has_batchnorm(self.network):
+            self.network.train()
+            yield "batch"
+            self.network.eval()
+            self.reestimate(data)
+            yield "reestimated"
+
+    @torch.no_grad()
+    def reestimate(self, data: ClipDataset) -> None:
+        """Estimate BatchNorm's statistics again on clips."""
+        shuffled = batches_of(self.fabric, data, self.batch, shuffle=True)
+        reestimate(self.network, (self.shown(batch.clips) for batch in shuffled))
+
+
+def has_batchnorm(network: nn.Module) -> bool:
+    """Return whether any layer of a network is a BatchNorm."""
+    return any(isinstance(module, _BatchNorm) for module in network.modules())
+
+
+@torch.no_grad()
+def reestimate(network: nn.Module, inputs: Iterable[Tensor]) -> None:
+    """Set the running statistics of BatchNorm to plain means over batches; all else stays.
+
+    Args:
+        network: In evaluation mode, as it is left.
+        inputs: Batches of what the network takes; shuffled, since a batch of neighbours (one
+            person, one room) is no sample of the whole.
+    """
+    layers = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # a cumulative mean
+        layer.train()
+    for batch in inputs:
+        network(batch)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+        layer.eval()

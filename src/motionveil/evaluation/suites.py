@@ -1,0 +1,210 @@
+"""Which attacks are carried out: suites, as lists of attacks.
+
+Every suite attacks with the recipe's own networks, so that what runs on two cores and what runs on
+a GPU differ by the recipe only. A suite of one's own is a YAML file: a list of attacks, each a name
+of a shipped suite or a table of settings.
+
+    - quick
+    - {name: gait, kind: "gait_attack.py:Gait", temporal: true}
+    - {name: long, kind: recognise, schedule: {epochs: 200, batch: 16, lr: 0.001}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from motionveil.data.manifest import Manifest
+from motionveil.errors import MotionveilError
+from motionveil.evaluation.attack import Attack, attack_class, read_attack
+from motionveil.evaluation.confounds import confounds
+from motionveil.evaluation.encode_clips import QUALITIES
+from motionveil.training.recipe import NetworkRecipe, Recipe, Schedule
+
+ADVERSARIES = (
+    "resnet50",
+    "resnext50_32x4d",
+    "wide_resnet50_2",
+    "densenet121",
+    "vgg16_bn",
+    "efficientnet_b0",
+    "mobilenet_v3_large",
+    "shufflenet_v2",
+    "mnasnet_100",
+    "convnext_tiny",
+    "deit_tiny",
+)
+"""Ten families of image networks (paper, figure 5) and a vision transformer."""
+
+ACTION_NETWORKS = (
+    "resnet50_3d",
+    "resnext101_3d",
+    "shufflenet_v2_3d",
+    "mobilenet_v2_3d",
+    "squeezenet_3d",
+    "r2plus1d_18",
+    "s3d",
+)
+"""Families of video networks (paper, figure 6, and two more)."""
+
+_USUAL_QUALITY = QUALITIES[1]
+
+
+def quick(recipe: Recipe) -> list[Attack]:
+    """Return a small version of each kind of attack, for minutes on two cores."""
+    schedule = _stretched(recipe.validation, 0.5)
+    return [
+        *_kinds(recipe, schedule),
+        _frames(recipe, _stretched(schedule, 0.5), "reconstruction", kind="reconstruct"),
+        _frames(recipe, schedule, f"h264-{_USUAL_QUALITY}", quality=_USUAL_QUALITY),
+        _frames(recipe, schedule, "persistent", rates=_rates(schedule), restarts=2, crops=4),
+        _clips(recipe, schedule, "action", target="action"),
+    ]
+
+
+def full(recipe: Recipe) -> list[Attack]:
+    """Return every attack at the recipe's own length, each network of the paper's figures too."""
+    schedule = recipe.validation
+    longer = _stretched(schedule, 2)
+    return [
+        *_kinds(recipe, schedule),
+        *(_frames(recipe, schedule, f"h264-{quality}", quality=quality) for quality in QUALITIES),
+        _frames(recipe, longer, "persistent", rates=_rates(schedule), restarts=3, crops=8),
+        _clips(recipe, longer, "persistent-clip", rates=_rates(schedule), restarts=2, crops=8),
+        _clips(recipe, schedule, "action", target="action"),
+        *paper(recipe),
+    ]
+
+
+def paper(recipe: Recipe) -> list[Attack]:
+    """Return the paper's attacks: networks of figures 5 and 6, pretrained, and reconstruction.
+
+    The networks of figure 5 from scratch too. The paper's U-Net learns for 200 epochs where its
+    networks learn for 50.
+    """
+    schedule = recipe.validation
+    return [
+        *(
+            _frames(recipe, schedule, f"{name}{ending}", network=network)
+            for name in ADVERSARIES
+            for network, ending in (
+                (_pretrained(name), ""),
+                (NetworkRecipe(name=name), "-scratch"),
+            )
+        ),
+        *(
+            _clips(recipe, schedule, name, target="action", network=_pretrained(name))
+            for name in ACTION_NETWORKS
+        ),
+        _frames(recipe, _stretched(schedule, 4), "reconstruction", kind="reconstruct"),
+    ]
+
+
+SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {"quick": quick, "paper": paper, "full": full}
+"""By the names that `--suite` takes."""
+
+
+def read_suite(name: str, recipe: Recipe) -> list[Attack]:
+    """Return the attacks of a shipped suite, or of one's own, a YAML file.
+
+    What an attack of a file does not say of its network and schedule is the recipe's.
+
+    Raises:
+        MotionveilError: There is no such suite or file, or an attack of it is wrong.
+    """
+    if name in SUITES:
+        return SUITES[name](recipe)
+    file = Path(name)
+    try:
+        listed = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise MotionveilError(
+            f"--suite {name}: no such file, and no suite of ours; those are {', '.join(SUITES)}"
+        ) from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MotionveilError(f"{file}: cannot be read: {error}") from error
+    if not isinstance(listed, list):
+        raise MotionveilError(f"{file}: a suite is a list of attacks")
+    attacks: list[Attack] = []
+    for item in listed:
+        if isinstance(item, str) and item in SUITES:
+            attacks += SUITES[item](recipe)
+        else:
+            attacks.append(_with_defaults(item, recipe, file))
+    names = [attack.name for attack in attacks]
+    if twice := {attack for attack in names if names.count(attack) > 1}:
+        raise MotionveilError(f"{file}: several attacks are called {', '.join(sorted(twice))}")
+    return attacks
+
+
+def _with_defaults(item: Any, recipe: Recipe, file: Path) -> Attack:
+    if not isinstance(item, dict):
+        raise MotionveilError(f"{file}: {item!r}: wanted a table with name and kind, or a suite")
+    place, _, name = str(item.get("kind")).rpartition(":")
+    if place.endswith(".py"):  # beside the suite, for every process
+        item = item | {"kind": f"{(file.parent / place).absolute()}:{name}"}
+    fields = attack_class(item.get("kind")).model_fields  # a plugin needs no network
+    network = recipe.action if item.get("temporal") else recipe.privacy
+    defaults = {"network": network, "schedule": recipe.validation}
+    return read_attack({k: v for k, v in defaults.items() if k in fields} | item)
+
+
+def beside(recipe: Recipe, manifest: Manifest, split: str, label: str) -> list[Attack]:
+    """Return the attacks that other columns of a data set call for.
+
+    One by frame and one by clip on every other label; and where a column predicts the label, and
+    the same people were filmed under several of its values, both across it, with their controls.
+    """
+    schedule = _stretched(recipe.validation, 0.5)
+    attacks: list[Attack] = []
+    for other in manifest.privacy_labels:
+        if other != label:
+            attacks.append(_frames(recipe, schedule, f"frame-{other}", label=other))
+            attacks.append(_clips(recipe, schedule, f"clip-{other}", label=other))
+    for found in confounds(manifest, split, label):
+        if found.at_work and found.crossable:
+            for way, control in (("across", False), ("within", True)):
+                changes = {"across": found.column, "control": control}
+                name = f"{way}-{found.column}"
+                attacks.append(_frames(recipe, schedule, f"frame-{name}", **changes))
+                attacks.append(_clips(recipe, schedule, f"clip-{name}", **changes))
+    return attacks
+
+
+def _kinds(recipe: Recipe, schedule: Schedule) -> list[Attack]:
+    """Return the attacks that every suite but the paper's begins with."""
+    return [
+        _frames(recipe, schedule, "frame", crops=4),
+        _frames(recipe, schedule, "integrated", view="integrated"),
+        _frames(recipe, schedule, "stacked", view="stacked"),
+        _frames(recipe, schedule, "most-motion", view="most-motion"),
+        _clips(recipe, schedule, "clip", crops=4),
+        _clips(recipe, schedule, "clip-integrated", view="integrated"),
+        _frames(recipe, schedule, "retrieval", kind="retrieve"),
+        _clips(recipe, schedule, "clip-retrieval", kind="retrieve"),
+    ]
+
+
+def _frames(recipe: Recipe, schedule: Schedule, name: str, **changes: Any) -> Attack:
+    values = {"kind": "recognise", "name": name, "network": recipe.privacy, "schedule": schedule}
+    return read_attack(values | changes)
+
+
+def _clips(recipe: Recipe, schedule: Schedule, name: str, **changes: Any) -> Attack:
+    return _frames(recipe, schedule, name, **{"temporal": True, "network": recipe.action} | changes)
+
+
+def _pretrained(name: str) -> NetworkRecipe:
+    return NetworkRecipe(name=name, weights="pretrained")
+
+
+def _stretched(schedule: Schedule, factor: float) -> Schedule:
+    epochs = max(1, round(schedule.epochs * factor))
+    return schedule.model_copy(update={"epochs": epochs})
+
+
+def _rates(schedule: Schedule) -> tuple[float, ...]:
+    return (schedule.lr, schedule.lr / 3)

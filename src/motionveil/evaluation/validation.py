@@ -1,0 +1,301 @@
+"""Validation: fresh networks on a frozen encoder (paper, section 4.2).
+
+Two attackers are trained on the encoder's output for the training clips and scored on the clips
+held out: an action network on whole clips, and a privacy network frame by frame.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from motionveil.data.dataset import ClipDataset
+from motionveil.encoders import Encoder, Raw, build_encoder
+from motionveil.encoders.functional import for_networks
+from motionveil.evaluation.encode_clips import (
+    frames_left,
+    veil_clips,
+    veil_of_encoder,
+    working_clips,
+)
+from motionveil.evaluation.fit import Classifier, Learner, fit
+from motionveil.geometry import Geometry
+from motionveil.results import Accuracy, ClipPrediction, Order, Privacy, PrivacyScore, Result, Row
+from motionveil.spec import EncoderSpec
+from motionveil.statistics import Floats
+from motionveil.training.adversary_inputs import Look
+from motionveil.training.create_network import Networks
+from motionveil.training.processes import describe_environment, first_process_first
+from motionveil.training.recipe import Schedule
+from motionveil.training.seeds import seed_for
+from motionveil.training.trial import Trial, describe_dataset
+
+ACTION, PRIVACY = Look(temporal=True), Look()
+"""What the action network and the privacy network are shown: whole clips, and frames."""
+
+_DIGITS = 9  # keep apart what float32 keeps apart: the argmax is that of the accuracy
+
+
+class Scores(NamedTuple):
+    """What validation measures: both accuracies and the answers behind them."""
+
+    action: Accuracy
+    privacy: Privacy
+    predictions: list[ClipPrediction]
+
+
+@dataclass(frozen=True)
+class EncodedParts:
+    """What networks see of the clips behind an encoder.
+
+    Attributes:
+        encoder: Veils a batch; the identity where the clips are veiled already.
+        training: The clips that networks are trained on.
+        validation: The clips held out.
+        geometry: Size and rate at which the clips were veiled; None in the paper's order.
+    """
+
+    encoder: Encoder
+    training: ClipDataset
+    validation: ClipDataset
+    geometry: Geometry | None = None
+
+
+def encode_parts(trial: Trial, encoder: Encoder, *, order: Order) -> EncodedParts:
+    """Return what networks see of a trial's clips behind an encoder.
+
+    Args:
+        trial: The trial.
+        encoder: The encoder.
+        order: See `motionveil.training.recipe.Recipe.order`.
+
+    Raises:
+        MotionveilError: A video cannot be read, fewer than two frames of a clip are left, or the
+            cache cannot be written.
+    """
+    if order == "paper":
+        return EncodedParts(encoder, trial.clips(training=True), trial.clips(training=False))
+    veil = veil_of_encoder(encoder, encoder.spec.name, str(trial.fabric.device))
+    geometry = veil.geometry(trial.geometry)
+    with first_process_first(trial.fabric):
+        filmed = working_clips(
+            trial.cache.manifest,
+            geometry,
+            multiple=veil.multiple,
+            folder=trial.cache.folder.parent,
+        )
+        veiled = veil_clips(filmed, veil)
+    frames = frames_left(trial.recipe.frames, filmed, veiled)
+    training, validation = (
+        trial.dataset(veiled, training=part, frames=frames, fit=trial.recipe.fit)
+        for part in (True, False)
+    )
+    return EncodedParts(Raw(), training, validation, geometry)
+
+
+def validate_encoder(
+    trial: Trial,
+    spec: EncoderSpec,
+    *,
+    method: str,
+    folder: Path | None = None,
+    alpha: float | None = None,
+    curves: list[dict[str, float]] | None = None,
+    trained_seconds: float = 0.0,
+) -> Row:
+    """Train fresh networks on a frozen encoder's output, score them, and return the row.
+
+    Args:
+        trial: The split, recipe and seed.
+        spec: The encoder.
+        method: What the row calls it.
+        folder: Where its weights lie, if it has any.
+        alpha: The weight that it was trained with.
+        curves: Of its training.
+        trained_seconds: How long that took.
+
+    Raises:
+        MotionveilError: A loss is not finite, or the encoder's weights cannot be read.
+    """
+    began = time.monotonic()
+    encoder = build_encoder(spec, folder)
+    order = trial.order_of(encoder)
+    parts = encode_parts(trial, encoder, order=order)
+    scores = validate(
+        trial.fabric,
+        parts,
+        trial.networks("validation"),
+        trial.recipe.validation,
+        privacy_label=trial.privacy_label,
+        seed=trial.seed,
+        title=f"validate {method if alpha is None else f'{method}, alpha {alpha:g}'}",
+    )
+    return Row(
+        method=method,
+        alpha=alpha,
+        seed=trial.seed,
+        split=trial.split,
+        order=order,
+        geometry=parts.geometry,
+        action=scores.action,
+        privacy=scores.privacy,
+        encoder=spec,
+        predictions=scores.predictions,
+        curves=curves or [],
+        seconds=trained_seconds + time.monotonic() - began,
+    )
+
+
+def validation_result(
+    trial: Trial, spec: EncoderSpec, *, folder: Path | None, command: str
+) -> Result:
+    """Validate one encoder and return a result of one row; see `validate_encoder`.
+
+    Args:
+        trial: The split, recipe and seed.
+        spec: The encoder.
+        folder: Where its weights lie, if it has any.
+        command: The command line, for the record.
+    """
+    alpha = spec.provenance.get("alpha")
+    row = validate_encoder(
+        trial,
+        spec,
+        method=spec.name,
+        folder=folder,
+        alpha=float(alpha) if alpha is not None else None,
+    )
+    return Result(
+        kind="validate",
+        command=command,
+        dataset=describe_dataset(trial.cache.manifest, [trial.split], trial.privacy_label),
+        recipe=trial.recipe.model_dump(mode="json"),
+        seed=trial.seed,
+        environment=describe_environment(trial.fabric),
+        rows=[row],
+        seconds=row.seconds,
+    )
+
+
+def validate(
+    fabric: Fabric,
+    parts: EncodedParts,
+    networks: Networks,
+    schedule: Schedule,
+    *,
+    privacy_label: str,
+    seed: int,
+    title: str,
+) -> Scores:
+    """Train networks on a frozen encoder's output and score them.
+
+    Both see the same batches, which are encoded once.
+
+    Args:
+        fabric: Device, precision and processes.
+        parts: The clips and their encoder, whose parameters get no gradient. Networks are trained
+            on its `views`.
+        networks: Freshly made networks; trained in place.
+        schedule: How the networks are trained.
+        privacy_label: The label's name, stored with the score.
+        seed: Seed of the draws.
+        title: What the log calls this.
+
+    Raises:
+        MotionveilError: A loss is not finite.
+    """
+    # What was drawn before must not decide what these networks see.
+    torch.manual_seed(seed_for(seed, "validation"))
+    encoder = parts.encoder
+    # Not `setup`, by which Fabric would round the encoder's input to a mixed precision.
+    fabric.to_device(encoder)
+    encoder.eval()
+    learners = [
+        Learner(networks.action, "action", ACTION),
+        Learner(networks.privacy, "privacy", PRIVACY),
+    ]
+
+    def encode(clips: Tensor) -> Tensor:
+        return for_networks(encoder.views(clips))
+
+    fit(title, learners, parts.training, schedule, fabric, encode)
+    return score(fabric, encoder, networks, parts.validation, schedule.batch, privacy_label)
+
+
+def score(
+    fabric: Fabric,
+    encoder: Encoder,
+    networks: Networks,
+    data: ClipDataset,
+    batch_size: int,
+    privacy_label: str,
+) -> Scores:
+    """Score trained networks: actions on one clip and one crop, privacy by frame and by clip.
+
+    The privacy network is scored with the BatchNorm statistics of its training, and with
+    statistics estimated again on the clips that it attacks. The higher frame accuracy is reported.
+    """
+
+    def encode(clips: Tensor) -> Tensor:
+        return for_networks(encoder(clips))
+
+    action, privacy = (
+        Classifier(network.eval(), look, fabric, batch_size, encode)
+        for network, look in zip(networks, (ACTION, PRIVACY), strict=True)
+    )
+    actions = action.probabilities(data)[:, 0]  # (clips, actions)
+    found = {
+        mode: privacy.probabilities(data)  # (clips, T', identities)
+        for mode in privacy.batchnorm_modes(data)
+        if mode != "batch"
+    }
+    labels = data.privacy.numpy()
+    modes = {
+        mode: PrivacyScore(
+            frame=_accuracy((frames.argmax(2) == labels[:, None]).mean(1), data.privacy),
+            clip=_accuracy(frames.mean(1).argmax(1) == labels, data.privacy),
+        )
+        for mode, frames in found.items()
+    }
+    reported = max(modes, key=lambda mode: modes[mode].frame.accuracy)
+    return Scores(
+        action=_accuracy(actions.argmax(1) == data.actions.numpy(), data.actions),
+        privacy=Privacy(
+            label=privacy_label,
+            batchnorm=reported,
+            modes=modes,
+            frame=modes[reported].frame,
+            clip=modes[reported].clip,
+        ),
+        predictions=_predictions(data, actions, found[reported]),
+    )
+
+
+def _accuracy(right: Floats, labels: Tensor) -> Accuracy:
+    return Accuracy.of(right.astype(float).tolist(), labels.tolist())
+
+
+def _predictions(data: ClipDataset, actions: Floats, frames: Floats) -> list[ClipPrediction]:
+    right = (frames.argmax(2) == data.privacy.numpy()[:, None]).mean(1)
+    return [
+        ClipPrediction(
+            clip=clip.key,
+            action=int(data.actions[position]),
+            privacy=int(data.privacy[position]),
+            action_probabilities=_rounded(actions[position]),
+            privacy_probabilities=_rounded(frames[position].mean(0)),
+            privacy_frames=float(right[position]),
+        )
+        for position, clip in enumerate(data.clips)
+    ]
+
+
+def _rounded(probabilities: Sequence[float] | Floats) -> list[float]:
+    return [round(float(value), _DIGITS) for value in probabilities]

@@ -1,1 +1,0 @@
-"""Auditing an encoder: a plan, its attacks as cells of a sweep, and what they found."""
