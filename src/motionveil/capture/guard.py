@@ -162,8 +162,9 @@ class Guard:
         if texture > at.WHOLE or cells > at.ALL:
             self._hold = at.HOLD
         held = self._hold and (texture > at.CALM_WHOLE or cells > at.CALM_ALL)
-        moved = measures.camera > at.FIT and measures.camera + texture > at.CAMERA
-        moved = moved and cells > at.CAMERA_CHANGED and measures.following > at.MOVED_FOLLOWING
+        most = at.CAMERA if measures.following > at.MOVED_FOLLOWING else at.SURELY_CAMERA
+        moved = measures.camera > at.FIT and measures.camera + texture > most
+        moved = moved and cells > at.CAMERA_CHANGED
         lit = cells > at.LIT and measures.one_way > at.LIT_ONE_WAY
         lit = lit and (measures.contrast > at.LIT_CONTRAST or texture > at.LIT_WHOLE)
         lit = lit and measures.kept > at.LIT_KEPT

@@ -29,6 +29,9 @@ of the last frames, from which on the camera moves; behind still cameras 0.32 an
 MOVED_FOLLOWING = 0.2
 """The same where `CAMERA` holds: one person on a plain field may explain most of the change."""
 
+SURELY_CAMERA = 1.33
+"""The same sum as `CAMERA` where less follows; behind still cameras 1.25 at most."""
+
 CALM_FOLLOWING = 0.6
 """How many times these thresholds count for `HOLD` frames after the camera moved."""
 
