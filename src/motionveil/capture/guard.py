@@ -349,8 +349,9 @@ def is_light(measures: Measures) -> bool:
     off, kept = measures.off, measures.kept_off
     if off <= at.PATCH:
         return False
-    one_way = min(measures.one_way, measures.off_one_way) > at.BESIDE_ONE_WAY
-    beside = kept > at.BESIDE_KEPT_OFF or (one_way and measures.kept > at.BESIDE_KEPT)
-    beside = beside and abs(measures.contrast) > at.BESIDE
+    contrast = abs(measures.contrast)
+    beside = contrast > at.BESIDE and measures.kept > at.BESIDE_KEPT
+    beside = beside and min(measures.one_way, measures.off_one_way) > at.BESIDE_ONE_WAY
+    beside = beside or (contrast > at.BESIDE_OFF and kept > at.BESIDE_KEPT_OFF)
     glides = measures.again > at.GLIDES and kept > at.GLIDES_KEPT
     return beside or glides or (kept > at.LIGHT_KEPT and kept + at.LIGHT_OFF * off > at.LIGHT)

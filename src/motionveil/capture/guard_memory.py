@@ -28,7 +28,7 @@ def are_equal(frame: Bytes, other: Bytes) -> bool:
 
 @numba.njit(cache=True, nogil=True)
 def differing(frame: Bytes, other: Bytes, every: int) -> float:
-    """Return the share of values that differ between two frames, in every so manieth row."""
+    """Return the share of values that differ between two frames, in one row of `every`."""
     found = 0
     for y in range(0, frame.shape[0], every):
         row, other_row = frame[y].reshape(-1), other[y].reshape(-1)

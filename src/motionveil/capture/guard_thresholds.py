@@ -52,16 +52,17 @@ LIGHT, LIGHT_OFF, LIGHT_KEPT = 1.0, 3.0, 0.5
 neutral, plus so many times the share of cells that is, and the least of the first. People: 0.95."""
 
 BESIDE, BESIDE_KEPT, BESIDE_ONE_WAY = 0.6, 0.7, 0.75
-"""Contrast of the place where nothing had moved, how far its gradients are kept, and how far it goes
-one way, as far as what is off neutral does at least, that is light beside somebody who moves."""
+"""Light beside somebody who moves: how much the contrast of the place where nothing had moved
+changes, how far its gradients are kept, and how far the change goes one way, there and where the
+output is off neutral."""
 
-BESIDE_KEPT_OFF = 0.75
-"""Gradients kept where the output is off neutral from which on that contrast suffices. Of 14,000
-frames of people none has either."""
+BESIDE_KEPT_OFF, BESIDE_OFF = 0.7, 0.45
+"""Gradients kept where the output is off neutral, and contrast, from which on both suffice; people:
+0.35 at most. In 14,000 frames of people neither occurs."""
 
 GLIDES, GLIDES_KEPT = 0.8, 0.8
-"""Correlation with the change before, and gradients kept where the output is off neutral, of a light
-that moves: people who change on and on do not keep them."""
+"""A light that moves: correlation with the change before, and gradients kept where the output is
+off neutral. People who move on do not keep them."""
 
 SAME_SCENE = 0.3
 """Correlation of what changed, before and after, below which it is another scene. (Only the name of
@@ -104,7 +105,7 @@ STRIP, ENTRY = 0.15, 0.4
 shape is not a rectangle."""
 
 ENTRY_KEPT = 0.4
-"""How far the gradients are kept where the output is off neutral from which on nobody entered there:
+"""How far the gradients are kept where the output is off neutral from which on nobody entered:
 0.21 at most."""
 
 FULL, OPPOSITE = 0.75, 0.9
@@ -125,7 +126,7 @@ GROWS, GOES = 0.6, -0.8
 """That correlation of a patch from which on it still grows, and below which it goes again."""
 
 PASSES, PASSES_FAR, PASSES_KEPT = -0.1, 0.03, 0.35
-"""That correlation below which somebody passes: a runner uncovers what was covered just before. Share
+"""That correlation below which somebody passes: a runner uncovers what was just covered. Share
 of cells off neutral far from all motion, and gradients kept, up to which it may be."""
 
 PATIENCE = 15
