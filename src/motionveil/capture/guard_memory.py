@@ -33,7 +33,7 @@ def differing(frame: Bytes, other: Bytes, every: int) -> float:
     for y in range(0, frame.shape[0], every):
         row, other_row = frame[y].reshape(-1), other[y].reshape(-1)
         for x in range(row.size):
-            found += np.int32(row[x] != other_row[x])
+            found += int(row[x] != other_row[x])
     rows = (frame.shape[0] + every - 1) // every
     return found / (rows * frame.shape[1] * frame.shape[2])
 
