@@ -75,7 +75,7 @@ def test_bdq_before_training(
     other = ["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out), "--seed", "1"]
     before = (out / "bdq-untrained/encoder.json").read_bytes()
     assert main(other) == 1
-    assert "holds another untrained BDQ" in capsys.readouterr().err
+    assert "holds another encoder" in capsys.readouterr().err
     assert (out / "bdq-untrained/encoder.json").read_bytes() == before
     assert main([*other[:-2]]) == 0
 
