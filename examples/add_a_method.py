@@ -32,7 +32,7 @@ class Box(Method):
 
 folder = tempfile.mkdtemp()
 data = make_actors(folder, people=2, train_sessions=1, validation_sessions=1)
-tiny = {"size": 16, "cache_size": 24, "frames": 8, "validation.epochs": 2}
+tiny = {"size": 16, "cache_size": 24, "frames": 8, "validation.epochs": 2}  # seconds
 for name in ("raw", "box-5", "box-13"):
     row = motionveil.evaluate(name, data, settings=tiny)
     print(f"{name}: action {row.action.accuracy:.2f}, identity {row.privacy.clip.accuracy:.2f}")

@@ -1,7 +1,4 @@
-"""Train an encoder on videos: train_on_a_folder.py [FOLDER], of FOLDER/<action>/<person>/*.mp4.
-
-Without a folder, and for seconds instead of hours, it trains on a few drawn videos.
-"""
+"""Train on FOLDER/<action>/<person>/*.mp4: train_on_a_folder.py [FOLDER]; without, on drawings."""
 
 import sys
 import tempfile
@@ -12,6 +9,7 @@ import numpy as np
 import motionveil
 from motionveil.video import VideoSink
 
+# For seconds, which shows that it runs and no more.
 TINY = {"size": 16, "cache_size": 24, "frames": 8, "game.epochs": 9, "validation.epochs": 9}
 
 
