@@ -311,7 +311,12 @@ def audit(
     def trial() -> Trial:
         return open_trial(manifest, read, split, label, seed, device, precision, workers)
 
-    name = stored_encoder(encoder, folder, trial) if videos is None else anywhere(str(encoder))
+    if videos is None:
+        name = stored_encoder(encoder, folder, trial)
+    elif isinstance(encoder, str | os.PathLike):
+        name = anywhere(os.fspath(encoder))
+    else:
+        raise MotionveilError(f"--veiled {videos}: the encoder is then a name, for the report")
     plan = AuditPlan(
         encoder=name,
         veiled=None if videos is None else str(videos.absolute()),

@@ -115,7 +115,7 @@ def stored_encoder(
     if callable(encoder):
         return function_name(encoder)
     name = os.fspath(encoder)
-    if not name.endswith(f"-{UNTRAINED}"):
+    if not name.endswith(f"-{UNTRAINED}") or Path(name).exists():
         return anywhere(name)
     choice = choose(name)
     return _stored(trial().untrained(choice), out / choice.folder)
