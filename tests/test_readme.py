@@ -201,6 +201,7 @@ class TestExamples:
             if not needs_ut_interaction(words):
                 type_in(reader, words, said)
 
+    @pytest.mark.slow
     def test_python_runs(self, reader: Path):
         for code in blocks(README, "python"):
             subprocess.run([sys.executable, "-c", code], cwd=reader, check=True)

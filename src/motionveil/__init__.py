@@ -12,14 +12,32 @@ from motionveil._version import __version__
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
+    from motionveil.api import audit, encode_video, evaluate, train
+    from motionveil.capture import StreamEncoder
     from motionveil.encoders import load_encoder
     from motionveil.spec import EncoderSpec, load_spec
 
-__all__ = ["EncoderSpec", "MotionveilError", "__version__", "load_encoder", "load_spec"]
+__all__ = [
+    "EncoderSpec",
+    "MotionveilError",
+    "StreamEncoder",
+    "__version__",
+    "audit",
+    "encode_video",
+    "evaluate",
+    "load_encoder",
+    "load_spec",
+    "train",
+]
 
 _HOMES = {
     "EncoderSpec": "motionveil.spec",
     "load_spec": "motionveil.spec",
+    "StreamEncoder": "motionveil.capture",
+    "encode_video": "motionveil.api",
+    "train": "motionveil.api",
+    "evaluate": "motionveil.api",
+    "audit": "motionveil.api",
     "load_encoder": "motionveil.encoders",
 }
 
