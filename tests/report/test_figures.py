@@ -23,7 +23,7 @@ def test_svg_is_whole_equal_and_free_of_dates():
 
 def test_the_readers_own_matplotlib_style_is_left_alone():
     before = dict(matplotlib.rcParams)
-    to_svg(quantisation(EncoderSpec.untrained(range=0.12)))
+    to_svg(quantisation(spec()))
     assert dict(matplotlib.rcParams) == before
 
 
