@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,20 @@ from motionveil.capture import StreamEncoder
 from motionveil.cli import main
 from motionveil.encoders import load_encoder
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.attack import attack_kinds
 from motionveil.export import IntegerEncoder
+from motionveil.plugins import load_entry_points
 from motionveil.spec import EncoderSpec, load_spec
 from tiny import tiny_values, toy_frames, write_toys
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
+
+
+def forget_plugins() -> None:
+    """Look for plugins again, as a new process would."""
+    methods.find_again()
+    load_entry_points.cache_clear()
+    attack_kinds.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -32,12 +42,17 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     info = folder / "motionveil_sign-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: motionveil-sign\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[motionveil.methods]\nsign = motionveil_sign:Sign\n")
+    (info / "entry_points.txt").write_text(
+        "[motionveil.methods]\nsign = motionveil_sign:Sign\n"
+        "[motionveil.networks]\npooled = motionveil_tools.network\n"
+        "[motionveil.attacks]\nbrightness = motionveil_tools.attack:Brightness\n"
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(folder)
-        methods.find_again()
+        patch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        forget_plugins()
         yield folder
-    methods.find_again()
+    forget_plugins()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +68,7 @@ def run(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_two_files() -> None:
-    assert len(list(PLUGIN.rglob("*.py"))) == 2
+    assert len(list((PLUGIN / "motionveil_sign").glob("*.py"))) == 2
 
 
 def test_it_is_trained(run: Path) -> None:
@@ -112,6 +127,25 @@ def test_it_stands_in_the_tradeoff_and_on_its_page(run: Path, tmp_path: Path) ->
     assert "sign, α = 1" in pages
 
 
+@pytest.mark.slow
+def test_it_is_validated_and_audited_by_other_networks_and_attacks(
+    run: Path, tmp_path: Path
+) -> None:
+    """In two processes, which find the package by themselves."""
+    (tmp_path / "suite.yaml").write_text(
+        "- {name: bright, kind: brightness}\n- {name: whole, kind: recognise, temporal: true}\n"
+    )
+    data = [str(run.parent / "manifest.csv"), "--recipe", str(run.parent / "tiny.yaml")]
+    words = [str(run), *data, "--set", "action.name=pooled", "--device", "cpu"]
+    assert main(["validate", *words, "--out", str(tmp_path / "validate")]) == 0
+    out = tmp_path / "audit"
+    suite = ["--suite", str(tmp_path / "suite.yaml"), "--jobs", "2"]
+    assert main(["audit", *words, *suite, "--out", str(out)]) == 0
+    found = json.loads((out / "audit.json").read_text())["findings"]
+    assert {finding["kind"] for finding in found} == {"brightness", "recognise"}
+    assert "The mean brightness of a veiled clip." in (out / "audit.html").read_text()
+
+
 def test_it_veils_a_video(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = next(run.parent.rglob("*.mkv"))
     out = tmp_path / "veiled.mkv"
@@ -137,8 +171,8 @@ def test_a_package_that_fails_is_named(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[motionveil.methods]\nbroken = nowhere:Method\n")
     monkeypatch.syspath_prepend(tmp_path)
-    methods.find_again()
+    forget_plugins()
     with pytest.raises(MotionveilError, match=r"broken \(nowhere:Method\): No module"):
         methods.method_names()
     monkeypatch.undo()
-    methods.find_again()
+    forget_plugins()

@@ -19,7 +19,6 @@ import pkgutil
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -29,6 +28,7 @@ from motionveil.audit_results import Finding
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData, Video
 from motionveil.evaluation.encode_clips import load_named
+from motionveil.plugins import load_entry_points
 from motionveil.spec import describe
 from motionveil.statistics import Integers
 from motionveil.training.adversary_inputs import VIEWS, Look
@@ -127,12 +127,7 @@ def attack_kinds() -> dict[str, type[Attack]]:
     found: dict[str, type[Attack]] = {}
     for module in pkgutil.iter_modules(attacks.__path__, f"{attacks.__name__}."):
         found |= dict(_kinds_in(import_module(module.name)))
-    for entry in entry_points(group=GROUP):
-        try:
-            found[entry.name] = entry.load()
-        except Exception as error:  # whatever a plugin raises
-            raise MotionveilError(f"attack {entry.name} ({entry.value}): {error}") from error
-    return found
+    return found | load_entry_points(GROUP)
 
 
 def _kinds_in(module: Any) -> Iterator[tuple[str, type[Attack]]]:

@@ -15,7 +15,6 @@ import pkgutil
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from motionveil.errors import MotionveilError
@@ -31,6 +30,7 @@ from motionveil.methods.base import (
     Start,
     resolve,
 )
+from motionveil.plugins import load_entry_points
 
 __all__ = [
     "GREY",
@@ -65,11 +65,8 @@ def _methods() -> dict[str, Method]:
         for value in vars(module).values():
             if isinstance(value, type) and value.__module__ == module.__name__:
                 _add(found, value)
-    for point in entry_points(group=GROUP):
-        try:
-            _add(found, point.load(), required=True)
-        except Exception as error:  # whatever a stranger's module raises
-            raise MotionveilError(f"{GROUP}: {point.name} ({point.value}): {error}") from error
+    for kind in load_entry_points(GROUP).values():
+        _add(found, kind, required=True)
     order = {name: place for place, name in enumerate(("raw", "bdq"))}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 2), item[0])))
 
@@ -99,6 +96,7 @@ def register(kind: type[Method]) -> type[Method]:
 def find_again() -> None:
     """Look for methods again when one is next asked for, as after a package was installed."""
     _methods.cache_clear()
+    load_entry_points.cache_clear()
 
 
 def method_names() -> list[str]:

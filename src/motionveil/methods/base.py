@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.errors import MotionveilError, describe_faults
+from motionveil.plugins import import_object
 
 LEVELS = 15
 """Largest value of a veiled clip: 2^4 - 1 (paper, section 3.1)."""
@@ -275,9 +275,12 @@ class Choice:
 
 
 def resolve(written: str) -> Any:
-    """Return what `module:attribute` names."""
-    module, _, name = written.partition(":")
-    return getattr(import_module(module), name)
+    """Return what `module:attribute` names.
+
+    Raises:
+        MotionveilError: It cannot be imported.
+    """
+    return import_object(written)
 
 
 def _written(value: Any) -> str:

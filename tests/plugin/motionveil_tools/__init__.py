@@ -1,0 +1,1 @@
+"""A network and an attack of another package."""
