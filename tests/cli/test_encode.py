@@ -254,6 +254,6 @@ class TestGuard:
         source, dest = write_video(tmp_path / "a.mkv", clip), tmp_path / "b.mkv"
         words = ["encode", str(source), str(dest), "--encoder", encoder]
         assert main(words if guarded else [*words, "--no-guard"]) == 0
-        told = "; 2 guarded (first 1, " if guarded else "; 1 guarded (first 1); "
+        told = " guarded (first 1, exposure 1" if guarded else "; 1 guarded (first 1); "
         assert told in capsys.readouterr().out
         assert (np.ptp(read_clip(dest)[8]) == 0) == guarded

@@ -30,7 +30,7 @@ class SignEncoder(Encoder):
 
     def numbers(self):
         """Return what the curves show."""
-        return {"sigma": float(self.sigma), "zone": float(self.zone)}
+        return {"sigma": self.sigma.item(), "zone": self.zone.item()}
 
     @property
     def spec(self):
