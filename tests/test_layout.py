@@ -20,10 +20,10 @@ PACKAGE = ROOT / "src" / "motionveil"
 FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {
     "errors",
-    "files",
+    "atomic_write",
     "job_store",
     "plugins",
-    "addresses",
+    "bind_address",
     "numba_cache",
     "process_hardening",
     "_version",

@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON."""
+    from motionveil.atomic_write import write_text_atomically
     from motionveil.experiments.complexity import as_json, measure_costs, usual_encoders
-    from motionveil.files import write_text_atomically
 
     costs = measure_costs(
         arguments.encoders or usual_encoders(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TextIO
 
-from motionveil.addresses import shown
+from motionveil.bind_address import shown
 from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
 from motionveil.capture.process import stopping

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import atomic_path
 from motionveil.data.dataset import batches
 from motionveil.encoders import build_encoder, functional
 from motionveil.evaluation.validation import encode_parts
-from motionveil.files import atomic_path
 from motionveil.methods import LEVELS
 from motionveil.methods.bdq import BDQSettings
 from motionveil.spec import EncoderSpec

@@ -21,10 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
 from motionveil.errors import MotionveilError, describe_faults
-from motionveil.files import write_text_atomically
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order
 

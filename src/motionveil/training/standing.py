@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 from motionveil.training.recipe import Recipe
 
 PATIENCE = 3

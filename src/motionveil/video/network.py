@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motionveil.addresses import STREAM_SCHEMES, shown
+from motionveil.bind_address import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
 from motionveil.video.live import LiveInput
 

@@ -6,7 +6,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
-from motionveil.addresses import shown
+from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import CODECS, settings_for
 from motionveil.video.pictures import PictureSink

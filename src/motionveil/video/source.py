@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-from motionveil.addresses import STREAM_SCHEMES, shown
+from motionveil.bind_address import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
 from motionveil.video.camera import camera_input, is_camera
 from motionveil.video.live import GIVE_UP, LiveSource
