@@ -1,7 +1,7 @@
 """Set up and run motionveil from a checkout; needs Python 3.11 or later and nothing else.
 
     python3 dev.py quickstart [ARGUMENTS]   the main job on the built-in data
-    python3 dev.py test [ARGUMENTS]         the quick tests; all of them with -m ""
+    python3 dev.py test [ARGUMENTS]         the quick tests, on all cores; all of them with -m ""
     python3 dev.py check                    formatting, lint and types
 
 The first call makes the virtual environment `.venv` beside this file and installs motionveil into
@@ -24,7 +24,7 @@ PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python
 
 COMMANDS = {
     "quickstart": ["motionveil quickstart"],
-    "test": ["pytest"],
+    "test": ["pytest -n auto --dist loadfile --no-loadscope-reorder"],
     "check": ["ruff format --check", "ruff check", "mypy"],
 }
 """What each command runs, as `python -m` modules of the environment."""
@@ -36,6 +36,8 @@ def main() -> int:
         print(__doc__)
         return 2
     steps, further = COMMANDS[sys.argv[1]], sys.argv[2:]
+    if sys.argv[1] == "test":  # several processes share the cores, so each computes on one
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     refuse_unfit_python()
     if not is_installed():
         install()

@@ -124,7 +124,7 @@ class TestSetUp:
 
     def test_ci_runs_all_tests_by_the_same_command(self):
         lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-        assert lines[-1] == 'python3 dev.py test -m "" -n 2 --dist loadfile --no-loadscope-reorder'
+        assert lines[-1] == 'python3 dev.py test -m ""'
 
     def test_says_what_there_is(self):
         done = subprocess.run(
@@ -201,6 +201,7 @@ class TestExamples:
             if not needs_ut_interaction(words):
                 type_in(reader, words, said)
 
+    @pytest.mark.slow
     def test_python_runs(self, reader: Path):
         for code in blocks(README, "python"):
             subprocess.run([sys.executable, "-c", code], cwd=reader, check=True)

@@ -6,20 +6,43 @@ capture side never loads torch.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
 
+# torch's threads spin while they wait: on a busy machine two of them were ten times slower than one
+# (docs/results.md, "Threads"). OpenMP reads this once, when torch is loaded; the user's own stays.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 if TYPE_CHECKING:
+    from motionveil.api import audit, encode_video, evaluate, train
+    from motionveil.capture import StreamEncoder
     from motionveil.encoders import load_encoder
     from motionveil.spec import EncoderSpec, load_spec
 
-__all__ = ["EncoderSpec", "MotionveilError", "__version__", "load_encoder", "load_spec"]
+__all__ = [
+    "EncoderSpec",
+    "MotionveilError",
+    "StreamEncoder",
+    "__version__",
+    "audit",
+    "encode_video",
+    "evaluate",
+    "load_encoder",
+    "load_spec",
+    "train",
+]
 
 _HOMES = {
     "EncoderSpec": "motionveil.spec",
     "load_spec": "motionveil.spec",
+    "StreamEncoder": "motionveil.capture",
+    "encode_video": "motionveil.api",
+    "train": "motionveil.api",
+    "evaluate": "motionveil.api",
+    "audit": "motionveil.api",
     "load_encoder": "motionveil.encoders",
 }
 

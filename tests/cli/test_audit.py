@@ -62,7 +62,7 @@ def test_bdq_before_training(
     assert main(["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out)]) == 0
     spec = Audit.read(out).spec
     assert spec is not None
-    assert spec["sigma"] == 1.0
+    assert spec["settings"]["sigma"] == 1.0
     assert spec["provenance"]["note"] == "untrained: protects nothing"
     # It lies there for the attackers, for whoever checks the audit, and to be compared with.
     raw_from = ["--raw-from", str(out)]
@@ -75,7 +75,7 @@ def test_bdq_before_training(
     other = ["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out), "--seed", "1"]
     before = (out / "bdq-untrained/encoder.json").read_bytes()
     assert main(other) == 1
-    assert "holds another untrained BDQ" in capsys.readouterr().err
+    assert "holds another encoder" in capsys.readouterr().err
     assert (out / "bdq-untrained/encoder.json").read_bytes() == before
     assert main([*other[:-2]]) == 0
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionveil.encoders import load_encoder
-from motionveil.encoders.lowpass import enlarge, shrink
+from motionveil.encoders.lowpass import Filter, enlarge, shrink
 from motionveil.errors import MotionveilError
 
 
@@ -83,3 +83,9 @@ def test_a_plain_method_keeps_frames_and_scale(name: str) -> None:
 def test_a_strength_out_of_range_is_named(name: str) -> None:
     with pytest.raises(MotionveilError, match=name):
         load_encoder(name)
+
+
+@pytest.mark.parametrize("name", ["blur-1.5", "pixelate-4", "downsample-7"])
+def test_a_filter_by_its_matrix_is_the_method_s_own_module(name: str) -> None:
+    own = load_encoder(name)
+    torch.testing.assert_close(Filter(own.spec)(clip()), own(clip()), atol=1e-4, rtol=0)

@@ -451,7 +451,7 @@ def test_the_jobs_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None
 def test_another_encoder_in_the_same_file_is_another_audit(plan: AuditPlan, tmp_path: Path) -> None:
     few = at_the_recipe_s(plan, tmp_path).model_copy(update={"attacks": plan.attacks[:1]})
     run(few, tmp_path / "out")
-    spec = load_spec(few.encoder).model_copy(update={"sigma": 2.5})
+    spec = load_spec(few.encoder).change(sigma=2.5)
     spec.save(tmp_path / "encoder.json")
     with pytest.raises(MotionveilError, match="the folder holds another job"):
         run(few, tmp_path / "out")

@@ -87,8 +87,7 @@ class TestEncoder:
 
     def test_that_cannot_stream_is_run_whole(self, cache: ClipCache) -> None:
         """With the range of each clip, which a camera cannot know."""
-        changes = {"range_mode": "clip", "range": None}
-        encoder = BDQ(load_spec("bdq").model_copy(update=changes))
+        encoder = BDQ(load_spec("bdq").change(range_mode="clip"))
         veiled = veil_clips(cache, veil_of_encoder(encoder, "by clip"))
         for clip in cache.manifest.clips:
             wanted = by_module(cache.frames(clip), encoder)

@@ -79,7 +79,7 @@ def test_rows_are_raw_untrained_and_each_alpha(once: tuple[Result, Path], toys: 
         ("bdq", 2.0, 0, "validation"),
     ]
     assert result.rows[0].encoder.method == "raw"
-    assert result.rows[1].encoder.sigma == 1.0
+    assert result.rows[1].encoder.settings.sigma == 1.0
     for row in result.rows:
         assert row.action.n == row.privacy.clip.n == len(row.predictions) == 8
         assert len(row.curves) == (2 if row.method == "bdq" else 0)
@@ -150,7 +150,7 @@ def test_a_training_that_collapses_costs_its_own_row_only(
     assert result.collapsed == {"seed0-validation/bdq-alpha0": "action recognition collapsed"}
     assert Result.read(tmp_path) == result
     page = write_report(result, tmp_path).read_text()
-    assert "What seed0-validation/bdq-alpha0 gives: it has no row" in page
+    assert "seed0-validation/bdq-alpha0: action recognition collapsed" in page
 
 
 def test_where_all_collapse_there_is_no_result(
@@ -160,7 +160,7 @@ def test_where_all_collapse_there_is_no_result(
         raise CollapseError("action recognition collapsed")
 
     monkeypatch.setattr("motionveil.training.trial.play", collapsing)
-    only = [c for c in plan_of(toys).choices if c.method == "bdq" and c.alpha]
+    only = [c for c in plan_of(toys).choices if c.name == "bdq" and c.alpha]
     with pytest.raises(MotionveilError, match="bdq-alpha2: action recognition collapsed"):
         measure(plan_of(toys, choices=only), tmp_path)
 
@@ -183,7 +183,7 @@ class TestMeasuredAgain:
         after = measure(plan_of(toys, recipe, alphas=(2.0,)), out).rows[-1]
         assert trained == ["resumed bdq-alpha2", "bdq-alpha2"]
         assert "recipe.game.lr was 0.003, is 0.02" in capsys.readouterr().err
-        assert after.encoder.boundaries != before.encoder.boundaries
+        assert after.encoder.settings.boundaries != before.encoder.settings.boundaries
         fresh = measure(plan_of(toys, recipe, alphas=(2.0,)), out / "fresh").rows[-1]
         assert after.encoder == fresh.encoder
         assert after.predictions == fresh.predictions
@@ -206,7 +206,7 @@ class TestMeasuredAgain:
         rows = measure(plan_of(toys, alphas=(2.0,), seeds=(0, 1)), out).rows
         assert trained == ["resumed bdq-alpha2"]
         assert [row.seed for row in rows] == [0, 0, 0, 1, 1, 1]
-        assert rows[2].encoder.boundaries != rows[5].encoder.boundaries
+        assert rows[2].encoder.settings.boundaries != rows[5].encoder.settings.boundaries
 
     @pytest.mark.parametrize(
         "damage", ["null", "[1]", '{"row": {}}', "truncated", "unknown field", b"\xff"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from report_examples import LEARNED, quickstart_rows, result, row
 
+from motionveil.methods.bdq import BDQSettings
 from motionveil.report.aggregate import pool
 from motionveil.report.figures import curve_panels, quantisation, quantiser, to_png, to_svg
 from motionveil.report.tradeoff_figure import tradeoff
@@ -22,7 +23,7 @@ def test_svg_is_whole_equal_and_free_of_dates():
 
 def test_the_readers_own_matplotlib_style_is_left_alone():
     before = dict(matplotlib.rcParams)
-    to_svg(quantisation(EncoderSpec.untrained(range=0.12)))
+    to_svg(quantisation(spec()))
     assert dict(matplotlib.rcParams) == before
 
 
@@ -36,8 +37,8 @@ def test_png_is_whole_equal_and_as_large_as_asked():
     assert width[1] == pytest.approx(2 * width[0], abs=1)
 
 
-def spec(**changes) -> EncoderSpec:
-    return EncoderSpec.untrained(range=0.12).model_copy(update=changes)
+def spec(**changes) -> BDQSettings:
+    return EncoderSpec.untrained(range=0.12).change(**changes).settings
 
 
 def test_quantiser_is_the_sum_of_sigmoids():
@@ -47,10 +48,12 @@ def test_quantiser_is_the_sum_of_sigmoids():
 
 
 def test_quantiser_agrees_with_the_spec():
-    learned = spec(boundaries=LEARNED)
+    learned = EncoderSpec.untrained(range=0.12).change(boundaries=LEARNED)
     d = np.linspace(-0.12, 0.12, 50)
     x = (d + 0.12) / 0.24 * 15
-    np.testing.assert_allclose(quantiser(x, learned), learned.veil_difference(d), atol=1e-9)
+    np.testing.assert_allclose(
+        quantiser(x, learned.settings), learned.difference().levels(d), atol=1e-9
+    )
 
 
 def test_a_very_hard_quantiser_counts_boundaries_without_overflow():

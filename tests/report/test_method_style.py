@@ -2,7 +2,7 @@ import pytest
 from report_examples import baseline_rows, quickstart_rows, result, row
 
 from motionveil.report.aggregate import pool
-from motionveil.report.method_style import family_and_number, label
+from motionveil.report.method_style import family_and_strength, label
 from motionveil.report.tradeoff_figure import sizes, styles
 
 
@@ -20,8 +20,8 @@ from motionveil.report.tradeoff_figure import sizes, styles
         ("pixelate-8", None, "mosaic of 8 pixels"),
         ("dvs-0.4", None, "event camera, threshold 0.4"),
         ("face-blur", None, "faces blurred"),
-        ("bdq-BD", None, "B+D of BDQ"),
-        ("bdq-BDQ", 2.0, "B+D+Q of BDQ, α = 2"),
+        ("bdq:modules=BD", None, "BDQ, modules BD"),
+        ("bdq:levels=31", 2.0, "BDQ, levels 31, α = 2"),
         ("something-3", None, "something-3"),
         ("downsample", None, "down-sampled"),
     ],
@@ -31,20 +31,20 @@ def test_label(method, alpha, name):
 
 
 @pytest.mark.parametrize(
-    ("method", "family", "number"),
+    ("method", "family", "strength"),
     [
         ("raw", "raw", None),
         ("bdq-untrained", "bdq-untrained", None),
-        ("downsample-28", "downsample", "28"),
-        ("dvs-0.4", "dvs", "0.4"),
+        ("downsample-28", "downsample", 28),
+        ("dvs-0.4", "dvs", 0.4),
         ("face-blur", "face-blur", None),
-        ("bdq-BD", "bdq-BD", None),
+        ("bdq:modules=BD", "bdq:modules=BD", None),
         ("-3", "-3", None),
         ("", "", None),
     ],
 )
-def test_family_and_number(method, family, number):
-    assert family_and_number(method) == (family, number)
+def test_family_and_strength(method, family, strength):
+    assert family_and_strength(method) == (family, strength)
 
 
 def test_every_method_of_one_family_has_its_own_colour_and_marker():

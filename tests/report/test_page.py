@@ -269,7 +269,7 @@ def test_baselines_only(tmp_path):
 def test_an_ablation(tmp_path):
     rows = bare(row("raw", n=12), row("bdq-B", n=12), row("bdq-BD", n=12), row("bdq", 2.0, n=12))
     page = read(result(rows, kind="ablation"), tmp_path)
-    assert "B+D of BDQ" in page.text
+    assert "BDQ, modules BD" in page.text
 
 
 def test_published_figures_stand_beside_with_their_sources(tmp_path):

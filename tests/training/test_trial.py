@@ -43,9 +43,9 @@ def test_the_recipe_decides_the_encoder(toys: Manifest) -> None:
     )
     wide = tiny_trial(toys, tiny_recipe(range_quantile=1.0)).untrained()
     narrow = tiny_trial(toys, tiny_recipe(range_quantile=0.5)).untrained()
-    assert wide.range is not None
-    assert narrow.range is not None
-    assert wide.range > narrow.range
+    assert wide.settings.range is not None
+    assert narrow.settings.range is not None
+    assert wide.settings.range > narrow.settings.range
 
 
 def test_networks_have_as_many_outputs_as_there_are_classes(trial: Trial) -> None:

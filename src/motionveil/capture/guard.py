@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from motionveil.capture import guard_thresholds as at
 from motionveil.capture.guard_camera import COARSE, follow, reduce_light
 from motionveil.capture.guard_measure import SIDE, Measures, measure, reduce_frame
-from motionveil.capture.guard_memory import are_equal, find_near, find_off, remember
+from motionveil.capture.guard_memory import are_equal, differing, find_near, find_off, remember
 
 Reason = Literal[
     "first", "size", "fresh", "gap", "exposure", "cut", "camera", "patch", "jump", "frozen"
@@ -78,7 +78,7 @@ class Guard:
         self._following = 0.0
         self._trusting = self._patched = self._undone = False
         self._damaged = self._moves = 0
-        self._still_frames, self._still_since = 0, time
+        self._still_frames, self._still_since, self._alive = 0, time, 0
         self._time = time
 
     def check(
@@ -104,6 +104,8 @@ class Guard:
         self._undone = False
         if self._shape != frame.shape:
             self._make_room(frame.shape)
+        noise = differing(frame, previous, self._step)
+        self._alive = self._alive + 1 if noise > at.ALIVE else 0
         measures = self._measure(frame, previous, veiled, neutral)
         reason: Reason | None = "gap" if gap else "frozen" if thaws else None
         if measures is None:
@@ -120,7 +122,7 @@ class Guard:
     def _judge(self, measures: Measures) -> Reason | None:
         """Say why what is off neutral is not motion, or None."""
         whole = self._whole(measures)
-        moves, lit = self._follows(measures), _is_light(measures)
+        moves, lit = self._follows(measures), is_light(measures)
         if moves or lit:
             whole = whole or ("exposure" if lit or measures.one_way > at.ONE_WAY else "camera")
         if whole in ("exposure", "cut"):  # nothing before it tells of the camera any more
@@ -130,6 +132,7 @@ class Guard:
             return whole
         reason = whole or self._patch(measures)
         if reason is None and self._jumps(measures):
+            self._patched = True  # what goes on from there is shown
             return "jump"  # once: the motion that follows is as large
         if reason is None:
             self._closed = 0
@@ -159,8 +162,9 @@ class Guard:
         if texture > at.WHOLE or cells > at.ALL:
             self._hold = at.HOLD
         held = self._hold and (texture > at.CALM_WHOLE or cells > at.CALM_ALL)
-        moved = measures.camera > at.FIT and measures.camera + texture > at.CAMERA
-        moved = moved and cells > at.CAMERA_CHANGED and measures.following > at.MOVED_FOLLOWING
+        most = at.CAMERA if measures.following > at.MOVED_FOLLOWING else at.SURELY_CAMERA
+        moved = measures.camera > at.FIT and measures.camera + texture > most
+        moved = moved and cells > at.CAMERA_CHANGED
         lit = cells > at.LIT and measures.one_way > at.LIT_ONE_WAY
         lit = lit and (measures.contrast > at.LIT_CONTRAST or texture > at.LIT_WHOLE)
         lit = lit and measures.kept > at.LIT_KEPT
@@ -187,6 +191,7 @@ class Guard:
             at.GOES < measures.again < at.GROWS
             and max(measures.far, measures.camera - at.FIT) < at.HUGE
         )
+        goes_on = goes_on and abs(measures.contrast) < at.GOES_CONTRAST
         if patched and goes_on:
             return None  # neither the same light again nor the damage that goes: it moves
         self._patched = True
@@ -194,6 +199,8 @@ class Guard:
 
     def _is_patch(self, measures: Measures) -> bool:
         if measures.far > at.HUGE:
+            return True
+        if measures.far > at.START and self._alive > _MEMORY and not self._enters(measures, True):
             return True
         just_now = max(self._motions_off, default=0.0)
         self._motions_off.append(measures.off)
@@ -208,17 +215,17 @@ class Guard:
             return True
         contrast = at.CONTRAST if measures.far > at.PATCH else at.NEAR_CONTRAST
         conserved = measures.one_way < at.ONE_WAY and abs(measures.contrast) < contrast
-        return not conserved and not self._enters(measures)
+        return not conserved and not self._enters(measures) and not passes(measures)
 
-    def _enters(self, measures: Measures) -> bool:
+    def _enters(self, measures: Measures, left_or_right: bool = False) -> bool:
         """Say whether the patch may be somebody who enters at a side, at once."""
-        if measures.alike > at.SAME:
+        if measures.alike > at.SAME or measures.kept_off > at.ENTRY_KEPT:
             return False
         height, width = self._age.shape
         short, full = min(height, width), self._fullness(measures)
         tall, wide = measures.bottom - measures.top, measures.right - measures.left
         sideways = measures.left <= 1 or measures.right >= width - 1
-        upright = measures.top <= 1 or measures.bottom >= height - 1
+        upright = (measures.top <= 1 or measures.bottom >= height - 1) and not left_or_right
         if wide > at.OPPOSITE * width or (tall > at.OPPOSITE * height and full > at.FULL):
             return False
         if sideways and wide < at.STRIP * short:
@@ -331,6 +338,20 @@ class Guard:
         return frames > 1 and time - since > at.FROZEN
 
 
-def _is_light(measures: Measures) -> bool:
-    kept, off = measures.kept_off, measures.off
-    return off > at.PATCH and kept > at.LIGHT_KEPT and kept + at.LIGHT_OFF * off > at.LIGHT
+def passes(measures: Measures) -> bool:
+    """Say whether the patch may be somebody who goes on: what was uncovered is covered again."""
+    goes_on = at.GOES < measures.again < at.PASSES and measures.far < at.PASSES_FAR
+    return goes_on and abs(measures.kept_off) < at.PASSES_KEPT
+
+
+def is_light(measures: Measures) -> bool:
+    """Say whether what is off neutral keeps the pattern of the gradients: light does."""
+    off, kept = measures.off, measures.kept_off
+    if off <= at.PATCH:
+        return False
+    contrast = abs(measures.contrast)
+    beside = contrast > at.BESIDE and measures.kept > at.BESIDE_KEPT
+    beside = beside and min(measures.one_way, measures.off_one_way) > at.BESIDE_ONE_WAY
+    beside = beside or (contrast > at.BESIDE_OFF and kept > at.BESIDE_KEPT_OFF)
+    glides = measures.again > at.GLIDES and kept > at.GLIDES_KEPT
+    return beside or glides or (kept > at.LIGHT_KEPT and kept + at.LIGHT_OFF * off > at.LIGHT)

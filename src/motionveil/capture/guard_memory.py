@@ -27,6 +27,18 @@ def are_equal(frame: Bytes, other: Bytes) -> bool:
 
 
 @numba.njit(cache=True, nogil=True)
+def differing(frame: Bytes, other: Bytes, every: int) -> float:
+    """Return the share of values that differ between two frames, in one row of `every`."""
+    found = 0
+    for y in range(0, frame.shape[0], every):
+        row, other_row = frame[y].reshape(-1), other[y].reshape(-1)
+        for x in range(row.size):
+            found += int(row[x] != other_row[x])
+    rows = (frame.shape[0] + every - 1) // every
+    return found / (rows * frame.shape[1] * frame.shape[2])
+
+
+@numba.njit(cache=True, nogil=True)
 def _find_off_pixels(veiled: Bytes, low: int, high: int, out: Bytes) -> int:
     found = 0
     for y in range(out.shape[0]):

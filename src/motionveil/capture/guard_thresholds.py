@@ -29,6 +29,9 @@ of the last frames, from which on the camera moves; behind still cameras 0.32 an
 MOVED_FOLLOWING = 0.2
 """The same where `CAMERA` holds: one person on a plain field may explain most of the change."""
 
+SURELY_CAMERA = 1.33
+"""The same sum as `CAMERA` where less follows; behind still cameras 1.25 at most."""
+
 CALM_FOLLOWING = 0.6
 """How many times these thresholds count for `HOLD` frames after the camera moved."""
 
@@ -47,6 +50,19 @@ LIT_CONTRAST, LIT_KEPT = 1.0, 0.4
 LIGHT, LIGHT_OFF, LIGHT_KEPT = 1.0, 3.0, 0.5
 """Light keeps the pattern of the gradients, also on people: what is kept where the output is off
 neutral, plus so many times the share of cells that is, and the least of the first. People: 0.95."""
+
+BESIDE, BESIDE_KEPT, BESIDE_ONE_WAY = 0.6, 0.7, 0.75
+"""Light beside somebody who moves: how much the contrast of the place where nothing had moved
+changes, how far its gradients are kept, and how far the change goes one way, there and where the
+output is off neutral."""
+
+BESIDE_KEPT_OFF, BESIDE_OFF = 0.7, 0.45
+"""Gradients kept where the output is off neutral, and contrast, from which on both suffice; people:
+0.35 at most. In 14,000 frames of people neither occurs."""
+
+GLIDES, GLIDES_KEPT = 0.8, 0.8
+"""A light that moves: correlation with the change before, and gradients kept where the output is
+off neutral. People who move on do not keep them."""
 
 SAME_SCENE = 0.3
 """Correlation of what changed, before and after, below which it is another scene. (Only the name of
@@ -72,6 +88,14 @@ of the place before and after, from which on it is not the same place any more."
 HUGE = 0.16
 """Share of cells newly off neutral that always is a patch; people who start: up to 0.14."""
 
+START, ALIVE = 0.02, 0.03
+"""Share of cells off neutral far from all motion from which on nobody starts from one frame to the
+next, except from a side; and share of values that differ in each of the frames before: noise. A
+still picture that moves again looks like a start."""
+
+GOES_CONTRAST = 1.5
+"""Contrast from which on a patch does not go on: it is a light, or damage that goes."""
+
 RECTANGLE, RECTANGLE_FULL = 0.03, 0.7
 """Share of cells newly off neutral, and of their bounding box, from which on a rectangle is damage,
 whatever it shows."""
@@ -79,6 +103,10 @@ whatever it shows."""
 STRIP, ENTRY = 0.15, 0.4
 """How far from a side, in short sides, somebody who enters at once reaches: surely, and if the
 shape is not a rectangle."""
+
+ENTRY_KEPT = 0.4
+"""How far the gradients are kept where the output is off neutral from which on nobody entered:
+0.21 at most."""
 
 FULL, OPPOSITE = 0.75, 0.9
 """Share of its bounding box from which on a shape is a rectangle; and of the picture's width or
@@ -96,6 +124,10 @@ there is: damage that goes. (Where somebody leaves who just came, much less move
 
 GROWS, GOES = 0.6, -0.8
 """That correlation of a patch from which on it still grows, and below which it goes again."""
+
+PASSES, PASSES_FAR, PASSES_KEPT = -0.1, 0.03, 0.35
+"""That correlation below which somebody passes: a runner uncovers what was just covered. Share
+of cells off neutral far from all motion, and gradients kept, up to which it may be."""
 
 PATIENCE = 15
 """Closed frames, one after the other, after which what moves is taken for motion, except where more

@@ -9,20 +9,14 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.job_options import add_job_arguments, refuse_contradictions, threads_of
+from motionveil.cli.job_options import add_job_arguments, refuse_contradictions
 from motionveil.cli.options import command_line
 from motionveil.cli.table import print_table
-from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
-from motionveil.data.warnings import warn
-from motionveil.errors import MotionveilError
+from motionveil.cli.trial import add_trial_arguments, trial_words
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit, Column
-    from motionveil.data.manifest import Manifest
-    from motionveil.evaluation.attack import Attack
-    from motionveil.evaluation.audit import AuditPlan
     from motionveil.evaluation.executors import Run
-    from motionveil.training.recipe import Recipe
 
 EPILOG = """\
 suites:
@@ -95,30 +89,25 @@ def add_show_raw(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry out the attacks, print what each found, write the audit."""
+    from motionveil.api import audit
     from motionveil.audit_results import FILE_NAME
     from motionveil.capture.process import stopping
-    from motionveil.evaluation.audit import audit
-    from motionveil.report import write_audit
-    from motionveil.training.processes import make_fabric
 
     refuse_contradictions(arguments)
-    plan = _plan(arguments)
-    fabric = make_fabric(plan.device, plan.precision)
+    same = ("out", "suite", "only", "veiled", "face_detector", "face_recogniser", "raw_from")
     with stopping(Event(), at_once=True):
         found = audit(
-            plan,
-            arguments.out,
-            fabric,
-            command=command_line(),
-            run=_run(arguments),
-            workers=arguments.workers,
-            retry=arguments.retry,
-            raw_from=arguments.raw_from,
+            arguments.encoder,
+            **{name: getattr(arguments, name) for name in (*same, "retry", "show_raw")},
+            **trial_words(arguments),
+            jobs=arguments.jobs or 1,
+            run=_on_ray(arguments),
             progress=lambda line: print(line, file=sys.stderr, flush=True),
+            command=command_line(),
         )
     print_findings(found)
     print(f"wrote {arguments.out / FILE_NAME}")
-    print(f"wrote {write_audit(found, arguments.out, show_raw=arguments.show_raw)}")
+    print(f"wrote {arguments.out / 'audit.html'}")
     for name, reason in found.failed.items():
         print(f"failed: {name}: {reason}", file=sys.stderr)
     if found.failed:
@@ -126,129 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if found.failed else 0
 
 
-def _run(arguments: argparse.Namespace) -> Run:
-    """Return where the attacks run."""
-    from motionveil.evaluation import executors
+def _on_ray(arguments: argparse.Namespace) -> Run | None:
+    """Return what carries out attacks on Ray, where that is wanted."""
+    if arguments.engine != "ray":
+        return None
+    from motionveil.evaluation.executors import on_ray
 
-    if arguments.engine == "ray":
-        return executors.on_ray(arguments.address)
-    jobs = arguments.jobs or 1
-    if jobs == 1:
-        return executors.in_this_process
-    return executors.in_processes(jobs, int(threads_of(arguments)))
-
-
-def _plan(arguments: argparse.Namespace) -> AuditPlan:
-    from motionveil.evaluation.audit import AuditPlan
-    from motionveil.evaluation.suites import beside, read_suite
-
-    manifest, split, label = data_of(arguments)
-    recipe = recipe_of(arguments)
-    known = [*read_suite(arguments.suite, recipe), *beside(recipe, manifest, split, label)]
-    attacks = {attack.name: attack for attack in _with_faces(known, arguments)}
-    for name in arguments.only:
-        if name not in attacks:
-            raise MotionveilError(
-                f"--only {name}: the suite {arguments.suite} has {', '.join(attacks)}"
-            )
-    wanted = [attacks[name] for name in arguments.only or attacks]
-    veiled = arguments.veiled
-    if veiled is not None and not veiled.is_dir():
-        raise MotionveilError(f"--veiled {veiled}: no such folder")
-    return AuditPlan(
-        encoder=_encoder(arguments, recipe),
-        veiled=None if veiled is None else str(veiled.absolute()),
-        manifest=str(Path(arguments.manifest).absolute()),
-        recipe=recipe,
-        label=label,
-        split=split,
-        seed=arguments.seed,
-        device=arguments.device,
-        precision=arguments.precision,
-        suite=arguments.suite,
-        attacks=_possible(wanted, manifest, split, label),
-    )
-
-
-def _with_faces(attacks: Sequence[Attack], arguments: argparse.Namespace) -> list[Attack]:
-    """Return the attacks with those that need files of face networks, where there are any.
-
-    Raises:
-        MotionveilError: A file is missing or holds another network.
-    """
-    from motionveil.evaluation.attacks.faces import Faces
-
-    detector, recogniser = arguments.face_detector, arguments.face_recogniser
-    if detector is None:
-        if recogniser is not None:
-            raise MotionveilError(f"--face-recogniser {recogniser}: it needs --face-detector")
-        return list(attacks)
-    file, other = (str(f.absolute()) if f is not None else "" for f in (detector, recogniser))
-    faces = Faces(name="faces", detector=file, recogniser=other)
-    faces.tools()  # a wrong file is refused before any attack
-    looking = [
-        attack.model_copy(update={"detector": file})
-        if "detector" in attack.model_fields
-        else attack
-        for attack in attacks
-    ]
-    return [*looking, faces]
-
-
-def _possible(
-    attacks: Sequence[Attack], manifest: Manifest, split: str, label: str
-) -> tuple[Attack, ...]:
-    """Return the attacks that the data allow, and say which they do not.
-
-    Raises:
-        MotionveilError: None is left.
-    """
-    from motionveil.evaluation.data import people_in_both
-
-    try:
-        people_in_both(manifest, split, label)
-        return tuple(attacks)
-    except MotionveilError as error:
-        kept = tuple(a for a in attacks if not a.needs_people)
-        for attack in attacks:
-            if attack not in kept:
-                warn(f"{error}; {attack.name} is left out")
-    if not kept:
-        raise MotionveilError(f"{manifest.name}: no attack is left")
-    return kept
-
-
-def _encoder(arguments: argparse.Namespace, recipe: Recipe) -> str:
-    """Return the encoder so that every process finds it.
-
-    Raises:
-        MotionveilError: The audit's folder holds another one before its training.
-    """
-    from motionveil.methods import UNTRAINED, choose
-    from motionveil.spec import EncoderSpec
-
-    if not arguments.encoder.endswith(f"-{UNTRAINED}") or arguments.veiled is not None:
-        return _anywhere(arguments.encoder)
-    choice = choose(arguments.encoder)
-    folder = Path(arguments.out).absolute() / choice.folder
-    spec, file = trial_of(arguments, recipe).untrained(choice), folder / "encoder.json"
-    if not file.exists():
-        spec.save(file)
-    elif spec != EncoderSpec.read(file):  # another audit's, which stays as it is
-        raise MotionveilError(
-            f"{file}: the folder holds another untrained encoder; give another --out"
-        )
-    return str(folder)
-
-
-def _anywhere(encoder: str) -> str:
-    """Return an encoder so that it means the same in every folder: paths become absolute."""
-    place, colon, function = encoder.rpartition(":")
-    if Path(encoder).exists():
-        return str(Path(encoder).absolute())
-    if colon and place.endswith(".py"):
-        return f"{Path(place).absolute()}:{function}"
-    return encoder
+    return on_ray(arguments.address)
 
 
 def print_findings(found: Audit) -> None:

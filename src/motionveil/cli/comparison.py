@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.options import choose, command_line, count_from
+from motionveil.cli.options import command_line, count_from
 from motionveil.cli.table import print_rows
-from motionveil.cli.trial import add_trial_arguments, privacy_label_of, warn_of_leak
+from motionveil.cli.trial import add_trial_arguments
+from motionveil.data.manifest import choose_name
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
 
@@ -53,11 +54,12 @@ def compare(
         MotionveilError: As `measure_tradeoff`.
     """
     from motionveil.data.manifest import Manifest
+    from motionveil.evaluation.validation import warn_of_leak
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
     from motionveil.training.processes import make_fabric
 
     manifest = Manifest.read(arguments.manifest)
-    label = privacy_label_of(arguments, manifest)
+    label = choose_name(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
@@ -116,7 +118,7 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
     """
     from motionveil.data.split_overlap import refuse_unlearnable
 
-    one = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
+    one = choose_name(arguments.split, manifest.splits(), "--split", arguments.manifest)
     kept, refused = [], []
     for split in [one] if arguments.split else manifest.splits():
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TextIO
 
+from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
 from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
@@ -56,9 +57,6 @@ written is that small. Sound and metadata are left out. Where two frames have no
 scene cut, a jump of exposure, a lost stretch) the neutral frame is written. Veiled video hides who
 is seen only as far as the encoder was trained and audited to; an untrained encoder hides nothing.
 """
-
-DEFAULT = "bdq"
-"""The encoder that is used when none is named."""
 
 _TOLD = ("data", "privacy_label", "alpha")
 """What of an encoder's provenance is printed."""
@@ -168,7 +166,10 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
     _read_secrets(arguments)
-    spec = _at_geometry(load_spec(arguments.encoder), arguments.native)
+    named = load_spec(arguments.encoder)
+    spec = at_geometry(named, arguments.native)
+    if spec is not named:
+        _notice(f"{spec.name} has no size and rate of its own: {spec.geometry}, as {DEFAULT} has")
     # Refuses what cannot stream, before anything is opened.
     if StreamEncoder(spec, native=arguments.native).neutral is None:
         _notice(f"warning: {spec.name} shows the scene: it is a baseline, no protection")
@@ -191,15 +192,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is not None:
         return _run_folder(arguments, spec, options)
     return _run_source(arguments, spec, options, output)
-
-
-def _at_geometry(spec: EncoderSpec, native: bool) -> EncoderSpec:
-    """Give a method that is not trained, and so has no geometry, that of the default encoder."""
-    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
-        return spec
-    geometry = load_spec(DEFAULT).required_geometry()
-    _notice(f"{spec.name} has no size and rate of its own: {geometry}, as {DEFAULT} has")
-    return spec.model_copy(update={"geometry": geometry})
 
 
 def _read_secrets(arguments: argparse.Namespace) -> None:

@@ -74,7 +74,9 @@ def threads_of(arguments: argparse.Namespace, cpus: int | None = None) -> str:
         return str(cpus)
     if arguments.engine == "ray":
         return "1"
-    return str(max(1, (os.cpu_count() or 1) // (arguments.jobs or 1)))
+    from motionveil.api import threads_each
+
+    return str(threads_each(arguments.jobs or 1))
 
 
 @contextlib.contextmanager

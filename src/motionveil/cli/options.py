@@ -6,9 +6,6 @@ import argparse
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
-
-from motionveil.errors import MotionveilError
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -40,18 +37,3 @@ def count_from(least: int) -> Callable[[str], int]:
 def command_line() -> str:
     """Return the command line as it was typed, for the record."""
     return shlex.join(["motionveil", *sys.argv[1:]])
-
-
-def choose(value: str | None, choices: tuple[str, ...], option: str, where: Path | str) -> str:
-    """Return the value of an option that names one of what a manifest has; None is the first.
-
-    Raises:
-        MotionveilError: The manifest has no such thing.
-    """
-    if not choices:
-        raise MotionveilError(f"{where}: {option}: it has none to choose from")
-    if value is None:
-        return choices[0]
-    if value not in choices:
-        raise MotionveilError(f"{where}: {option} {value}: it has {', '.join(choices)}")
-    return value

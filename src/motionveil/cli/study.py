@@ -175,7 +175,7 @@ def _create(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
-    from motionveil.cli.options import choose
+    from motionveil.data.manifest import choose_name
     from motionveil.data.warnings import warn
     from motionveil.spec import load_spec
     from motionveil.study.create import Plan
@@ -192,7 +192,7 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
     return Plan(
         title=arguments.title,
         spec=spec,
-        label=choose(arguments.label, labels, "--label", arguments.manifest),
+        label=choose_name(arguments.label, labels, "--label", arguments.manifest),
         persons=arguments.persons,
         who=arguments.who,
         pattern=arguments.pattern,

@@ -5,16 +5,10 @@ from __future__ import annotations
 import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from motionveil.cli.dry_run import print_dry_run
 from motionveil.cli.options import count_from
-from motionveil.cli.trial import add_trial_arguments, data_of, recipe_of, trial_of
-from motionveil.errors import MotionveilError
-from motionveil.methods import Choice, choose
-
-if TYPE_CHECKING:
-    from motionveil.training.recipe import Recipe
+from motionveil.cli.trial import add_trial_arguments, settings_of, trial_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,35 +46,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train and say where the encoder is."""
-    choice = choose(arguments.method)
-    if not choice.method.learned or choice.untrained:
-        raise MotionveilError(f"--method {arguments.method}: there is nothing to train")
-    alpha = arguments.alpha if choice.alpha is None else choice.alpha
-    recipe = recipe_of(arguments, alpha).for_method(choice.method)
+    from motionveil.api import train
+    from motionveil.training.processes import is_first_process
+
     if arguments.dry_run:
-        return _dry_run(arguments, recipe, choice)
+        return _dry_run(arguments)
     out = arguments.out
-    if not arguments.resume and (out / "checkpoints").exists():
-        raise MotionveilError(
-            f"{out}: there is a training here already; --resume resumes it,"
-            " another --out begins a new one"
-        )
-    trial = trial_of(arguments, recipe)
-    spec, curves = trial.train(
-        trial.untrained(choice),
-        out,
+    run = train(
+        out=out,
+        method=arguments.method,
+        alpha=arguments.alpha,
         resume=arguments.resume,
         checkpoint_every=arguments.checkpoint_every,
+        **trial_words(arguments),
     )
-    if not trial.fabric.is_global_zero:
+    if not is_first_process():
         return 0
-    last = curves[-1]
+    origin, last = run.spec.provenance, run.curves[-1]
+    split, label = origin["split"], origin["privacy_label"]
     print(
-        f"{spec.name}; on the training clips: action {last['accuracy_action']:.3f},"
-        f" {trial.privacy_label} by frame {last['accuracy_privacy']:.3f}"
+        f"{run.spec.name}; on the training clips: action {last['accuracy_action']:.3f},"
+        f" {label} by frame {last['accuracy_privacy']:.3f}"
         + "".join(
             f", by {adversary} {last[f'accuracy_privacy_{number}']:.3f}"
-            for number, adversary in enumerate(recipe.further_adversaries(), 2)
+            for number, adversary in enumerate(origin.get("further_adversaries", []), 2)
         )
     )
     for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints"):
@@ -88,18 +77,21 @@ def run(arguments: argparse.Namespace) -> int:
     # The same recipe, whatever was set in it, and the same split: or the encoder would be scored on
     # clips that it was trained on.
     words = ["motionveil", "validate", str(out), arguments.manifest]
-    words += ["--recipe", str(out / "recipe.yaml")]
-    words += ["--split", trial.split, "--label", trial.privacy_label]
+    words += ["--recipe", str(out / "recipe.yaml"), "--split", split, "--label", label]
     print(f"next: {shlex.join(words)}")
     return 0
 
 
-def _dry_run(arguments: argparse.Namespace, recipe: Recipe, choice: Choice) -> int:
+def _dry_run(arguments: argparse.Namespace) -> int:
     """Make a few steps and print what a training will need."""
     from motionveil.training.dry_run import dry_run
+    from motionveil.training.open_trial import open_data, training_of
     from motionveil.training.processes import make_fabric
 
-    manifest, split, label = data_of(arguments)
+    choice, recipe = training_of(
+        arguments.method, arguments.recipe, settings_of(arguments), arguments.alpha
+    )
+    manifest, split, label = open_data(arguments.manifest, arguments.split, arguments.label)
     fabric = make_fabric(arguments.device, arguments.precision)
     found = dry_run(
         manifest,

@@ -1,18 +1,14 @@
-"""From arguments to a trial: what `train`, `validate` and `tradeoff` share."""
+"""Arguments that `train`, `validate`, `audit`, `tradeoff` and `ablate` share."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from motionveil.cli.options import add_common, choose
-from motionveil.data.warnings import warn
+from motionveil.cli.options import add_common
 
 if TYPE_CHECKING:
-    from motionveil.data.manifest import Manifest
-    from motionveil.spec import EncoderSpec
     from motionveil.training.recipe import Recipe
-    from motionveil.training.trial import Trial
 
 
 def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,58 +38,27 @@ def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
 
 
-def recipe_of(arguments: argparse.Namespace, alpha: float | None = None) -> Recipe:
-    """Return the recipe named, with what `--set`, the weights and the alpha given change in it."""
-    from motionveil.training.recipe import load_recipe, read_setting
+def trial_words(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the shared arguments as `motionveil.train`, `evaluate` and `audit` take them."""
+    same = ("recipe", "label", "split", "seed", "device", "precision", "workers")
+    words = {name: getattr(arguments, name) for name in same}
+    return {"data": arguments.manifest, "settings": settings_of(arguments), **words}
+
+
+def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what `--set` and the weights given change in the recipe."""
+    from motionveil.training.recipe import read_setting
 
     settings = dict(map(read_setting, arguments.settings))
-    for name, value in (
-        ("alpha", alpha),
-        ("action.weights", arguments.action_weights),
-        ("privacy.weights", arguments.privacy_weights),
-    ):
-        if value is not None:
-            settings[name] = value
-    return load_recipe(arguments.recipe, settings)
+    for name in ("action", "privacy"):
+        weights = getattr(arguments, f"{name}_weights")
+        if weights is not None:
+            settings[f"{name}.weights"] = weights
+    return settings
 
 
-def privacy_label_of(arguments: argparse.Namespace, manifest: Manifest) -> str:
-    """Return the privacy label named, or the manifest's first."""
-    return choose(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)
+def recipe_of(arguments: argparse.Namespace) -> Recipe:
+    """Return the recipe named, with what is changed in it."""
+    from motionveil.training.recipe import load_recipe
 
-
-def data_of(arguments: argparse.Namespace) -> tuple[Manifest, str, str]:
-    """Return the manifest, the split and the privacy label that the arguments name.
-
-    Raises:
-        MotionveilError: There is no such thing, or nothing can be recognised under the split.
-    """
-    from motionveil.data.manifest import Manifest
-    from motionveil.data.split_overlap import refuse_unlearnable
-
-    manifest = Manifest.read(arguments.manifest)
-    label = privacy_label_of(arguments, manifest)
-    split = choose(arguments.split, manifest.splits(), "--split", arguments.manifest)
-    refuse_unlearnable(manifest, split, label)
-    return manifest, split, label
-
-
-def trial_of(arguments: argparse.Namespace, recipe: Recipe) -> Trial:
-    """Return the trial that the arguments describe, its clips decoded."""
-    from motionveil.training.processes import make_fabric
-    from motionveil.training.trial import Trial, decode_clips
-
-    manifest, split, label = data_of(arguments)
-    fabric = make_fabric(arguments.device, arguments.precision)
-    cache = decode_clips(manifest, recipe, fabric, arguments.workers)
-    return Trial(cache, recipe, split, label, arguments.seed, fabric)
-
-
-def warn_of_leak(spec: EncoderSpec, manifest: Manifest, split: str) -> None:
-    """Say so when an encoder was trained on the clips of the split that it is scored on."""
-    origin = spec.provenance
-    if origin.get("manifest") == manifest.hash and origin.get("split") != split:
-        warn(
-            f"the encoder was trained with --split {origin.get('split')}, so it has seen"
-            f" the clips of {split} on which it is scored now"
-        )
+    return load_recipe(arguments.recipe, settings_of(arguments))

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from motionveil.cli.options import command_line
 from motionveil.cli.table import print_rows
-from motionveil.cli.trial import add_trial_arguments, recipe_of, trial_of, warn_of_leak
-from motionveil.spec import load_spec, spec_folder
+from motionveil.cli.trial import add_trial_arguments, trial_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,19 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the row and write the result with its report."""
-    from motionveil.evaluation.validation import validation_result
-    from motionveil.report import write_report
+    from motionveil.api import evaluate
+    from motionveil.training.processes import is_first_process
 
-    spec = load_spec(arguments.encoder)
-    trial = trial_of(arguments, recipe_of(arguments))
-    if trial.fabric.is_global_zero:
-        warn_of_leak(spec, trial.cache.manifest, trial.split)
-    result = validation_result(
-        trial, spec, folder=spec_folder(arguments.encoder), command=command_line()
+    row = evaluate(
+        arguments.encoder, out=arguments.out, command=command_line(), **trial_words(arguments)
     )
-    if not trial.fabric.is_global_zero:
-        return 0
-    print_rows(result.rows)
-    print(f"wrote {result.save(arguments.out / 'results.json')}")
-    print(f"wrote {write_report(result, arguments.out)}")
+    if is_first_process():
+        print_rows([row])
+        for name in ("results.json", "report.html"):
+            print(f"wrote {arguments.out / name}")
     return 0

@@ -226,6 +226,21 @@ class Manifest:
         return manifest
 
 
+def choose_name(value: str | None, names: tuple[str, ...], option: str, where: Path | str) -> str:
+    """Return one of what a manifest has, such as a split; None is the first.
+
+    Raises:
+        MotionveilError: The manifest has no such thing.
+    """
+    if not names:
+        raise MotionveilError(f"{where}: {option}: it has none to choose from")
+    if value is None:
+        return names[0]
+    if value not in names:
+        raise MotionveilError(f"{where}: {option} {value}: it has {', '.join(names)}")
+    return value
+
+
 class _Sidecar(BaseModel):
     """What the CSV holds, for people and programs that do not read it."""
 

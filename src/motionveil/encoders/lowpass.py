@@ -1,6 +1,8 @@
-"""Plain ways to take detail away: Gaussian blur and pixelation. They keep every frame."""
+"""Plain ways to take detail away: blur, mosaic, filters along both axes. They keep every frame."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,6 +64,33 @@ class Pixelate(Encoder):
         """
         functional.check_clip(clip)
         return _blocks(_blocks(clip, self.block, -2), self.block, -1) * LEVELS
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """The spec it was built from."""
+        return self._spec
+
+
+class Filter(Encoder):
+    """Any method whose record gives a `matrix` for an axis: every frame filtered along both."""
+
+    def __init__(self, spec: EncoderSpec) -> None:
+        super().__init__()
+        self._spec = spec
+
+    def forward(self, clip: Tensor) -> Tensor:
+        """Return the filtered clip: `(B, 3, T, H, W)` in [0, 1] to the same shape in [0, 15].
+
+        Raises:
+            ValueError: The shape, dtype or a value of `clip` is wrong.
+        """
+        functional.check_clip(clip)
+        kind: Any = self._spec.kind
+        rows, columns = (
+            torch.from_numpy(kind.matrix(self._spec.settings, size)).to(clip)
+            for size in clip.shape[-2:]
+        )
+        return rows @ clip @ columns.T * LEVELS
 
     @property
     def spec(self) -> EncoderSpec:

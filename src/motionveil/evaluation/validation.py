@@ -17,6 +17,8 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from motionveil.data.dataset import ClipDataset
+from motionveil.data.manifest import Manifest
+from motionveil.data.warnings import warn
 from motionveil.encoders import Encoder, Raw, build_encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.evaluation.encode_clips import (
@@ -182,6 +184,16 @@ def validation_result(
         rows=[row],
         seconds=row.seconds,
     )
+
+
+def warn_of_leak(spec: EncoderSpec, manifest: Manifest, split: str) -> None:
+    """Say so when an encoder was trained on the clips of the split that it is scored on."""
+    origin = spec.provenance
+    if origin.get("manifest") == manifest.hash and origin.get("split") != split:
+        warn(
+            f"the encoder was trained with --split {origin.get('split')}, so it has seen"
+            f" the clips of {split} on which it is scored now"
+        )
 
 
 def validate(

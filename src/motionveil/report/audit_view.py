@@ -11,8 +11,8 @@ import numpy as np
 
 from motionveil.audit_results import FILE_NAME, Audit, Column, Finding, Recognition, Retrieval
 from motionveil.errors import MotionveilError
-from motionveil.report.media import picture_uri
 from motionveil.report.tables import MOST_CLASSES, ClassTable, Confusion
+from motionveil.report.templates import picture_uri
 
 SUREST = 10
 """Clips that are named of which the strongest attack was surest."""

@@ -67,6 +67,11 @@ def make_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
     return fabric
 
 
+def is_first_process() -> bool:
+    """Return whether this process is the only one, or the first of those of torchrun."""
+    return not distributed.is_torchelastic_launched() or os.environ["RANK"] == "0"
+
+
 def describe_environment(fabric: Fabric) -> dict[str, str]:
     """Return versions, processor, device and number of processes, for a result."""
     packages = ("torch", "numpy", "timm", "monai", "lightning-fabric", "av", "numba")

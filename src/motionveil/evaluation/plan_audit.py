@@ -1,0 +1,166 @@
+"""From an encoder, a data set and a suite to the plan of an audit."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from motionveil.data.manifest import Manifest
+from motionveil.data.warnings import warn
+from motionveil.errors import MotionveilError
+from motionveil.evaluation.attack import Attack
+from motionveil.evaluation.attacks.faces import Faces
+from motionveil.evaluation.data import people_in_both
+from motionveil.evaluation.suites import beside, read_suite
+from motionveil.methods import UNTRAINED, choose
+from motionveil.spec import EncoderSpec
+from motionveil.training.recipe import Recipe
+from motionveil.training.trial import Trial
+
+
+def choose_attacks(
+    suite: str,
+    only: Sequence[str],
+    manifest: Manifest,
+    recipe: Recipe,
+    *,
+    split: str,
+    label: str,
+    face_detector: Path | None = None,
+    face_recogniser: Path | None = None,
+) -> tuple[Attack, ...]:
+    """Return the attacks of a suite, and those of the data, that the data allow.
+
+    Args:
+        suite: The suite's name or file.
+        only: Of these, the attacks wanted; empty for all.
+        manifest: The data set.
+        recipe: The recipe.
+        split: The part held out.
+        label: The privacy label.
+        face_detector: YuNet's ONNX file, to look for faces too.
+        face_recogniser: dlib's network as safetensors, to ask whose they are.
+
+    Raises:
+        MotionveilError: There is no such suite or attack, a file of a face network is missing or
+            holds another, or the data allow none of the attacks.
+    """
+    known = [*read_suite(suite, recipe), *beside(recipe, manifest, split, label)]
+    known = _with_faces(known, face_detector, face_recogniser)
+    attacks = {attack.name: attack for attack in known}
+    for name in only:
+        if name not in attacks:
+            raise MotionveilError(f"--only {name}: the suite {suite} has {', '.join(attacks)}")
+    return _possible([attacks[name] for name in only or attacks], manifest, split, label)
+
+
+def _with_faces(
+    attacks: Sequence[Attack], detector: Path | None, recogniser: Path | None
+) -> list[Attack]:
+    """Return the attacks with those that need files of face networks, where there are any."""
+    if detector is None:
+        if recogniser is not None:
+            raise MotionveilError(f"--face-recogniser {recogniser}: it needs --face-detector")
+        return list(attacks)
+    file, other = (str(f.absolute()) if f is not None else "" for f in (detector, recogniser))
+    faces = Faces(name="faces", detector=file, recogniser=other)
+    faces.tools()  # a wrong file is refused before any attack
+    looking = [
+        attack.model_copy(update={"detector": file})
+        if "detector" in attack.model_fields
+        else attack
+        for attack in attacks
+    ]
+    return [*looking, faces]
+
+
+def _possible(
+    attacks: Sequence[Attack], manifest: Manifest, split: str, label: str
+) -> tuple[Attack, ...]:
+    """Return the attacks that the data allow, and say which they do not."""
+    try:
+        people_in_both(manifest, split, label)
+        return tuple(attacks)
+    except MotionveilError as error:
+        kept = tuple(a for a in attacks if not a.needs_people)
+        for attack in attacks:
+            if attack not in kept:
+                warn(f"{error}; {attack.name} is left out")
+    if not kept:
+        raise MotionveilError(f"{manifest.name}: no attack is left")
+    return kept
+
+
+def stored_encoder(
+    encoder: str | os.PathLike[str] | EncoderSpec | Callable[..., Any],
+    out: Path,
+    trial: Callable[[], Trial],
+) -> str:
+    """Return an encoder as every process finds it, written where it is in no file yet.
+
+    Args:
+        encoder: A name, a path, a spec, or a function.
+        out: The audit's folder.
+        trial: Gives the trial, for a method before its training.
+
+    Raises:
+        MotionveilError: A spec has weights elsewhere, the function is in no file, or the audit's
+            folder holds another encoder.
+    """
+    if isinstance(encoder, EncoderSpec):
+        return _stored(encoder, out / "encoder")
+    if callable(encoder):
+        return function_name(encoder)
+    name = os.fspath(encoder)
+    if not name.endswith(f"-{UNTRAINED}") or Path(name).exists():
+        return anywhere(name)
+    choice = choose(name)
+    return _stored(trial().untrained(choice), out / choice.folder)
+
+
+def _stored(spec: EncoderSpec, folder: Path) -> str:
+    if spec.weights is not None:
+        raise MotionveilError(f"{spec.name}: its weights are in a file: give its folder")
+    file = folder.absolute() / "encoder.json"
+    if not file.exists():
+        spec.save(file)
+    elif spec != EncoderSpec.read(file):  # another audit's, which stays as it is
+        raise MotionveilError(f"{file}: the folder holds another encoder; give another --out")
+    return str(file.parent)
+
+
+def anywhere(encoder: str) -> str:
+    """Return an encoder so that it means the same in every folder: paths become absolute."""
+    place, colon, function = encoder.rpartition(":")
+    if Path(encoder).exists():
+        return str(Path(encoder).absolute())
+    if colon and place.endswith(".py"):
+        return f"{Path(place).absolute()}:{function}"
+    return encoder
+
+
+def function_name(function: Callable[..., Any]) -> str:
+    """Return a function as other processes find it: `module:function` or `file.py:function`.
+
+    Raises:
+        MotionveilError: It is none that is defined at the top of a module or script.
+    """
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    if not name.isidentifier() or getattr(module, name, None) is not function:
+        raise MotionveilError(
+            f"{name}: no function at the top of a module, by which other processes could find it;"
+            " define it with def in a file, and give that, or its name: file.py:function"
+        )
+    assert module is not None
+    if module.__name__ != "__main__":
+        return f"{module.__name__}:{name}"
+    if module.__spec__ is not None:  # python -m
+        return f"{module.__spec__.name}:{name}"
+    file = getattr(module, "__file__", None)
+    if file is None:
+        raise MotionveilError(f"{name}: typed in, so in no file; define it in one")
+    return f"{Path(file).absolute()}:{name}"
