@@ -24,9 +24,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
 from motionveil.evaluation.validation import EncodedParts, Scores, validate
 from motionveil.results import Accuracy
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from motionveil.training.recipe import load_recipe
-from motionveil.training.trial import Trial
 
 
 class PlainDifference(Encoder):

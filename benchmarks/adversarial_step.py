@@ -3,7 +3,7 @@
 A 3D ResNet-18 watches actions and a ResNet-18 people, on 4 clips of the built-in data,
 4 x 3 x 16 x 112 x 112, on one thread of the CPU:
 
-- `motionveil`: `motionveil.training.game.Game`;
+- `motionveil`: `motionveil.training.adversarial.Game`;
 - `wasting`: `released.ReferenceStep`, the same mathematics, but step 2 runs T and goes back through
   E, and step 1 computes the gradients of P's weights, all for nothing;
 - `motionveil, its encoder` and `released`: the same two with the released formulation of the
@@ -44,9 +44,9 @@ from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.spec import EncoderSpec
+from motionveil.training.adversarial import Game, Players
 from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
-from motionveil.training.game import Game, Players
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer
 from released import ReferenceStep, ReleasedEncoder

@@ -32,8 +32,8 @@ from measuring import write_figures
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import BDQ, compiled, functional
 from motionveil.spec import EncoderSpec
-from motionveil.training.game import Game
-from motionveil.training.processes import make_fabric
+from motionveil.training.adversarial import Game
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 
 SHAPE = (16, 3, 32, 224, 224)

@@ -14,8 +14,8 @@ from motionveil.data.dataset import Batch
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.training.adversarial import Players
 from motionveil.training.adversary_inputs import draw_frames, entropy
-from motionveil.training.game import Players
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer
 

@@ -46,7 +46,7 @@ MAP = read_map()
 
 
 def floor_of(file: Path) -> str:
-    """Return the floor of a file: `training` for `training/game.py`, `spec` for `spec.py`."""
+    """Return the floor of a file: `faces` for `faces/detector.py`, `spec` for `spec.py`."""
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

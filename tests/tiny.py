@@ -13,9 +13,9 @@ from motionveil.data.dataset import ClipDataset
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.methods import Start
 from motionveil.methods.ryoo import Motion, Ryoo, RyooOptions
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import Trial
 from motionveil.video import VideoSink
 
 SIDE, FRAMES = 24, 8

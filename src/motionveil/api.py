@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from motionveil.data.manifest import Manifest
     from motionveil.evaluation.executors import Run
     from motionveil.results import Row
-    from motionveil.training.trial import Trial
+    from motionveil.training.experiment import Trial
 
     Name: TypeAlias = str | os.PathLike[str]
     Data: TypeAlias = Manifest | Name
@@ -114,7 +114,7 @@ def train(
 
     Args:
         data: A folder `<action>/<person>/<video>`, a `manifest.csv`, or what was read from one;
-            see `motionveil.training.open_trial.open_data`.
+            see `motionveil.training.open_experiment.open_data`.
         out: The run folder.
         method: What to train, such as `bdq`, `unet`, `ryoo:28` or `bdq:levels=31`.
         recipe: A shipped name (`"actors"`), or a YAML file.
@@ -143,7 +143,7 @@ def train(
         >>> run.spec.name, run.spec.provenance["alpha"], len(run.curves)
         ('bdq', 2.0, 1)
     """
-    from motionveil.training.open_trial import open_trial, training_of
+    from motionveil.training.open_experiment import open_trial, training_of
 
     choice, chosen = training_of(method, recipe, settings, alpha)
     folder = Path(out)
@@ -197,7 +197,7 @@ def evaluate(
     """
     from motionveil.evaluation.validation import validation_result, warn_of_leak
     from motionveil.report import write_report
-    from motionveil.training.open_trial import open_trial
+    from motionveil.training.open_experiment import open_trial
     from motionveil.training.recipe import load_recipe
 
     spec, folder = _spec_and_folder(encoder)
@@ -284,8 +284,8 @@ def audit(
     from motionveil.evaluation.audit import audit as carry_out
     from motionveil.evaluation.plan_audit import anywhere, choose_attacks, stored_encoder
     from motionveil.report import write_audit
-    from motionveil.training.open_trial import open_data, open_trial
-    from motionveil.training.processes import make_fabric
+    from motionveil.training.distributed import make_fabric
+    from motionveil.training.open_experiment import open_data, open_trial
     from motionveil.training.recipe import load_recipe
 
     detector, recogniser, videos, earlier = (

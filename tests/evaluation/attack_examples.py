@@ -15,7 +15,7 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.evaluation.attack import read_attack
 from motionveil.evaluation.data import AttackData
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import NetworkRecipe, Schedule
 from motionveil.video import VideoSink
 

@@ -19,7 +19,7 @@ from motionveil.methods.ryoo import RyooSettings
 from motionveil.results import Order, Row
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.create_network import Networks
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Trial
 from tiny import first_motions, tiny_recipe, tiny_trial
 
 RATE = 25

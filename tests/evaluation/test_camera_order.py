@@ -20,8 +20,8 @@ from motionveil.evaluation.suites import SUITES
 from motionveil.evaluation.validation import encode_parts
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from motionveil.video import VideoSink, count_frames, probe, read_clip, read_frames
 from tiny import tiny_recipe, tiny_trial
 from videos import write_video

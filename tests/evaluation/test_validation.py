@@ -28,8 +28,8 @@ from motionveil.evaluation.validation import (
 from motionveil.results import Accuracy, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.create_network import Networks
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from tiny import every_clip, tiny_recipe, tiny_trial, write_toys
 
 LEARN = {"epochs": 12, "lr": 0.01, "warmup": 1.0}

@@ -15,12 +15,12 @@ from motionveil.evaluation.validation import validate_encoder
 from motionveil.methods.ryoo import RyooSettings
 from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
+from motionveil.training.adversarial import Game
 from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.adversary_inputs import Look, entropy
-from motionveil.training.game import Game
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from motionveil.training.recipe import Schedule
-from motionveil.training.trial import Trial
 from tiny import tiny_recipe, tiny_trial, write_toys
 
 

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from motionveil.data.dataset import Batch
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.training.adversarial import Game
 from motionveil.training.checkpoint import (
     OtherTrainingError,
     load_checkpoint,
@@ -28,7 +29,6 @@ from motionveil.training.checkpoint import (
     refuse_other_training,
     save_checkpoint,
 )
-from motionveil.training.game import Game
 from motionveil.training.recipe import Recipe, Schedule
 from motionveil.training.schedule import make_optimizer
 from tiny import tiny_recipe, tiny_trial, write_toys

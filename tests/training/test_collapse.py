@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
-from motionveil.training.game import Players, play
-from motionveil.training.standing import PATIENCE, CollapseError, refuse_collapse
-from motionveil.training.trial import Trial
+from motionveil.training.adversarial import Players, play
+from motionveil.training.experiment import Trial
+from motionveil.training.train_state import PATIENCE, CollapseError, refuse_collapse
 from tiny import tiny_recipe
 
 FLOOR = 0.125

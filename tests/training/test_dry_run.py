@@ -12,9 +12,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.training import dry_run as module
+from motionveil.training.adversarial import Game
+from motionveil.training.distributed import make_fabric
 from motionveil.training.dry_run import STEPS, DryRun, dry_run
-from motionveil.training.game import Game
-from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from tiny import tiny_recipe, write_toys
 

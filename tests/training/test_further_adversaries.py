@@ -17,11 +17,11 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
+from motionveil.training.adversarial import Game, Players, play
 from motionveil.training.adversaries import Adversary
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
-from motionveil.training.game import Game, Players, play
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Trial
 from tiny import tiny_recipe
 
 FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]

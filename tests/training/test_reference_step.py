@@ -13,8 +13,8 @@ from torch import nn
 from benchmark_code import import_benchmark
 from motionveil.data.dataset import batches
 from motionveil.encoders import BDQ
-from motionveil.training.game import Game, Players
-from motionveil.training.trial import Trial
+from motionveil.training.adversarial import Game, Players
+from motionveil.training.experiment import Trial
 from tiny import tiny_recipe
 
 ReferenceStep = import_benchmark("released").ReferenceStep

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark_code import import_benchmark
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Trial
 
 adversarial_step = import_benchmark("adversarial_step")
 gpu = import_benchmark("gpu")

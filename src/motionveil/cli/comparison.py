@@ -56,7 +56,7 @@ def compare(
     from motionveil.data.manifest import Manifest
     from motionveil.evaluation.validation import warn_of_leak
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
-    from motionveil.training.processes import make_fabric
+    from motionveil.training.distributed import make_fabric
 
     manifest = Manifest.read(arguments.manifest)
     label = choose_name(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)

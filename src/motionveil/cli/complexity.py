@@ -110,6 +110,6 @@ def _published() -> list[dict[str, Any]]:
 
 
 def _environment() -> dict[str, str]:
-    from motionveil.training.processes import describe_environment, make_fabric
+    from motionveil.training.distributed import describe_environment, make_fabric
 
     return describe_environment(make_fabric("cpu"))

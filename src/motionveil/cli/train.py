@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train and say where the encoder is."""
     from motionveil.api import train
-    from motionveil.training.processes import is_first_process
+    from motionveil.training.distributed import is_first_process
 
     if arguments.dry_run:
         return _dry_run(arguments)
@@ -84,9 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _dry_run(arguments: argparse.Namespace) -> int:
     """Make a few steps and print what a training will need."""
+    from motionveil.training.distributed import make_fabric
     from motionveil.training.dry_run import dry_run
-    from motionveil.training.open_trial import open_data, training_of
-    from motionveil.training.processes import make_fabric
+    from motionveil.training.open_experiment import open_data, training_of
 
     choice, recipe = training_of(
         arguments.method, arguments.recipe, settings_of(arguments), arguments.alpha

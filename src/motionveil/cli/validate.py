@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the row and write the result with its report."""
     from motionveil.api import evaluate
-    from motionveil.training.processes import is_first_process
+    from motionveil.training.distributed import is_first_process
 
     row = evaluate(
         arguments.encoder, out=arguments.out, command=command_line(), **trial_words(arguments)

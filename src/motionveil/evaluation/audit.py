@@ -23,9 +23,9 @@ from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
 from motionveil.job_store import Job, Record
 from motionveil.results import read_stored
-from motionveil.training.processes import describe_environment, make_fabric
+from motionveil.training.distributed import describe_environment, make_fabric
+from motionveil.training.experiment import describe_dataset
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import describe_dataset
 
 PLAN = "plan.json"
 VIDEOS: tuple[Video, ...] = ("veiled", "raw")

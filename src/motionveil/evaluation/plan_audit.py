@@ -17,8 +17,8 @@ from motionveil.evaluation.data import people_in_both
 from motionveil.evaluation.suites import beside, read_suite
 from motionveil.methods import UNTRAINED, choose
 from motionveil.spec import EncoderSpec
+from motionveil.training.experiment import Trial
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import Trial
 
 
 def choose_attacks(

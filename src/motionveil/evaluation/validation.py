@@ -34,10 +34,10 @@ from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.create_network import Networks
-from motionveil.training.processes import describe_environment, first_process_first
+from motionveil.training.distributed import describe_environment, first_process_first
+from motionveil.training.experiment import Trial, describe_dataset
 from motionveil.training.recipe import Schedule
 from motionveil.training.seeds import seed_for
-from motionveil.training.trial import Trial, describe_dataset
 
 ACTION, PRIVACY = Look(temporal=True), Look()
 """What the action network and the privacy network are shown: whole clips, and frames."""

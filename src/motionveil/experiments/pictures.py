@@ -17,7 +17,7 @@ from motionveil.evaluation.validation import encode_parts
 from motionveil.methods import LEVELS
 from motionveil.methods.bdq import BDQSettings
 from motionveil.spec import EncoderSpec
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Trial
 
 COLUMNS = 6
 

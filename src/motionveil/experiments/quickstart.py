@@ -19,7 +19,7 @@ from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.video import read_frames
 

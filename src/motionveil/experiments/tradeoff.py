@@ -26,10 +26,10 @@ from motionveil.job_store import Job
 from motionveil.methods import Choice
 from motionveil.results import Result, Row
 from motionveil.spec import EncoderSpec
-from motionveil.training.processes import agreed, describe_environment, first_process_first
+from motionveil.training.distributed import agreed, describe_environment, first_process_first
+from motionveil.training.experiment import Trial, decode_clips, describe_dataset
 from motionveil.training.recipe import Recipe
-from motionveil.training.standing import CollapseError
-from motionveil.training.trial import Trial, decode_clips, describe_dataset
+from motionveil.training.train_state import CollapseError
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from motionveil.errors import MotionveilError
 from motionveil.methods import Choice
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.checkpoint import OtherTrainingError
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Trial
 
 
 @dataclass(frozen=True)

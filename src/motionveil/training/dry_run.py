@@ -24,10 +24,10 @@ from motionveil.data.dataset import Batch, ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.methods import Choice
+from motionveil.training.adversarial import Game
 from motionveil.training.adversary_inputs import draw_frames
-from motionveil.training.game import Game
+from motionveil.training.experiment import Trial
 from motionveil.training.recipe import NetworkRecipe, Recipe
-from motionveil.training.trial import Trial
 
 WARM_UP = 1
 """Steps that are not timed: kernels are compiled and memory is taken in them."""

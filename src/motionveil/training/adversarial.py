@@ -31,8 +31,7 @@ from motionveil.training.checkpoint import (
     refuse_other_training,
     save_checkpoint,
 )
-from motionveil.training.log import Log
-from motionveil.training.processes import (
+from motionveil.training.distributed import (
     added_up,
     average_gradients,
     prepare,
@@ -40,10 +39,11 @@ from motionveil.training.processes import (
     summed,
     unsynchronised,
 )
+from motionveil.training.log import Log
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
 from motionveil.training.seeds import seed_for
-from motionveil.training.standing import Standing, refuse_collapse
+from motionveil.training.train_state import Standing, refuse_collapse
 
 
 @dataclass

@@ -9,8 +9,8 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
-from motionveil.training.processes import describe_environment, make_fabric
-from motionveil.training.trial import Trial
+from motionveil.training.distributed import describe_environment, make_fabric
+from motionveil.training.experiment import Trial
 from tiny import every_clip, tiny_recipe, tiny_trial
 
 

@@ -18,9 +18,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.spec import EncoderSpec
-from motionveil.training.game import Players
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
+from motionveil.training.adversarial import Players
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from tiny import tiny_recipe, tiny_trial
 
 GAME = {"optimizer": "sgd", "batch": 5, "lr": 0.01, "encoder_lr": 0.5, "momentum": 0.9}
@@ -43,7 +43,7 @@ def leave(manifest: str, folder: Path) -> None:
     trial = dataclasses.replace(trial, fabric=make_fabric("cpu"))
     players: list[Players] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("motionveil.training.trial.Players", lambda *p: remember(players, *p))
+        patch.setattr("motionveil.training.experiment.Players", lambda *p: remember(players, *p))
         spec, curves = trial.train(trial.untrained(), folder / "run", checkpoint_every=1)
     row = validate_encoder(trial, spec, method="bdq")
     (made,) = players

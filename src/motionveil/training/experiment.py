@@ -23,11 +23,11 @@ from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
 from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
+from motionveil.training.adversarial import Players, play
 from motionveil.training.adversaries import Adversary
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.create_network import Networks, create_network
-from motionveil.training.game import Players, play
-from motionveil.training.processes import first_process_first, loading_threads
+from motionveil.training.distributed import first_process_first, loading_threads
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.seeds import seed_for
 

@@ -18,9 +18,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ, functional
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
-from motionveil.training.game import Players, play
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
+from motionveil.training.adversarial import Players, play
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial
 from tiny import every_clip, tiny_recipe, tiny_trial
 
 State = dict[str, Tensor]

@@ -12,9 +12,9 @@ from motionveil.data.manifest import Manifest, choose_name
 from motionveil.data.split_overlap import refuse_unlearnable
 from motionveil.errors import MotionveilError
 from motionveil.methods import Choice, choose
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Trial, decode_clips
 from motionveil.training.recipe import Recipe, load_recipe
-from motionveil.training.trial import Trial, decode_clips
 
 
 def open_data(
