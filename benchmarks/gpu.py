@@ -1,8 +1,8 @@
 """How fast the training is on a CUDA GPU: the encoder against its memory, the loop, its loader.
 
 - The encoder's forward and backward, 16 x 3 x 32 x 224 x 224, by plain torch operations and as
-  `motionveil.encoders.compiled` has them fused, beside the roofline: the bytes that have to be read
-  and written (forward: the clip, the veiled clip; backward: the clip, the gradient) over the
+  `motionveil.encoders.cuda_kernel` has them fused, beside the roofline: the bytes that have to be
+  read and written (forward: the clip, the veiled clip; backward: the clip, the gradient) over the
   bandwidth of copying on this GPU. The share that checking a clip takes is given too.
 - The adversarial training as in the paper, for SBU: 3D ResNet-50 and ResNet-50, batches of 16 clips
   of 16 x 224 x 224, in 32 bits and in mixed bfloat16: steps a second, and the share of the time in
@@ -30,7 +30,7 @@ from torch import Tensor
 from adversarial_step import make_data, make_players
 from measuring import write_figures
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
-from motionveil.encoders import BDQ, compiled, functional
+from motionveil.encoders import BDQ, cuda_kernel, functional
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import Game
 from motionveil.training.distributed import make_fabric
@@ -108,7 +108,9 @@ def plain(encoder: BDQ, clip: Tensor) -> Tensor:
 
 def fused(encoder: BDQ, clip: Tensor) -> Tensor:
     assert encoder.range is not None
-    return compiled.veil(clip, encoder.sigma, encoder.boundaries, encoder.hardness, encoder.range)
+    return cuda_kernel.veil(
+        clip, encoder.sigma, encoder.boundaries, encoder.hardness, encoder.range
+    )
 
 
 def measure_training(

@@ -20,7 +20,7 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import validate_encoder
-from motionveil.experiments.pictures import save_veiled
+from motionveil.experiments.frame_strips import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
 from motionveil.job_store import Job
 from motionveil.methods import Choice
