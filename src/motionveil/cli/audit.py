@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console_tables import print_table
+from motionveil.cli.experiment_options import add_trial_arguments, trial_words
 from motionveil.cli.job_options import add_job_arguments, refuse_contradictions
 from motionveil.cli.options import command_line
-from motionveil.cli.table import print_table
-from motionveil.cli.trial import add_trial_arguments, trial_words
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit, Column

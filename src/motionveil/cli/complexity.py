@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motionveil.cli.console_tables import print_table
 from motionveil.cli.options import command_line, count_from
-from motionveil.cli.table import print_table
 
 if TYPE_CHECKING:
     from motionveil.experiments.complexity import Cost

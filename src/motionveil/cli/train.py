@@ -7,8 +7,8 @@ import shlex
 from pathlib import Path
 
 from motionveil.cli.dry_run import print_dry_run
+from motionveil.cli.experiment_options import add_trial_arguments, settings_of, trial_words
 from motionveil.cli.options import count_from
-from motionveil.cli.trial import add_trial_arguments, settings_of, trial_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from motionveil.cli.console_tables import print_rows
+from motionveil.cli.experiment_options import add_trial_arguments, trial_words
 from motionveil.cli.options import command_line
-from motionveil.cli.table import print_rows
-from motionveil.cli.trial import add_trial_arguments, trial_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

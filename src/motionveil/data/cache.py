@@ -28,7 +28,7 @@ from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
-from motionveil.video.folder import is_pictures, list_pictures
+from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
 
 FORMAT = 3

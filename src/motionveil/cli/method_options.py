@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console_tables import print_rows
+from motionveil.cli.experiment_options import add_trial_arguments
 from motionveil.cli.options import command_line, count_from
-from motionveil.cli.table import print_rows
-from motionveil.cli.trial import add_trial_arguments
 from motionveil.data.manifest import choose_name
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
