@@ -27,12 +27,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adversarial_step import make_data, make_players
+from adversarial_step import make_data, make_models
 from measuring import write_figures
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import BDQ, cuda_kernel, functional
 from motionveil.spec import EncoderSpec
-from motionveil.training.adversarial import Game
+from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 
@@ -117,7 +117,9 @@ def measure_training(
     data: ClipDataset, recipe: Recipe, device: str, precision: str, steps: int
 ) -> dict[str, Any]:
     """Train for some steps and return their rate, and the share spent computing."""
-    game = Game(make_fabric(device, precision), make_players(data, recipe), data, recipe, 0)
+    game = AdversarialTraining(
+        make_fabric(device, precision), make_models(data, recipe), data, recipe, 0
+    )
     ready = prefetched(islice(endless(data, recipe.game.batch), WARM_UP + steps))
     waited = 0.0
     start = time.perf_counter()

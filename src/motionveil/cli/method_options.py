@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motionveil.cli.console_tables import print_rows
-from motionveil.cli.experiment_options import add_trial_arguments
+from motionveil.cli.experiment_options import add_experiment_arguments
 from motionveil.cli.options import command_line, count_from
 from motionveil.data.manifest import choose_name
 from motionveil.data.warnings import warn
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def add_comparison_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     """Declare the shared arguments; `out` is the usual folder."""
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
     )

@@ -7,13 +7,17 @@ import shlex
 from pathlib import Path
 
 from motionveil.cli.dry_run import print_dry_run
-from motionveil.cli.experiment_options import add_trial_arguments, settings_of, trial_words
+from motionveil.cli.experiment_options import (
+    add_experiment_arguments,
+    experiment_words,
+    settings_of,
+)
 from motionveil.cli.options import count_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--method",
         default="bdq",
@@ -58,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         alpha=arguments.alpha,
         resume=arguments.resume,
         checkpoint_every=arguments.checkpoint_every,
-        **trial_words(arguments),
+        **experiment_words(arguments),
     )
     if not is_first_process():
         return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from motionveil.cli.console_tables import print_rows
-from motionveil.cli.experiment_options import add_trial_arguments, trial_words
+from motionveil.cli.experiment_options import add_experiment_arguments, experiment_words
 from motionveil.cli.options import command_line
 
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENCODER",
         help="a file, a run folder, or a name: bdq, raw, downsample-28, ...",
     )
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.training.distributed import is_first_process
 
     row = evaluate(
-        arguments.encoder, out=arguments.out, command=command_line(), **trial_words(arguments)
+        arguments.encoder, out=arguments.out, command=command_line(), **experiment_words(arguments)
     )
     if is_first_process():
         print_rows([row])

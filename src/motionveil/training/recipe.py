@@ -95,7 +95,7 @@ class AdversaryRecipe(_Part):
         return seen if self.view == "plain" else f"{seen}, {self.view}"
 
 
-class GameSchedule(Schedule):
+class AdversarialSchedule(Schedule):
     """The schedule of the adversarial training.
 
     Attributes:
@@ -159,7 +159,7 @@ class Recipe(_Part):
     action: NetworkRecipe = NetworkRecipe(name="resnet50_3d", weights="pretrained")
     privacy: NetworkRecipe = NetworkRecipe(name="resnet50", weights="pretrained")
     activation_checkpointing: bool = False
-    game: GameSchedule = GameSchedule()
+    game: AdversarialSchedule = AdversarialSchedule()
     validation: Schedule = Schedule()
     methods: dict[str, SerializeAsAny[Settings]] = Field(default_factory=dict)
 
