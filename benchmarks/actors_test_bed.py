@@ -24,9 +24,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
 from motionveil.evaluation.validation import EncodedParts, Scores, validate
 from motionveil.results import Accuracy
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import load_recipe
-from motionveil.training.trial import Trial
 
 
 class PlainDifference(Encoder):
@@ -61,18 +61,18 @@ class MeanColour(nn.Module):
         return logits
 
 
-def measure(trial: Trial, encoder: Encoder, title: str, *, with_action: bool) -> Scores:
+def measure(experiment: Experiment, encoder: Encoder, title: str, *, with_action: bool) -> Scores:
     """Train and score fresh networks on an encoder's output."""
-    networks = trial.networks("validation")
+    networks = experiment.networks("validation")
     if not with_action:
-        networks = networks._replace(action=MeanColour(len(trial.cache.manifest.actions)))
+        networks = networks._replace(action=MeanColour(len(experiment.cache.manifest.actions)))
     return validate(
-        trial.fabric,
-        EncodedParts(encoder, trial.clips(training=True), trial.clips(training=False)),
+        experiment.fabric,
+        EncodedParts(encoder, experiment.clips(training=True), experiment.clips(training=False)),
         networks,
-        trial.recipe.validation,
-        privacy_label=trial.privacy_label,
-        seed=trial.seed,
+        experiment.recipe.validation,
+        privacy_label=experiment.privacy_label,
+        seed=experiment.seed,
         title=title,
     )
 
@@ -92,23 +92,27 @@ def main() -> None:
         manifest = make_actors(folder, seed=arguments.seed)
         recipe = load_recipe("actors")
         cache = ClipCache.build(manifest, size=recipe.cache_size, fit=recipe.fit)
-        trial = Trial(cache, recipe, "validation", "identity", arguments.seed, make_fabric("cpu"))
+        experiment = Experiment(
+            cache, recipe, "validation", "identity", arguments.seed, make_fabric("cpu")
+        )
         relabelled = with_action_as_label(manifest)
         # Poses are learned more slowly than clothes: at the recipe's rate one frame gives nothing.
         gently = recipe.validation.model_copy(update={"lr": 0.001, "privacy_frames": 8})
         of_action = replace(
-            trial,
+            experiment,
             recipe=recipe.model_copy(update={"validation": gently}),
             cache=ClipCache.build(relabelled, size=recipe.cache_size, fit=recipe.fit),
             privacy_label="action",
         )
-        spread = trial.untrained().range
+        spread = experiment.untrained().range
         assert spread is not None
         raw = None
         if not arguments.without_raw:
-            raw = measure(trial, Raw(), "raw video", with_action=True)
+            raw = measure(experiment, Raw(), "raw video", with_action=True)
         one_frame = measure(of_action, Raw(), "one frame", with_action=False)
-        difference = measure(trial, PlainDifference(spread), "frame difference", with_action=False)
+        difference = measure(
+            experiment, PlainDifference(spread), "frame difference", with_action=False
+        )
     figures = {}
     if raw is not None:
         figures["raw video, action"] = raw.action

@@ -3,7 +3,7 @@
 A 3D ResNet-18 watches actions and a ResNet-18 people, on 4 clips of the built-in data,
 4 x 3 x 16 x 112 x 112, on one thread of the CPU:
 
-- `motionveil`: `motionveil.training.game.Game`;
+- `motionveil`: `motionveil.training.adversarial.AdversarialTraining`;
 - `wasting`: `released.ReferenceStep`, the same mathematics, but step 2 runs T and goes back through
   E, and step 1 computes the gradients of P's weights, all for nothing;
 - `motionveil, its encoder` and `released`: the same two with the released formulation of the
@@ -44,9 +44,9 @@ from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.spec import EncoderSpec
+from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
 from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
-from motionveil.training.game import Game, Players
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer
 from released import ReferenceStep, ReleasedEncoder
@@ -65,7 +65,7 @@ RECIPE = Recipe.model_validate(
 class Step(Protocol):
     """Both steps of the game."""
 
-    players: Players
+    models: AdversarialModels
 
     def step_encoder(self, batch: Batch) -> object:
         """Train E and T."""
@@ -88,8 +88,8 @@ def make_data(folder: str, recipe: Recipe) -> ClipDataset:
     )
 
 
-def make_players(data: ClipDataset, recipe: Recipe) -> Players:
-    """Return fresh players in training mode, the networks channels last."""
+def make_models(data: ClipDataset, recipe: Recipe) -> AdversarialModels:
+    """Return fresh models in training mode, the networks channels last."""
     torch.manual_seed(0)
     manifest = data.cache.manifest
     T = create_action_network(recipe.action.name, len(manifest.actions))
@@ -97,21 +97,21 @@ def make_players(data: ClipDataset, recipe: Recipe) -> Players:
     P = create_privacy_network(recipe.privacy.name, len(people))
     T.to(memory_format=torch.channels_last_3d)
     P.to(memory_format=torch.channels_last)
-    return Players(BDQ(EncoderSpec.untrained(range=0.25)), T.train(), P.train())
+    return AdversarialModels(BDQ(EncoderSpec.untrained(range=0.25)), T.train(), P.train())
 
 
 def make_steps(data: ClipDataset, recipe: Recipe) -> dict[str, Step]:
-    """Return the methods, each with players of its own that start alike."""
-    ours, wasting, mixed, released, plain = (make_players(data, recipe) for _ in range(5))
-    for players in (mixed, released, plain):
-        players.encoder = ReleasedEncoder()
+    """Return the methods, each with models of its own that start alike."""
+    ours, wasting, mixed, released, plain = (make_models(data, recipe) for _ in range(5))
+    for models in (mixed, released, plain):
+        models.encoder = ReleasedEncoder()
     for network in (plain.action, plain.privacy):
         network.to(memory_format=torch.contiguous_format)
     fabric = make_fabric("cpu")
     return {
-        "motionveil": Game(fabric, ours, data, recipe, 0),
+        "motionveil": AdversarialTraining(fabric, ours, data, recipe, 0),
         "wasting": ReferenceStep(wasting, recipe),
-        "motionveil, its encoder": Game(fabric, mixed, data, recipe, 0),
+        "motionveil, its encoder": AdversarialTraining(fabric, mixed, data, recipe, 0),
         "released": ReferenceStep(released, recipe),
         "released, NCHW": ReferenceStep(plain, recipe),
     }
@@ -131,8 +131,8 @@ def repeated(step: Step, batch: Batch) -> Callable[[], None]:
     return run
 
 
-def largest_difference(one: Players, other: Players) -> float:
-    """Return by how much the parameters of two sets of players differ at most."""
+def largest_difference(one: AdversarialModels, other: AdversarialModels) -> float:
+    """Return by how much the parameters of two sets of models differ at most."""
     differences = [
         float((a - b).detach().abs().max())
         for mine, its in zip(modules(one), modules(other), strict=True)
@@ -141,8 +141,8 @@ def largest_difference(one: Players, other: Players) -> float:
     return max(differences)
 
 
-def modules(players: Players) -> tuple[nn.Module, nn.Module, nn.Module]:
-    return players.encoder, players.action, players.privacy
+def modules(models: AdversarialModels) -> tuple[nn.Module, nn.Module, nn.Module]:
+    return models.encoder, models.action, models.privacy
 
 
 def operations(step: Step, batch: Batch) -> int:
@@ -153,12 +153,12 @@ def operations(step: Step, batch: Batch) -> int:
     return counter.get_total_flops()
 
 
-def parts(players: Players, batch: Batch, recipe: Recipe) -> dict[str, Callable[[], None]]:
+def parts(models: AdversarialModels, batch: Batch, recipe: Recipe) -> dict[str, Callable[[], None]]:
     """Return, for each player, a function that does its part of one step and nothing else.
 
     And one that does T's forward pass, which is contained in its part.
     """
-    E, T, P = (copy.deepcopy(module) for module in modules(players))
+    E, T, P = (copy.deepcopy(module) for module in modules(models))
     with torch.no_grad():
         veiled = for_networks(E(batch.clips))
         frames = draw_frames(veiled, recipe.game.privacy_frames)
@@ -198,11 +198,11 @@ def needing_gradient(values: Tensor) -> Tensor:
 
 
 def measure(data: ClipDataset, recipe: Recipe, runs: int) -> dict[str, Any]:
-    """Return the figures of all methods and the shares of the players."""
+    """Return the figures of all methods and the shares of the models."""
     batch = next(batches(data, recipe.game.batch))
     steps = make_steps(data, recipe)
     todo = {name: repeated(step, batch) for name, step in steps.items()}
-    pieces = parts(steps["motionveil"].players, batch, recipe)
+    pieces = parts(steps["motionveil"].models, batch, recipe)
     taken = least_seconds(todo | pieces, runs)
     seconds = {name: times.processor for name, times in taken.items()}
     own = seconds["motionveil"]
@@ -222,7 +222,7 @@ def measure(data: ClipDataset, recipe: Recipe, runs: int) -> dict[str, Any]:
             "as released": seconds["released"] / own,
         },
         "largest_difference": max(
-            largest_difference(steps[one].players, steps[other].players) for one, other in pairs
+            largest_difference(steps[one].models, steps[other].models) for one, other in pairs
         ),
         "arithmetic": operations(steps["wasting"], batch) / operations(steps["motionveil"], batch),
         "shares": {name: seconds[name] / own for name in "ETP"},

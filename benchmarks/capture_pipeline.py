@@ -28,8 +28,8 @@ from typing import Any
 
 import av
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.capture import VeilOptions, prepare, veil_source, veil_video
-from motionveil.files import write_text_atomically
 from motionveil.spec import load_spec
 from motionveil.video import SyntheticSource, VideoSink
 from motionveil.video.codecs import settings_for

@@ -41,7 +41,7 @@ from motionveil.capture import VeilOptions, veil_source, veil_video
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.video import FileSource, Frame, Source
-from motionveil.video.file import decode_file
+from motionveil.video.decode import decode_file
 from motionveil.video.pipe import PipeSource
 
 FRAMES = 48

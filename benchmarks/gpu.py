@@ -1,8 +1,8 @@
 """How fast the training is on a CUDA GPU: the encoder against its memory, the loop, its loader.
 
 - The encoder's forward and backward, 16 x 3 x 32 x 224 x 224, by plain torch operations and as
-  `motionveil.encoders.compiled` has them fused, beside the roofline: the bytes that have to be read
-  and written (forward: the clip, the veiled clip; backward: the clip, the gradient) over the
+  `motionveil.encoders.cuda_kernel` has them fused, beside the roofline: the bytes that have to be
+  read and written (forward: the clip, the veiled clip; backward: the clip, the gradient) over the
   bandwidth of copying on this GPU. The share that checking a clip takes is given too.
 - The adversarial training as in the paper, for SBU: 3D ResNet-50 and ResNet-50, batches of 16 clips
   of 16 x 224 x 224, in 32 bits and in mixed bfloat16: steps a second, and the share of the time in
@@ -27,13 +27,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from adversarial_step import make_data, make_players
+from adversarial_step import make_data, make_models
 from measuring import write_figures
 from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
-from motionveil.encoders import BDQ, compiled, functional
+from motionveil.encoders import BDQ, cuda_kernel, functional
 from motionveil.spec import EncoderSpec
-from motionveil.training.game import Game
-from motionveil.training.processes import make_fabric
+from motionveil.training.adversarial import AdversarialTraining
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 
 SHAPE = (16, 3, 32, 224, 224)
@@ -108,14 +108,18 @@ def plain(encoder: BDQ, clip: Tensor) -> Tensor:
 
 def fused(encoder: BDQ, clip: Tensor) -> Tensor:
     assert encoder.range is not None
-    return compiled.veil(clip, encoder.sigma, encoder.boundaries, encoder.hardness, encoder.range)
+    return cuda_kernel.veil(
+        clip, encoder.sigma, encoder.boundaries, encoder.hardness, encoder.range
+    )
 
 
 def measure_training(
     data: ClipDataset, recipe: Recipe, device: str, precision: str, steps: int
 ) -> dict[str, Any]:
     """Train for some steps and return their rate, and the share spent computing."""
-    game = Game(make_fabric(device, precision), make_players(data, recipe), data, recipe, 0)
+    game = AdversarialTraining(
+        make_fabric(device, precision), make_models(data, recipe), data, recipe, 0
+    )
     ready = prefetched(islice(endless(data, recipe.game.batch), WARM_UP + steps))
     waited = 0.0
     start = time.perf_counter()

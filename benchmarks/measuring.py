@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from motionveil.files import write_text_atomically
+from motionveil.atomic_write import write_text_atomically
 
 # By default glibc returns every large block to the system and faults it in again, page by page.
 # That alone makes the released formulation look far slower than it is.

@@ -14,8 +14,8 @@ from motionveil.data.dataset import Batch
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.training.adversarial import AdversarialModels
 from motionveil.training.adversary_inputs import draw_frames, entropy
-from motionveil.training.game import Players
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer
 
@@ -53,31 +53,31 @@ class ReleasedEncoder(Encoder):
 
 
 class ReferenceStep:
-    """One step of the adversarial training, by the mathematics of `Game` and with no work saved.
+    """One step of the adversarial training, by the mathematics of our own, no work saved.
 
     In step 1 the gradients of P's weights are computed and thrown away. Step 2 runs T again and
     goes back through E, as the released code does; neither changes anything but BatchNorm's
     running statistics.
 
     Args:
-        players: E, T and P, in training mode.
+        models: E, T and P, in training mode.
         recipe: `alpha` and `game` are used.
     """
 
-    def __init__(self, players: Players, recipe: Recipe) -> None:
+    def __init__(self, models: AdversarialModels, recipe: Recipe) -> None:
         schedule = recipe.game
-        self.players, self.recipe = players, recipe
+        self.models, self.recipe = models, recipe
         self.optimize_encoder = SGD(
-            players.encoder.parameters(),
+            models.encoder.parameters(),
             schedule.encoder_lr or schedule.lr,
             momentum=schedule.momentum,
         )
-        self.optimize_action = make_optimizer(players.action.parameters(), schedule)
-        self.optimize_privacy = make_optimizer(players.privacy.parameters(), schedule)
+        self.optimize_action = make_optimizer(models.action.parameters(), schedule)
+        self.optimize_privacy = make_optimizer(models.privacy.parameters(), schedule)
 
     def step_encoder(self, batch: Batch) -> None:
         """Step 1, equation 1: train E and T."""
-        E, T, P = self.players.encoder, self.players.action, self.players.privacy
+        E, T, P = self.models.encoder, self.models.action, self.models.privacy
         self._forget_gradients()
         veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
         recognised = cross_entropy(T(veiled), batch.actions)
@@ -90,7 +90,7 @@ class ReferenceStep:
 
     def step_privacy(self, batch: Batch) -> None:
         """Step 2, equation 2: train P."""
-        E, T, P = self.players.encoder, self.players.action, self.players.privacy
+        E, T, P = self.models.encoder, self.models.action, self.models.privacy
         self._forget_gradients()
         veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
         T(veiled)  # for nothing
@@ -100,5 +100,5 @@ class ReferenceStep:
         self.optimize_privacy.step()
 
     def _forget_gradients(self) -> None:
-        for player in (self.players.encoder, self.players.action, self.players.privacy):
+        for player in (self.models.encoder, self.models.action, self.models.privacy):
             player.zero_grad()

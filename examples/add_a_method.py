@@ -22,7 +22,7 @@ class BoxSettings(Settings):
 class Box(Method):
     name, label, help = "box", "box blur", "box blur; the strength is its width in pixels"
     settings, strength = BoxSettings, "width"
-    encoder = "motionveil.encoders.lowpass:Filter"
+    encoder = "motionveil.encoders.blur:Filter"
     stream = "motionveil.capture.veils:FilterVeil"
 
     def matrix(self, settings: BoxSettings, size: int) -> np.ndarray:

@@ -61,11 +61,11 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 @pytest.fixture(scope="session")
-def trial(toys: Any) -> Any:
-    """A trial with the tiny recipe; take others from `tiny.tiny_trial`."""
-    from tiny import tiny_trial
+def experiment(toys: Any) -> Any:
+    """An experiment with the tiny recipe; take others from `tiny.tiny_experiment`."""
+    from tiny import tiny_experiment
 
-    return tiny_trial(toys)
+    return tiny_experiment(toys)
 
 
 @pytest.fixture(scope="module")

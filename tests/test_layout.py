@@ -20,10 +20,10 @@ PACKAGE = ROOT / "src" / "motionveil"
 FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {
     "errors",
-    "files",
+    "atomic_write",
     "job_store",
     "plugins",
-    "addresses",
+    "bind_address",
     "numba_cache",
     "process_hardening",
     "_version",
@@ -46,7 +46,7 @@ MAP = read_map()
 
 
 def floor_of(file: Path) -> str:
-    """Return the floor of a file: `training` for `training/game.py`, `spec` for `spec.py`."""
+    """Return the floor of a file: `faces` for `faces/detector.py`, `spec` for `spec.py`."""
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 

@@ -43,10 +43,10 @@ def test_a_name_stands_for_something(name: str) -> None:
 
 
 def test_names_are_found() -> None:
-    assert "motionveil.training.game.Game.step_encoder" in NAMES
+    assert "motionveil.training.adversarial.AdversarialTraining.step_encoder" in NAMES
     assert len(NAMES) > 20
     with pytest.raises(AttributeError):
-        resolve("motionveil.training.game.nonesuch")
+        resolve("motionveil.training.adversarial.nonesuch")
 
 
 @pytest.mark.parametrize("field", FIELDS)

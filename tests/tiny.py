@@ -13,9 +13,9 @@ from motionveil.data.dataset import ClipDataset
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.methods import Start
 from motionveil.methods.ryoo import Motion, Ryoo, RyooOptions
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import Trial
 from motionveil.video import VideoSink
 
 SIDE, FRAMES = 24, 8
@@ -81,24 +81,26 @@ def tiny_recipe(**changes: Any) -> Recipe:
     return Recipe.model_validate(tiny_values(**changes))
 
 
-def tiny_trial(manifest: Manifest, recipe: Recipe | None = None, *, seed: int = 0) -> Trial:
-    """Return a trial on the CPU, on the first split and privacy label of a manifest."""
+def tiny_experiment(
+    manifest: Manifest, recipe: Recipe | None = None, *, seed: int = 0
+) -> Experiment:
+    """Return an experiment on the CPU, on the first split and privacy label of a manifest."""
     recipe = recipe or tiny_recipe()
     cache = ClipCache.build(manifest, size=recipe.cache_size, fit=recipe.fit, workers=1)
     split, label = manifest.splits()[0], manifest.privacy_labels[0]
-    return Trial(cache, recipe, split, label, seed, make_fabric("cpu"))
+    return Experiment(cache, recipe, split, label, seed, make_fabric("cpu"))
 
 
-def every_clip(trial: Trial, *, training: bool, **changes: Any) -> ClipDataset:
+def every_clip(experiment: Experiment, *, training: bool, **changes: Any) -> ClipDataset:
     """Return one part's clips, whole, with `changes` to the data set's arguments."""
     arguments: dict[str, Any] = {
-        "t": trial.recipe.frames,
-        "size": trial.recipe.size,
-        "privacy_label": trial.privacy_label,
+        "t": experiment.recipe.frames,
+        "size": experiment.recipe.size,
+        "privacy_label": experiment.privacy_label,
         "training": training,
     }
-    clips = trial.cache.manifest.part(trial.split, training=training)
-    return ClipDataset(trial.cache, clips, **(arguments | changes))
+    clips = experiment.cache.manifest.part(experiment.split, training=training)
+    return ClipDataset(experiment.cache, clips, **(arguments | changes))
 
 
 def first_motions(count: int, seed: int) -> tuple[Motion, ...]:

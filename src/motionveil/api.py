@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from motionveil.data.manifest import Manifest
     from motionveil.evaluation.executors import Run
     from motionveil.results import Row
-    from motionveil.training.trial import Trial
+    from motionveil.training.experiment import Experiment
 
     Name: TypeAlias = str | os.PathLike[str]
     Data: TypeAlias = Manifest | Name
@@ -114,7 +114,7 @@ def train(
 
     Args:
         data: A folder `<action>/<person>/<video>`, a `manifest.csv`, or what was read from one;
-            see `motionveil.training.open_trial.open_data`.
+            see `motionveil.training.open_experiment.open_data`.
         out: The run folder.
         method: What to train, such as `bdq`, `unet`, `ryoo:28` or `bdq:levels=31`.
         recipe: A shipped name (`"actors"`), or a YAML file.
@@ -143,7 +143,7 @@ def train(
         >>> run.spec.name, run.spec.provenance["alpha"], len(run.curves)
         ('bdq', 2.0, 1)
     """
-    from motionveil.training.open_trial import open_trial, training_of
+    from motionveil.training.open_experiment import open_experiment, training_of
 
     choice, chosen = training_of(method, recipe, settings, alpha)
     folder = Path(out)
@@ -152,9 +152,9 @@ def train(
             f"{folder}: there is a training here already; --resume (resume=True) resumes it,"
             " another --out begins a new one"
         )
-    trial = open_trial(data, chosen, split, label, seed, device, precision, workers)
-    start = trial.untrained(choice)
-    spec, curves = trial.train(start, folder, resume=resume, checkpoint_every=checkpoint_every)
+    experiment = open_experiment(data, chosen, split, label, seed, device, precision, workers)
+    start = experiment.untrained(choice)
+    spec, curves = experiment.train(start, folder, resume=resume, checkpoint_every=checkpoint_every)
     return TrainedRun(spec, folder, curves)
 
 
@@ -197,17 +197,17 @@ def evaluate(
     """
     from motionveil.evaluation.validation import validation_result, warn_of_leak
     from motionveil.report import write_report
-    from motionveil.training.open_trial import open_trial
+    from motionveil.training.open_experiment import open_experiment
     from motionveil.training.recipe import load_recipe
 
     spec, folder = _spec_and_folder(encoder)
     read = load_recipe(recipe, settings)
-    trial = open_trial(data, read, split, label, seed, device, precision, workers)
-    first = trial.fabric.is_global_zero
+    experiment = open_experiment(data, read, split, label, seed, device, precision, workers)
+    first = experiment.fabric.is_global_zero
     if first:
-        warn_of_leak(spec, trial.cache.manifest, trial.split)
+        warn_of_leak(spec, experiment.cache.manifest, experiment.split)
     command = command or f"motionveil.evaluate({spec.name!r}, ...)"
-    result = validation_result(trial, spec, folder=folder, command=command)
+    result = validation_result(experiment, spec, folder=folder, command=command)
     if out is not None and first:
         result.save(Path(out) / "results.json")
         write_report(result, Path(out))
@@ -284,8 +284,8 @@ def audit(
     from motionveil.evaluation.audit import audit as carry_out
     from motionveil.evaluation.plan_audit import anywhere, choose_attacks, stored_encoder
     from motionveil.report import write_audit
-    from motionveil.training.open_trial import open_data, open_trial
-    from motionveil.training.processes import make_fabric
+    from motionveil.training.distributed import make_fabric
+    from motionveil.training.open_experiment import open_data, open_experiment
     from motionveil.training.recipe import load_recipe
 
     detector, recogniser, videos, earlier = (
@@ -308,11 +308,11 @@ def audit(
     if videos is not None and not videos.is_dir():
         raise MotionveilError(f"--veiled {videos}: no such folder")
 
-    def trial() -> Trial:
-        return open_trial(manifest, read, split, label, seed, device, precision, workers)
+    def experiment() -> Experiment:
+        return open_experiment(manifest, read, split, label, seed, device, precision, workers)
 
     if videos is None:
-        name = stored_encoder(encoder, folder, trial)
+        name = stored_encoder(encoder, folder, experiment)
     elif isinstance(encoder, str | os.PathLike):
         name = anywhere(os.fspath(encoder))
     else:

@@ -17,8 +17,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 
 Status = Literal["to do", "running", "stopped", "failed", "done", "damaged"]
 T = TypeVar("T")

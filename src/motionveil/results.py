@@ -22,8 +22,8 @@ from pydantic import (
     field_validator,
 )
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 from motionveil.geometry import Geometry
 from motionveil.methods import present_name
 from motionveil.spec import EncoderSpec, describe

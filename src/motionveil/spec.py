@@ -23,8 +23,8 @@ from pydantic import (
 )
 
 from motionveil import methods
+from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
-from motionveil.files import write_text_atomically
 from motionveil.geometry import Geometry
 from motionveil.methods import BlurredDifference, Method, Settings, Start
 

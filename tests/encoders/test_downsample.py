@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from motionveil.encoders import Ryoo, build_encoder, load_encoder
-from motionveil.encoders.lowpass import enlarge, shrink
+from motionveil.encoders.blur import enlarge, shrink
 from motionveil.methods.ryoo import LIMITS, Motion, RyooSettings
 from motionveil.spec import EncoderSpec
 from tiny import first_motions

@@ -15,7 +15,7 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.evaluation.attack import read_attack
 from motionveil.evaluation.data import AttackData
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import NetworkRecipe, Schedule
 from motionveil.video import VideoSink
 
@@ -115,7 +115,7 @@ def one_moment(person: int, rng: np.random.Generator) -> Frames:
 
 
 def below_the_noise(person: int, rng: np.random.Generator) -> Frames:
-    """The sum tells: faint stripes, lying or standing, under noise that cancels out in time."""
+    """The sum tells: faint stripes, lying or train_state, under noise that cancels out in time."""
     stripes = np.where(np.arange(SIDE) // 2 % 2, 1.0, -1.0)
     faint = np.broadcast_to(stripes[:, None] if person else stripes[None], (SIDE, SIDE))
     noise = rng.normal(0, 30, (FRAMES + 1, SIDE, SIDE))

@@ -19,15 +19,15 @@ from motionveil.methods.ryoo import RyooSettings
 from motionveil.results import Order, Row
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.create_network import Networks
-from motionveil.training.trial import Trial
-from tiny import first_motions, tiny_recipe, tiny_trial
+from motionveil.training.experiment import Experiment
+from tiny import first_motions, tiny_experiment, tiny_recipe
 
 RATE = 25
 """Frames a second of the toy videos, which are 24 x 24 pixels."""
 
 
-class Spied(Trial):
-    """A trial that keeps what its networks were given, in [0, 15]."""
+class Spied(Experiment):
+    """An experiment that keeps what its networks were given, in [0, 15]."""
 
     def networks(self, purpose: str) -> Networks:
         networks = super().networks(purpose)
@@ -49,10 +49,10 @@ def nothing_seen() -> None:
 
 
 def validated(toys: Manifest, order: Order, spec: EncoderSpec | None = None) -> tuple[Row, Spied]:
-    """Validate an encoder, by default an untrained one, and return the row and the trial."""
-    made = tiny_trial(toys, tiny_recipe(order=order))
-    trial = Spied(**{f.name: getattr(made, f.name) for f in dataclasses.fields(made)})
-    return validate_encoder(trial, spec or trial.untrained(), method="bdq"), trial
+    """Validate an encoder, by default an untrained one, and return the row and the experiment."""
+    made = tiny_experiment(toys, tiny_recipe(order=order))
+    experiment = Spied(**{f.name: getattr(made, f.name) for f in dataclasses.fields(made)})
+    return validate_encoder(experiment, spec or experiment.untrained(), method="bdq"), experiment
 
 
 def off_grid(seen: list[Tensor]) -> float:
@@ -72,8 +72,8 @@ def test_a_camera_stores_8_bits(toys: Manifest) -> None:
 
 def test_the_centre_of_what_was_stored_is_validated(toys: Manifest) -> None:
     """Whole frames of 16 x 16 pixels, and the five in the middle of the seven that are left."""
-    row, trial = validated(toys, "camera")
-    encoded = encode_parts(trial, build_encoder(row.encoder), order="camera")
+    row, experiment = validated(toys, "camera")
+    encoded = encode_parts(experiment, build_encoder(row.encoder), order="camera")
     for clip in toys.part(training=False):
         stored = encoded.validation.cache.frames(clip)
         assert stored.shape == (7, 16, 16, 3)
@@ -84,13 +84,13 @@ def test_the_centre_of_what_was_stored_is_validated(toys: Manifest) -> None:
 
 
 def test_the_paper_s_encoder_is_run_on_crops(toys: Manifest) -> None:
-    row, trial = validated(toys, "paper")
+    row, experiment = validated(toys, "paper")
     assert (row.order, row.geometry) == ("paper", None)
     assert off_grid(CLIPS) > 0.2
     assert off_grid(FRAMES) > 0.2
     encoder = BDQ(row.encoder)
     with torch.no_grad():
-        wanted = [encoder(b.clips) for b in batches(trial.clips(training=False), 6)]
+        wanted = [encoder(b.clips) for b in batches(experiment.clips(training=False), 6)]
     shown = CLIPS[-len(wanted) :]
     for one, other in zip(wanted, shown, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=0)
@@ -105,29 +105,29 @@ def test_both_are_stored(toys: Manifest) -> None:
 def test_an_encoder_works_at_its_own_geometry(toys: Manifest) -> None:
     """Every other frame of 25 a second is taken; networks see 16 x 16 pixels all the same."""
     spec = load_spec("bdq").model_copy(update={"geometry": Geometry(size=20, rate=15)})
-    row, trial = validated(toys, "camera", spec)
+    row, experiment = validated(toys, "camera", spec)
     assert row.geometry == spec.geometry
-    encoded = encode_parts(trial, build_encoder(spec), order="camera")
+    encoded = encode_parts(experiment, build_encoder(spec), order="camera")
     clip = toys.clips[0]
     assert encoded.training.cache.frames(clip).shape == (3, 20, 20, 3)
     assert {x.shape[1:] for x in CLIPS} == {(3, 5, 16, 16)}
 
 
 def test_one_without_a_geometry_works_at_the_experiment_s(toys: Manifest) -> None:
-    row, trial = validated(toys, "camera", EncoderSpec(method="raw"))
-    assert row.geometry == trial.geometry == Geometry(size=16, rate=RATE)
+    row, experiment = validated(toys, "camera", EncoderSpec(method="raw"))
+    assert row.geometry == experiment.geometry == Geometry(size=16, rate=RATE)
     recipe = tiny_recipe(rate=12.5, size=20)
-    assert tiny_trial(toys, recipe).geometry == Geometry(size=20, rate=12.5)
+    assert tiny_experiment(toys, recipe).geometry == Geometry(size=20, rate=12.5)
 
 
 def test_an_encoder_is_trained_to_the_geometry_of_the_experiment(
     toys: Manifest, tmp_path: Path
 ) -> None:
     recipe = tiny_recipe(rate=12.5, epochs=1)
-    trial = tiny_trial(toys, recipe)
-    assert trial.untrained().geometry == Geometry(size=16, rate=12.5)
+    experiment = tiny_experiment(toys, recipe)
+    assert experiment.untrained().geometry == Geometry(size=16, rate=12.5)
     elsewhere = load_spec("bdq-ut").model_copy(update={"provenance": {}})
-    spec, _ = trial.train(elsewhere, run=tmp_path / "run")
+    spec, _ = experiment.train(elsewhere, run=tmp_path / "run")
     assert spec.geometry == Geometry(size=16, rate=12.5)
     assert not {"size", "frame_step"} & spec.provenance.keys()
 
@@ -145,20 +145,22 @@ def test_varied_training_needs_raw_clips(toys: Manifest) -> None:
 
 
 def test_too_few_frames_are_refused(toys: Manifest) -> None:
-    trial = tiny_trial(toys, tiny_recipe(frames=2))
-    encoder = build_encoder(trial.untrained())
+    experiment = tiny_experiment(toys, tiny_recipe(frames=2))
+    encoder = build_encoder(experiment.untrained())
     with pytest.raises(MotionveilError, match=r"1 veiled frames are left .* set frames=3 or more"):
-        encode_parts(trial, encoder, order="camera")
-    assert encode_parts(trial, encoder, order="paper").geometry is None
+        encode_parts(experiment, encoder, order="camera")
+    assert encode_parts(experiment, encoder, order="paper").geometry is None
 
 
-def test_caches_lie_beside_the_trial_s(toys: Manifest) -> None:
+def test_caches_lie_beside_the_experiment_s(toys: Manifest) -> None:
     """A manifest that was not read from a file has no folder of its own."""
-    trial = tiny_trial(toys)
+    experiment = tiny_experiment(toys)
     nameless = dataclasses.replace(toys, file=None)
-    cache = dataclasses.replace(trial.cache, manifest=nameless)
+    cache = dataclasses.replace(experiment.cache, manifest=nameless)
     encoded = encode_parts(
-        dataclasses.replace(trial, cache=cache), build_encoder(trial.untrained()), order="camera"
+        dataclasses.replace(experiment, cache=cache),
+        build_encoder(experiment.untrained()),
+        order="camera",
     )
-    assert encoded.training.cache.folder.parent == trial.cache.folder.parent
+    assert encoded.training.cache.folder.parent == experiment.cache.folder.parent
     assert encoded.training.cache.frames(toys.clips[0]).shape == (7, 16, 16, 3)

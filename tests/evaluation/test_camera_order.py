@@ -20,10 +20,10 @@ from motionveil.evaluation.suites import SUITES
 from motionveil.evaluation.validation import encode_parts
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
 from motionveil.video import VideoSink, count_frames, probe, read_clip, read_frames
-from tiny import tiny_recipe, tiny_trial
+from tiny import tiny_experiment, tiny_recipe
 from videos import write_video
 
 ENCODERS = {"bdq": Geometry(size=64, rate=15), "bdq-ut": Geometry(size=96, rate=10)}
@@ -69,8 +69,8 @@ def street(length: int, height: int, width: int, seed: int) -> NDArray[np.uint8]
 
 def assert_equal_bytes(manifest: Manifest, encoder: str, folder: Path) -> AuditData:
     """Compare the videos that a camera would write with what networks are given."""
-    trial: Trial = tiny_trial(manifest)
-    encoded = encode_parts(trial, load_encoder(encoder), order="camera")
+    experiment: Experiment = tiny_experiment(manifest)
+    encoded = encode_parts(experiment, load_encoder(encoder), order="camera")
     plan = AuditPlan.model_validate(
         {
             "encoder": encoder,

@@ -22,7 +22,7 @@ from motionveil.evaluation.suites import SUITES, beside, read_suite
 from motionveil.geometry import Geometry
 from motionveil.report import write_audit
 from motionveil.spec import load_spec
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from tiny import tiny_recipe, write_toys
 
 CONSTANT = "def veil(frames):\n    return frames * 0 + 99\n"

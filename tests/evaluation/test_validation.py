@@ -28,21 +28,21 @@ from motionveil.evaluation.validation import (
 from motionveil.results import Accuracy, Row
 from motionveil.spec import EncoderSpec
 from motionveil.training.create_network import Networks
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
-from tiny import every_clip, tiny_recipe, tiny_trial, write_toys
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
+from tiny import every_clip, tiny_experiment, tiny_recipe, write_toys
 
 LEARN = {"epochs": 12, "lr": 0.01, "warmup": 1.0}
 
 
 @pytest.fixture(scope="module")
-def learner(toys: Manifest) -> Trial:
-    """A trial whose fresh networks are given enough time to learn."""
-    return tiny_trial(toys, tiny_recipe(validation=LEARN))
+def learner(toys: Manifest) -> Experiment:
+    """An experiment whose fresh networks are given enough time to learn."""
+    return tiny_experiment(toys, tiny_recipe(validation=LEARN))
 
 
 @pytest.fixture(scope="module")
-def raw_row(learner: Trial) -> Row:
+def raw_row(learner: Experiment) -> Row:
     return validate_encoder(learner, EncoderSpec(method="raw"), method="raw")
 
 
@@ -53,14 +53,16 @@ class Blank(Encoder):
         return torch.full_like(clips, 7.5)
 
 
-def validate_with(trial: Trial, encoder: Encoder, networks: Networks | None = None) -> Scores:
+def validate_with(
+    experiment: Experiment, encoder: Encoder, networks: Networks | None = None
+) -> Scores:
     return validate(
-        trial.fabric,
-        EncodedParts(encoder, trial.clips(training=True), trial.clips(training=False)),
-        networks or trial.networks("validation"),
-        trial.recipe.validation,
-        privacy_label=trial.privacy_label,
-        seed=trial.seed,
+        experiment.fabric,
+        EncodedParts(encoder, experiment.clips(training=True), experiment.clips(training=False)),
+        networks or experiment.networks("validation"),
+        experiment.recipe.validation,
+        privacy_label=experiment.privacy_label,
+        seed=experiment.seed,
         title="test",
     )
 
@@ -87,8 +89,8 @@ class TestWhatIsKnown:
             for c in manifest.clips
         ]
         uneven = Manifest("uneven", tmp_path, tuple(clips)).write(tmp_path / "uneven.csv")
-        trial = tiny_trial(Manifest.read(uneven), tiny_recipe(validation=LEARN))
-        scores = validate_with(trial, Blank())
+        experiment = tiny_experiment(Manifest.read(uneven), tiny_recipe(validation=LEARN))
+        scores = validate_with(experiment, Blank())
         for accuracy in (scores.privacy.frame, scores.privacy.clip):
             assert accuracy.chance_level == pytest.approx(2 / 3)
             assert accuracy.interval[0] <= accuracy.chance_level <= accuracy.interval[1]
@@ -98,49 +100,51 @@ class TestWhatIsKnown:
 
 
 class TestFrozen:
-    def test_the_encoder_stays_bit_equal(self, trial: Trial) -> None:
-        encoder = BDQ(trial.untrained())
+    def test_the_encoder_stays_bit_equal(self, experiment: Experiment) -> None:
+        encoder = BDQ(experiment.untrained())
         before = copy.deepcopy(encoder.state_dict())
-        validate_with(trial, encoder)
+        validate_with(experiment, encoder)
         for name, value in encoder.state_dict().items():
             assert torch.equal(value, before[name])
         assert all(weight.grad is None for weight in encoder.parameters())
 
-    def test_the_networks_are_fresh(self, trial: Trial) -> None:
+    def test_the_networks_are_fresh(self, experiment: Experiment) -> None:
         """Networks of the game and of the validation are other networks, each known by its seed."""
-        game, fresh, again = (trial.networks(p) for p in ("game", "validation", "validation"))
+        game, fresh, again = (experiment.networks(p) for p in ("game", "validation", "validation"))
         weights = [next(w.privacy.parameters()) for w in (game, fresh, again)]
         assert torch.equal(weights[1], weights[2])
         assert not torch.equal(weights[0], weights[1])
 
-    def test_the_same_seed_gives_the_same_row(self, trial: Trial) -> None:
-        spec = trial.untrained()
+    def test_the_same_seed_gives_the_same_row(self, experiment: Experiment) -> None:
+        spec = experiment.untrained()
         rows = []
         for noise in (1, 2):
             torch.manual_seed(noise)  # what was drawn before must not matter
-            rows.append(validate_encoder(trial, spec, method="bdq-untrained"))
+            rows.append(validate_encoder(experiment, spec, method="bdq-untrained"))
         assert rows[0].model_copy(update={"seconds": 0.0}) == rows[1].model_copy(
             update={"seconds": 0.0}
         )
-        other = validate_encoder(dataclasses.replace(trial, seed=1), spec, method="bdq-untrained")
+        other = validate_encoder(
+            dataclasses.replace(experiment, seed=1), spec, method="bdq-untrained"
+        )
         assert other.predictions != rows[0].predictions
 
-    def test_what_was_drawn_before_does_not_matter(self, trial: Trial) -> None:
+    def test_what_was_drawn_before_does_not_matter(self, experiment: Experiment) -> None:
         found = []
         for noise in (1, 2):
-            networks = trial.networks("validation")
+            networks = experiment.networks("validation")
             torch.manual_seed(noise)
-            found.append(validate_with(trial, BDQ(trial.untrained()), networks))
+            found.append(validate_with(experiment, BDQ(experiment.untrained()), networks))
         assert found[0] == found[1]
 
     def test_a_loss_that_is_not_finite_stops(self, toys: Manifest) -> None:
-        wild = tiny_trial(toys, tiny_recipe(validation={"lr": 1e30}))
+        wild = tiny_experiment(toys, tiny_recipe(validation={"lr": 1e30}))
         with pytest.raises(MotionveilError, match="validate raw: the loss is not finite in epoch"):
             validate_encoder(wild, EncoderSpec(method="raw"), method="raw")
 
-    def test_a_mixed_precision_leaves_the_encoder_whole(self, trial: Trial) -> None:
-        mixed = dataclasses.replace(trial, fabric=make_fabric("cpu", "bf16-mixed"))
-        encoder = BDQ(trial.untrained())
+    def test_a_mixed_precision_leaves_the_encoder_whole(self, experiment: Experiment) -> None:
+        mixed = dataclasses.replace(experiment, fabric=make_fabric("cpu", "bf16-mixed"))
+        encoder = BDQ(experiment.untrained())
         seen: list[torch.dtype] = []
         encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].dtype))
         # Some builds of torch make NaN of bfloat16 convolutions on the CPU, now and then.
@@ -172,11 +176,11 @@ def corner_probabilities(pictures: NDArray[np.float64]) -> NDArray[np.float64]:
 
 class TestScore:
     @pytest.fixture(scope="class")
-    def held_out(self, learner: Trial) -> ClipDataset:
+    def held_out(self, learner: Experiment) -> ClipDataset:
         return every_clip(learner, training=False)
 
     @pytest.fixture(scope="class")
-    def scores(self, learner: Trial, held_out: ClipDataset) -> Scores:
+    def scores(self, learner: Experiment, held_out: ClipDataset) -> Scores:
         networks = Networks(Corner(), Corner())
         return score(learner.fabric, Raw(), networks, held_out, 3, "person")
 
@@ -200,7 +204,7 @@ class TestScore:
         np.testing.assert_allclose(stored, corner_probabilities(seen), atol=1e-5)
 
     def test_the_batch_s_size_does_not_matter(
-        self, learner: Trial, held_out: ClipDataset, scores: Scores
+        self, learner: Experiment, held_out: ClipDataset, scores: Scores
     ) -> None:
         networks = Networks(Corner(), Corner())
         other = score(learner.fabric, Raw(), networks, held_out, 8, "person")
@@ -230,7 +234,7 @@ class TestScore:
             assert sum(prediction.privacy_probabilities) == pytest.approx(1, abs=1e-5)
 
     def test_probabilities_that_nearly_tie_stay_apart(
-        self, learner: Trial, held_out: ClipDataset
+        self, learner: Experiment, held_out: ClipDataset
     ) -> None:
         """A network that has learnt nothing answers almost alike for every class."""
 
@@ -259,14 +263,14 @@ def colour_net(mean: Tensor, variance: Tensor) -> nn.Sequential:
 class TestBatchNorm:
     """P is scored with the statistics of its training and with those of the clips it attacks."""
 
-    def scores(self, trial: Trial, privacy: nn.Module, batch: int = 3) -> Scores:
-        data = every_clip(trial, training=False)
-        return score(trial.fabric, Raw(), Networks(Corner(), privacy), data, batch, "person")
+    def scores(self, experiment: Experiment, privacy: nn.Module, batch: int = 3) -> Scores:
+        data = every_clip(experiment, training=False)
+        return score(experiment.fabric, Raw(), Networks(Corner(), privacy), data, batch, "person")
 
-    def statistics(self, trial: Trial, batch: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def statistics(self, experiment: Experiment, batch: int) -> tuple[NDArray[Any], NDArray[Any]]:
         """Plain means over shuffled batches of each batch's mean and unbiased variance."""
         means, variances = [], []
-        data = every_clip(trial, training=False)
+        data = every_clip(experiment, training=False)
         for drawn in batches(data, batch, epoch=0, seed=0, shuffle=True):
             pixels = drawn.clips.double().numpy() * 2 - 1
             pixels = pixels.transpose(1, 0, 2, 3, 4).reshape(3, -1)
@@ -274,20 +278,22 @@ class TestBatchNorm:
             variances.append(pixels.var(1, ddof=1))
         return np.mean(means, 0), np.mean(variances, 0)
 
-    def test_the_statistics_are_estimated_again(self, trial: Trial) -> None:
+    def test_the_statistics_are_estimated_again(self, experiment: Experiment) -> None:
         net = colour_net(torch.full((3,), 5.0), torch.full((3,), 9.0))
         net[0].momentum = 0.3
-        self.scores(trial, net, batch=3)
-        mean, variance = self.statistics(trial, batch=3)
+        self.scores(experiment, net, batch=3)
+        mean, variance = self.statistics(experiment, batch=3)
         np.testing.assert_allclose(net[0].running_mean.numpy(), mean, atol=1e-5)
         np.testing.assert_allclose(net[0].running_var.numpy(), variance, atol=1e-5)
         assert net[0].momentum == 0.3
         assert not net[0].training
 
-    def test_the_higher_is_reported(self, trial: Trial) -> None:
-        mean, variance = (torch.tensor(v).float() for v in self.statistics(trial, batch=8))
+    def test_the_higher_is_reported(self, experiment: Experiment) -> None:
+        mean, variance = (torch.tensor(v).float() for v in self.statistics(experiment, batch=8))
         # An offset between red and green makes every answer the same.
-        wrong = self.scores(trial, colour_net(mean + torch.tensor([9.0, 0, 0]), variance), batch=8)
+        wrong = self.scores(
+            experiment, colour_net(mean + torch.tensor([9.0, 0, 0]), variance), batch=8
+        )
         assert wrong.privacy.batchnorm == "reestimated"
         assert wrong.privacy.modes["eval"].frame.accuracy == 0.5
         assert wrong.privacy.modes["reestimated"].frame.accuracy > 0.9
@@ -296,11 +302,11 @@ class TestBatchNorm:
         frames = np.mean([p.privacy_frames for p in wrong.predictions])
         assert frames == pytest.approx(wrong.privacy.frame.accuracy), "the predictions belong to it"
 
-    def test_the_first_is_reported_where_it_is_higher(self, trial: Trial) -> None:
+    def test_the_first_is_reported_where_it_is_higher(self, experiment: Experiment) -> None:
         """All clips held out show one person: estimated again, her colour is the new middle."""
-        mean, variance = (torch.tensor(v).float() for v in self.statistics(trial, batch=8))
+        mean, variance = (torch.tensor(v).float() for v in self.statistics(experiment, batch=8))
         net = colour_net(mean, variance)
-        data = every_clip(trial, training=False)
+        data = every_clip(experiment, training=False)
         alone = ClipDataset(
             data.cache,
             [c for c in data.clips if c.privacy["person"] == "p0"],
@@ -309,7 +315,7 @@ class TestBatchNorm:
             privacy_label="person",
             training=False,
         )
-        scores = score(trial.fabric, Raw(), Networks(Corner(), net), alone, 4, "person")
+        scores = score(experiment.fabric, Raw(), Networks(Corner(), net), alone, 4, "person")
         assert scores.privacy.batchnorm == "eval"
         assert scores.privacy.modes["eval"].frame.accuracy == 1.0
         assert scores.privacy.modes["reestimated"].frame.accuracy < 1.0

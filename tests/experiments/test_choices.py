@@ -16,7 +16,7 @@ from motionveil.methods.bdq import BDQSettings
 from motionveil.methods.unet import UnetSettings
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec, load_spec
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from tiny import tiny_recipe, write_toys
 from white_squares import write_detector

@@ -17,7 +17,7 @@ from motionveil.experiments.complexity import (
     measure_costs,
     stored_size,
 )
-from motionveil.experiments.operations import count_operations
+from motionveil.experiments.flops import count_operations
 from motionveil.published import load_publication
 
 

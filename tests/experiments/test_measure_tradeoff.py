@@ -19,10 +19,10 @@ from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
 from motionveil.results import Result, Row
 from motionveil.spec import load_spec
-from motionveil.training.game import play
-from motionveil.training.processes import make_fabric
+from motionveil.training.adversarial import train_adversarial
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
-from motionveil.training.standing import CollapseError
+from motionveil.training.train_state import CollapseError
 from tiny import tiny_recipe, write_toys
 
 Measure = Callable[..., Result]
@@ -40,9 +40,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def watched(*arguments: Any, **options: Any) -> Any:
         found.append(("resumed " if options["resume"] else "") + options["run"].name)
-        return play(*arguments, **options)
+        return train_adversarial(*arguments, **options)
 
-    monkeypatch.setattr("motionveil.training.trial.play", watched)
+    monkeypatch.setattr("motionveil.training.experiment.train_adversarial", watched)
     return found
 
 
@@ -138,9 +138,9 @@ def test_a_training_that_collapses_costs_its_own_row_only(
     def collapsing(*arguments: Any, **options: Any) -> Any:
         if options["run"].name == "bdq-alpha0":
             raise CollapseError("action recognition collapsed")
-        return play(*arguments, **options)
+        return train_adversarial(*arguments, **options)
 
-    monkeypatch.setattr("motionveil.training.trial.play", collapsing)
+    monkeypatch.setattr("motionveil.training.experiment.train_adversarial", collapsing)
     result = measure(plan_of(toys), tmp_path)
     assert [(row.method, row.alpha) for row in result.rows] == [
         ("raw", None),
@@ -159,7 +159,7 @@ def test_where_all_collapse_there_is_no_result(
     def collapsing(*arguments: Any, **options: Any) -> Any:
         raise CollapseError("action recognition collapsed")
 
-    monkeypatch.setattr("motionveil.training.trial.play", collapsing)
+    monkeypatch.setattr("motionveil.training.experiment.train_adversarial", collapsing)
     only = [c for c in plan_of(toys).choices if c.name == "bdq" and c.alpha]
     with pytest.raises(MotionveilError, match="bdq-alpha2: action recognition collapsed"):
         measure(plan_of(toys, choices=only), tmp_path)
@@ -239,10 +239,10 @@ class TestMeasuredAgain:
     ) -> None:
         stored = tradeoff._stored
 
-        def stop(trial: Any, folder: Path, *rest: Any) -> Row:
+        def stop(experiment: Any, folder: Path, *rest: Any) -> Row:
             if folder.name == "bdq-alpha2":
                 raise KeyboardInterrupt
-            return stored(trial, folder, *rest)
+            return stored(experiment, folder, *rest)
 
         with monkeypatch.context() as patch:
             patch.setattr(tradeoff, "_stored", stop)

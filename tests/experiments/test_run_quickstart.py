@@ -11,7 +11,7 @@ import pytest
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import quickstart
-from motionveil.experiments.pictures import save_strip
+from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.quickstart import run_quickstart
 from motionveil.experiments.tradeoff import Plan
 from motionveil.geometry import Geometry

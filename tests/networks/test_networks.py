@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from motionveil import MotionveilError
-from motionveil.files import atomic_path
+from motionveil.atomic_write import atomic_path
 from motionveil.networks import (
     action_networks,
     create_action_network,

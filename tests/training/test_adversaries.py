@@ -15,13 +15,13 @@ from motionveil.evaluation.validation import validate_encoder
 from motionveil.methods.ryoo import RyooSettings
 from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
+from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.adversary_inputs import Look, entropy
-from motionveil.training.game import Game
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Schedule
-from motionveil.training.trial import Trial
-from tiny import tiny_recipe, tiny_trial, write_toys
+from tiny import tiny_experiment, tiny_recipe, write_toys
 
 
 def linear(seed: int, scale: float = 1.0) -> nn.Module:
@@ -97,9 +97,9 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return write_toys(tmp_path_factory.mktemp("toys"))
 
 
-def rival_trial(toys: Manifest, *, epochs: int = 3) -> Trial:
+def rival_experiment(toys: Manifest, *, epochs: int = 3) -> Experiment:
     game = {"adversaries": 2, "restart_every": 3, "epochs": epochs}
-    return tiny_trial(toys, tiny_recipe(game=game))
+    return tiny_experiment(toys, tiny_recipe(game=game))
 
 
 FILTER = EncoderSpec(method="unet", settings=UnetSettings(widths=(4, 4, 8), blocks=1))
@@ -109,22 +109,22 @@ def test_a_filter_trains_against_two_and_resumes_to_the_bit(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve clips in batches of six: two steps an epoch, so restarts fall within epochs."""
-    trial = rival_trial(toys)
-    spec, curves = trial.train(FILTER, tmp_path / "whole")
+    experiment = rival_experiment(toys)
+    spec, curves = experiment.train(FILTER, tmp_path / "whole")
     assert [row["epoch"] for row in curves] == [1, 2, 3]
-    plain, calls = Game.step_privacy, []
+    plain, calls = AdversarialTraining.step_privacy, []
 
-    def stop_in_step_4(game: Game, batch: object) -> dict[str, Tensor]:
+    def stop_in_step_4(game: AdversarialTraining, batch: object) -> dict[str, Tensor]:
         calls.append(None)
         if len(calls) == 4:
             raise KeyboardInterrupt
         return plain(game, batch)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "step_privacy", stop_in_step_4)
+        patch.setattr(AdversarialTraining, "step_privacy", stop_in_step_4)
         with pytest.raises(KeyboardInterrupt):
-            trial.train(FILTER, tmp_path / "parts", checkpoint_every=1)
-    resumed, resumed_curves = trial.train(FILTER, tmp_path / "parts", resume=True)
+            experiment.train(FILTER, tmp_path / "parts", checkpoint_every=1)
+    resumed, resumed_curves = experiment.train(FILTER, tmp_path / "parts", resume=True)
     assert resumed_curves == curves
     assert resumed.weights == spec.weights  # a name by the weights' hash
     one, two = (
@@ -135,9 +135,11 @@ def test_a_filter_trains_against_two_and_resumes_to_the_bit(
 
 
 def test_restarts_change_the_game(toys: Manifest, tmp_path: Path) -> None:
-    trial = rival_trial(toys)
-    never = dataclasses.replace(trial, recipe=tiny_recipe(game={"adversaries": 2, "epochs": 3}))
-    specs = [t.train(FILTER, tmp_path / str(i))[0] for i, t in enumerate((trial, never))]
+    experiment = rival_experiment(toys)
+    never = dataclasses.replace(
+        experiment, recipe=tiny_recipe(game={"adversaries": 2, "epochs": 3})
+    )
+    specs = [t.train(FILTER, tmp_path / str(i))[0] for i, t in enumerate((experiment, never))]
     assert specs[0].weights != specs[1].weights
 
 
@@ -146,14 +148,14 @@ def test_transformations_are_learned(toys: Manifest, tmp_path: Path) -> None:
     from tiny import first_motions
 
     settings = RyooSettings(size=8, motions=first_motions(2, 0))
-    trial = tiny_trial(toys, tiny_recipe(alpha=0.0))
-    spec, curves = trial.train(EncoderSpec(method="ryoo", settings=settings), tmp_path)
+    experiment = tiny_experiment(toys, tiny_recipe(alpha=0.0))
+    spec, curves = experiment.train(EncoderSpec(method="ryoo", settings=settings), tmp_path)
     assert isinstance(spec.settings, RyooSettings)
     assert spec.settings.motions != settings.motions
     assert {"x1", "shear_y2"} < curves[-1].keys()
-    row = validate_encoder(trial, spec, method=spec.name)
+    row = validate_encoder(experiment, spec, method=spec.name)
     plain = validate_encoder(
-        trial,
+        experiment,
         EncoderSpec.model_validate({"method": "downsample", "settings": {"size": 8}}),
         method="downsample-8",
     )

@@ -21,6 +21,7 @@ from torch.optim import Optimizer
 from motionveil.data.dataset import Batch
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.checkpoint import (
     OtherTrainingError,
     load_checkpoint,
@@ -28,10 +29,9 @@ from motionveil.training.checkpoint import (
     refuse_other_training,
     save_checkpoint,
 )
-from motionveil.training.game import Game
 from motionveil.training.recipe import Recipe, Schedule
 from motionveil.training.schedule import make_optimizer
-from tiny import tiny_recipe, tiny_trial, write_toys
+from tiny import tiny_experiment, tiny_recipe, write_toys
 
 OPTIMIZERS = {
     "sgd": Schedule(optimizer="sgd", lr=0.01, momentum=0.9, weight_decay=0.01),
@@ -206,11 +206,11 @@ FOUR = tiny_recipe(epochs=4, game={"warmup": 1.0})
 def stopped_in_epoch_3(
     toys: Manifest, run: Path, monkeypatch: pytest.MonkeyPatch, recipe: Recipe = FOUR
 ) -> None:
-    trial = tiny_trial(toys, recipe)
+    experiment = tiny_experiment(toys, recipe)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", Interrupting("epoch 3/4"))
         with pytest.raises(KeyboardInterrupt):
-            trial.train(trial.untrained(), run)
+            experiment.train(experiment.untrained(), run)
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
@@ -218,14 +218,14 @@ def test_a_resumed_training_equals_one_in_one_go(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     recipe = tiny_recipe(epochs=4, game={"optimizer": optimizer, "warmup": 1.0})
-    whole = tiny_trial(toys, recipe)
+    whole = tiny_experiment(toys, recipe)
     spec, curves = whole.train(whole.untrained(), tmp_path / "whole")
     stopped_in_epoch_3(toys, tmp_path / "parts", monkeypatch, recipe)
     facts = read_facts(tmp_path / "parts" / "checkpoints")
     assert facts is not None
     assert facts["epoch"] == 2
     torch.manual_seed(99)
-    again = tiny_trial(toys, recipe)
+    again = tiny_experiment(toys, recipe)
     resumed, resumed_curves = again.train(again.untrained(), tmp_path / "parts", resume=True)
     assert resumed == spec
     assert resumed_curves == curves
@@ -238,29 +238,29 @@ def test_a_training_stopped_within_an_epoch_equals_one_in_one_go(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     recipe = tiny_recipe(epochs=3, game={"optimizer": optimizer, "batch": 3})
-    whole = tiny_trial(toys, recipe)
+    whole = tiny_experiment(toys, recipe)
     spec, curves = whole.train(whole.untrained(), tmp_path / "whole")
 
     steps = 0
 
-    def stop_in_step_7(self: Game, batch: Batch) -> Any:
+    def stop_in_step_7(self: AdversarialTraining, batch: Batch) -> Any:
         nonlocal steps
         steps += 1
         if steps == 7:
             raise KeyboardInterrupt
         return plain(self, batch)
 
-    plain = Game.step_privacy
-    parts = tiny_trial(toys, recipe)
+    plain = AdversarialTraining.step_privacy
+    parts = tiny_experiment(toys, recipe)
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "step_privacy", stop_in_step_7)
+        patch.setattr(AdversarialTraining, "step_privacy", stop_in_step_7)
         with pytest.raises(KeyboardInterrupt):
             parts.train(parts.untrained(), tmp_path / "parts", checkpoint_every=1)
     facts = read_facts(tmp_path / "parts" / "checkpoints")
     assert facts is not None
     assert (facts["epoch"], facts["step"], facts["clips"]) == (1, 2, 6)
     torch.manual_seed(99)
-    again = tiny_trial(toys, recipe)
+    again = tiny_experiment(toys, recipe)
     resumed = again.train(again.untrained(), tmp_path / "parts", resume=True)
     assert resumed == (spec, curves)
 
@@ -268,16 +268,16 @@ def test_a_training_stopped_within_an_epoch_equals_one_in_one_go(
 def test_a_finished_training_resumes_to_itself(
     toys: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    trial = tiny_trial(toys)
-    first = trial.train(trial.untrained(), tmp_path)
+    experiment = tiny_experiment(toys)
+    first = experiment.train(experiment.untrained(), tmp_path)
     capsys.readouterr()
-    assert trial.train(trial.untrained(), tmp_path, resume=True) == first
+    assert experiment.train(experiment.untrained(), tmp_path, resume=True) == first
     assert capsys.readouterr().err == "", "nothing is trained"
 
 
 def test_without_a_checkpoint_resume_begins_anew(toys: Manifest, tmp_path: Path) -> None:
-    trial = tiny_trial(toys)
-    _, curves = trial.train(trial.untrained(), tmp_path, resume=True)
+    experiment = tiny_experiment(toys)
+    _, curves = experiment.train(experiment.untrained(), tmp_path, resume=True)
     assert [row["epoch"] for row in curves] == [1, 2]
 
 
@@ -287,20 +287,23 @@ def test_resume_refuses_another_training(
 ) -> None:
     stopped_in_epoch_3(toys, tmp_path / "run", monkeypatch)
     before = (tmp_path / "run" / "checkpoints" / "checkpoint.json").read_bytes()
-    trial, named = tiny_trial(toys, FOUR), ""
+    experiment, named = tiny_experiment(toys, FOUR), ""
     if change == "recipe":
         recipe = tiny_recipe(epochs=4, alpha=1.0, game={"warmup": 1.0})
-        trial, named = dataclasses.replace(trial, recipe=recipe), "recipe.alpha was 2.0, is 1.0"
+        experiment, named = (
+            dataclasses.replace(experiment, recipe=recipe),
+            "recipe.alpha was 2.0, is 1.0",
+        )
     elif change == "seed":
-        trial, named = dataclasses.replace(trial, seed=5), "seed was 0, is 5"
+        experiment, named = dataclasses.replace(experiment, seed=5), "seed was 0, is 5"
     elif change == "data":
-        trial = tiny_trial(write_toys(tmp_path / "more", takes=4), FOUR)
+        experiment = tiny_experiment(write_toys(tmp_path / "more", takes=4), FOUR)
         named = f"encoder.manifest was {toys.hash}"
     else:
-        trial = dataclasses.replace(trial, privacy_label="hand")
+        experiment = dataclasses.replace(experiment, privacy_label="hand")
         named = "encoder.privacy_label was person, is hand"
     with pytest.raises(OtherTrainingError, match="another training") as caught:
-        trial.train(trial.untrained(), tmp_path / "run", resume=True)
+        experiment.train(experiment.untrained(), tmp_path / "run", resume=True)
     assert named in str(caught.value)
     assert (tmp_path / "run" / "checkpoints" / "checkpoint.json").read_bytes() == before
 
@@ -310,8 +313,8 @@ def test_the_schedule_of_validation_may_change(
 ) -> None:
     stopped_in_epoch_3(toys, tmp_path, monkeypatch)
     recipe = tiny_recipe(epochs=4, game={"warmup": 1.0}, validation={"lr": 0.5})
-    trial = tiny_trial(toys, recipe)
-    _, curves = trial.train(trial.untrained(), tmp_path, resume=True)
+    experiment = tiny_experiment(toys, recipe)
+    _, curves = experiment.train(experiment.untrained(), tmp_path, resume=True)
     assert len(curves) == 4
 
 
@@ -321,18 +324,18 @@ def test_a_damaged_checkpoint_stops_a_resumed_training(
     stopped_in_epoch_3(toys, tmp_path, monkeypatch)
     file = tmp_path / "checkpoints" / "epoch-0002-step-00000.safetensors"
     file.write_bytes(file.read_bytes()[:1000])
-    trial = tiny_trial(toys, FOUR)
+    experiment = tiny_experiment(toys, FOUR)
     with pytest.raises(MotionveilError, match=r"epoch-0002-step-00000\.safetensors: cannot read"):
-        trial.train(trial.untrained(), tmp_path, resume=True)
+        experiment.train(experiment.untrained(), tmp_path, resume=True)
 
 
 SCRIPT = """
 import sys
 from pathlib import Path
 from motionveil.data.manifest import Manifest
-from tiny import tiny_recipe, tiny_trial
-trial = tiny_trial(Manifest.read(sys.argv[1]), tiny_recipe(epochs=60, game={"batch": 3}))
-trial.train(trial.untrained(), Path(sys.argv[2]), resume=True, checkpoint_every=1)
+from tiny import tiny_recipe, tiny_experiment
+experiment = tiny_experiment(Manifest.read(sys.argv[1]), tiny_recipe(epochs=60, game={"batch": 3}))
+experiment.train(experiment.untrained(), Path(sys.argv[2]), resume=True, checkpoint_every=1)
 """
 
 
@@ -360,7 +363,7 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(toys: Manifest, tmp_
         assert (run / "checkpoints" / facts["tensors"]).exists()
     assert within - {0}, "no kill fell within an epoch"
     subprocess.run(words, stderr=subprocess.DEVNULL, env=environment, check=True)
-    whole = tiny_trial(toys, tiny_recipe(epochs=60, game={"batch": 3}))
+    whole = tiny_experiment(toys, tiny_recipe(epochs=60, game={"batch": 3}))
     whole.train(whole.untrained(), tmp_path / "whole")
     for name in ("encoder.json", "curves.csv"):
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
-from motionveil.training.game import Players, play
-from motionveil.training.standing import PATIENCE, CollapseError, refuse_collapse
-from motionveil.training.trial import Trial
+from motionveil.training.adversarial import AdversarialModels, train_adversarial
+from motionveil.training.experiment import Experiment
+from motionveil.training.train_state import PATIENCE, CollapseError, refuse_collapse
 from tiny import tiny_recipe
 
 FLOOR = 0.125
@@ -102,12 +102,12 @@ def test_above_guessing_is_fine(accuracies: list[float]) -> None:
     ],
 )
 def test_absurd_numbers_stop_the_training(
-    trial: Trial, tmp_path: Path, game: dict[str, Any], alpha: float, epochs: int
+    experiment: Experiment, tmp_path: Path, game: dict[str, Any], alpha: float, epochs: int
 ) -> None:
     recipe = tiny_recipe(epochs=epochs, alpha=alpha, game=game)
-    wild = dataclasses.replace(trial, recipe=recipe)
+    wild = dataclasses.replace(experiment, recipe=recipe)
     with pytest.raises(MotionveilError) as caught:
-        wild.train(trial.untrained(), tmp_path)
+        wild.train(experiment.untrained(), tmp_path)
     message = str(caught.value)
     assert "in step" in message
     assert "lower the learning rate" in message
@@ -115,23 +115,25 @@ def test_absurd_numbers_stop_the_training(
 
 
 @pytest.mark.parametrize("name", ["sigma", "boundaries"])
-def test_an_encoder_that_is_not_finite_stops_it(trial: Trial, tmp_path: Path, name: str) -> None:
+def test_an_encoder_that_is_not_finite_stops_it(
+    experiment: Experiment, tmp_path: Path, name: str
+) -> None:
     """The losses of the step are finite still; the next clip could not even be veiled."""
-    watchers = trial.networks("game")
-    players = Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
-    getattr(players.encoder, name).register_hook(lambda gradient: gradient * float("nan"))
-    data = trial.clips(training=True)
+    networks = experiment.networks("game")
+    models = AdversarialModels(BDQ(experiment.untrained()), networks.action, networks.privacy)
+    getattr(models.encoder, name).register_hook(lambda gradient: gradient * float("nan"))
+    data = experiment.clips(training=True)
     with pytest.raises(MotionveilError, match=f"{name} is nan in step 1 of epoch 1"):
-        play(trial.fabric, players, data, trial.recipe, run=tmp_path, seed=0)
+        train_adversarial(experiment.fabric, models, data, experiment.recipe, run=tmp_path, seed=0)
     assert not (tmp_path / "encoder.json").exists()
 
 
-def test_an_encoder_torn_from_its_data_collapses(trial: Trial, tmp_path: Path) -> None:
+def test_an_encoder_torn_from_its_data_collapses(experiment: Experiment, tmp_path: Path) -> None:
     """The boundaries are driven to the ends: nothing is left to recognise, so T guesses."""
     recipe = tiny_recipe(epochs=8, alpha=1000.0, game={"encoder_lr": 1000.0, "batch": 12})
-    wild = dataclasses.replace(trial, recipe=recipe)
+    wild = dataclasses.replace(experiment, recipe=recipe)
     with pytest.raises(CollapseError, match="action recognition collapsed"):
-        wild.train(trial.untrained(), tmp_path)
+        wild.train(experiment.untrained(), tmp_path)
     assert (tmp_path / "curves.csv").exists(), "what led there is kept"
     with pytest.raises(CollapseError):  # it is no success because it is asked for again
-        wild.train(trial.untrained(), tmp_path, resume=True)
+        wild.train(experiment.untrained(), tmp_path, resume=True)

@@ -12,9 +12,9 @@ from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.training import dry_run as module
+from motionveil.training.adversarial import AdversarialTraining
+from motionveil.training.distributed import make_fabric
 from motionveil.training.dry_run import STEPS, DryRun, dry_run
-from motionveil.training.game import Game
-from motionveil.training.processes import make_fabric
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from tiny import tiny_recipe, write_toys
 
@@ -83,13 +83,15 @@ def test_a_slow_disk_counts(found: DryRun) -> None:
 def test_both_moves_are_made_a_few_times(many: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     moves: list[str] = []
     for name in ("step_encoder", "step_privacy"):
-        real = getattr(Game, name)
+        real = getattr(AdversarialTraining, name)
 
-        def noted(self: Game, batch: object, name: str = name, real: object = real) -> object:
+        def noted(
+            self: AdversarialTraining, batch: object, name: str = name, real: object = real
+        ) -> object:
             moves.append(name)
             return real(self, batch)  # type: ignore[operator]
 
-        monkeypatch.setattr(Game, name, noted)
+        monkeypatch.setattr(AdversarialTraining, name, noted)
     run(many)
     assert moves == ["step_encoder", "step_privacy"] * 4
 

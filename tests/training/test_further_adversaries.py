@@ -17,35 +17,45 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
+from motionveil.training.adversarial import (
+    AdversarialModels,
+    AdversarialTraining,
+    train_adversarial,
+)
 from motionveil.training.adversaries import Adversary
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
-from motionveil.training.game import Game, Players, play
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Experiment
 from tiny import tiny_recipe
 
 FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]
 NAMES = ["small3d on whole clips", "small2d on frames, integrated", "small2d on frames, stacked"]
 
 
-def trial_of(trial: Trial, *, further: Any = FURTHER, game: Any = None, **changes: Any) -> Trial:
+def experiment_of(
+    experiment: Experiment, *, further: Any = FURTHER, game: Any = None, **changes: Any
+) -> Experiment:
     recipe = tiny_recipe(game={"further": further, **(game or {})}, **changes)
-    return dataclasses.replace(trial, recipe=recipe)
+    return dataclasses.replace(experiment, recipe=recipe)
 
 
-def one_step(trial: Trial, **game: Any) -> Trial:
-    """A trial whose training is a single step of plain SGD over all clips and frames."""
+def one_step(experiment: Experiment, **game: Any) -> Experiment:
+    """An experiment whose training is a single step of plain SGD over all clips and frames."""
     single = {"optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 0.02, "privacy_frames": 99}
-    return trial_of(trial, game=single | game)
+    return experiment_of(experiment, game=single | game)
 
 
-def play_here(trial: Trial, players: Players, run: Path) -> list[dict[str, float]]:
-    data = trial.clips(training=True)
-    return play(trial.fabric, players, data, trial.recipe, run=run, seed=trial.seed)
+def play_here(
+    experiment: Experiment, models: AdversarialModels, run: Path
+) -> list[dict[str, float]]:
+    data = experiment.clips(training=True)
+    return train_adversarial(
+        experiment.fabric, models, data, experiment.recipe, run=run, seed=experiment.seed
+    )
 
 
-def only_batch(trial: Trial) -> Batch:
-    (batch,) = batches(trial.clips(training=True), 12, epoch=0, seed=trial.seed)
+def only_batch(experiment: Experiment) -> Batch:
+    (batch,) = batches(experiment.clips(training=True), 12, epoch=0, seed=experiment.seed)
     return batch
 
 
@@ -103,15 +113,17 @@ class TestShowing:
 
 
 @pytest.mark.parametrize("strongest", range(4))
-def test_one_step_agrees_with_plain_torch(trial: Trial, tmp_path: Path, strongest: int) -> None:
+def test_one_step_agrees_with_plain_torch(
+    experiment: Experiment, tmp_path: Path, strongest: int
+) -> None:
     """Whichever is surest, equation 1 has its entropy; equation 2 trains all on what they see."""
-    single = one_step(trial, encoder_lr=0.3)
-    players = single.players(BDQ(single.untrained()))
-    watching = [players.privacy, *(adversary.network for adversary in players.further)]
+    single = one_step(experiment, encoder_lr=0.3)
+    models = single.models(BDQ(single.untrained()))
+    watching = [models.privacy, *(adversary.network for adversary in models.further)]
     make_sure(watching[strongest])
-    E, T = copy.deepcopy(players.encoder), copy.deepcopy(players.action)
+    E, T = copy.deepcopy(models.encoder), copy.deepcopy(models.action)
     plain = copy.deepcopy(watching)
-    (row,) = play_here(single, players, tmp_path)
+    (row,) = play_here(single, models, tmp_path)
 
     batch = only_batch(single)
     for network in (T, *plain):
@@ -155,26 +167,26 @@ def test_one_step_agrees_with_plain_torch(trial: Trial, tmp_path: Path, stronges
     assert row["entropy"] == pytest.approx(entropies[strongest].item(), rel=1e-4, abs=1e-6)
     assert row["loss_encoder"] == pytest.approx(loss.item(), rel=1e-5)
     # Running statistics of BatchNorm too: they have moved once, in step 2.
-    for mine, its in zip([players.encoder, *watching], [E, *plain], strict=True):
+    for mine, its in zip([models.encoder, *watching], [E, *plain], strict=True):
         for name, value in its.state_dict().items():
             torch.testing.assert_close(
                 mine.state_dict()[name], value, rtol=1e-3, atol=1e-5, msg=f"{name} differs"
             )
 
 
-def test_one_of_the_same_kind_is_a_copy(trial: Trial, tmp_path: Path) -> None:
+def test_one_of_the_same_kind_is_a_copy(experiment: Experiment, tmp_path: Path) -> None:
     """`game.adversaries` and a further adversary that sees frames are the same game, to the bit."""
     found = []
     for style in ("copies", "further"):
-        own = trial_of(trial, game={"batch": 4, "accumulate": 2})
-        watchers, other = own.networks("game"), own.networks("other").privacy
-        players = Players(BDQ(own.untrained()), watchers.action, watchers.privacy)
+        own = experiment_of(experiment, game={"batch": 4, "accumulate": 2})
+        networks, other = own.networks("game"), own.networks("other").privacy
+        models = AdversarialModels(BDQ(own.untrained()), networks.action, networks.privacy)
         if style == "copies":
-            players.more = (other,)
+            models.more = (other,)
         else:
-            players.further = (Adversary(other, Look(), mark="_2"),)
-        curves = play_here(own, players, tmp_path / style)
-        found.append((players, other, curves))
+            models.further = (Adversary(other, Look(), mark="_2"),)
+        curves = play_here(own, models, tmp_path / style)
+        found.append((models, other, curves))
     (one, another, curves), (two, further, its_curves) = found
     assert same(one.encoder, two.encoder)
     assert same(one.action, two.action)
@@ -185,12 +197,14 @@ def test_one_of_the_same_kind_is_a_copy(trial: Trial, tmp_path: Path) -> None:
         assert row["loss_privacy"] <= min(its["loss_privacy"], its["loss_privacy_2"])
 
 
-def test_none_changes_nothing_and_one_that_counts_does(trial: Trial, tmp_path: Path) -> None:
+def test_none_changes_nothing_and_one_that_counts_does(
+    experiment: Experiment, tmp_path: Path
+) -> None:
     """With alpha 0 a further adversary learns beside the game; with another it changes it."""
     specs, rows = {}, {}
     for alpha in (0.0, 2.0):
         for further in ([], [{"temporal": True}]):
-            own = trial_of(trial, further=further, alpha=alpha)
+            own = experiment_of(experiment, further=further, alpha=alpha)
             run = tmp_path / f"{alpha}-{len(further)}"
             specs[alpha, len(further)], curves = own.train(own.untrained(), run)
             rows[alpha, len(further)] = curves[-1]
@@ -205,17 +219,17 @@ def test_none_changes_nothing_and_one_that_counts_does(trial: Trial, tmp_path: P
     assert specs[2.0, 1].provenance["further_adversaries"] == NAMES[:1]
 
 
-def test_parts_of_a_batch_add_up(trial: Trial, tmp_path: Path) -> None:
+def test_parts_of_a_batch_add_up(experiment: Experiment, tmp_path: Path) -> None:
     """With BatchNorm held and the same adversary the strongest in every part."""
     made = []
     for parts in (1, 3):
-        own = one_step(trial, accumulate=parts)
-        players = own.players(BDQ(own.untrained()))
-        make_sure(players.further[0].network)
+        own = one_step(experiment, accumulate=parts)
+        models = own.models(BDQ(own.untrained()))
+        make_sure(models.further[0].network)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torch.nn.modules.batchnorm._BatchNorm.forward", lambda norm, x: x)
-            play_here(own, players, tmp_path / str(parts))
-        made.append([players.encoder, *(adversary.network for adversary in players.further)])
+            play_here(own, models, tmp_path / str(parts))
+        made.append([models.encoder, *(adversary.network for adversary in models.further)])
     for whole, parted in zip(*made, strict=True):
         for name, value in whole.state_dict().items():
             torch.testing.assert_close(
@@ -223,9 +237,15 @@ def test_parts_of_a_batch_add_up(trial: Trial, tmp_path: Path) -> None:
             )
 
 
-def test_each_is_restarted_in_its_turn_as_what_it_is(trial: Trial) -> None:
-    players = trial_of(trial).players(BDQ(trial.untrained()))
-    game = Game(trial.fabric, players, trial.clips(training=True), trial_of(trial).recipe, 0)
+def test_each_is_restarted_in_its_turn_as_what_it_is(experiment: Experiment) -> None:
+    models = experiment_of(experiment).models(BDQ(experiment.untrained()))
+    game = AdversarialTraining(
+        experiment.fabric,
+        models,
+        experiment.clips(training=True),
+        experiment_of(experiment).recipe,
+        0,
+    )
     networks = game.adversaries.bare
     before = copy.deepcopy(networks)
     game.adversaries.restart(1, seed=7)
@@ -237,43 +257,43 @@ def test_each_is_restarted_in_its_turn_as_what_it_is(trial: Trial) -> None:
     assert names == ["privacy", "privacy_2", "privacy_3", "privacy_4"]
 
 
-def test_fresh_networks_differ_from_each_other(trial: Trial) -> None:
-    own = trial_of(trial, further=[{"view": "integrated"}] * 2)
-    one, two = own.players(BDQ(own.untrained())).further
-    again = own.players(BDQ(own.untrained())).further[0]
+def test_fresh_networks_differ_from_each_other(experiment: Experiment) -> None:
+    own = experiment_of(experiment, further=[{"view": "integrated"}] * 2)
+    one, two = own.models(BDQ(own.untrained())).further
+    again = own.models(BDQ(own.untrained())).further[0]
     assert not same(one.network, two.network)
     assert same(one.network, again.network)
 
 
 def test_a_training_that_was_stopped_resumes_to_the_bit(
-    trial: Trial, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two steps an epoch: it stops within one, and each network is restarted on the way."""
-    own = trial_of(trial, game={"restart_every": 1, "epochs": 3})
+    own = experiment_of(experiment, game={"restart_every": 1, "epochs": 3})
     spec, curves = own.train(own.untrained(), tmp_path / "whole")
-    plain, calls = Game.step_privacy, []
+    plain, calls = AdversarialTraining.step_privacy, []
 
-    def stop_in_step_4(game: Game, batch: Batch) -> dict[str, Tensor]:
+    def stop_in_step_4(game: AdversarialTraining, batch: Batch) -> dict[str, Tensor]:
         calls.append(None)
         if len(calls) == 4:
             raise KeyboardInterrupt
         return plain(game, batch)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Game, "step_privacy", stop_in_step_4)
+        patch.setattr(AdversarialTraining, "step_privacy", stop_in_step_4)
         with pytest.raises(KeyboardInterrupt):
             own.train(own.untrained(), tmp_path / "parts", checkpoint_every=1)
     torch.manual_seed(99)
-    other = trial_of(trial, further=FURTHER[:2], game={"restart_every": 1, "epochs": 3})
+    other = experiment_of(experiment, further=FURTHER[:2], game={"restart_every": 1, "epochs": 3})
     with pytest.raises(OtherTrainingError, match=r"encoder\.further_adversaries was .*stacked"):
         other.train(own.untrained(), tmp_path / "parts", resume=True)
     assert own.train(own.untrained(), tmp_path / "parts", resume=True) == (spec, curves)
     assert spec.provenance["further_adversaries"] == NAMES
 
 
-def test_what_a_version_without_them_began_goes_on(trial: Trial, tmp_path: Path) -> None:
+def test_what_a_version_without_them_began_goes_on(experiment: Experiment, tmp_path: Path) -> None:
     """Its checkpoint says nothing of further adversaries."""
-    own = trial_of(trial, further=[], epochs=1)
+    own = experiment_of(experiment, further=[], epochs=1)
     own.train(own.untrained(), tmp_path)
     facts = read_facts(tmp_path / "checkpoints")
     assert facts is not None
@@ -290,8 +310,8 @@ def test_what_a_version_without_them_began_goes_on(trial: Trial, tmp_path: Path)
     ],
 )
 def test_what_cannot_be_is_refused(
-    toys: Manifest, trial: Trial, tmp_path: Path, further: dict[str, Any], said: str
+    toys: Manifest, experiment: Experiment, tmp_path: Path, further: dict[str, Any], said: str
 ) -> None:
-    own = trial_of(trial, further=[further], frames=3)
+    own = experiment_of(experiment, further=[further], frames=3)
     with pytest.raises(MotionveilError, match=said):
         own.train(own.untrained(), tmp_path)

@@ -13,28 +13,30 @@ from torch import nn
 from benchmark_code import import_benchmark
 from motionveil.data.dataset import batches
 from motionveil.encoders import BDQ
-from motionveil.training.game import Game, Players
-from motionveil.training.trial import Trial
+from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
+from motionveil.training.experiment import Experiment
 from tiny import tiny_recipe
 
 ReferenceStep = import_benchmark("released").ReferenceStep
 
 
-def play_both(trial: Trial, steps: int, **changes: Any) -> tuple[Players, Players, Players]:
-    """Return the players as they start, after our steps, and after the plain ones."""
+def train_both(
+    experiment: Experiment, steps: int, **changes: Any
+) -> tuple[AdversarialModels, AdversarialModels, AdversarialModels]:
+    """Return the models as they start, after our steps, and after the plain ones."""
     game = {"optimizer": "sgd", "batch": 4, "lr": 0.01, "encoder_lr": 0.1, "privacy_frames": 2}
-    trial = dataclasses.replace(trial, recipe=tiny_recipe(game=game, **changes))
-    watchers = trial.networks("game")
-    start = Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
+    experiment = dataclasses.replace(experiment, recipe=tiny_recipe(game=game, **changes))
+    networks = experiment.networks("game")
+    start = AdversarialModels(BDQ(experiment.untrained()), networks.action, networks.privacy)
     ours, plain = copy.deepcopy(start), copy.deepcopy(start)
-    for players in (ours, plain):
-        players.action.train()
-        players.privacy.train()
-    data = trial.clips(training=True)
+    for models in (ours, plain):
+        models.action.train()
+        models.privacy.train()
+    data = experiment.clips(training=True)
     drawn = [b for epoch in range(2) for b in batches(data, 4, epoch=epoch, seed=0)][:steps]
     for player in (
-        Game(trial.fabric, ours, data, trial.recipe, 0),
-        ReferenceStep(plain, trial.recipe),
+        AdversarialTraining(experiment.fabric, ours, data, experiment.recipe, 0),
+        ReferenceStep(plain, experiment.recipe),
     ):
         for number, batch in enumerate(drawn):
             torch.manual_seed(number)
@@ -50,7 +52,9 @@ def differing(one: nn.Module, other: nn.Module, *, parameters: bool) -> set[str]
     return {name for name, value in getattr(one, kind)() if not torch.equal(value, its[name])}
 
 
-def refuse_any_difference(start: Players, ours: Players, plain: Players, steps: int) -> None:
+def refuse_any_difference(
+    start: AdversarialModels, ours: AdversarialModels, plain: AdversarialModels, steps: int
+) -> None:
     for player in ("encoder", "action", "privacy"):
         mine, its = getattr(ours, player), getattr(plain, player)
         assert differing(mine, its, parameters=True) == set(), player
@@ -67,11 +71,11 @@ def refuse_any_difference(start: Players, ours: Players, plain: Players, steps: 
         assert {int(its.get_buffer(name)) for name in counters} == {2 * steps}
 
 
-def test_the_parameters_are_equal_to_the_bit(trial: Trial) -> None:
-    refuse_any_difference(*play_both(trial, 6), steps=6)
+def test_the_parameters_are_equal_to_the_bit(experiment: Experiment) -> None:
+    refuse_any_difference(*train_both(experiment, 6), steps=6)
 
 
 @pytest.mark.slow
-def test_those_of_the_resnets_too(trial: Trial) -> None:
+def test_those_of_the_resnets_too(experiment: Experiment) -> None:
     networks = {"action": {"name": "resnet18_3d"}, "privacy": {"name": "resnet18"}}
-    refuse_any_difference(*play_both(trial, 2, size=32, **networks), steps=2)
+    refuse_any_difference(*train_both(experiment, 2, size=32, **networks), steps=2)

@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from benchmark_code import import_benchmark
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Experiment
 
 adversarial_step = import_benchmark("adversarial_step")
 gpu = import_benchmark("gpu")
 
 
 def test_the_adversarial_step_compares_the_same_mathematics(
-    trial: Trial, capsys: pytest.CaptureFixture[str]
+    experiment: Experiment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figures = adversarial_step.measure(trial.clips(training=True), trial.recipe, runs=1)
+    figures = adversarial_step.measure(experiment.clips(training=True), experiment.recipe, runs=1)
     assert figures["shape"] == [6, 3, 6, 16, 16]
     seconds = {row["method"]: row["seconds"] for row in figures["rows"]}
     assert min(seconds.values()) > 0
@@ -38,7 +38,7 @@ def test_without_a_gpu_its_benchmark_says_so(
 
 
 def test_the_parts_of_the_gpu_benchmark_on_a_processor(
-    trial: Trial, capsys: pytest.CaptureFixture[str]
+    experiment: Experiment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cpu = torch.device("cpu")
     figures = {
@@ -47,7 +47,7 @@ def test_the_parts_of_the_gpu_benchmark_on_a_processor(
         "encoder": gpu.measure_encoder(cpu, runs=1, shape=(1, 3, 3, 16, 16), copied=1 << 16),
         "training": [
             gpu.measure_training(
-                trial.clips(training=True), trial.recipe, "cpu", "32-true", steps=3
+                experiment.clips(training=True), experiment.recipe, "cpu", "32-true", steps=3
             )
         ],
     }
@@ -64,8 +64,10 @@ def test_the_parts_of_the_gpu_benchmark_on_a_processor(
     assert "32-true" in capsys.readouterr().out
 
 
-def test_waiting_for_the_loader_is_not_busy(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = trial.clips(training=True)
+def test_waiting_for_the_loader_is_not_busy(
+    experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = experiment.clips(training=True)
     load = type(data).load
 
     def slowly(*arguments, **options):
@@ -74,5 +76,5 @@ def test_waiting_for_the_loader_is_not_busy(trial: Trial, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(type(data), "load", slowly)
     monkeypatch.setattr(gpu, "WARM_UP", 2)
-    measured = gpu.measure_training(data, trial.recipe, "cpu", "32-true", steps=3)
+    measured = gpu.measure_training(data, experiment.recipe, "cpu", "32-true", steps=3)
     assert measured["busy"] < 0.8

@@ -20,7 +20,7 @@ import pytest
 
 from motionveil.errors import MotionveilError
 from motionveil.video import Frame, open_source
-from motionveil.video.clock import LiveClock
+from motionveil.video.timestamps import LiveClock
 from rtsp_server import Camera
 from streams import transport_stream
 from videos import frame_numbers, moving_square, write_pictures, write_video

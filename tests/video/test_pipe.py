@@ -166,7 +166,7 @@ class TestDamage:
     @pytest.mark.parametrize("format_name", ["mpegts", "matroska"])
     def test_a_picture_that_is_missing(self, format_name: str, bframes: int) -> None:
         # Nothing in the container tells, and the decoder shows mush without a word.
-        from motionveil.video.intact import IntactDecoder
+        from motionveil.video.resync_decoder import ResyncDecoder
 
         params = f"keyint=10:min-keyint=10:scenecut=0:bframes={bframes}:b-adapt=0"
         data = encoded(moving_square(20), format_name, **{"x264-params": params})
@@ -174,7 +174,7 @@ class TestDamage:
         def decode(leave_out: int) -> dict[int, np.ndarray]:
             found = {}
             with av.open(io.BytesIO(data)) as container:
-                decoder = IntactDecoder(container.streams.video[0])
+                decoder = ResyncDecoder(container.streams.video[0])
                 for number, packet in enumerate(container.demux(video=0)):
                     if number != leave_out:
                         for intact in decoder.decode(packet, 0.0):

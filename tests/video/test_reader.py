@@ -119,7 +119,7 @@ class TestRotation:
     @pytest.mark.parametrize("turns", [0, 1, 2, 3])
     @pytest.mark.parametrize("mirrored", [False, True])
     def test_every_matrix_of_a_camera(self, turns: int, mirrored: bool) -> None:
-        from motionveil.video.orientation import upright
+        from motionveil.video.colour import upright
 
         # The definition, pixel by pixel, for all eight ways to lay down a picture.
         angle = np.pi / 2 * turns

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import Field, model_validator
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results.finding import (
     CHANCE,
     AnyFinding,
@@ -31,7 +32,6 @@ from motionveil.audit_results.kinds import (
     Scores,
     Search,
 )
-from motionveil.files import write_text_atomically
 from motionveil.geometry import Geometry
 from motionveil.results import Dataset, Order, Stored, read_stored
 

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from motionveil._version import __version__
+from motionveil.atomic_write import write_text_atomically
 from motionveil.capture.veil_video import VeilOptions, VeilSummary, veil_video
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.spec import EncoderSpec
 from motionveil.video import check_dest

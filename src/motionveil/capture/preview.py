@@ -15,7 +15,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.addresses import host_and_port, not_taken
+from motionveil.bind_address import host_and_port, not_taken
 from motionveil.capture.preview_admission import SHORTEST_TOKEN, Admission
 from motionveil.capture.preview_screen import Screen
 from motionveil.capture.preview_server import Server, Stats, is_loopback

@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console_tables import print_table
+from motionveil.cli.experiment_options import add_experiment_arguments, experiment_words
 from motionveil.cli.job_options import add_job_arguments, refuse_contradictions
 from motionveil.cli.options import command_line
-from motionveil.cli.table import print_table
-from motionveil.cli.trial import add_trial_arguments, trial_words
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit, Column
@@ -44,7 +44,7 @@ Interrupted audits resume: attacks that are done are not carried out again.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("encoder", metavar="ENCODER", help="what veils, see below")
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument("--veiled", type=Path, metavar="DIR", help="attack videos veiled already")
     parser.add_argument(
         "--suite",
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
         found = audit(
             arguments.encoder,
             **{name: getattr(arguments, name) for name in (*same, "retry", "show_raw")},
-            **trial_words(arguments),
+            **experiment_words(arguments),
             jobs=arguments.jobs or 1,
             run=_on_ray(arguments),
             progress=lambda line: print(line, file=sys.stderr, flush=True),

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from motionveil.cli.console_tables import print_table
 from motionveil.cli.options import command_line, count_from
-from motionveil.cli.table import print_table
 
 if TYPE_CHECKING:
     from motionveil.experiments.complexity import Cost
@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON."""
+    from motionveil.atomic_write import write_text_atomically
     from motionveil.experiments.complexity import as_json, measure_costs, usual_encoders
-    from motionveil.files import write_text_atomically
 
     costs = measure_costs(
         arguments.encoders or usual_encoders(),
@@ -110,6 +110,6 @@ def _published() -> list[dict[str, Any]]:
 
 
 def _environment() -> dict[str, str]:
-    from motionveil.training.processes import describe_environment, make_fabric
+    from motionveil.training.distributed import describe_environment, make_fabric
 
     return describe_environment(make_fabric("cpu"))

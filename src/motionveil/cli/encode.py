@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Event
 from typing import TextIO
 
-from motionveil.addresses import shown
 from motionveil.api import DEFAULT, at_geometry
+from motionveil.bind_address import shown
 from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
 from motionveil.capture.process import stopping

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from motionveil.addresses import may_hold_password, shown
+from motionveil.bind_address import may_hold_password, shown
 from motionveil.errors import MotionveilError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")

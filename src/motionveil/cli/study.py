@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console_tables import print_table
 from motionveil.cli.options import command_line, count_from
 from motionveil.cli.study_serve import add_serve_arguments, run_serve
-from motionveil.cli.table import print_table
 
 if TYPE_CHECKING:
     from motionveil.study.create import Plan

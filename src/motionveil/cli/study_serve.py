@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from motionveil.addresses import host_and_port
+from motionveil.atomic_write import atomic_path, write_text_atomically
+from motionveil.bind_address import host_and_port
 from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path, write_text_atomically
 
 if TYPE_CHECKING:
     from motionveil.study.server.context import Context

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console_tables import print_table
 from motionveil.cli.dry_run import duration
 from motionveil.cli.job_options import (
     add_job_arguments,
@@ -20,7 +21,6 @@ from motionveil.cli.job_options import (
     show_progress,
     threads_of,
 )
-from motionveil.cli.table import print_table
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:

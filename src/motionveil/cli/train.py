@@ -7,13 +7,17 @@ import shlex
 from pathlib import Path
 
 from motionveil.cli.dry_run import print_dry_run
+from motionveil.cli.experiment_options import (
+    add_experiment_arguments,
+    experiment_words,
+    settings_of,
+)
 from motionveil.cli.options import count_from
-from motionveil.cli.trial import add_trial_arguments, settings_of, trial_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--method",
         default="bdq",
@@ -47,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train and say where the encoder is."""
     from motionveil.api import train
-    from motionveil.training.processes import is_first_process
+    from motionveil.training.distributed import is_first_process
 
     if arguments.dry_run:
         return _dry_run(arguments)
@@ -58,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         alpha=arguments.alpha,
         resume=arguments.resume,
         checkpoint_every=arguments.checkpoint_every,
-        **trial_words(arguments),
+        **experiment_words(arguments),
     )
     if not is_first_process():
         return 0
@@ -84,9 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _dry_run(arguments: argparse.Namespace) -> int:
     """Make a few steps and print what a training will need."""
+    from motionveil.training.distributed import make_fabric
     from motionveil.training.dry_run import dry_run
-    from motionveil.training.open_trial import open_data, training_of
-    from motionveil.training.processes import make_fabric
+    from motionveil.training.open_experiment import open_data, training_of
 
     choice, recipe = training_of(
         arguments.method, arguments.recipe, settings_of(arguments), arguments.alpha

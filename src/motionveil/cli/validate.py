@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from motionveil.cli.console_tables import print_rows
+from motionveil.cli.experiment_options import add_experiment_arguments, experiment_words
 from motionveil.cli.options import command_line
-from motionveil.cli.table import print_rows
-from motionveil.cli.trial import add_trial_arguments, trial_words
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENCODER",
         help="a file, a run folder, or a name: bdq, raw, downsample-28, ...",
     )
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -30,10 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Validate, print the row and write the result with its report."""
     from motionveil.api import evaluate
-    from motionveil.training.processes import is_first_process
+    from motionveil.training.distributed import is_first_process
 
     row = evaluate(
-        arguments.encoder, out=arguments.out, command=command_line(), **trial_words(arguments)
+        arguments.encoder, out=arguments.out, command=command_line(), **experiment_words(arguments)
     )
     if is_first_process():
         print_rows([row])

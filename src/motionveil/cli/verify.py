@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.table import in_percent, print_table
+from motionveil.cli.console_tables import in_percent, print_table
 
 if TYPE_CHECKING:
     from motionveil.report.published_rows import Comparison, Verification
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the tables and their sources, write the JSON."""
-    from motionveil.files import write_text_atomically
+    from motionveil.atomic_write import write_text_atomically
     from motionveil.published import load_publication
     from motionveil.report.aggregate import Run
     from motionveil.report.published_rows import verify

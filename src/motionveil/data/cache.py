@@ -22,13 +22,13 @@ from typing import TypeVar, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import atomic_path, close_to_others, make_private_folder
 from motionveil.data.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.data.manifest import Clip, Manifest
 from motionveil.data.progress import track
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path, close_to_others, make_private_folder
-from motionveil.video.folder import is_pictures, list_pictures
+from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
 
 FORMAT = 3

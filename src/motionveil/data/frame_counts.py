@@ -15,7 +15,7 @@ from motionveil.data.manifest import Manifest
 from motionveil.data.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.video import count_frames, probe
-from motionveil.video.folder import is_pictures
+from motionveil.video.image_sequence import is_pictures
 from motionveil.video.reader import FOLDER_RATE
 
 _PROBED = 25

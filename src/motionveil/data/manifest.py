@@ -17,8 +17,8 @@ from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 
 FIRST_COLUMNS = ("path", "start", "end", "action")
 LAST_COLUMNS = ("group", "split")

@@ -9,11 +9,10 @@ from __future__ import annotations
 import os
 
 from motionveil.encoders.base import Encoder
-from motionveil.encoders.bdq import BDQ
-from motionveil.encoders.calibration import calibrate_range
+from motionveil.encoders.bdq import BDQ, calibrate_range
+from motionveil.encoders.blur import Blur, Pixelate
 from motionveil.encoders.downsample import Downsample, Ryoo
 from motionveil.encoders.dvs import DVS
-from motionveil.encoders.lowpass import Blur, Pixelate
 from motionveil.encoders.raw import Raw
 from motionveil.encoders.unet import Unet
 from motionveil.methods import resolve

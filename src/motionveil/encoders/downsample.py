@@ -14,7 +14,7 @@ from torch.nn.functional import affine_grid, grid_sample
 
 from motionveil.encoders import functional
 from motionveil.encoders.base import Encoder
-from motionveil.encoders.lowpass import enlarge, shrink
+from motionveil.encoders.blur import enlarge, shrink
 from motionveil.methods import LEVELS
 from motionveil.methods.downsample import DownsampleSettings
 from motionveil.methods.ryoo import LIMITS, Motion, RyooSettings

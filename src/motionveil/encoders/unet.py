@@ -16,10 +16,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from motionveil.atomic_write import atomic_path
 from motionveil.encoders import functional
 from motionveil.encoders.base import Encoder
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path
 from motionveil.methods import LEVELS
 from motionveil.methods.unet import Unet as UnetMethod
 from motionveil.methods.unet import UnetSettings

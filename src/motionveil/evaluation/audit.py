@@ -12,6 +12,7 @@ from pathlib import Path
 from lightning_fabric import Fabric
 from pydantic import BaseModel, ConfigDict
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results import Audit, Finding, read_finding
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
@@ -20,12 +21,11 @@ from motionveil.evaluation.attacks.recognise import strongest_of
 from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
-from motionveil.files import write_text_atomically
 from motionveil.job_store import Job, Record
 from motionveil.results import read_stored
-from motionveil.training.processes import describe_environment, make_fabric
+from motionveil.training.distributed import describe_environment, make_fabric
+from motionveil.training.experiment import describe_dataset
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import describe_dataset
 
 PLAN = "plan.json"
 VIDEOS: tuple[Video, ...] = ("veiled", "raw")

@@ -30,8 +30,8 @@ from motionveil.evaluation.encode_clips import (
     working_clips,
 )
 from motionveil.geometry import FrameRate, Geometry
+from motionveil.training.experiment import geometry_of
 from motionveil.training.seeds import seed_for
-from motionveil.training.trial import geometry_of
 from motionveil.video import Frame, read_frames
 from motionveil.video.reader import FOLDER_RATE
 

@@ -17,8 +17,8 @@ from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.errors import MotionveilError
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
+from motionveil.training.distributed import added_up, prepare, summed, unsynchronised
 from motionveil.training.log import Log
-from motionveil.training.processes import added_up, prepare, summed, unsynchronised
 from motionveil.training.recipe import Schedule
 from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d
 
-from motionveil.files import atomic_path
+from motionveil.atomic_write import atomic_path
 from motionveil.networks.backbones import ensure_torchvision
 
 Images = NDArray[np.float32]

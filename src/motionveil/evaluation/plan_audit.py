@@ -17,8 +17,8 @@ from motionveil.evaluation.data import people_in_both
 from motionveil.evaluation.suites import beside, read_suite
 from motionveil.methods import UNTRAINED, choose
 from motionveil.spec import EncoderSpec
+from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Recipe
-from motionveil.training.trial import Trial
 
 
 def choose_attacks(
@@ -97,14 +97,14 @@ def _possible(
 def stored_encoder(
     encoder: str | os.PathLike[str] | EncoderSpec | Callable[..., Any],
     out: Path,
-    trial: Callable[[], Trial],
+    experiment: Callable[[], Experiment],
 ) -> str:
     """Return an encoder as every process finds it, written where it is in no file yet.
 
     Args:
         encoder: A name, a path, a spec, or a function.
         out: The audit's folder.
-        trial: Gives the trial, for a method before its training.
+        experiment: Gives the experiment, for a method before its training.
 
     Raises:
         MotionveilError: A spec has weights elsewhere, the function is in no file, or the audit's
@@ -118,7 +118,7 @@ def stored_encoder(
     if not name.endswith(f"-{UNTRAINED}") or Path(name).exists():
         return anywhere(name)
     choice = choose(name)
-    return _stored(trial().untrained(choice), out / choice.folder)
+    return _stored(experiment().untrained(choice), out / choice.folder)
 
 
 def _stored(spec: EncoderSpec, folder: Path) -> str:

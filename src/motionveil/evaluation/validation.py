@@ -34,10 +34,10 @@ from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.create_network import Networks
-from motionveil.training.processes import describe_environment, first_process_first
+from motionveil.training.distributed import describe_environment, first_process_first
+from motionveil.training.experiment import Experiment, describe_dataset
 from motionveil.training.recipe import Schedule
 from motionveil.training.seeds import seed_for
-from motionveil.training.trial import Trial, describe_dataset
 
 ACTION, PRIVACY = Look(temporal=True), Look()
 """What the action network and the privacy network are shown: whole clips, and frames."""
@@ -70,11 +70,11 @@ class EncodedParts:
     geometry: Geometry | None = None
 
 
-def encode_parts(trial: Trial, encoder: Encoder, *, order: Order) -> EncodedParts:
-    """Return what networks see of a trial's clips behind an encoder.
+def encode_parts(experiment: Experiment, encoder: Encoder, *, order: Order) -> EncodedParts:
+    """Return what networks see of an experiment's clips behind an encoder.
 
     Args:
-        trial: The trial.
+        experiment: The experiment.
         encoder: The encoder.
         order: See `motionveil.training.recipe.Recipe.order`.
 
@@ -83,27 +83,29 @@ def encode_parts(trial: Trial, encoder: Encoder, *, order: Order) -> EncodedPart
             cache cannot be written.
     """
     if order == "paper":
-        return EncodedParts(encoder, trial.clips(training=True), trial.clips(training=False))
-    veil = veil_of_encoder(encoder, encoder.spec.name, str(trial.fabric.device))
-    geometry = veil.geometry(trial.geometry)
-    with first_process_first(trial.fabric):
+        return EncodedParts(
+            encoder, experiment.clips(training=True), experiment.clips(training=False)
+        )
+    veil = veil_of_encoder(encoder, encoder.spec.name, str(experiment.fabric.device))
+    geometry = veil.geometry(experiment.geometry)
+    with first_process_first(experiment.fabric):
         filmed = working_clips(
-            trial.cache.manifest,
+            experiment.cache.manifest,
             geometry,
             multiple=veil.multiple,
-            folder=trial.cache.folder.parent,
+            folder=experiment.cache.folder.parent,
         )
         veiled = veil_clips(filmed, veil)
-    frames = frames_left(trial.recipe.frames, filmed, veiled)
+    frames = frames_left(experiment.recipe.frames, filmed, veiled)
     training, validation = (
-        trial.dataset(veiled, training=part, frames=frames, fit=trial.recipe.fit)
+        experiment.dataset(veiled, training=part, frames=frames, fit=experiment.recipe.fit)
         for part in (True, False)
     )
     return EncodedParts(Raw(), training, validation, geometry)
 
 
 def validate_encoder(
-    trial: Trial,
+    experiment: Experiment,
     spec: EncoderSpec,
     *,
     method: str,
@@ -115,7 +117,7 @@ def validate_encoder(
     """Train fresh networks on a frozen encoder's output, score them, and return the row.
 
     Args:
-        trial: The split, recipe and seed.
+        experiment: The split, recipe and seed.
         spec: The encoder.
         method: What the row calls it.
         folder: Where its weights lie, if it has any.
@@ -128,22 +130,22 @@ def validate_encoder(
     """
     began = time.monotonic()
     encoder = build_encoder(spec, folder)
-    order = trial.order_of(encoder)
-    parts = encode_parts(trial, encoder, order=order)
+    order = experiment.order_of(encoder)
+    parts = encode_parts(experiment, encoder, order=order)
     scores = validate(
-        trial.fabric,
+        experiment.fabric,
         parts,
-        trial.networks("validation"),
-        trial.recipe.validation,
-        privacy_label=trial.privacy_label,
-        seed=trial.seed,
+        experiment.networks("validation"),
+        experiment.recipe.validation,
+        privacy_label=experiment.privacy_label,
+        seed=experiment.seed,
         title=f"validate {method if alpha is None else f'{method}, alpha {alpha:g}'}",
     )
     return Row(
         method=method,
         alpha=alpha,
-        seed=trial.seed,
-        split=trial.split,
+        seed=experiment.seed,
+        split=experiment.split,
         order=order,
         geometry=parts.geometry,
         action=scores.action,
@@ -156,19 +158,19 @@ def validate_encoder(
 
 
 def validation_result(
-    trial: Trial, spec: EncoderSpec, *, folder: Path | None, command: str
+    experiment: Experiment, spec: EncoderSpec, *, folder: Path | None, command: str
 ) -> Result:
     """Validate one encoder and return a result of one row; see `validate_encoder`.
 
     Args:
-        trial: The split, recipe and seed.
+        experiment: The split, recipe and seed.
         spec: The encoder.
         folder: Where its weights lie, if it has any.
         command: The command line, for the record.
     """
     alpha = spec.provenance.get("alpha")
     row = validate_encoder(
-        trial,
+        experiment,
         spec,
         method=spec.name,
         folder=folder,
@@ -177,10 +179,12 @@ def validation_result(
     return Result(
         kind="validate",
         command=command,
-        dataset=describe_dataset(trial.cache.manifest, [trial.split], trial.privacy_label),
-        recipe=trial.recipe.model_dump(mode="json"),
-        seed=trial.seed,
-        environment=describe_environment(trial.fabric),
+        dataset=describe_dataset(
+            experiment.cache.manifest, [experiment.split], experiment.privacy_label
+        ),
+        recipe=experiment.recipe.model_dump(mode="json"),
+        seed=experiment.seed,
+        environment=describe_environment(experiment.fabric),
         rows=[row],
         seconds=row.seconds,
     )

@@ -20,9 +20,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
 from motionveil.events.camera import EVENT, Events
-from motionveil.files import atomic_path
 
 SUFFIXES = (".txt", ".raw")
 """Names of event streams end so."""

@@ -24,7 +24,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.errors import MotionveilError
-from motionveil.experiments.operations import count_operations, without_numbers
+from motionveil.experiments.flops import count_operations, without_numbers
 from motionveil.methods import method, method_names
 from motionveil.spec import EncoderSpec, load_spec, named_spec, shipped_names, spec_folder
 

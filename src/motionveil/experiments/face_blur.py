@@ -19,15 +19,14 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil._version import __version__
+from motionveil.atomic_write import atomic_path, make_private_folder, write_text_atomically
 from motionveil.data.manifest import Manifest
 from motionveil.data.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.faces.blurring import HOLD, MARGIN, Blur, FaceCounts, blur_video, blurred_frames
 from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
-from motionveil.files import atomic_path, make_private_folder, write_text_atomically
 from motionveil.video import read_frames
-from motionveil.video.folder import is_pictures, list_pictures
-from motionveil.video.pictures import PictureSink
+from motionveil.video.image_sequence import ImageSequenceSink, is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
 
 LOG = "faces.json"
@@ -221,7 +220,7 @@ def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur)
     home.mkdir(parents=True, exist_ok=True)
     counts = FaceCounts()
     with tempfile.TemporaryDirectory(dir=home, prefix=".", suffix=".part") as part:
-        with PictureSink(Path(part) / "frames", time_base=1 / FOLDER_RATE) as sink:
+        with ImageSequenceSink(Path(part) / "frames", time_base=1 / FOLDER_RATE) as sink:
             for frame in blurred_frames(read_frames(source), detector, counts, blur):
                 sink.write(frame.image, frame.pts)
         for written, name in zip(list_pictures(sink.path), names, strict=True):

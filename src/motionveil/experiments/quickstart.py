@@ -14,12 +14,12 @@ from motionveil.data.actors import make_actors
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments.choices import default_choices
-from motionveil.experiments.pictures import save_strip
+from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.video import read_frames
 

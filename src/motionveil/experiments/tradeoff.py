@@ -20,16 +20,16 @@ from motionveil.data.cache import ClipCache
 from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import validate_encoder
-from motionveil.experiments.pictures import save_veiled
+from motionveil.experiments.frame_strips import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
 from motionveil.job_store import Job
 from motionveil.methods import Choice
 from motionveil.results import Result, Row
 from motionveil.spec import EncoderSpec
-from motionveil.training.processes import agreed, describe_environment, first_process_first
+from motionveil.training.distributed import agreed, describe_environment, first_process_first
+from motionveil.training.experiment import Experiment, decode_clips, describe_dataset
 from motionveil.training.recipe import Recipe
-from motionveil.training.standing import CollapseError
-from motionveil.training.trial import Trial, decode_clips, describe_dataset
+from motionveil.training.train_state import CollapseError
 
 
 @dataclass(frozen=True)
@@ -152,16 +152,18 @@ class _Bench:
     def rows(self, seed: int, split: str) -> Iterator[Row]:
         """Yield the rows of one split and seed, measuring only what is not stored yet."""
         plan, folder = self.plan, self.out / f"seed{seed}-{split}"
-        trial = Trial(self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric)
-        trainer = MethodTrainer(trial, folder, plan.encoder)
+        experiment = Experiment(
+            self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric
+        )
+        trainer = MethodTrainer(experiment, folder, plan.encoder)
         for choice in plan.choices:
-            own = trial
+            own = experiment
             if choice.alpha is not None:
                 changed = plan.recipe.model_copy(update={"alpha": choice.alpha})
-                own = replace(trial, recipe=changed)
+                own = replace(experiment, recipe=changed)
             if choice.method.blurs_faces:
                 assert self.blurred is not None
-                own = replace(trial, cache=self.blurred)
+                own = replace(experiment, cache=self.blurred)
             place = folder / choice.folder
             measure = partial(self._measure, choice, own, trainer)
             try:
@@ -171,20 +173,20 @@ class _Bench:
                 self.collapsed[f"{folder.name}/{choice.folder}"] = str(error)
 
     def _more(self, choice: Choice) -> dict[str, Any]:
-        """Return what a row depends on besides its trial and name."""
+        """Return what a row depends on besides its experiment and name."""
         if choice.method.blurs_faces:
             return {"faces": self.faces}
         given = self.plan.encoder
         return {"encoder": given.model_dump(mode="json")} if given else {}
 
-    def _measure(self, choice: Choice, trial: Trial, trainer: MethodTrainer) -> Row:
+    def _measure(self, choice: Choice, experiment: Experiment, trainer: MethodTrainer) -> Row:
         if choice.method.blurs_faces:
             # A blurrer that finds no face leaves raw video: the row says what was found.
             made = TrainedEncoder(EncoderSpec(method="raw", provenance={"faces": self.faces}))
         else:
             made = trainer.make(choice)
         row = validate_encoder(
-            trial,
+            experiment,
             made.spec,
             method=choice.name,
             folder=made.folder,
@@ -192,39 +194,41 @@ class _Bench:
             curves=made.curves,
             trained_seconds=made.seconds,
         )
-        row.picture = self._picture(choice, trial, made)
+        row.picture = self._picture(choice, experiment, made)
         return row
 
-    def _picture(self, choice: Choice, trial: Trial, made: TrainedEncoder) -> str | None:
+    def _picture(self, choice: Choice, experiment: Experiment, made: TrainedEncoder) -> str | None:
         """Draw frames of a held-out clip as they leave the encoder; none of raw video."""
         if choice.name == "raw":
             return None
-        name = f"seed{trial.seed}-{trial.split}-{choice.folder}.png"
+        name = f"seed{experiment.seed}-{experiment.split}-{choice.folder}.png"
         if self.fabric.is_global_zero:
-            save_veiled(self.out / name, trial, made.spec, made.folder)
+            save_veiled(self.out / name, experiment, made.spec, made.folder)
         return name
 
 
-def _stored(trial: Trial, folder: Path, measure: Callable[[], Row], more: dict[str, Any]) -> Row:
+def _stored(
+    experiment: Experiment, folder: Path, measure: Callable[[], Row], more: dict[str, Any]
+) -> Row:
     """Return a row from `folder/job.json` if it was measured just so, else measure and store it."""
     question = {
-        "manifest": trial.cache.manifest.hash,
-        "recipe": trial.recipe.model_dump(mode="json"),
-        "split": trial.split,
-        "privacy_label": trial.privacy_label,
-        "seed": trial.seed,
+        "manifest": experiment.cache.manifest.hash,
+        "recipe": experiment.recipe.model_dump(mode="json"),
+        "split": experiment.split,
+        "privacy_label": experiment.privacy_label,
+        "seed": experiment.seed,
         "method": folder.name,
         **more,
     }
     job = Job(folder, question)
     row = job.get(Row.model_validate)
     # A process that looked later might see a row that another has just stored.
-    if agreed(trial.fabric, row is not None):
+    if agreed(experiment.fabric, row is not None):
         if row is None:
             raise MotionveilError(f"{job.file}: all processes must see the same folder")
         print(f"{folder}: measured already", file=sys.stderr)
         return row
     row = measure()
-    if trial.fabric.is_global_zero:
+    if experiment.fabric.is_global_zero:
         job.put(row.model_dump(mode="json"))
     return row

@@ -13,7 +13,7 @@ from motionveil.errors import MotionveilError
 from motionveil.methods import Choice
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.checkpoint import OtherTrainingError
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Experiment
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class MethodTrainer:
     """Makes the encoders of one split and seed.
 
     Attributes:
-        trial: The split, recipe and seed.
+        experiment: The split, recipe and seed.
         folder: For the run folders of what is trained.
         given: A trained encoder that stands for its method trained with the recipe's alpha; None
             to train one.
     """
 
-    trial: Trial
+    experiment: Experiment
     folder: Path
     given: EncoderSpec | None = None
 
@@ -56,7 +56,7 @@ class MethodTrainer:
         """
         kind = choice.method
         if choice.untrained:
-            return TrainedEncoder(self.trial.untrained(choice))
+            return TrainedEncoder(self.experiment.untrained(choice))
         if not kind.learned:
             settings = kind.change(None, choice.settings)
             return TrainedEncoder(EncoderSpec(method=kind.name, settings=settings))
@@ -82,21 +82,21 @@ class MethodTrainer:
             self.given is not None
             and self.given.method == choice.method.name
             and not choice.settings
-            and alpha == self.trial.recipe.alpha
+            and alpha == self.experiment.recipe.alpha
         )
 
     def _alpha(self, choice: Choice) -> float:
-        return self.trial.recipe.alpha if choice.alpha is None else choice.alpha
+        return self.experiment.recipe.alpha if choice.alpha is None else choice.alpha
 
     def _train(self, choice: Choice) -> TrainedEncoder:
         """Train an encoder in its run folder."""
         began = time.monotonic()
-        weighted = self.trial.recipe.model_copy(update={"alpha": self._alpha(choice)})
-        trial = replace(self.trial, recipe=weighted.for_method(choice.method))
-        start, run = trial.untrained(choice), self.folder / choice.folder
+        weighted = self.experiment.recipe.model_copy(update={"alpha": self._alpha(choice)})
+        experiment = replace(self.experiment, recipe=weighted.for_method(choice.method))
+        start, run = experiment.untrained(choice), self.folder / choice.folder
         try:
-            spec, curves = trial.train(start, run, resume=True)
+            spec, curves = experiment.train(start, run, resume=True)
         except OtherTrainingError as error:
             print(f"{error}: trained anew", file=sys.stderr)
-            spec, curves = trial.train(start, run)
+            spec, curves = experiment.train(start, run)
         return TrainedEncoder(spec, run, curves, time.monotonic() - began)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil._version import __version__
+from motionveil.atomic_write import write_text_atomically
 from motionveil.export.integer import IntegerNumbers, integer_numbers
-from motionveil.files import write_text_atomically
 from motionveil.geometry import rate_fraction
 from motionveil.spec import EncoderSpec
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from motionveil._version import __version__
+from motionveil.atomic_write import atomic_path
 from motionveil.export.onnx_average import Graph, add_average
-from motionveil.files import atomic_path
 from motionveil.methods import KERNEL_SIZE
 from motionveil.spec import EncoderSpec
 

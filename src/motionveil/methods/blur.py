@@ -37,7 +37,7 @@ class Blur(Method):
     help = "Gaussian blur; the strength is sigma in pixels"
     settings = BlurSettings
     strength, strength_label = "sigma", "blur σ = {}"
-    encoder = "motionveil.encoders.lowpass:Blur"
+    encoder = "motionveil.encoders.blur:Blur"
     stream = "motionveil.capture.veils:FilterVeil"
     colour, marker = "#56B4E9", "v"
 

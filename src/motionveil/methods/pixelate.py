@@ -27,7 +27,7 @@ class Pixelate(Method):
     help = "mosaic; the strength is a block's side in pixels"
     settings = PixelateSettings
     strength, strength_label = "block", "mosaic of {} pixels"
-    encoder = "motionveil.encoders.lowpass:Pixelate"
+    encoder = "motionveil.encoders.blur:Pixelate"
     stream = "motionveil.capture.veils:FilterVeil"
     colour, marker = "#8C6D1F", "p"
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results import Audit, Column, Finding, Measured, Recognition, Retrieval
-from motionveil.files import write_text_atomically
 from motionveil.report.audit_figures import chief_figures, learning, roc
 from motionveil.report.audit_view import (
     Pair,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results import Audit, Column, Finding, Measured
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 from motionveil.report.audit_figures import EncoderPoint, encoder_points
 from motionveil.report.audit_view import (
     Pair,

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path, write_text_atomically
 from motionveil.report import tables
 from motionveil.report.aggregate import Method, Run, by_labels, check, find, main_encoder, pool
 from motionveil.report.figures import bdq_of, curve_panels, quantisation, to_png, to_svg

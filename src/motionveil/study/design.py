@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path, write_text_atomically
 from motionveil.results import Stored, read_stored
 
 STUDY_FILE, KEY_FILE = "study.json", "answers.json"

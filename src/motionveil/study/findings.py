@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from motionveil.files import write_text_atomically
+from motionveil.atomic_write import write_text_atomically
 from motionveil.results import Stored, read_stored
 from motionveil.statistics import Interval
 from motionveil.study.design import ParticipantKind, Study

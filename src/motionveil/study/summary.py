@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from motionveil.files import atomic_path, write_text_atomically
+from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.published import Publication
 from motionveil.published import Study as PublishedStudy
 from motionveil.report.figures import to_png, to_svg

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path, write_text_atomically
 
 _SHOWN = 3
 """How many differences between two trainings an error names."""

@@ -24,10 +24,10 @@ from motionveil.data.dataset import Batch, ClipDataset, batches
 from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.methods import Choice
+from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.adversary_inputs import draw_frames
-from motionveil.training.game import Game
+from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import NetworkRecipe, Recipe
-from motionveil.training.trial import Trial
 
 WARM_UP = 1
 """Steps that are not timed: kernels are compiled and memory is taken in them."""
@@ -145,8 +145,10 @@ def dry_run(
             folder=folder,
             workers=workers,
         )
-        trial = Trial(cache, _without_download(recipe), split, privacy_label, seed, fabric)
-        return _measure(trial, recipe, choice, len(manifest.part(split, training=True)))
+        experiment = Experiment(
+            cache, _without_download(recipe), split, privacy_label, seed, fabric
+        )
+        return _measure(experiment, recipe, choice, len(manifest.part(split, training=True)))
 
 
 def _is_download(network: NetworkRecipe) -> bool:
@@ -195,27 +197,29 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
     return replace(manifest, clips=tuple(unique.values()), file=None)
 
 
-def _measure(trial: Trial, recipe: Recipe, choice: Choice | None, training_clips: int) -> DryRun:
-    players = trial.players(build_encoder(trial.untrained(choice)))
-    data = trial.clips(training=True)
-    game = Game(trial.fabric, players, data, trial.recipe, trial.seed)
+def _measure(
+    experiment: Experiment, recipe: Recipe, choice: Choice | None, training_clips: int
+) -> DryRun:
+    models = experiment.models(build_encoder(experiment.untrained(choice)))
+    data = experiment.clips(training=True)
+    game = AdversarialTraining(experiment.fabric, models, data, experiment.recipe, experiment.seed)
     computing, loading = [], []
-    drawn = _batches(trial, data)
+    drawn = _batches(experiment, data)
     for _ in range(WARM_UP + STEPS):
         began = time.perf_counter()
         loaded = next(drawn)
         between = time.perf_counter()
-        batch = Batch(*trial.fabric.to_device(tuple(loaded)))
+        batch = Batch(*experiment.fabric.to_device(tuple(loaded)))
         game.step_encoder(batch)
         game.step_privacy(batch)
-        _wait_for(trial.fabric.device)
+        _wait_for(experiment.fabric.device)
         loading.append(between - began)
         computing.append(time.perf_counter() - between)
-    memory = _peak_memory(trial.fabric.device)
+    memory = _peak_memory(experiment.fabric.device)
     with torch.no_grad():
-        veiled = players.encoder(batch.clips)
-    roles = {"E": players.encoder, "T": players.action, "P": players.privacy}
-    roles |= {f"P{n}": adversary.network for n, adversary in enumerate(players.further, 2)}
+        veiled = models.encoder(batch.clips)
+    roles = {"E": models.encoder, "T": models.action, "P": models.privacy}
+    roles |= {f"P{n}": adversary.network for n, adversary in enumerate(models.further, 2)}
     return DryRun(
         recipe=recipe,
         training_clips=training_clips,
@@ -223,22 +227,22 @@ def _measure(trial: Trial, recipe: Recipe, choice: Choice | None, training_clips
         veiled=tuple(veiled.shape),
         frames=tuple(draw_frames(veiled, recipe.game.privacy_frames).shape),
         parameters={role: sum(p.numel() for p in net.parameters()) for role, net in roles.items()},
-        device=str(trial.fabric.device),
+        device=str(experiment.fabric.device),
         memory=memory,
         computing=tuple(computing[WARM_UP:]),
         loading=tuple(loading[WARM_UP:]),
     )
 
 
-def _batches(trial: Trial, data: ClipDataset) -> Iterator[Batch]:
+def _batches(experiment: Experiment, data: ClipDataset) -> Iterator[Batch]:
     """Yield whole batches without end."""
-    size, fabric = trial.recipe.game.batch, trial.fabric
+    size, fabric = experiment.recipe.game.batch, experiment.fabric
     for epoch in count():
         drawn = batches(
             data,
             size,
             epoch=epoch,
-            seed=trial.seed,
+            seed=experiment.seed,
             rank=fabric.global_rank,
             ranks=fabric.world_size,
         )

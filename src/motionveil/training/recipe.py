@@ -21,10 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.data.cache import Fit
 from motionveil.data.sampling import SCALES
 from motionveil.errors import MotionveilError, describe_faults
-from motionveil.files import write_text_atomically
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order
 
@@ -95,7 +95,7 @@ class AdversaryRecipe(_Part):
         return seen if self.view == "plain" else f"{seen}, {self.view}"
 
 
-class GameSchedule(Schedule):
+class AdversarialSchedule(Schedule):
     """The schedule of the adversarial training.
 
     Attributes:
@@ -159,7 +159,7 @@ class Recipe(_Part):
     action: NetworkRecipe = NetworkRecipe(name="resnet50_3d", weights="pretrained")
     privacy: NetworkRecipe = NetworkRecipe(name="resnet50", weights="pretrained")
     activation_checkpointing: bool = False
-    game: GameSchedule = GameSchedule()
+    game: AdversarialSchedule = AdversarialSchedule()
     validation: Schedule = Schedule()
     methods: dict[str, SerializeAsAny[Settings]] = Field(default_factory=dict)
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from motionveil.addresses import shown
+from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.live import LiveInput
 

@@ -15,9 +15,9 @@ from av.format import Flags
 from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
-from motionveil.video.clock import LIVE_TIME_BASE, LiveClock
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
-from motionveil.video.intact import Intact, IntactDecoder
+from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
+from motionveil.video.timestamps import LIVE_TIME_BASE, LiveClock
 from motionveil.video.types import Frame, VideoInfo
 
 GIVE_UP = 60.0
@@ -66,7 +66,7 @@ class LiveSource:
 
     The first frame of every connection is `fresh`, and so is the first after damaged or missing
     data, after a change of size (the frames keep the size of the first one) and after a jump of
-    the stream's clock. What cannot be decoded whole is left out: see `IntactDecoder`.
+    the stream's clock. What cannot be decoded whole is left out: see `ResyncDecoder`.
 
     `live` turns False once connected to a video of known length on a web server: that is read as
     fast as it is asked for, every frame of it, ends as a file does and is not begun again.
@@ -138,7 +138,7 @@ class LiveSource:
             finite = self._input.finite and container.duration is not None
             self.live = not finite
             timed = not container.format.flags & Flags.no_timestamps.value
-            decoder, end, earlier = IntactDecoder(stream), None, self.damaged
+            decoder, end, earlier = ResyncDecoder(stream), None, self.damaged
             self._clock.connect(_rate(stream) if timed else None)
             try:
                 for packet, arrived in self._packets(container, stream, stop):
@@ -204,7 +204,7 @@ class LiveSource:
             if now - self._since > self._give_up:
                 raise _LostError("data came, but no whole picture")
 
-    def _frame(self, intact: Intact, stream: Any, *, timed: bool, paced: bool) -> Frame:
+    def _frame(self, intact: WholeFrame, stream: Any, *, timed: bool, paced: bool) -> Frame:
         picture, size = intact.picture, upright_size(intact.picture)
         if self.info is None:
             rate = _rate(stream) if timed else None

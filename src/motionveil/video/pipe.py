@@ -15,7 +15,7 @@ import av
 
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
-from motionveil.video.intact import Intact, IntactDecoder
+from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
 from motionveil.video.types import Frame, VideoInfo
 
 _LOOK = 0.2  # seconds between looks at the stop flag while nothing comes
@@ -88,7 +88,7 @@ class PipeSource:
         stream = container.streams.video[0]
         if stream.codec_context is None:
             raise MotionveilError(f"{self.name}: the codec of this video is not known")
-        decoder = IntactDecoder(stream)
+        decoder = ResyncDecoder(stream)
         end = before = 0
         for packet in container.demux(stream):
             arrived = time.monotonic()
@@ -109,7 +109,7 @@ class PipeSource:
         if self._frames == 0:
             raise MotionveilError(f"{self.name}: ended before the first frame")
 
-    def _frame(self, intact: Intact, stream: Any) -> Frame:
+    def _frame(self, intact: WholeFrame, stream: Any) -> Frame:
         size = upright_size(intact.picture)
         if self.info is None:
             rate = stream.average_rate or stream.guessed_rate or None

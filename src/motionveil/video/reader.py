@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import RgbConverter
-from motionveil.video.file import decode_file, opened
-from motionveil.video.folder import decode_folder, is_pictures, list_pictures
+from motionveil.video.decode import decode_file, opened
+from motionveil.video.image_sequence import decode_folder, is_pictures, list_pictures
 from motionveil.video.types import Decoded, Frame, VideoInfo
 
 Source = str | os.PathLike[str]

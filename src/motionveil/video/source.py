@@ -1,4 +1,4 @@
-"""Opening a source of video by how it is written."""
+"""Opening a source of video: a file, a folder, a camera, a stream, a pipe."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-from motionveil.addresses import STREAM_SCHEMES, shown
+from motionveil.bind_address import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
 from motionveil.video.camera import camera_input, is_camera
-from motionveil.video.live import GIVE_UP, LiveSource
-from motionveil.video.network import is_address, network_input
+from motionveil.video.live import GIVE_UP, LiveInput, LiveSource
 from motionveil.video.pipe import PipeSource
 from motionveil.video.reader import FOLDER_RATE, probe, read_frames
 from motionveil.video.synthetic import synthetic_source
@@ -97,3 +96,37 @@ def open_source(
     # An address that is not quite one is not repeated: its password would be, too.
     hidden = "" if name == text else " (not shown whole: it may hold a password)"
     raise MotionveilError(f"{name}: no such file{hidden}; {_WAYS}")
+
+
+def is_address(written: str) -> bool:
+    """Say whether this is the address of a stream."""
+    scheme, separator, _ = written.partition("://")
+    return bool(separator) and scheme.lower() in STREAM_SCHEMES
+
+
+def network_input(address: str) -> LiveInput:
+    """Return how to open the stream at an address.
+
+    Args:
+        address: With one of the `STREAM_SCHEMES`; may hold a name and a password, see `shown`.
+
+    Raises:
+        MotionveilError: A character in it can stand in no address.
+    """
+    scheme, _, rest = address.partition("://")
+    scheme = scheme.lower()  # FFmpeg knows small letters only
+    # The error that Python's own way to FFmpeg would raise can quote the address.
+    if not address.isprintable():
+        raise MotionveilError(f"{shown(address)}: an address has no line breaks or control signs")
+    # FFmpeg looks at five seconds of a stream, which is our time-out, and at twenty frames to
+    # know its rate, which is a hint here: all that time frames would come late.
+    options = {"analyzeduration": "2000000", "fpsprobesize": "3"}
+    if scheme in ("rtsp", "rtsps"):
+        # UDP loses packets and stops at firewalls. Sound is not even sent.
+        options |= {"rtsp_transport": "tcp", "allowed_media_types": "video"}
+    return LiveInput(
+        shown(address),
+        f"{scheme}://{rest}",
+        options=options,
+        finite=scheme in ("http", "https"),
+    )

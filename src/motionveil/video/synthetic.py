@@ -11,7 +11,7 @@ from threading import Event
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.addresses import shown
+from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.types import Frame, Image, VideoInfo
 

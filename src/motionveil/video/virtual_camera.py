@@ -15,7 +15,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.video.sink import DEFAULT_RATE
+from motionveil.video.file_sink import DEFAULT_RATE
 
 
 def is_device(dest: str) -> bool:

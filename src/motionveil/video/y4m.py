@@ -12,7 +12,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.video.sink import DEFAULT_RATE
+from motionveil.video.file_sink import DEFAULT_RATE
 
 
 class Y4mSink:

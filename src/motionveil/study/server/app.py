@@ -17,7 +17,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from motionveil._version import __version__
-from motionveil.addresses import not_taken
+from motionveil.bind_address import not_taken
 from motionveil.errors import MotionveilError
 from motionveil.study.server.context import ADMINISTRATOR, DOCUMENTED, STATIC, Context
 from motionveil.study.server.middleware import SecurityMiddleware

@@ -11,9 +11,8 @@ import av
 from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
-from motionveil.video.avi_chunks import avi_broken_at
 from motionveil.video.colour import upright_aspect
-from motionveil.video.integrity import broken_at, missing_bytes
+from motionveil.video.integrity import avi_broken_at, broken_at, missing_bytes
 from motionveil.video.robust_decode import DamagedError, StrictDecoder
 from motionveil.video.types import Decoded
 

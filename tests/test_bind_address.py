@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from motionveil.addresses import may_hold_password, shown
+from motionveil.bind_address import may_hold_password, shown
 
 
 @pytest.mark.parametrize(

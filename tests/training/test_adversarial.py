@@ -18,10 +18,10 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import BDQ, functional
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
-from motionveil.training.game import Players, play
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
-from tiny import every_clip, tiny_recipe, tiny_trial
+from motionveil.training.adversarial import AdversarialModels, train_adversarial
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
+from tiny import every_clip, tiny_experiment, tiny_recipe
 
 State = dict[str, Tensor]
 
@@ -34,50 +34,52 @@ def same(one: State, other: State) -> bool:
     return all(torch.equal(one[name], other[name]) for name in one | other)
 
 
-def one_step(trial: Trial, **changes: Any) -> Trial:
-    """A trial whose training is a single step of plain SGD over all clips and frames."""
+def one_step(experiment: Experiment, **changes: Any) -> Experiment:
+    """An experiment whose training is a single step of plain SGD over all clips and frames."""
     game = {"optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 0.02, "privacy_frames": 99}
     recipe = tiny_recipe(game=game | changes.pop("game", {}), **changes)
-    return dataclasses.replace(trial, recipe=recipe)
+    return dataclasses.replace(experiment, recipe=recipe)
 
 
-def players_of(trial: Trial) -> Players:
-    watchers = trial.networks("game")
-    return Players(BDQ(trial.untrained()), watchers.action, watchers.privacy)
+def players_of(experiment: Experiment) -> AdversarialModels:
+    networks = experiment.networks("game")
+    return AdversarialModels(BDQ(experiment.untrained()), networks.action, networks.privacy)
 
 
-def play_here(trial: Trial, players: Players, run: Path, **options: Any) -> list[dict[str, float]]:
-    return play(
-        trial.fabric,
-        players,
-        trial.clips(training=True),
-        trial.recipe,
+def play_here(
+    experiment: Experiment, models: AdversarialModels, run: Path, **options: Any
+) -> list[dict[str, float]]:
+    return train_adversarial(
+        experiment.fabric,
+        models,
+        experiment.clips(training=True),
+        experiment.recipe,
         run=run,
-        seed=trial.seed,
+        seed=experiment.seed,
         **options,
     )
 
 
-def only_batch(trial: Trial) -> Batch:
-    (batch,) = batches(trial.clips(training=True), 12, epoch=0, seed=trial.seed)
+def only_batch(experiment: Experiment) -> Batch:
+    (batch,) = batches(experiment.clips(training=True), 12, epoch=0, seed=experiment.seed)
     return batch
 
 
 class Watch:
-    """Records the players' states whenever the action or the privacy network is called."""
+    """Records the models' states whenever the action or the privacy network is called."""
 
-    def __init__(self, players: Players) -> None:
+    def __init__(self, models: AdversarialModels) -> None:
         self.calls: list[str] = []
         self.states: list[tuple[State, State, State]] = []
         self.gradients: list[list[Tensor | None]] = []
-        self.players = players
+        self.models = models
         for name in ("action", "privacy"):
-            getattr(players, name).register_forward_pre_hook(
+            getattr(models, name).register_forward_pre_hook(
                 lambda module, inputs, name=name: self._record(name)
             )
 
     def _record(self, name: str) -> None:
-        p = self.players
+        p = self.models
         self.calls.append(name)
         self.states.append((snapshot(p.encoder), snapshot(p.action), snapshot(p.privacy)))
         self.gradients.append(
@@ -87,34 +89,34 @@ class Watch:
             assert all(w.grad is None for w in p.privacy.parameters())
 
 
-def test_each_step_changes_its_own_players_only(trial: Trial, tmp_path: Path) -> None:
-    single = one_step(trial)
-    players = players_of(single)
-    watch = Watch(players)
-    start = watch.players
+def test_each_step_changes_its_own_players_only(experiment: Experiment, tmp_path: Path) -> None:
+    single = one_step(experiment)
+    models = players_of(single)
+    watch = Watch(models)
+    start = watch.models
     before = snapshot(start.encoder), snapshot(start.action), snapshot(start.privacy)
-    play_here(single, players, tmp_path)
+    play_here(single, models, tmp_path)
     # T runs once and P twice: fixed in step 1, trained in step 2.
     assert watch.calls == ["action", "privacy", "privacy"]
     E, T, P = watch.states[2]  # as step 2 begins
     assert same(P, before[2]), "step 1 changed P, its weights or its BatchNorm statistics"
     assert not same(E, before[0])
     assert not same(T, before[1])
-    assert same(snapshot(players.encoder), E), "step 2 changed E"
-    assert same(snapshot(players.action), T), "step 2 changed T"
-    assert not same(snapshot(players.privacy), P)
-    kept = [w.grad for w in players.encoder.parameters()]
+    assert same(snapshot(models.encoder), E), "step 2 changed E"
+    assert same(snapshot(models.action), T), "step 2 changed T"
+    assert not same(snapshot(models.privacy), P)
+    kept = [w.grad for w in models.encoder.parameters()]
     pairs = zip(kept, watch.gradients[2], strict=True)
     assert all(torch.equal(after, at) for after, at in pairs), "step 2 gave E a gradient"
-    assert all(w.requires_grad for w in players.privacy.parameters())
+    assert all(w.requires_grad for w in models.privacy.parameters())
 
 
-def test_one_step_agrees_with_plain_torch(trial: Trial, tmp_path: Path) -> None:
+def test_one_step_agrees_with_plain_torch(experiment: Experiment, tmp_path: Path) -> None:
     alpha, lr, encoder_lr = 2.0, 0.02, 0.3
-    single = one_step(trial, alpha=alpha, game={"encoder_lr": encoder_lr})
-    players = players_of(single)
-    E, T, P = (copy.deepcopy(p) for p in (players.encoder, players.action, players.privacy))
-    (row,) = play_here(single, players, tmp_path)
+    single = one_step(experiment, alpha=alpha, game={"encoder_lr": encoder_lr})
+    models = players_of(single)
+    E, T, P = (copy.deepcopy(p) for p in (models.encoder, models.action, models.privacy))
+    (row,) = play_here(single, models, tmp_path)
 
     batch = only_batch(single)
     for network in (T, P):
@@ -152,7 +154,7 @@ def test_one_step_agrees_with_plain_torch(trial: Trial, tmp_path: Path) -> None:
     assert row["accuracy_action"] == pytest.approx(right)
     right = (guesses.argmax(1) == labels).double().mean().item()
     assert row["accuracy_privacy"] == pytest.approx(right)
-    for mine, plain in ((players.encoder, E), (players.action, T), (players.privacy, P)):
+    for mine, plain in ((models.encoder, E), (models.action, T), (models.privacy, P)):
         for name, value in plain.state_dict().items():
             torch.testing.assert_close(
                 mine.state_dict()[name], value, rtol=1e-4, atol=1e-5, msg=f"{name} differs"
@@ -173,47 +175,49 @@ def frames_of(veiled: Tensor) -> Tensor:
     return torch.cat([clip.unbind(1)[t][None] for clip in veiled for t in range(clip.shape[1])])
 
 
-def test_alpha_0_is_the_cross_entropy_alone(trial: Trial, tmp_path: Path) -> None:
-    single = one_step(trial, alpha=0.0)
-    players = players_of(single)
-    E, T = copy.deepcopy(players.encoder), copy.deepcopy(players.action)
-    (row,) = play_here(single, players, tmp_path)
+def test_alpha_0_is_the_cross_entropy_alone(experiment: Experiment, tmp_path: Path) -> None:
+    single = one_step(experiment, alpha=0.0)
+    models = players_of(single)
+    E, T = copy.deepcopy(models.encoder), copy.deepcopy(models.action)
+    (row,) = play_here(single, models, tmp_path)
     batch = only_batch(single)
     T.train()
     loss = nn.functional.cross_entropy(T(functional.for_networks(E(batch.clips))), batch.actions)
     loss.backward()
     assert row["loss_encoder"] == row["loss_action"] == loss.item()
-    for mine, plain in zip(players.encoder.parameters(), E.parameters(), strict=True):
+    for mine, plain in zip(models.encoder.parameters(), E.parameters(), strict=True):
         assert mine.grad is not None
         assert plain.grad is not None
         assert mine.grad.abs().sum() > 0
         assert torch.equal(mine.grad, plain.grad)
 
 
-def test_the_adversary_pushes_the_encoder_towards_entropy(trial: Trial, tmp_path: Path) -> None:
+def test_the_adversary_pushes_the_encoder_towards_entropy(
+    experiment: Experiment, tmp_path: Path
+) -> None:
     """With a huge alpha, E's gradient points up the entropy: minus the gradient of the loss."""
-    single = one_step(trial, alpha=1000.0, game={"encoder_lr": 1e-6})
-    players = players_of(single)
-    E, P = copy.deepcopy(players.encoder), copy.deepcopy(players.privacy)
-    play_here(single, players, tmp_path)
+    single = one_step(experiment, alpha=1000.0, game={"encoder_lr": 1e-6})
+    models = players_of(single)
+    E, P = copy.deepcopy(models.encoder), copy.deepcopy(models.privacy)
+    play_here(single, models, tmp_path)
     P.train()
     probability = P(frames_of(functional.for_networks(E(only_batch(single).clips)))).softmax(1)
     (-probability * probability.log()).sum(1).mean().backward()
-    mine = torch.cat([w.grad.reshape(-1) for w in players.encoder.parameters()])  # type: ignore[union-attr]
+    mine = torch.cat([w.grad.reshape(-1) for w in models.encoder.parameters()])  # type: ignore[union-attr]
     up = torch.cat([w.grad.reshape(-1) for w in E.parameters()])  # type: ignore[union-attr]
     assert torch.cosine_similarity(mine, -up, dim=0) > 0.99
 
 
-def test_the_constraints_hold_after_every_step(trial: Trial, tmp_path: Path) -> None:
-    wild = dataclasses.replace(trial, recipe=tiny_recipe(epochs=3, game={"encoder_lr": 20.0}))
-    players = players_of(wild)
+def test_the_constraints_hold_after_every_step(experiment: Experiment, tmp_path: Path) -> None:
+    wild = dataclasses.replace(experiment, recipe=tiny_recipe(epochs=3, game={"encoder_lr": 20.0}))
+    models = players_of(wild)
     seen: list[tuple[float, Tensor]] = []
-    players.privacy.register_forward_pre_hook(
+    models.privacy.register_forward_pre_hook(
         lambda module, inputs: seen.append(
-            (players.encoder.sigma.item(), players.encoder.boundaries.detach().clone())
+            (models.encoder.sigma.item(), models.encoder.boundaries.detach().clone())
         )
     )
-    play_here(wild, players, tmp_path)
+    play_here(wild, models, tmp_path)
     assert len(seen) == 3 * 2 * 2
     for sigma, boundaries in seen:
         assert sigma >= 0.3 - 1e-6
@@ -224,9 +228,9 @@ def test_the_constraints_hold_after_every_step(trial: Trial, tmp_path: Path) -> 
 
 
 def test_each_epoch_leaves_curves_and_an_encoder(
-    trial: Trial, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    experiment: Experiment, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    three = dataclasses.replace(trial, recipe=tiny_recipe(epochs=3))
+    three = dataclasses.replace(experiment, recipe=tiny_recipe(epochs=3))
     spec, curves = three.train(three.untrained(), tmp_path)
     with (tmp_path / "curves.csv").open(newline="") as file:
         stored = list(csv.DictReader(file))
@@ -259,17 +263,17 @@ def test_each_epoch_leaves_curves_and_an_encoder(
     assert shown == pytest.approx(list(spec.settings.boundaries or ()), abs=0.051)
 
 
-def test_the_encoder_is_written_each_epoch(trial: Trial, tmp_path: Path) -> None:
-    two = dataclasses.replace(trial, recipe=tiny_recipe(epochs=2))
-    players = players_of(two)
+def test_the_encoder_is_written_each_epoch(experiment: Experiment, tmp_path: Path) -> None:
+    two = dataclasses.replace(experiment, recipe=tiny_recipe(epochs=2))
+    models = players_of(two)
     found: list[EncoderSpec] = []
 
     def look(module: nn.Module, inputs: object) -> None:
         if (tmp_path / "encoder.json").exists():
             found.append(EncoderSpec.read(tmp_path / "encoder.json"))
 
-    players.action.register_forward_pre_hook(look)
-    curves = play_here(two, players, tmp_path)
+    models.action.register_forward_pre_hook(look)
+    curves = play_here(two, models, tmp_path)
     assert [spec.settings.sigma for spec in found] == [curves[0]["sigma"]] * 2, (
         "in epoch 2, that of epoch 1"
     )
@@ -278,28 +282,28 @@ def test_the_encoder_is_written_each_epoch(trial: Trial, tmp_path: Path) -> None
 def test_the_seed_decides(toys: Manifest, tmp_path: Path) -> None:
     specs = []
     for number, seed in enumerate((0, 0, 1)):
-        trial = tiny_trial(toys, seed=seed)
+        experiment = tiny_experiment(toys, seed=seed)
         torch.manual_seed(number)  # what was drawn before must not matter
-        specs.append(trial.train(trial.untrained(), tmp_path / str(number))[0])
+        specs.append(experiment.train(experiment.untrained(), tmp_path / str(number))[0])
     assert specs[0] == specs[1]
     assert specs[0].settings.boundaries != specs[2].settings.boundaries
 
 
-def test_a_mixed_precision_leaves_the_encoder_whole(trial: Trial, tmp_path: Path) -> None:
+def test_a_mixed_precision_leaves_the_encoder_whole(experiment: Experiment, tmp_path: Path) -> None:
     """Clips rounded to bfloat16 would lose half of what differs between two frames."""
-    mixed = dataclasses.replace(one_step(trial), fabric=make_fabric("cpu", "bf16-mixed"))
-    players = players_of(mixed)
+    mixed = dataclasses.replace(one_step(experiment), fabric=make_fabric("cpu", "bf16-mixed"))
+    models = players_of(mixed)
     seen: list[Tensor] = []
-    players.encoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
-    expected = copy.deepcopy(players.encoder)(only_batch(mixed).clips)
+    models.encoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
+    expected = copy.deepcopy(models.encoder)(only_batch(mixed).clips)
     # Some builds of torch make NaN of bfloat16 convolutions on the CPU, now and then.
     with contextlib.suppress(MotionveilError):
-        play_here(mixed, players, tmp_path)
+        play_here(mixed, models, tmp_path)
     assert torch.equal(seen[0], expected)
 
 
-def test_short_of_clips_for_a_batch_is_no_trouble(trial: Trial, tmp_path: Path) -> None:
-    one = dataclasses.replace(trial, recipe=tiny_recipe(game={"batch": 11}))  # 11 + 1 clips
+def test_short_of_clips_for_a_batch_is_no_trouble(experiment: Experiment, tmp_path: Path) -> None:
+    one = dataclasses.replace(experiment, recipe=tiny_recipe(game={"batch": 11}))  # 11 + 1 clips
     rows = play_here(one, players_of(one), tmp_path)
     assert len(rows) == 2
     assert len(every_clip(one, training=True)) == 12

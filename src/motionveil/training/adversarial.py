@@ -1,6 +1,6 @@
 """The adversarial training of an encoder: equations 1 and 2 of the paper (section 3.2).
 
-A game of three players: the encoder E, the action network T and the privacy network P. In each
+A game of three models: the encoder E, the action network T and the privacy network P. In each
 step E and T are trained together against a fixed P, then P is trained against fixed E and T.
 """
 
@@ -31,8 +31,7 @@ from motionveil.training.checkpoint import (
     refuse_other_training,
     save_checkpoint,
 )
-from motionveil.training.log import Log
-from motionveil.training.processes import (
+from motionveil.training.distributed import (
     added_up,
     average_gradients,
     prepare,
@@ -40,15 +39,16 @@ from motionveil.training.processes import (
     summed,
     unsynchronised,
 )
+from motionveil.training.log import Log
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
 from motionveil.training.seeds import seed_for
-from motionveil.training.standing import Standing, refuse_collapse
+from motionveil.training.train_state import TrainState, refuse_collapse
 
 
 @dataclass
-class Players:
-    """The players, on one device.
+class AdversarialModels:
+    """The models, on one device.
 
     Attributes:
         encoder: E.
@@ -72,9 +72,9 @@ class Players:
         return [*(Adversary(network, Look(), self.fresh) for network in copies), *self.further]
 
 
-def play(
+def train_adversarial(
     fabric: Fabric,
-    players: Players,
+    models: AdversarialModels,
     data: ClipDataset,
     recipe: Recipe,
     *,
@@ -92,7 +92,7 @@ def play(
 
     Args:
         fabric: Device, precision and processes; with several, each calls this.
-        players: Encoder and networks, freshly made.
+        models: Encoder and networks, freshly made.
         data: The clips to train on.
         recipe: The recipe; `alpha` and `game` are used.
         run: The run's folder.
@@ -113,34 +113,34 @@ def play(
         MotionveilError: A loss is not finite, action recognition collapsed, or the checkpoint is
             damaged.
     """
-    origin = _origin(players.encoder, recipe, seed)
-    game = Game(fabric, players, data, recipe, seed)
-    standing = Standing()
+    origin = _origin(models.encoder, recipe, seed)
+    game = AdversarialTraining(fabric, models, data, recipe, seed)
+    train_state = TrainState()
     facts = read_facts(run / "checkpoints") if resume else None
     if facts is not None:
         refuse_other_training(run / "checkpoints", facts, origin)
         load_checkpoint(run / "checkpoints", game.state())
-        standing = Standing.of(facts)
-        refuse_collapse(standing.curves, _floor(data.actions), recipe)  # as when it stopped
+        train_state = TrainState.of(facts)
+        refuse_collapse(train_state.curves, _floor(data.actions), recipe)  # as when it stopped
 
     if fabric.is_global_zero:
         recipe.write(run / "recipe.yaml")
 
     def keep() -> None:
         if fabric.is_global_zero:
-            save_checkpoint(run / "checkpoints", game.state(), **standing.facts(), origin=origin)
+            save_checkpoint(run / "checkpoints", game.state(), **train_state.facts(), origin=origin)
 
     log = Log(f"alpha {recipe.alpha:g}", recipe.game.epochs, quiet=not fabric.is_global_zero)
-    while standing.epoch < recipe.game.epochs:
-        game.epoch(standing, keep, checkpoint_every)
-        log.epoch(standing.curves[-1])
-        refuse_parting(fabric, players.encoder)
+    while train_state.epoch < recipe.game.epochs:
+        game.epoch(train_state, keep, checkpoint_every)
+        log.epoch(train_state.curves[-1])
+        refuse_parting(fabric, models.encoder)
         if fabric.is_global_zero:
-            players.encoder.save(run)
-            standing.write_curves(run / "curves.csv")
+            models.encoder.save(run)
+            train_state.write_curves(run / "curves.csv")
         keep()
-        refuse_collapse(standing.curves, _floor(data.actions), recipe)
-    return standing.curves
+        refuse_collapse(train_state.curves, _floor(data.actions), recipe)
+    return train_state.curves
 
 
 def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
@@ -158,46 +158,51 @@ def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     }
 
 
-class Game:
+class AdversarialTraining:
     """The loop over one epoch's steps, and the state that it changes.
 
     Args:
         fabric: Device, precision and processes.
-        players: Encoder and networks; changed in place.
+        models: Encoder and networks; changed in place.
         data: The clips to train on.
         recipe: The recipe.
         seed: Seed of batches and draws.
     """
 
     def __init__(
-        self, fabric: Fabric, players: Players, data: ClipDataset, recipe: Recipe, seed: int
+        self,
+        fabric: Fabric,
+        models: AdversarialModels,
+        data: ClipDataset,
+        recipe: Recipe,
+        seed: int,
     ) -> None:
         schedule = recipe.game
         self.fabric, self.data, self.recipe, self.seed = fabric, data, recipe, seed
         self.steps = math.ceil(len(data) / schedule.batch)
-        self.players = players
+        self.models = models
         # E runs bare: Fabric would round the clips to a mixed precision, and a small difference of
         # two frames needs all their digits. Its numbers' gradients are averaged by hand.
-        fabric.to_device(players.encoder)
+        fabric.to_device(models.encoder)
         self.optimize_encoder = self._encoder_optimizer()
-        prepare(fabric, players.action)
+        prepare(fabric, models.action)
         self.T, self.optimize_action = fabric.setup(
-            players.action, make_optimizer(players.action.parameters(), schedule)
+            models.action, make_optimizer(models.action.parameters(), schedule)
         )
-        self.adversaries = Adversaries(fabric, players.adversaries(), schedule)
+        self.adversaries = Adversaries(fabric, models.adversaries(), schedule)
 
     def _encoder_optimizer(self) -> Optimizer:
-        learned = [p for p in self.players.encoder.parameters() if p.requires_grad]
+        learned = [p for p in self.models.encoder.parameters() if p.requires_grad]
         schedule = self.recipe.game
-        if self.players.encoder.is_network:
+        if self.models.encoder.is_network:
             return make_optimizer(learned, schedule)
         return SGD(learned, schedule.encoder_lr or schedule.lr, momentum=schedule.momentum)
 
     def state(self) -> dict[str, Any]:
         """Return everything that a checkpoint holds."""
         return {
-            "encoder": self.players.encoder,
-            "action": self.players.action,
+            "encoder": self.models.encoder,
+            "action": self.models.action,
             "optimize_encoder": self.optimize_encoder,
             "optimize_action": self.optimize_action,
             **self.adversaries.state(),
@@ -205,28 +210,28 @@ class Game:
         }
 
     def epoch(
-        self, standing: Standing, keep: Callable[[], None], checkpoint_every: int | None
+        self, train_state: TrainState, keep: Callable[[], None], checkpoint_every: int | None
     ) -> None:
-        """Play one epoch to its end, from the step that `standing` tells; it is changed in place.
+        """Train to the end of one epoch, from the step that `train_state` tells; changes it.
 
         Args:
-            standing: How far the training has come.
+            train_state: How far the training has come.
             keep: Writes a checkpoint.
             checkpoint_every: After so many steps it is called; None for never.
         """
-        epoch = standing.epoch
-        if standing.step == 0:
+        epoch = train_state.epoch
+        if train_state.step == 0:
             torch.manual_seed(seed_for(self.seed, "game", epoch))
         self.T.train()
         self.adversaries.train()
-        for batch in self._batches(epoch, standing.step):
-            done = epoch * self.steps + standing.step
+        for batch in self._batches(epoch, train_state.step):
+            done = epoch * self.steps + train_state.step
             self._restart(done)
             self._set_rates(done / (self.recipe.game.epochs * self.steps))
-            standing.add(self._step(batch, standing), batch.whole)
-            if checkpoint_every and standing.step % checkpoint_every == 0:
+            train_state.add(self._step(batch, train_state), batch.whole)
+            if checkpoint_every and train_state.step % checkpoint_every == 0:
                 keep()
-        standing.close(self.players.encoder.numbers())
+        train_state.close(self.models.encoder.numbers())
 
     def _restart(self, done: int) -> None:
         """Start an adversary anew when it is time; with several, each in turn."""
@@ -235,12 +240,12 @@ class Game:
             number = done // every - 1
             self.adversaries.restart(number, seed_for(self.seed, "restart", number))
 
-    def _step(self, batch: Batch, standing: Standing) -> dict[str, float]:
+    def _step(self, batch: Batch, train_state: TrainState) -> dict[str, float]:
         """Make both moves, and return what was measured over all processes."""
         encoder = added_up(self.fabric, self.step_encoder(batch))
-        self._refuse_infinite(encoder | self._sums(), standing)
+        self._refuse_infinite(encoder | self._sums(), train_state)
         privacy = added_up(self.fabric, self.step_privacy(batch))
-        self._refuse_infinite(privacy, standing)
+        self._refuse_infinite(privacy, train_state)
         return encoder | privacy
 
     def step_encoder(self, batch: Batch) -> dict[str, Tensor]:
@@ -256,7 +261,7 @@ class Game:
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with unsynchronised(self.fabric, self.T, not last):
-                veiled = for_networks(self.players.encoder.views(part.clips))  # (B, 3, T', H, W)
+                veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
                 actions = self.T(veiled)  # (B, actions)
                 recognised = cross_entropy(actions, part.actions)
                 # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
@@ -274,10 +279,10 @@ class Game:
                 "accuracy_action": _accuracy(actions, part.actions),
             }
             shares.append({name: value.detach() * share for name, value in measured.items()})
-        average_gradients(self.fabric, self.players.encoder)
+        average_gradients(self.fabric, self.models.encoder)
         self.optimize_encoder.step()
         self.optimize_action.step()
-        self.players.encoder.constrain()
+        self.models.encoder.constrain()
         return summed(shares)
 
     def step_privacy(self, batch: Batch) -> dict[str, Tensor]:
@@ -292,7 +297,7 @@ class Game:
         parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
         for part, last in parts:
             with torch.no_grad():
-                veiled = for_networks(self.players.encoder.views(part.clips))  # (B, 3, T', H, W)
+                veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
                 seen = show(veiled, part.rows)
             share = len(part.clips) / batch.whole
             measured = self.adversaries.learn(
@@ -323,14 +328,14 @@ class Game:
 
     def _sums(self) -> dict[str, float]:
         """Return a sum of each of the encoder's parameters, finite only if all its numbers are."""
-        return {name: p.sum().item() for name, p in self.players.encoder.named_parameters()}
+        return {name: p.sum().item() for name, p in self.models.encoder.named_parameters()}
 
-    def _refuse_infinite(self, measured: dict[str, float], standing: Standing) -> None:
+    def _refuse_infinite(self, measured: dict[str, float], train_state: TrainState) -> None:
         wrong = [name for name, value in measured.items() if not math.isfinite(value)]
         if wrong:
             raise MotionveilError(
-                f"{wrong[0]} is {measured[wrong[0]]} in step {standing.step + 1} of epoch"
-                f" {standing.epoch + 1}: lower the learning rate ({self.recipe.game.lr:g}, the"
+                f"{wrong[0]} is {measured[wrong[0]]} in step {train_state.step + 1} of epoch"
+                f" {train_state.epoch + 1}: lower the learning rate ({self.recipe.game.lr:g}, the"
                 f" encoder's {self.recipe.game.encoder_lr or self.recipe.game.lr:g}) or alpha"
                 f" ({self.recipe.alpha:g})"
             )

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from motionveil.encoders import load_encoder
-from motionveil.encoders.lowpass import Filter, enlarge, shrink
+from motionveil.encoders.blur import Filter, enlarge, shrink
 from motionveil.errors import MotionveilError
 
 

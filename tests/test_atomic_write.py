@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from motionveil.errors import MotionveilError
-from motionveil.files import (
+from motionveil.atomic_write import (
     atomic_path,
     close_to_others,
     make_private_folder,
     write_text_atomically,
 )
+from motionveil.errors import MotionveilError
 
 
 def write_half(path: Path, error: type[BaseException]) -> None:

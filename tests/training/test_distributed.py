@@ -18,10 +18,10 @@ from motionveil.data.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.spec import EncoderSpec
-from motionveil.training.game import Players
-from motionveil.training.processes import make_fabric
-from motionveil.training.trial import Trial
-from tiny import tiny_recipe, tiny_trial
+from motionveil.training.adversarial import AdversarialModels
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment
+from tiny import tiny_experiment, tiny_recipe
 
 GAME = {"optimizer": "sgd", "batch": 5, "lr": 0.01, "encoder_lr": 0.5, "momentum": 0.9}
 """Twelve clips in batches of 5, 5 and 2: shares of two processes are uneven."""
@@ -35,19 +35,21 @@ leave(sys.argv[1], Path(sys.argv[2]))
 
 
 def leave(manifest: str, folder: Path) -> None:
-    """Train and validate; write this process's players and scores."""
+    """Train and validate; write this process's models and scores."""
     watching = {name: value for name, value in GAME.items() if name != "encoder_lr"}
     game = GAME | {"further": [{"temporal": True}, {"view": "integrated"}]}
     recipe = tiny_recipe(epochs=2, game=game, validation=watching)
-    trial = tiny_trial(Manifest.read(manifest), recipe)
-    trial = dataclasses.replace(trial, fabric=make_fabric("cpu"))
-    players: list[Players] = []
+    experiment = tiny_experiment(Manifest.read(manifest), recipe)
+    experiment = dataclasses.replace(experiment, fabric=make_fabric("cpu"))
+    models: list[AdversarialModels] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("motionveil.training.trial.Players", lambda *p: remember(players, *p))
-        spec, curves = trial.train(trial.untrained(), folder / "run", checkpoint_every=1)
-    row = validate_encoder(trial, spec, method="bdq")
-    (made,) = players
-    rank = trial.fabric.global_rank
+        patch.setattr(
+            "motionveil.training.experiment.AdversarialModels", lambda *p: remember(models, *p)
+        )
+        spec, curves = experiment.train(experiment.untrained(), folder / "run", checkpoint_every=1)
+    row = validate_encoder(experiment, spec, method="bdq")
+    (made,) = models
+    rank = experiment.fabric.global_rank
     networks = {"encoder": made.encoder, "action": made.action, "privacy": made.privacy}
     networks |= {f"further{a.mark}": a.network for a in made.further}
     tensors = {
@@ -55,14 +57,14 @@ def leave(manifest: str, folder: Path) -> None:
         for name, network in networks.items()
         for key, value in network.state_dict().items()
     }
-    save_file(tensors, folder / f"players{rank}.safetensors")
+    save_file(tensors, folder / f"models{rank}.safetensors")
     said = {"curves": curves, "row": row.model_dump(mode="json")}
     (folder / f"said{rank}.json").write_text(json.dumps(said))
 
 
-def remember(players: list[Players], *made: Any) -> Players:
-    players.append(Players(*made))
-    return players[-1]
+def remember(models: list[AdversarialModels], *made: Any) -> AdversarialModels:
+    models.append(AdversarialModels(*made))
+    return models[-1]
 
 
 def launch(processes: int, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -115,7 +117,7 @@ class TestTwoProcesses:
             torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-3, msg=name)
 
     def test_hold_the_same_numbers(self, two: Path) -> None:
-        first, second = (load_file(two / f"players{rank}.safetensors") for rank in (0, 1))
+        first, second = (load_file(two / f"models{rank}.safetensors") for rank in (0, 1))
         for name, value in first.items():
             assert torch.equal(second[name], value), name
 
@@ -163,13 +165,13 @@ def test_a_device_of_several_is_refused_under_torchrun(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("accumulate", [2, 3, 100])
 def test_gradients_of_parts_add_up_to_the_batch_s(
-    trial: Trial, tmp_path: Path, accumulate: int
+    experiment: Experiment, tmp_path: Path, accumulate: int
 ) -> None:
     """With BatchNorm held, a step in parts is the step of the whole batch."""
     specs = []
     for parts in (1, accumulate):
         recipe = tiny_recipe(epochs=1, game={**GAME, "batch": 12, "accumulate": parts})
-        own = dataclasses.replace(trial, recipe=recipe)
+        own = dataclasses.replace(experiment, recipe=recipe)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torch.nn.modules.batchnorm._BatchNorm.forward", lambda norm, x: x)
             specs.append(own.train(own.untrained(), tmp_path / str(parts)))
@@ -180,10 +182,10 @@ def test_gradients_of_parts_add_up_to_the_batch_s(
         assert row == pytest.approx(right, rel=1e-4, abs=1e-6)
 
 
-def test_accumulating_needs_less_memory_at_once(trial: Trial, tmp_path: Path) -> None:
+def test_accumulating_needs_less_memory_at_once(experiment: Experiment, tmp_path: Path) -> None:
     seen: list[int] = []
     recipe = tiny_recipe(epochs=1, game={**GAME, "accumulate": 2})
-    own = dataclasses.replace(trial, recipe=recipe)
+    own = dataclasses.replace(experiment, recipe=recipe)
     with pytest.MonkeyPatch.context() as patch:
         plain = torch.nn.modules.conv.Conv3d.forward
         patch.setattr(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from motionveil.encoders import BDQ, bdq, compiled, functional
+from motionveil.encoders import BDQ, bdq, cuda_kernel, functional
 
 shapes = st.tuples(*(st.integers(1, n) for n in (2, 4, 12, 12)))  # B, T, H, W
 
@@ -27,7 +27,7 @@ class OnCuda(Tensor):
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Forget, before and after, what was compiled and where that was possible."""
-    caches = (compiled.can_compile, compiled._compiled)
+    caches = (cuda_kernel.can_compile, cuda_kernel._compiled)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -64,21 +64,24 @@ def values_and_gradients(
 
 class TestAgreement:
     @given(
-        shapes, st.floats(0.05, 1), st.floats(0.5, compiled.GREATEST_HARDNESS), st.integers(0, 99)
+        shapes,
+        st.floats(0.05, 1),
+        st.floats(0.5, cuda_kernel.GREATEST_HARDNESS),
+        st.integers(0, 99),
     )
     @settings(deadline=None)
     def test_in_double(self, shape: tuple[int, ...], r: float, hardness: float, seed: int):
         clip = clip_of(shape, seed, torch.float64)
         arguments = (clip, *numbers(seed, torch.float64), hardness, r)
-        found = values_and_gradients(compiled.veil, *arguments)
+        found = values_and_gradients(cuda_kernel.veil, *arguments)
         expected = values_and_gradients(plain, *arguments)
         torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-9)
 
-    @pytest.mark.parametrize("hardness", [0.5, 5.0, compiled.GREATEST_HARDNESS])
+    @pytest.mark.parametrize("hardness", [0.5, 5.0, cuda_kernel.GREATEST_HARDNESS])
     def test_in_float_within_a_ten_thousandth(self, hardness: float):
         clip = 0.3 * clip_of((2, 5, 24, 24), 0)
         sigma, boundaries = numbers(0)
-        found = values_and_gradients(compiled.veil, clip, sigma, boundaries, hardness, 0.25)
+        found = values_and_gradients(cuda_kernel.veil, clip, sigma, boundaries, hardness, 0.25)
         exact = [t.detach().double().requires_grad_() for t in (sigma, boundaries)]
         expected = values_and_gradients(plain, clip.double(), *exact, hardness, 0.25)
         torch.testing.assert_close(found[0].double(), expected[0], atol=1e-4, rtol=0)
@@ -90,9 +93,9 @@ class TestAgreement:
         clip = torch.zeros(1, 3, 2, 3, 301)
         clip[:, :, 1] = torch.linspace(0, 1, 301)
         clip = torch.cat([clip, clip.flip(2)], 2)
-        for hardness in (5.0, compiled.GREATEST_HARDNESS):
+        for hardness in (5.0, cuda_kernel.GREATEST_HARDNESS):
             arguments = (clip, *numbers(3), hardness, 0.5)
-            found = values_and_gradients(compiled.veil, *arguments)
+            found = values_and_gradients(cuda_kernel.veil, *arguments)
             expected = values_and_gradients(plain, *arguments)
             assert all(value.isfinite().all() for value in found)
             torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-3)
@@ -102,7 +105,7 @@ class TestAgreement:
 def test_gradcheck():
     clip = 0.3 * clip_of((2, 2, 3, 2), 0, torch.float64)
     assert torch.autograd.gradcheck(
-        lambda sigma, boundaries: compiled.veil(clip, sigma, boundaries, 5.0, 0.25),
+        lambda sigma, boundaries: cuda_kernel.veil(clip, sigma, boundaries, 5.0, 0.25),
         numbers(0, torch.float64),
     )
 
@@ -110,7 +113,7 @@ def test_gradcheck():
 def test_keeps_the_differences_only(encoder: BDQ):
     clip, saved = torch.rand(1, 3, 4, 8, 8), []
     with torch.autograd.graph.saved_tensors_hooks(lambda t: (saved.append(t), t)[1], lambda t: t):
-        compiled.veil(clip, encoder.sigma, encoder.boundaries, 5.0, 0.25)
+        cuda_kernel.veil(clip, encoder.sigma, encoder.boundaries, 5.0, 0.25)
     assert sorted(t.numel() for t in saved) == [1, 5, 15, 3 * 3 * 8 * 8]
 
 
@@ -124,18 +127,18 @@ def test_keeps_the_differences_only(encoder: BDQ):
 )
 def test_refuses_what_is_wrong(clip: Tensor, sigma: float, message: str):
     with pytest.raises(ValueError, match=message):
-        compiled.veil(clip, torch.tensor(sigma), torch.arange(15.0), 5.0, 0.25)
+        cuda_kernel.veil(clip, torch.tensor(sigma), torch.arange(15.0), 5.0, 0.25)
 
 
 class TestWhenItRuns:
     def test_by_the_device_of_the_clip(self, encoder: BDQ, monkeypatch: pytest.MonkeyPatch):
         clip = torch.rand(1, 3, 4, 8, 8)
         expected = encoder(clip)
-        monkeypatch.setitem(bdq._FUSED, "cpu", compiled)  # as it is for "cuda"
+        monkeypatch.setitem(bdq._FUSED, "cpu", cuda_kernel)  # as it is for "cuda"
         veiled = encoder(clip)
         assert type(veiled.grad_fn).__name__ == "_VeilBackward"
         torch.testing.assert_close(veiled, expected, rtol=0, atol=2e-4)
-        encoder.hardness = 2 * compiled.GREATEST_HARDNESS
+        encoder.hardness = 2 * cuda_kernel.GREATEST_HARDNESS
         assert type(encoder(clip).grad_fn).__name__ != "_VeilBackward"
 
     def test_on_a_gpu_both_ways_are_compiled(self, fresh: None, monkeypatch: pytest.MonkeyPatch):
@@ -148,9 +151,9 @@ class TestWhenItRuns:
         monkeypatch.setattr(torch, "compile", note)
         clip, arguments = clip_of((1, 2, 5, 5), 0), (*numbers(0), 5.0, 0.25)
         for _ in range(2):
-            on_gpu = values_and_gradients(compiled.veil, clip.as_subclass(OnCuda), *arguments)
+            on_gpu = values_and_gradients(cuda_kernel.veil, clip.as_subclass(OnCuda), *arguments)
         assert asked == ["<lambda>", "levels", "gradients"], "each is compiled once"
-        expected = values_and_gradients(compiled.veil, clip, *arguments)
+        expected = values_and_gradients(cuda_kernel.veil, clip, *arguments)
         for one, other in zip(on_gpu, expected, strict=True):
             assert torch.equal(one.as_subclass(Tensor), other)
 
@@ -164,11 +167,11 @@ class TestWhenItRuns:
         clip, arguments = clip_of((1, 2, 5, 5), 0), (*numbers(0), 5.0, 0.25)
         on_gpu = clip.as_subclass(OnCuda)
         with pytest.warns(UserWarning, match="cannot compile for cpu.*slower.*triton"):
-            veiled = compiled.veil(on_gpu, *arguments)
+            veiled = cuda_kernel.veil(on_gpu, *arguments)
         torch.testing.assert_close(veiled.as_subclass(Tensor), plain(clip, *arguments))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            compiled.veil(on_gpu, *arguments)
+            cuda_kernel.veil(on_gpu, *arguments)
 
 
 @pytest.mark.slow
@@ -180,11 +183,11 @@ def test_the_compiler_changes_nothing():
     difference = clip_of((2, 3, 9, 7), 0) - 0.5
     window = functional.gaussian_weights(torch.tensor(1.3))
     kernel, change = torch.outer(window, window), torch.rand(5, 5)
-    growth = compiled._growth(numbers(0)[1].detach(), 5.0)
+    growth = cuda_kernel._growth(numbers(0)[1].detach(), 5.0)
     upstream = torch.randn(difference.shape)
     for function, arguments in (
-        (compiled.levels, (difference, kernel, growth, 5.0, 0.25)),
-        (compiled.gradients, (difference, kernel, change, growth, 5.0, 0.25, upstream)),
+        (cuda_kernel.levels, (difference, kernel, growth, 5.0, 0.25)),
+        (cuda_kernel.gradients, (difference, kernel, change, growth, 5.0, 0.25, upstream)),
     ):
         found = torch.compile(function, fullgraph=True)(*arguments)
         torch.testing.assert_close(found, function(*arguments), rtol=1e-4, atol=1e-4)

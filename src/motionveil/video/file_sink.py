@@ -14,8 +14,8 @@ import numpy as np
 from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
-from motionveil.files import atomic_path
 from motionveil.video.codecs import settings_for
 
 DEFAULT_RATE = Fraction(25)

@@ -9,54 +9,54 @@ from motionveil.data.manifest import Manifest
 from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
-from motionveil.training.processes import describe_environment, make_fabric
-from motionveil.training.trial import Trial
-from tiny import every_clip, tiny_recipe, tiny_trial
+from motionveil.training.distributed import describe_environment, make_fabric
+from motionveil.training.experiment import Experiment
+from tiny import every_clip, tiny_experiment, tiny_recipe
 
 
-def test_parts_are_those_of_the_manifest(trial: Trial, toys: Manifest) -> None:
-    training, held_out = trial.clips(training=True), trial.clips(training=False)
+def test_parts_are_those_of_the_manifest(experiment: Experiment, toys: Manifest) -> None:
+    training, held_out = experiment.clips(training=True), experiment.clips(training=False)
     assert [c.key for c in training.clips] == [c.key for c in toys.part(training=True)]
     assert [c.key for c in held_out.clips] == [c.key for c in toys.part(training=False)]
     assert not {c.group for c in training.clips} & {c.group for c in held_out.clips}
     assert held_out[0][0].shape == (3, 6, 16, 16)
 
 
-def test_untrained_is_calibrated_on_the_training_clips(trial: Trial) -> None:
-    spec = trial.untrained()
+def test_untrained_is_calibrated_on_the_training_clips(experiment: Experiment) -> None:
+    spec = experiment.untrained()
     assert (spec.settings.sigma, spec.settings.boundaries) == (1.0, INITIAL_BOUNDARIES)
-    clips = trial.clips(training=True)
-    drawn = clips.load(range(len(clips)), seed=trial.seed, epoch=0).clips
+    clips = experiment.clips(training=True)
+    drawn = clips.load(range(len(clips)), seed=experiment.seed, epoch=0).clips
     assert spec.settings.range == pytest.approx(calibrate_range([drawn], quantile=0.995), abs=1e-4)
     assert "protects nothing" in str(spec.provenance["note"])
-    assert spec.provenance["manifest"] == trial.cache.manifest.hash
-    assert trial.untrained() == spec
+    assert spec.provenance["manifest"] == experiment.cache.manifest.hash
+    assert experiment.untrained() == spec
 
 
 def test_the_recipe_decides_the_encoder(toys: Manifest) -> None:
     recipe = tiny_recipe(range_mode="clip", hardness=9.0)
-    spec = tiny_trial(toys, recipe).untrained()
+    spec = tiny_experiment(toys, recipe).untrained()
     assert (spec.settings.range_mode, spec.settings.range, spec.settings.hardness) == (
         "clip",
         None,
         9.0,
     )
-    wide = tiny_trial(toys, tiny_recipe(range_quantile=1.0)).untrained()
-    narrow = tiny_trial(toys, tiny_recipe(range_quantile=0.5)).untrained()
+    wide = tiny_experiment(toys, tiny_recipe(range_quantile=1.0)).untrained()
+    narrow = tiny_experiment(toys, tiny_recipe(range_quantile=0.5)).untrained()
     assert wide.settings.range is not None
     assert narrow.settings.range is not None
     assert wide.settings.range > narrow.settings.range
 
 
-def test_networks_have_as_many_outputs_as_there_are_classes(trial: Trial) -> None:
-    hands = dataclasses.replace(trial, privacy_label="hand")
-    watchers = hands.networks("game")
+def test_networks_have_as_many_outputs_as_there_are_classes(experiment: Experiment) -> None:
+    hands = dataclasses.replace(experiment, privacy_label="hand")
+    networks = hands.networks("game")
     batch = every_clip(hands, training=False).load([0, 1], seed=0, epoch=0)
-    watchers.action.eval()
-    watchers.privacy.eval()
-    veiled = build_encoder(trial.untrained())(batch.clips) / 7.5 - 1
-    assert watchers.action(veiled).shape == (2, 2)
-    assert watchers.privacy(veiled[:, :, 0]).shape == (2, 2)
+    networks.action.eval()
+    networks.privacy.eval()
+    veiled = build_encoder(experiment.untrained())(batch.clips) / 7.5 - 1
+    assert networks.action(veiled).shape == (2, 2)
+    assert networks.privacy(veiled[:, :, 0]).shape == (2, 2)
 
 
 @pytest.mark.parametrize("device", ["nonesuch", "cuda:99", "cpu:first"])

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
-from motionveil.files import write_text_atomically
 from motionveil.training.recipe import Recipe
 
 PATIENCE = 3
@@ -18,7 +18,7 @@ PATIENCE = 3
 
 
 @dataclass
-class Standing:
+class TrainState:
     """How far a training has come.
 
     Attributes:
@@ -62,7 +62,7 @@ class Standing:
         }
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Standing:
+    def of(cls, facts: Mapping[str, Any]) -> TrainState:
         """Return what a checkpoint's facts say."""
         return cls(facts["curves"], facts["step"], facts["clips"], facts["sums"])
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console_tables import print_rows
+from motionveil.cli.experiment_options import add_experiment_arguments
 from motionveil.cli.options import command_line, count_from
-from motionveil.cli.table import print_rows
-from motionveil.cli.trial import add_trial_arguments
 from motionveil.data.manifest import choose_name
 from motionveil.data.warnings import warn
 from motionveil.errors import MotionveilError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def add_comparison_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     """Declare the shared arguments; `out` is the usual folder."""
-    add_trial_arguments(parser)
+    add_experiment_arguments(parser)
     parser.add_argument(
         "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
     )
@@ -56,7 +56,7 @@ def compare(
     from motionveil.data.manifest import Manifest
     from motionveil.evaluation.validation import warn_of_leak
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
-    from motionveil.training.processes import make_fabric
+    from motionveil.training.distributed import make_fabric
 
     manifest = Manifest.read(arguments.manifest)
     label = choose_name(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)

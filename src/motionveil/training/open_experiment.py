@@ -12,9 +12,9 @@ from motionveil.data.manifest import Manifest, choose_name
 from motionveil.data.split_overlap import refuse_unlearnable
 from motionveil.errors import MotionveilError
 from motionveil.methods import Choice, choose
-from motionveil.training.processes import make_fabric
+from motionveil.training.distributed import make_fabric
+from motionveil.training.experiment import Experiment, decode_clips
 from motionveil.training.recipe import Recipe, load_recipe
-from motionveil.training.trial import Trial, decode_clips
 
 
 def open_data(
@@ -49,7 +49,7 @@ def open_data(
     return manifest, split, label
 
 
-def open_trial(
+def open_experiment(
     data: Manifest | str | os.PathLike[str],
     recipe: Recipe,
     split: str | None,
@@ -58,12 +58,12 @@ def open_trial(
     device: str,
     precision: str,
     workers: int | None,
-) -> Trial:
+) -> Experiment:
     """Return what is trained and scored on: a split, a recipe and a seed, the clips decoded."""
     manifest, split, label = open_data(data, split, label)
     fabric = make_fabric(device, precision)
     cache = decode_clips(manifest, recipe, fabric, workers)
-    return Trial(cache, recipe, split, label, seed, fabric)
+    return Experiment(cache, recipe, split, label, seed, fabric)
 
 
 def training_of(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.video import VideoSink, check_dest, open_sink, probe, read_clip, read_frames
-from motionveil.video.pictures import PictureSink
+from motionveil.video.image_sequence import ImageSequenceSink
 from motionveil.video.virtual_camera import VirtualCameraSink
 from motionveil.video.y4m import Y4mSink
 from videos import NTSC, frame_numbers, moving_square
@@ -117,7 +117,7 @@ class TestLiveRecording:
 
 class TestPictures:
     def test_are_the_frames_and_their_times(self, tmp_path: Path) -> None:
-        with PictureSink(tmp_path / "frames", time_base=Fraction(1, 1000)) as sink:
+        with ImageSequenceSink(tmp_path / "frames", time_base=Fraction(1, 1000)) as sink:
             for image, pts in zip(CLIP, [0, 33, 67, *range(100, 1000, 100)], strict=True):
                 sink.write(image, pts)
             assert not (tmp_path / "frames").exists()
@@ -135,7 +135,7 @@ class TestPictures:
     def test_a_failure_leaves_nothing(self, tmp_path: Path) -> None:
         with (  # noqa: PT012
             pytest.raises(RuntimeError),
-            PictureSink(tmp_path / "frames", time_base=Fraction(1, 25)) as sink,
+            ImageSequenceSink(tmp_path / "frames", time_base=Fraction(1, 25)) as sink,
         ):
             sink.write(CLIP[0])
             raise RuntimeError
@@ -154,7 +154,7 @@ class TestPictures:
     def test_keep_one_size(self, tmp_path: Path) -> None:
         with (  # noqa: PT012
             pytest.raises(MotionveilError, match="frame 12 is 32x24"),
-            PictureSink(tmp_path / "frames", time_base=Fraction(1, 25)) as sink,
+            ImageSequenceSink(tmp_path / "frames", time_base=Fraction(1, 25)) as sink,
         ):
             for image in [*CLIP, CLIP[0, ::2, ::2]]:
                 sink.write(image)

@@ -1,11 +1,13 @@
-"""Writing a folder of frames: a whole folder or none."""
+"""Folders of frames: reading one as video of a constant rate, writing one whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
+from motionveil.video.robust_decode import DamagedError, decode_picture
+from motionveil.video.types import Decoded
 
 TIMES = "times.csv"
 """What keeps the timestamps, in seconds, which pictures cannot."""
@@ -24,7 +28,7 @@ ABOUT = "about.txt"
 """What says where the pictures come from."""
 
 
-class PictureSink:
+class ImageSequenceSink:
     """Writes each frame as `000000.png`, `000001.png`, ... into a folder; a context manager.
 
     PNG is lossless. `times.csv` beside the pictures says when each is shown, `about.txt` what
@@ -58,7 +62,7 @@ class PictureSink:
         self.frames = 0
         self._encoder: Any = None
 
-    def __enter__(self) -> PictureSink:
+    def __enter__(self) -> ImageSequenceSink:
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise MotionveilError(
                 f"{self.path}: there is something of this name already; give a new folder"
@@ -135,3 +139,59 @@ class PictureSink:
 
     def _unwritable(self, error: OSError) -> MotionveilError:
         return MotionveilError(f"{self.path}: cannot write: {error.strerror}")
+
+
+SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+
+def is_pictures(source: Path) -> bool:
+    """Whether a source is a folder of pictures, or some of its pictures: `folder/rgb_*.png`."""
+    return source.is_dir() or _is_pattern(source)
+
+
+def list_pictures(source: Path) -> list[Path]:
+    """Return the pictures of a folder in natural order: `2.png` before `10.png`.
+
+    Args:
+        source: A folder, or the pictures in it whose names fit a pattern, such as
+            `folder/rgb_*.png`, since the folder may hold others (depth, masks) beside the frames.
+
+    Raises:
+        MotionveilError: There are none.
+    """
+    files = source.parent.glob(source.name) if _is_pattern(source) else source.iterdir()
+    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not pictures:
+        raise MotionveilError(
+            f"{source}: no frames in this folder; their names must end in"
+            f" {', '.join(sorted(SUFFIXES))}"
+        )
+    return sorted(pictures, key=_natural)
+
+
+def _is_pattern(source: Path) -> bool:
+    return "*" in source.name and not source.exists()
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.findall(r"\d+|\D+", path.name)
+    return [(0, int(part), part) if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def decode_folder(
+    source: Path, rate: Fraction, start: int = 0, end: int | None = None
+) -> Iterator[Decoded]:
+    """Decode the pictures of a folder (see `list_pictures`), numbered from 0, `end` exclusive.
+
+    Raises:
+        MotionveilError: There are none, or one cannot be decoded.
+    """
+    for number, path in list(enumerate(list_pictures(source)))[start:end]:
+        # Opened by us, since the library would read a "%d" in the name as a sequence.
+        try:
+            with path.open("rb") as file, av.open(file, metadata_errors="replace") as container:
+                frame = decode_picture(container)
+        except (DamagedError, av.FFmpegError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise MotionveilError(f"{path}: cannot read the frame: {reason}") from error
+        yield Decoded(frame, number, 1 / rate)

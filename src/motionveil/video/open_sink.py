@@ -6,11 +6,11 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 
-from motionveil.addresses import shown
+from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import CODECS, settings_for
-from motionveil.video.pictures import PictureSink
-from motionveil.video.sink import VideoSink
+from motionveil.video.file_sink import VideoSink
+from motionveil.video.image_sequence import ImageSequenceSink
 from motionveil.video.types import Sink
 from motionveil.video.virtual_camera import VirtualCameraSink, is_device
 from motionveil.video.y4m import Y4mSink
@@ -69,7 +69,7 @@ def open_sink(
     if is_device(dest):
         return VirtualCameraSink(dest, rate=rate)
     if not _is_file(dest):
-        return PictureSink(dest, time_base=time_base, live=live, comment=comment)
+        return ImageSequenceSink(dest, time_base=time_base, live=live, comment=comment)
     return VideoSink(
         dest,
         rate=rate,

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from motionveil.training.recipe import Recipe
 
 
-def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
+def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the shared arguments."""
     parser.add_argument("manifest", metavar="MANIFEST", help="manifest.csv")
     parser.add_argument(
@@ -38,7 +38,7 @@ def add_trial_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
 
 
-def trial_words(arguments: argparse.Namespace) -> dict[str, Any]:
+def experiment_words(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the shared arguments as `motionveil.train`, `evaluate` and `audit` take them."""
     same = ("recipe", "label", "split", "seed", "device", "precision", "workers")
     words = {name: getattr(arguments, name) for name in same}

@@ -1,4 +1,4 @@
-"""A trial: one split of a data set, one recipe, one seed."""
+"""An experiment: one split of a data set, one recipe, one seed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
 from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
+from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.adversaries import Adversary
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.create_network import Networks, create_network
-from motionveil.training.game import Players, play
-from motionveil.training.processes import first_process_first, loading_threads
+from motionveil.training.distributed import first_process_first, loading_threads
 from motionveil.training.recipe import NetworkRecipe, Recipe
 from motionveil.training.seeds import seed_for
 
@@ -81,7 +81,7 @@ def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: s
 
 
 @dataclass(frozen=True)
-class Trial:
+class Experiment:
     """One split, one recipe, one seed.
 
     Attributes:
@@ -112,7 +112,7 @@ class Trial:
     def dataset(
         self, cache: ClipCache, *, training: bool, frames: int, fit: Fit = "short-side"
     ) -> ClipDataset:
-        """Return one part of a cache of the trial's clips, `frames` frames of each."""
+        """Return one part of a cache of the experiment's clips, `frames` frames of each."""
         return ClipDataset(
             cache,
             cache.manifest.part(self.split, training=training),
@@ -164,7 +164,7 @@ class Trial:
         )
 
     def provenance(self) -> dict[str, object]:
-        """Return where an encoder made in this trial comes from."""
+        """Return where an encoder made in this experiment comes from."""
         manifest = self.cache.manifest
         return {
             "data": manifest.name,
@@ -183,7 +183,7 @@ class Trial:
         resume: bool = False,
         checkpoint_every: int | None = None,
     ) -> tuple[EncoderSpec, list[dict[str, float]]]:
-        """Train an encoder against its adversary and return it with its curves; see `play`.
+        """Train an encoder against its adversary and return it with its curves.
 
         Raises:
             MotionveilError: The training collapsed, or `run` holds another training.
@@ -200,9 +200,9 @@ class Trial:
         torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights
         changes = {"provenance": provenance, "geometry": self.geometry}
         encoder = build_encoder(start.model_copy(update=changes))
-        curves = play(
+        curves = train_adversarial(
             self.fabric,
-            self.players(encoder),
+            self.models(encoder),
             self.clips(training=True),
             self.recipe,
             run=run,
@@ -212,7 +212,7 @@ class Trial:
         )
         return encoder.spec, curves
 
-    def players(self, encoder: Encoder) -> Players:
+    def models(self, encoder: Encoder) -> AdversarialModels:
         """Return an encoder with fresh networks to play against, as many as the recipe says."""
         networks = self.networks("game")
         more = tuple(
@@ -220,7 +220,9 @@ class Trial:
             for number in range(2, self.recipe.game.adversaries + 1)
         )
         further = tuple(self._further())
-        return Players(encoder, networks.action, networks.privacy, more, self._adversary, further)
+        return AdversarialModels(
+            encoder, networks.action, networks.privacy, more, self._adversary, further
+        )
 
     def _further(self) -> Iterator[Adversary]:
         """Yield the recipe's further adversaries; P is number 1."""

@@ -10,14 +10,14 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import atomic_path
 from motionveil.data.dataset import batches
 from motionveil.encoders import build_encoder, functional
 from motionveil.evaluation.validation import encode_parts
-from motionveil.files import atomic_path
 from motionveil.methods import LEVELS
 from motionveil.methods.bdq import BDQSettings
 from motionveil.spec import EncoderSpec
-from motionveil.training.trial import Trial
+from motionveil.training.experiment import Experiment
 
 COLUMNS = 6
 
@@ -51,17 +51,19 @@ VEILED = 4
 
 
 @torch.no_grad()
-def save_veiled(path: Path, trial: Trial, spec: EncoderSpec, folder: Path | None = None) -> Path:
+def save_veiled(
+    path: Path, experiment: Experiment, spec: EncoderSpec, folder: Path | None = None
+) -> Path:
     """Draw frames of the first held-out clip as networks see them, beside each other.
 
     Args:
         path: A PNG file to write.
-        trial: The split, and the recipe for the frames' size.
+        experiment: The split, and the recipe for the frames' size.
         spec: The encoder.
         folder: Where its weights lie, if it has any.
     """
     encoder = build_encoder(spec, folder).eval()
-    encoded = encode_parts(trial, encoder, order=trial.order_of(encoder))
+    encoded = encode_parts(experiment, encoder, order=experiment.order_of(encoder))
     batch = next(batches(encoded.validation, 1, epoch=0))
     veiled = encoded.encoder(batch.clips)[0] / LEVELS  # (3, T', H, W)
     shown = np.linspace(0, veiled.shape[1] - 1, VEILED).round().astype(int)

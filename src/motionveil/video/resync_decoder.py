@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from motionveil.video.robust_decode import DamagedError, StrictDecoder
 
 
-class Intact(NamedTuple):
+class WholeFrame(NamedTuple):
     """A decoded picture (`av.VideoFrame`), and `fresh` and `arrived` as in `Frame`."""
 
     picture: Any
@@ -16,7 +16,7 @@ class Intact(NamedTuple):
     arrived: float
 
 
-class IntactDecoder:
+class ResyncDecoder:
     """Decodes packets and passes on only pictures that nothing is known to be wrong with.
 
     A picture that is decoded from a missing or damaged one is grey mush, or a mixture of two
@@ -46,7 +46,7 @@ class IntactDecoder:
         """Whether everything is left out until a keyframe comes."""
         return self._waiting
 
-    def decode(self, packet: Any, arrived: float) -> Iterator[Intact]:
+    def decode(self, packet: Any, arrived: float) -> Iterator[WholeFrame]:
         """Yield the pictures that a packet completes.
 
         Args:
@@ -71,7 +71,7 @@ class IntactDecoder:
             if self._from is not None and picture.pts is not None and picture.pts < self._from:
                 continue  # shown before the keyframe, and built on one that is not there
             came = picture.opaque if isinstance(picture.opaque, float) else arrived
-            yield Intact(picture, self._fresh, came)
+            yield WholeFrame(picture, self._fresh, came)
             self._fresh = False
 
     def _leave_out(self, packet: Any) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from motionveil.encoders import BDQ, functional, fused
+from motionveil.encoders import BDQ, cpu_kernel, functional
 from motionveil.spec import EncoderSpec
 
 LARGE = (2, 3, 6, 160, 160)
@@ -64,7 +64,7 @@ class TestAgreement:
         st.tuples(*(st.integers(1, n) for n in (2, 4, 20, 20))),
         st.floats(0.3, 4),
         st.floats(0.02, 1),
-        st.floats(0.5, fused.GREATEST_HARDNESS),
+        st.floats(0.5, cpu_kernel.GREATEST_HARDNESS),
         st.integers(0, 99),
     )
     @settings(deadline=None)
@@ -173,7 +173,7 @@ class TestWhenItRuns:
         assert clip.grad.abs().sum() > 0
 
     def test_not_in_double_nor_very_hard(self, encoder: BDQ):
-        encoder.hardness = 2 * fused.GREATEST_HARDNESS
+        encoder.hardness = 2 * cpu_kernel.GREATEST_HARDNESS
         assert not ran_fused(encoder, torch.rand(1, 3, 2, 4, 4))
         encoder.hardness = 5.0
         assert not ran_fused(encoder.double(), torch.rand(1, 3, 2, 4, 4).double())
