@@ -1,4 +1,4 @@
-"""BatchNorm over processes; with one process it is BatchNorm. Two are in test_processes."""
+"""BatchNorm over processes; with one process it is BatchNorm. Two are in test_distributed."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ GAME = {"optimizer": "sgd", "batch": 5, "lr": 0.01, "encoder_lr": 0.5, "momentum
 SCRIPT = """
 import sys
 from pathlib import Path
-from test_processes import leave
+from test_distributed import leave
 leave(sys.argv[1], Path(sys.argv[2]))
 """
 
@@ -109,8 +109,8 @@ class TestTwoProcesses:
         assert expected.settings.boundaries != EncoderSpec.untrained(range=0.1).settings.boundaries
 
     def test_make_the_networks_of_one(self, one: Path, two: Path) -> None:
-        expected = load_file(one / "players0.safetensors")
-        found = load_file(two / "players0.safetensors")
+        expected = load_file(one / "models0.safetensors")
+        found = load_file(two / "models0.safetensors")
         assert found.keys() == expected.keys()
         assert any("running_var" in name for name in found), "BatchNorm is meant to be there"
         for name, value in expected.items():
