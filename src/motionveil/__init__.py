@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
 
-# torch's threads spin while they wait; on a busy machine two were up to ten times slower than passive
-# ones (docs/results.md, "Threads"). OpenMP reads this once, when torch is loaded; the user's own stays.
+# torch's threads spin while they wait; on a busy machine two were up to ten times slower than
+# passive ones (docs/results.md, "Threads"). OpenMP reads this once, when torch is loaded; a value
+# that the user has set stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
