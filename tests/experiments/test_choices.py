@@ -166,6 +166,8 @@ class TestAblation:
         recipe = tiny_recipe(epochs=1)
         choices = ablation_choices(recipe, variants=["channels=3"])
         rows = measure(toys, tmp_path, choices).rows
+        trained = {file.parent.name for file in tmp_path.rglob("curves.csv")}
+        assert trained == {"bdq-alpha2", "bdq-channels=3"}, "each encoder is trained once"
         whole = next(row for row in rows if row.method == "bdq").encoder.settings
         assert isinstance(whole, BDQSettings)
         for row in rows:

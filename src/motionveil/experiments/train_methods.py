@@ -47,6 +47,7 @@ class MethodTrainer:
     experiment: Experiment
     folder: Path
     given: EncoderSpec | None = None
+    _trained: dict[Choice, TrainedEncoder] = field(default_factory=dict, init=False)
 
     def make(self, choice: Choice) -> TrainedEncoder:
         """Return a method's encoder, trained if it must be; an interrupted training resumes.
@@ -65,12 +66,16 @@ class MethodTrainer:
             return self._changed(choice, after)
         if self.given is not None and self._is_given(choice):
             return TrainedEncoder(self.given)
-        return self._train(choice)
+        if choice not in self._trained:
+            self._trained[choice] = self._train(choice)
+        return self._trained[choice]
 
     def _changed(self, choice: Choice, after: dict[str, object]) -> TrainedEncoder:
         """Return the trained encoder with settings changed that take no training."""
         rest = {k: v for k, v in choice.settings.items() if k not in after}
-        trained = self.make(replace(choice, settings=rest)).spec
+        # With its alpha it is the row, and the run, of the encoder that is trained anyway.
+        alpha = self._alpha(choice) if choice.method.adversarial else None
+        trained = self.make(replace(choice, settings=rest, alpha=alpha)).spec
         try:
             return TrainedEncoder(trained.change(**after))
         except ValidationError as error:
@@ -93,7 +98,8 @@ class MethodTrainer:
         began = time.monotonic()
         weighted = self.experiment.recipe.model_copy(update={"alpha": self._alpha(choice)})
         experiment = replace(self.experiment, recipe=weighted.for_method(choice.method))
-        start, run = experiment.untrained(choice), self.folder / choice.folder
+        # Of the experiment that all methods share, which reads the clips for the range once.
+        start, run = self.experiment.untrained(choice), self.folder / choice.folder
         try:
             spec, curves = experiment.train(start, run, resume=True)
         except OtherTrainingError as error:
