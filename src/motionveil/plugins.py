@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import sys
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from motionveil.errors import MotionveilError
@@ -33,18 +36,38 @@ def import_object(name: str) -> Any:
     Raises:
         MotionveilError: The module cannot be imported, or has no such name.
     """
+    return import_named(name)[1]
+
+
+def import_named(name: str) -> tuple[ModuleType, Any]:
+    """Return the module, and the object in it, that `module:name` or `file.py:name` stands for.
+
+    Raises:
+        MotionveilError: The module cannot be imported, or has no such name.
+    """
     place, _, attribute = name.rpartition(":")
     try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
-            assert spec is not None
-            assert spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-        else:
-            module = importlib.import_module(place)
+        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
     except Exception as error:  # whatever the module raises
         raise MotionveilError(f"{name}: cannot import {place}: {error}") from error
     if not hasattr(module, attribute):
         raise MotionveilError(f"{name}: {place} has no {attribute!r}")
-    return getattr(module, attribute)
+    return module, getattr(module, attribute)
+
+
+def _import_file(file: str) -> ModuleType:
+    """Import a file once, under a name of its own: its objects can go to other processes."""
+    source = f"{Path(file).absolute()}\n{Path(file).read_text(encoding='utf-8')}"
+    name = f"{Path(file).stem}_{hashlib.sha256(source.encode()).hexdigest()[:8]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

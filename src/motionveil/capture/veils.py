@@ -12,7 +12,8 @@ from motionveil.capture.kernel import OVERLAP, RING, veil_rows
 from motionveil.capture.quantiser import make_quantiser
 from motionveil.capture.table import CHUNK
 from motionveil.errors import MotionveilError
-from motionveil.methods import KERNEL_SIZE, resolve
+from motionveil.methods import KERNEL_SIZE
+from motionveil.plugins import import_object
 from motionveil.spec import EncoderSpec
 
 _LINE = 64  # bytes of a line of the cache
@@ -46,7 +47,7 @@ def make_veil(spec: EncoderSpec, *, hard: bool = False) -> FrameVeil:
     kind = spec.kind
     if kind.stream is None:
         raise MotionveilError(f"{spec.name} cannot veil a stream: {kind.unstreamable}")
-    veil: FrameVeil = resolve(kind.stream)(spec, hard=hard)
+    veil: FrameVeil = import_object(kind.stream)(spec, hard=hard)
     return veil
 
 

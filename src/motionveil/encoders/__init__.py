@@ -15,7 +15,7 @@ from motionveil.encoders.downsample import Downsample, Ryoo
 from motionveil.encoders.dvs import DVS
 from motionveil.encoders.raw import Raw
 from motionveil.encoders.unet import Unet
-from motionveil.methods import resolve
+from motionveil.plugins import import_object
 from motionveil.spec import EncoderSpec, load_spec, spec_folder
 
 __all__ = [
@@ -45,7 +45,7 @@ def build_encoder(spec: EncoderSpec, folder: str | os.PathLike[str] | None = Non
     Raises:
         MotionveilError: The weights are missing, damaged or do not fit.
     """
-    encoder: Encoder = resolve(spec.kind.encoder)(spec)
+    encoder: Encoder = import_object(spec.kind.encoder)(spec)
     if folder is not None:
         encoder.load(folder)
     return encoder

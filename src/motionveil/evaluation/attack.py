@@ -27,8 +27,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from motionveil.audit_results import Finding
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData, Video
-from motionveil.evaluation.encode_clips import load_named
-from motionveil.plugins import load_entry_points
+from motionveil.plugins import import_object, load_entry_points
 from motionveil.spec import describe
 from motionveil.statistics import Integers
 from motionveil.training.adversary_inputs import VIEWS, Look
@@ -145,7 +144,7 @@ def attack_class(kind: Any) -> type[Attack]:
     """
     if not isinstance(kind, str):
         raise MotionveilError(f"kind {kind!r}: wanted a name, such as {next(iter(attack_kinds()))}")
-    cls = load_named(kind)[1] if ":" in kind else attack_kinds().get(kind)
+    cls = import_object(kind) if ":" in kind else attack_kinds().get(kind)
     if cls is None:
         raise MotionveilError(f"no kind of attack {kind!r}; there are {', '.join(attack_kinds())}")
     if not (inspect.isclass(cls) and issubclass(cls, Attack)):

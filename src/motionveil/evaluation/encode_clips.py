@@ -9,18 +9,13 @@ camera, guard included: the bytes are those that `motionveil encode` writes.
 from __future__ import annotations
 
 import hashlib
-import importlib
-import importlib.util
 import inspect
 import io
 import os
-import sys
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import av
 import numpy as np
@@ -34,6 +29,7 @@ from motionveil.encoders import Encoder, load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import method_names
+from motionveil.plugins import import_named
 from motionveil.spec import EncoderSpec
 
 FORMAT = 2
@@ -127,7 +123,7 @@ def _veil_by_frame(spec: EncoderSpec, frames: Frames, times: Times) -> Frames:
 
 
 def _veil_of_function(written: str) -> Veil:
-    module, function = load_named(written)
+    module, function = import_named(written)
     if not callable(function):
         raise MotionveilError(f"{written}: is no function")
     try:
@@ -143,39 +139,6 @@ def _veil_of_function(written: str) -> Veil:
         return veiled
 
     return Veil(written, hashlib.sha256(source.encode()).hexdigest(), change)
-
-
-def load_named(written: str) -> tuple[ModuleType, Any]:
-    """Return the module and the thing in it that `module:name` or `file.py:name` names.
-
-    Raises:
-        MotionveilError: The module cannot be imported or has no such name.
-    """
-    place, _, name = written.rpartition(":")
-    try:
-        module = _import_file(place) if place.endswith(".py") else importlib.import_module(place)
-    except Exception as error:  # whatever a user's module raises
-        raise MotionveilError(f"{written}: cannot import {place}: {error}") from error
-    if not hasattr(module, name):
-        raise MotionveilError(f"{written}: {place} has no {name!r}")
-    return module, getattr(module, name)
-
-
-def _import_file(file: str) -> ModuleType:
-    source = f"{Path(file).absolute()}\n{Path(file).read_text(encoding='utf-8')}"
-    name = f"{Path(file).stem}_{hashlib.sha256(source.encode()).hexdigest()[:8]}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 def working_clips(

@@ -28,7 +28,6 @@ from motionveil.methods.base import (
     RangeMode,
     Settings,
     Start,
-    resolve,
 )
 from motionveil.plugins import load_entry_points
 
@@ -50,7 +49,6 @@ __all__ = [
     "parse_choices",
     "present_name",
     "register",
-    "resolve",
 ]
 
 GROUP = "motionveil.methods"

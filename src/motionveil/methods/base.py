@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.errors import MotionveilError, describe_faults
-from motionveil.plugins import import_object
 
 LEVELS = 15
 """Largest value of a veiled clip: 2^4 - 1 (paper, section 3.1)."""
@@ -272,15 +271,6 @@ class Choice:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Choice) and (self.name, self.alpha) == (other.name, other.alpha)
-
-
-def resolve(written: str) -> Any:
-    """Return what `module:attribute` names.
-
-    Raises:
-        MotionveilError: It cannot be imported.
-    """
-    return import_object(written)
 
 
 def _written(value: Any) -> str:
