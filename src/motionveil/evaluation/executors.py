@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
@@ -14,7 +12,7 @@ from typing import Any
 
 import torch
 
-from motionveil.errors import MotionveilError
+from motionveil.evaluation.ray_session import address_of, import_ray, ray_session
 
 Work = Callable[..., str]
 """A function of a module, which gives the fault; an empty text where there is none."""
@@ -85,29 +83,11 @@ def on_ray(address: str | None) -> Run:
     Raises:
         MotionveilError: Ray is not installed.
     """
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    address = address or os.environ.get("RAY_ADDRESS")
-    local: dict[str, Any] = {}
-    if address is None:
-        # Ray's own way to say that there are no other machines: or the cluster listens on the
-        # network.
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
-        local = {"include_dashboard": False, "object_store_memory": 100 * 2**20}
-    try:
-        import ray
-    except ImportError as error:
-        raise MotionveilError(
-            "--engine ray: Ray is not installed: pip install 'motionveil[sweep]'"
-        ) from error
+    address = address_of(address)
+    ray = import_ray()
 
     def run(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
-        _refuse_unreachable(address)
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        try:
-            ray.init(address=address or "local", **quiet, **local)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise MotionveilError(f"{address}: cannot use this Ray: {error}") from error
-        try:
+        with ray_session(ray, address):
             task = ray.remote(work)
             places = {task.remote(*call): place for place, call in enumerate(calls)}
             while places:
@@ -117,18 +97,5 @@ def on_ray(address: str | None) -> Run:
                 except ray.exceptions.RayError as error:
                     fault = f"Ray: {str(error).strip().splitlines()[0]}"
                 yield places.pop(ended), fault
-        finally:
-            ray.shutdown()
 
     return run
-
-
-def _refuse_unreachable(address: str | None) -> None:
-    """Raise an error when nothing listens at `HOST:PORT`; Ray says so after minutes only."""
-    host, _, port = (address or "").rpartition(":")
-    if not port.isdigit() or "/" in host:  # none, `auto`, `ray://`
-        return
-    try:
-        socket.create_connection((host, int(port)), timeout=5).close()
-    except (OSError, OverflowError) as error:
-        raise MotionveilError(f"{address}: no Ray cluster listens here: {error}") from error
