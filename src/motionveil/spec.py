@@ -250,9 +250,7 @@ def named_spec(name: str) -> EncoderSpec | None:
     """
     try:
         choice = methods.choose(name)
-    except MotionveilError:
-        if name.partition(":")[0].partition("-")[0] in methods.method_names():
-            raise
+    except methods.UnknownMethodError:
         return None
     if choice.method.learned or choice.method.settings is None:
         return None
@@ -276,8 +274,8 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
         MotionveilError: There is no such name or file, or the file is at fault.
 
     Example:
-        >>> load_spec("bdq").hardness
-        5.0
+        >>> load_spec("bdq").method
+        'bdq'
     """
     path = Path(encoder)
     if path.is_dir():

@@ -81,6 +81,7 @@ class StreamEncoder:
         self.guard = None if self.neutral is None else guard
         self.guarded: Reason | None = None
         self.geometry = None if native else spec.required_geometry(_NATIVE)
+        self._multiple = spec.multiple
         self._rate = FrameRate(None if self.geometry is None else self.geometry.rate)
         self._started = self._fresh = False
         self._shape: tuple[int, ...] | None = None
@@ -145,7 +146,7 @@ class StreamEncoder:
         height, width = frame.shape[:2]
         if self.geometry is None:
             return height, width, 3
-        shape = self.geometry.shape(height, width, aspect, multiple=self.spec.multiple)
+        shape = self.geometry.shape(height, width, aspect, multiple=self._multiple)
         return *shape, 3
 
     def reset(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import get_args
 
-from motionveil.methods import Choice, method, method_names, parse_choices
+from motionveil.methods import Choice, method, method_names, parse_choices, with_strengths
 from motionveil.methods.bdq import Modules
 from motionveil.training.recipe import Recipe
 
@@ -74,21 +74,18 @@ def read_choices(
     """
     every = [name for name in method_names() if not method(name).blurs_faces]
     named = [one for word in words for one in (every if word == "all" else [word])]
-    usual = [f"{alpha:g}" for alpha in alphas or sorted({0.0, recipe.alpha})]
+    usual = list(alphas or sorted({0.0, recipe.alpha}))
     found = [full for one in parse_choices(named) for full in _full(one, recipe, usual)]
     return list(dict.fromkeys(found))
 
 
-def _full(choice: Choice, recipe: Recipe, alphas: Sequence[str]) -> list[Choice]:
+def _full(choice: Choice, recipe: Recipe, alphas: Sequence[float]) -> list[Choice]:
     """Return a choice with each of its usual strengths, where it has none."""
     kind = choice.method
     if choice.strength is not None:
         return [choice]
     if kind.strength is not None:
-        strengths = [f"{one:g}" for one in kind.usual_strengths(recipe.size)]
-    elif kind.adversarial and not choice.untrained and not choice.changes:
-        strengths = list(alphas)
-    else:
-        return [choice]
-    mark = "," if ":" in choice.name else ":"
-    return parse_choices([f"{choice.name}{mark}{','.join(strengths)}"])
+        return with_strengths(choice, kind.usual_strengths(recipe.size))
+    if kind.adversarial and not choice.untrained and not choice.changes:
+        return with_strengths(choice, alphas)
+    return [choice]

@@ -10,9 +10,9 @@ line numbers after the colon are strengths, several of them several methods: `bd
 from __future__ import annotations
 
 import difflib
-import math
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -42,6 +42,7 @@ __all__ = [
     "RangeMode",
     "Settings",
     "Start",
+    "UnknownMethodError",
     "choose",
     "find_again",
     "method",
@@ -49,7 +50,13 @@ __all__ = [
     "parse_choices",
     "present_name",
     "register",
+    "with_strengths",
 ]
+
+
+class UnknownMethodError(MotionveilError):
+    """A name that no method has."""
+
 
 GROUP = "motionveil.methods"
 UNTRAINED = "untrained"
@@ -106,13 +113,13 @@ def method(name: str) -> Method:
     """Return a method by its name.
 
     Raises:
-        MotionveilError: There is none; names the nearest.
+        UnknownMethodError: There is none; names the nearest.
     """
     found = _methods().get(name)
     if found is None:
         near = difflib.get_close_matches(name, _methods(), n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise MotionveilError(f"no method {name!r}; there are {', '.join(_methods())}{hint}")
+        raise UnknownMethodError(f"no method {name!r}; there are {', '.join(_methods())}{hint}")
     return found
 
 
@@ -171,7 +178,7 @@ def parse_choices(words: Iterable[str]) -> list[Choice]:
     return list(dict.fromkeys(choice for word in words for choice in _parse(word)))
 
 
-def _parse(word: str) -> Iterator[Choice]:
+def _parse(word: str) -> list[Choice]:
     head, _, listed = word.partition(":")
     found, strengths, untrained = _head(head)
     settings: dict[str, Any] = {}
@@ -186,15 +193,22 @@ def _parse(word: str) -> Iterator[Choice]:
     if strengths and found.strength is None and not found.adversarial:
         raise MotionveilError(f"{word}: {found.name} has no strengths")
     alpha = settings.pop("alpha", None) if found.adversarial else None
-    each: list[float | None] = [*strengths] or [None]
-    for strength in each:
-        own = dict(settings)
-        weight = alpha
-        if strength is not None and found.strength is not None:
-            own[found.strength] = strength
-        elif strength is not None:
-            weight = strength
-        yield _checked(word, Choice(found, own, _alpha(word, weight), untrained))
+    try:
+        choice = Choice(found, settings, alpha, untrained)
+        several = with_strengths(choice, strengths) if strengths else [choice]
+        return [replace(one, settings=found.check(one.settings)) for one in several]
+    except MotionveilError as error:
+        raise MotionveilError(f"{word}: {error}") from error
+
+
+def with_strengths(choice: Choice, strengths: Iterable[float]) -> list[Choice]:
+    """Return a choice at each of several strengths of its method: a setting, or else alpha."""
+    field = choice.method.strength
+    if field is None:
+        return [replace(choice, alpha=strength) for strength in strengths]
+    return [
+        replace(choice, settings={**choice.settings, field: strength}) for strength in strengths
+    ]
 
 
 def _head(head: str) -> tuple[Method, list[float], bool]:
@@ -206,18 +220,6 @@ def _head(head: str) -> tuple[Method, list[float], bool]:
     if name in _methods() and method(name).strength is not None:
         return method(name), [_number(head, strength)], plain != head
     return method(plain), [], plain != head
-
-
-def _checked(word: str, choice: Choice) -> Choice:
-    """Return a choice whose settings have their types, where they can be checked alone."""
-    found = choice.method
-    if choice.untrained and not found.learned:
-        raise MotionveilError(f"{word}: {found.name} is not trained, so it is never untrained")
-    try:
-        settings = found.check(choice.settings)
-    except MotionveilError as error:
-        raise MotionveilError(f"{word}: {error}") from error
-    return Choice(found, settings, choice.alpha, choice.untrained)
 
 
 def _value(text: str) -> Any:
@@ -240,11 +242,3 @@ def _number(word: str, text: str) -> float:
     except ValueError:
         raise MotionveilError(f"{word}: {text!r} is no number") from None
     return int(value) if value.is_integer() else value
-
-
-def _alpha(word: str, value: Any) -> float | None:
-    if value is None:
-        return None
-    if not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise MotionveilError(f"{word}: alpha {value}: the weight must be 0 or more, and finite")
-    return float(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -210,6 +211,9 @@ class Choice:
         settings: The settings given, the strength among them.
         alpha: Weight of the adversary; None where none was given, or there is no adversary.
         untrained: Whether it is left as it starts.
+
+    Raises:
+        MotionveilError: Alpha is no weight, or a method that is not trained is to be untrained.
     """
 
     method: Method
@@ -217,11 +221,25 @@ class Choice:
     alpha: float | None = None
     untrained: bool = False
 
+    def __post_init__(self) -> None:
+        if self.untrained and not self.method.learned:
+            raise MotionveilError(f"{self.method.name} is not trained, so it is never untrained")
+        if self.alpha is None:
+            return
+        if not isinstance(self.alpha, int | float) or not 0 <= self.alpha < math.inf:
+            found = _written(self.alpha)
+            raise MotionveilError(f"alpha {found}: the weight must be 0 or more, and finite")
+        object.__setattr__(self, "alpha", float(self.alpha))
+
+    @property
+    def own_strength(self) -> Any:
+        """The strength among the settings; None where there is none."""
+        return self.settings.get(self.method.strength or "")
+
     @property
     def strength(self) -> float | None:
         """The strength: that of the settings, else alpha."""
-        own = self.settings.get(self.method.strength or "")
-        return self.alpha if own is None else float(own)
+        return self.alpha if self.own_strength is None else float(self.own_strength)
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -238,7 +256,7 @@ class Choice:
     @property
     def name(self) -> str:
         """The canonical name, without alpha: `downsample-28`, `bdq-untrained`, `bdq:levels=31`."""
-        own = self.settings.get(self.method.strength or "")
+        own = self.own_strength
         dash = "" if own is None else f"-{own:g}"
         return self.family.replace(self.method.name, self.method.name + dash, 1)
 
@@ -251,20 +269,13 @@ class Choice:
     @property
     def label(self) -> str:
         """For tables and figures, such as `BDQ, α = 2`."""
-        own = self.settings.get(self.method.strength or "")
+        own = self.own_strength
         named = own is not None and self.method.strength_label != "{}"
         parts = [self.method.strength_label.format(f"{own:g}") if named else self.method.label]
         parts += ["untrained"] if self.untrained else []
         parts += [f"{k} {_written(v)}" for k, v in sorted(self.changes.items())]
         parts += [] if self.alpha is None else [f"α = {self.alpha:g}"]
         return ", ".join(parts)
-
-    @property
-    def removed(self) -> float:
-        """A number that grows with how much is removed, within a family only."""
-        strength = self.strength or 0.0
-        own = self.settings.get(self.method.strength or "") is not None
-        return -strength if own and self.method.weaker_is_larger else strength
 
     def __hash__(self) -> int:
         return hash((self.name, self.alpha))
