@@ -174,8 +174,3 @@ def halves(labels: Integers, recordings: Integers, *, seed: int = 0) -> NDArray[
 def p_value(p: float) -> str:
     """Return a p-value as in a table, such as `0.031` or `<0.001`."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def p_words(p: float) -> str:
-    """Return a p-value as in a sentence, such as `p = 0.031` or `p < 0.001`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -73,7 +73,7 @@ class Page(HTMLParser):
             self.tables[-1][-1][-1] += data
         if "h2" in tags:
             self.headings[-1] += data
-        if "verdict" in [classes for _, classes in self._open]:
+        if "summary" in [classes for _, classes in self._open]:
             self.verdict += data.replace("\N{NO-BREAK SPACE}", " ")
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
