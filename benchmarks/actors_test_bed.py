@@ -104,8 +104,7 @@ def main() -> None:
             cache=ClipCache.build(relabelled, size=recipe.cache_size, fit=recipe.fit),
             privacy_label="action",
         )
-        spread = experiment.untrained().range
-        assert spread is not None
+        spread = experiment.calibrated_range
         raw = None
         if not arguments.without_raw:
             raw = measure(experiment, Raw(), "raw video", with_action=True)

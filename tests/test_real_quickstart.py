@@ -70,7 +70,7 @@ class TestQuickstart:
     ):
         spec = EncoderSpec.read(quickstart_run / "encoder.json")
         assert spec == EncoderSpec.model_validate(rows["bdq", True]["encoder"])
-        assert spec.settings.boundaries != EncoderSpec.untrained(range=0.1).boundaries
+        assert spec.settings.boundaries != EncoderSpec.untrained(range=0.1).settings.boundaries
 
     def test_the_report_needs_nothing_else(self, quickstart_run: Path):
         page = (quickstart_run / "report.html").read_text(encoding="utf-8")

@@ -20,14 +20,14 @@ _LINE = 64  # bytes of a line of the cache
 
 
 class FrameVeil(Protocol):
-    """Veils frames of one size, uint8 (h, w, 3), RGB; 17 grey levels to a level of 0 to 15.
+    """Veils frames of one size, uint8 (h, w, 3), RGB; 17 grey levels to a level of 0 to 15."""
 
-    Attributes:
-        neutral: Grey value of the output for no motion; None where every frame stands alone, and
-            there is neither a neutral frame nor anything to guard.
-    """
+    @property
+    def neutral(self) -> int | None:
+        """Grey value of the output for no motion.
 
-    neutral: int | None
+        None where every frame stands alone: there is neither a neutral frame nor anything to guard.
+        """
 
     def start(self, frame: NDArray[np.uint8]) -> None:
         """Take a frame that has none before it; nothing is veiled."""
