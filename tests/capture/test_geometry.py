@@ -33,7 +33,8 @@ def overlaps(source: int, target: int) -> NDArray[np.int64]:
 def exact_average(frame: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.int64]:
     """Return the averages in whole numbers, rounded half up, by two products of matrices."""
     down, across = overlaps(frame.shape[0], shape[0]), overlaps(frame.shape[1], shape[1])
-    total = np.einsum("iy,yxc,kx->ikc", down, frame.astype(np.int64), across)
+    rows = np.einsum("iy,yxc->ixc", down, frame.astype(np.int64))
+    total = np.einsum("ixc,kx->ikc", rows, across)
     area = frame.shape[0] * frame.shape[1]
     return (2 * total + area) // (2 * area)
 
