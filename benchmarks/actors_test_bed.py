@@ -18,9 +18,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from motionveil.data.actors import make_actors
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.actors import make_actors
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
 from motionveil.evaluation.validation import EncodedParts, Scores, validate
 from motionveil.results import Accuracy

@@ -37,9 +37,9 @@ from torch.nn.functional import cross_entropy
 from torch.utils.flop_counter import FlopCounterMode
 
 from measuring import least_seconds, with_fair_malloc, write_figures
-from motionveil.data.actors import make_actors
-from motionveil.data.cache import ClipCache
-from motionveil.data.dataset import Batch, ClipDataset, batches
+from motionveil.datasets.actors import make_actors
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.dataset import Batch, ClipDataset, batches
 from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.networks import create_action_network, create_privacy_network

@@ -3,7 +3,7 @@
 All decode the same file and encode with the same codec and settings, in one process, in turn:
 
 - `plain`: PyAV decodes and encodes; the pictures stay in YUV and are not touched;
-- `encode`: `motionveil.capture.veil_video`, guard and all, at the encoder's size and rate;
+- `encode`: `motionveil.streaming.veil_video`, guard and all, at the encoder's size and rate;
 - `native`: the same at the source's own.
 
 The file is 640 x 480 H.264, either made here (a still textured scene, sensor noise, two moving
@@ -29,8 +29,8 @@ from typing import Any
 import av
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.capture import VeilOptions, prepare, veil_source, veil_video
 from motionveil.spec import load_spec
+from motionveil.streaming import VeilOptions, prepare, veil_source, veil_video
 from motionveil.video import SyntheticSource, VideoSink
 from motionveil.video.codecs import settings_for
 

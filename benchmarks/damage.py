@@ -37,9 +37,9 @@ from numpy.typing import NDArray
 
 from damaged_clips import KINDS, PAIRS, damage, still_scene, write_clip
 from measuring import least_seconds, write_figures
-from motionveil.capture import VeilOptions, veil_source, veil_video
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming import VeilOptions, veil_source, veil_video
 from motionveil.video import FileSource, Frame, Source
 from motionveil.video.decode import decode_file
 from motionveil.video.pipe import PipeSource

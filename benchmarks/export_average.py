@@ -31,11 +31,11 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from measuring import least_seconds, with_fair_malloc, write_figures
-from motionveil.capture.geometry import area_average
 from motionveil.export import write_c
 from motionveil.export.c import state_size
 from motionveil.export.onnx import build_model
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming.geometry import area_average
 
 SIZES = ((1080, 1920), (480, 640))
 

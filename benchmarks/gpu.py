@@ -29,7 +29,7 @@ from torch import Tensor
 
 from adversarial_step import make_data, make_models
 from measuring import write_figures
-from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import BDQ, cuda_kernel, functional
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialTraining

@@ -38,10 +38,10 @@ from guard_scenarios import (
     static_pixels,
 )
 from measuring import write_figures
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.folder import SUFFIXES
-from motionveil.capture.geometry import area_average
 from motionveil.spec import load_spec
+from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.folder import SUFFIXES
+from motionveil.streaming.geometry import area_average
 from motionveil.video import probe, read_clip
 
 ENCODERS = [("bdq", False), ("bdq", True), ("bdq-ut", False), ("bdq-ut", True)]

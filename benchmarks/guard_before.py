@@ -15,7 +15,7 @@ from camera_film import Frames
 
 _WORKER = """
 import pickle, sys
-from motionveil.capture import Guard, StreamEncoder
+from motionveil.streaming import Guard, StreamEncoder
 from motionveil.spec import load_spec
 while True:
     try:

@@ -22,9 +22,9 @@ import numpy as np
 from camera_film import Frames
 from guard_before import Before
 from guard_picture import Example, write_picture
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.geometry import area_average
 from motionveil.spec import load_spec
+from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.geometry import area_average
 
 REVISION = "7889397"
 RATE, STILL = 30, 20  # frames a second; still frames before an event

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from guard_before import Before
 from measuring import write_figures
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.geometry import area_average
 from motionveil.spec import load_spec
+from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.geometry import area_average
 from red_team_damage import bursts, disturbances
 from red_team_events import EVENTS, GREY, MOVING, Event
 from red_team_films import SIZES, Film, Library

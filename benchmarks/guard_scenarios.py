@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from camera_events import FAMILIES, HEIGHTS, RATES
 from camera_film import LIGHT, Film, Frames, Image, Rng, resized
-from motionveil.capture.geometry import area_average
+from motionveil.streaming.geometry import area_average
 from motionveil.video import probe, read_clip
 
 Mask = NDArray[np.bool_]

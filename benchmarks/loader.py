@@ -4,7 +4,7 @@ Batches of 16 training clips with the paper's augmentation: 16 frames from a ran
 and one place for each clip, 224 x 224 pixels. On one thread, for videos of 640 x 480 and 320 x 240
 pixels of the built-in data's people, or for those of a manifest:
 
-- `cache`: `motionveil.data`, from the clip cache, short side 256;
+- `cache`: `motionveil.datasets`, from the clip cache, short side 256;
 - `png`: one PNG file a frame, read with PIL, as the released code does; cut and resized by PIL;
 - `pyav`: the H.264 video of each clip, decoded with PyAV up to the last frame wanted; cut and
   resized as the cache's clips are.
@@ -34,13 +34,13 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from measuring import Seconds, least_seconds, with_fair_malloc, write_figures
-from motionveil.data.actors import ACTIONS
-from motionveil.data.actors.people import make_people
-from motionveil.data.actors.render import Session, film
-from motionveil.data.cache import ClipCache
-from motionveil.data.dataset import ClipDataset, batches
-from motionveil.data.manifest import Clip, Manifest
-from motionveil.data.sampling import random_crop, random_start
+from motionveil.datasets.actors import ACTIONS
+from motionveil.datasets.actors.people import make_people
+from motionveil.datasets.actors.render import Session, film
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.dataset import ClipDataset, batches
+from motionveil.datasets.manifest import Clip, Manifest
+from motionveil.datasets.sampling import random_crop, random_start
 from motionveil.video import VideoSink, read_clip, read_frames
 
 CLIPS, CLIP_FRAMES = 16, 20

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, cross_entropy
 from torch.optim import SGD
 
-from motionveil.data.dataset import Batch
+from motionveil.datasets.dataset import Batch
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.methods.bdq import INITIAL_BOUNDARIES

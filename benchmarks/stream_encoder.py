@@ -5,7 +5,7 @@ On one thread, in one process, for frames of 224 x 224, 640 x 480 and 1920 x 108
 - `released`: the formulation of the authors' code, written here from its description, with torch:
   frames to float, a depthwise 5 x 5 convolution, the difference by `roll`, minimum and maximum of
   the batch, 15 sigmoids summed, scaled back; clips of 16 frames;
-- `stream`: `motionveil.capture.StreamEncoder` as `motionveil encode` runs it: frames are averaged
+- `stream`: `motionveil.streaming.StreamEncoder` as `motionveil encode` runs it: frames are averaged
   to the encoder's geometry and then veiled, with the guard and without (every frame is taken,
   whatever the rate);
 - `average`: the averaging alone;
@@ -45,11 +45,11 @@ import torch
 from numpy.typing import NDArray
 
 from measuring import with_fair_malloc, write_figures
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.geometry import area_average
-from motionveil.capture.quantiser import make_quantiser
-from motionveil.capture.veils import DifferenceVeil
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.geometry import area_average
+from motionveil.streaming.quantiser import make_quantiser
+from motionveil.streaming.veils import DifferenceVeil
 from released import ReleasedEncoder
 
 SIZES = ((224, 224), (480, 640), (1080, 1920))
@@ -204,7 +204,7 @@ def largest_errors(spec: EncoderSpec) -> dict[str, float]:
 
 def first_frame_seconds() -> dict[str, float]:
     """Return how long a fresh process waits for compiled code, without and with the cache."""
-    code = "from motionveil.capture import prepare; print(prepare())"
+    code = "from motionveil.streaming import prepare; print(prepare())"
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
         times = [

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 import motionveil
-from motionveil.data.actors import make_actors
+from motionveil.datasets.actors import make_actors
 from motionveil.methods import Method, Settings, register
 
 
@@ -23,7 +23,7 @@ class Box(Method):
     name, label, help = "box", "box blur", "box blur; the strength is its width in pixels"
     settings, strength = BoxSettings, "width"
     encoder = "motionveil.encoders.blur:Filter"
-    stream = "motionveil.capture.veils:FilterVeil"
+    stream = "motionveil.streaming.veils:FilterVeil"
 
     def matrix(self, settings: BoxSettings, size: int) -> np.ndarray:
         near = np.abs(np.subtract.outer(np.arange(size), np.arange(size))) <= settings.width // 2

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import motionveil
-from motionveil.data.actors import make_actors
+from motionveil.datasets.actors import make_actors
 
 # For seconds, which shows that it runs and no more.
 TINY = {"size": 16, "cache_size": 24, "frames": 8, "validation.epochs": 2}

@@ -16,7 +16,7 @@ import yaml
 
 import motionveil
 from motionveil import api
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec, load_spec

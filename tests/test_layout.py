@@ -134,7 +134,7 @@ class TestFloors:
             "import motionveil.spec",
             "import motionveil.results",
             "import motionveil.video",
-            "import motionveil.capture",
+            "import motionveil.streaming",
             "import motionveil.report",
             "import motionveil.report.published_rows",
             "import motionveil.study.create, motionveil.study.summary",

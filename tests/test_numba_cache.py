@@ -81,6 +81,6 @@ def test_no_place_at_all_is_an_error() -> None:
 
 
 def test_says_nothing_where_all_is_well() -> None:
-    code = "import motionveil.capture, os; print(os.environ.get('NUMBA_CACHE_DIR'))"
+    code = "import motionveil.streaming, os; print(os.environ.get('NUMBA_CACHE_DIR'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""

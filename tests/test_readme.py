@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from motionveil.cli import COMMANDS, main
-from motionveil.data.actors import make_actors
+from motionveil.datasets.actors import make_actors
 from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
 from published.sbu_examples import sbu_result, sbu_row

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import motionveil.methods
 import motionveil.spec
-from motionveil.capture import StreamEncoder
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods.bdq import BDQSettings
 from motionveil.report import method_style
 from motionveil.spec import EncoderSpec, load_spec, shipped_names
+from motionveil.streaming import StreamEncoder
 
 
 def numbers(**changes: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.data.cache import ClipCache
-from motionveil.data.dataset import ClipDataset
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.dataset import ClipDataset
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.methods import Start
 from motionveil.methods.ryoo import Motion, Ryoo, RyooOptions
 from motionveil.training.distributed import make_fabric

@@ -19,9 +19,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from motionveil.api import audit, encode_video, evaluate, train
-    from motionveil.capture import StreamEncoder
     from motionveil.encoders import load_encoder
     from motionveil.spec import EncoderSpec, load_spec
+    from motionveil.streaming import StreamEncoder
 
 __all__ = [
     "EncoderSpec",
@@ -39,7 +39,7 @@ __all__ = [
 _HOMES = {
     "EncoderSpec": "motionveil.spec",
     "load_spec": "motionveil.spec",
-    "StreamEncoder": "motionveil.capture",
+    "StreamEncoder": "motionveil.streaming",
     "encode_video": "motionveil.api",
     "train": "motionveil.api",
     "evaluate": "motionveil.api",

@@ -16,10 +16,10 @@ from motionveil.spec import EncoderSpec, load_spec, spec_folder
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit
-    from motionveil.capture import VeilSummary
-    from motionveil.data.manifest import Manifest
+    from motionveil.datasets.manifest import Manifest
     from motionveil.evaluation.executors import Run
     from motionveil.results import Row
+    from motionveil.streaming import VeilSummary
     from motionveil.training.experiment import Experiment
 
     Name: TypeAlias = str | os.PathLike[str]
@@ -85,7 +85,7 @@ def encode_video(
         >>> summary.frames_out, summary.height, summary.guarded["first"]
         (4, 64, 1)
     """
-    from motionveil.capture import VeilOptions, veil_video
+    from motionveil.streaming import VeilOptions, veil_video
 
     spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
     options = VeilOptions(native=native, hard=hard, guard=guard, enlarge=enlarge)
@@ -135,7 +135,7 @@ def train(
 
     Example:
         >>> import tempfile
-        >>> from motionveil.data.actors import make_actors
+        >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
         >>> data = make_actors(folder, people=2, train_sessions=1, validation_sessions=1)
         >>> tiny = {"size": 16, "cache_size": 24, "frames": 6, "game.epochs": 1}
@@ -187,7 +187,7 @@ def evaluate(
 
     Example:
         >>> import tempfile
-        >>> from motionveil.data.actors import make_actors
+        >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
         >>> data = make_actors(folder, people=2, train_sessions=1, validation_sessions=1)
         >>> tiny = {"size": 16, "cache_size": 24, "frames": 6, "validation.epochs": 1}
@@ -269,7 +269,7 @@ def audit(
 
     Example:
         >>> import tempfile
-        >>> from motionveil.data.actors import make_actors
+        >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
         >>> data = make_actors(folder, people=2, train_sessions=1, validation_sessions=1)
         >>> tiny = {"size": 16, "cache_size": 24, "frames": 6, "validation.epochs": 1}

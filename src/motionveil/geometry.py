@@ -2,7 +2,7 @@
 
 What an encoder hides depends on how many pixels a person has and on the time between two frames.
 So every source is brought to the encoder's geometry before it is veiled, by the functions of
-`motionveil.capture.geometry`; this module says what the geometry is.
+`motionveil.streaming.geometry`; this module says what the geometry is.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.data.loaders import DatasetInfo, loaders
-from motionveil.data.loaders.ut_interaction import index
-from motionveil.data.manifest import Clip, Manifest
-from motionveil.data.validate_manifest import find_missing
+from motionveil.datasets.loaders import DatasetInfo, loaders
+from motionveil.datasets.loaders.ut_interaction import index
+from motionveil.datasets.manifest import Clip, Manifest
+from motionveil.datasets.validate_manifest import find_missing
 from motionveil.video import VideoSink
 
 

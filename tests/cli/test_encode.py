@@ -141,7 +141,7 @@ def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
 def test_never_imports_torch(tmp_path: Path, encoder: str) -> None:
     source = write_video(tmp_path / "a.mp4", moving_square(3))
     code = (
-        "import sys, motionveil, motionveil.spec, motionveil.video, motionveil.capture\n"
+        "import sys, motionveil, motionveil.spec, motionveil.video, motionveil.streaming\n"
         "from motionveil.cli import main\n"
         f"status = main(['encode', {str(source)!r}, '--encoder', {encoder!r}])\n"
         "assert 'torch' not in sys.modules, 'torch was imported'\n"
@@ -197,7 +197,7 @@ class TestLive:
         capsys: pytest.CaptureFixture[str],
     ) -> None:
         # Room for all: a busy machine drops none.
-        monkeypatch.setattr("motionveil.capture.pipeline._WAITING_LIVE", 20)
+        monkeypatch.setattr("motionveil.streaming.pipeline._WAITING_LIVE", 20)
         dest = tmp_path / "live.mkv"
         words = ["encode", "test:64x48@50", str(dest), "--frames", "20", "--codec", "h264"]
         assert main([*words, "--encoder", encoder]) == 0

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from motionveil.cli import main
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.experiments.tradeoff import describe_dataset
 from tiny import tiny_values
 

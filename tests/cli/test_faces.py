@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from motionveil.cli import main
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.experiments.face_blur import FaceBlur, FaceLog
 from motionveil.video import count_frames
 from videos import write_video

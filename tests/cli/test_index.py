@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.data.actors import make_actors
-from motionveil.data.loaders import loaders
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.actors import make_actors
+from motionveil.datasets.loaders import loaders
+from motionveil.datasets.manifest import Manifest
 from motionveil.video import VideoSink
 
 
@@ -165,7 +165,7 @@ def test_the_built_in_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def film_a_few(root: str, *, seed: int) -> Manifest:
         return make_actors(root, seed=seed, people=2, train_sessions=1, validation_sessions=1)
 
-    monkeypatch.setattr("motionveil.data.actors.make_actors", film_a_few)
+    monkeypatch.setattr("motionveil.datasets.actors.make_actors", film_a_few)
     monkeypatch.chdir(tmp_path)
     assert main(["index", "actors", "actors", "--seed", "3", "-o", "actors/manifest.csv"]) == 0
     manifest = Manifest.read("actors/manifest.csv")

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from motionveil.cli import main
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.results import Result
 from motionveil.spec import load_spec
 from motionveil.video import count_frames

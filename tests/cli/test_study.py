@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from motionveil.cli import main
-from motionveil.data.actors import make_actors
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.actors import make_actors
+from motionveil.datasets.manifest import Manifest
 from motionveil.spec import load_spec
 from motionveil.study.design import read_key, read_study
 from motionveil.study.findings import StudyFindings

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from motionveil.cli import main
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.results import Result
 from tiny import tiny_values, write_toys
 

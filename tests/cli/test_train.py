@@ -8,7 +8,7 @@ import yaml
 
 from motionveil.cli import main
 from motionveil.cli.dry_run import duration
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.spec import load_spec
 from motionveil.training.recipe import load_recipe
 from tiny import tiny_values, write_toys

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from motionveil.cli import main
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec, load_spec, shipped_names
 from tiny import tiny_values, write_toys

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.evaluation.attack import read_attack
 from motionveil.evaluation.data import AttackData
 from motionveil.training.distributed import make_fabric

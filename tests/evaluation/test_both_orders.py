@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from motionveil.data.dataset import batches
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.dataset import batches
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, build_encoder
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import encode_parts, validate_encoder

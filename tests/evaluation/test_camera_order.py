@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motionveil.capture import veil_video
-from motionveil.capture.geometry import area_average
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.encoders import load_encoder
 from motionveil.evaluation.audit import AuditPlan
 from motionveil.evaluation.data import AuditData
@@ -20,6 +18,8 @@ from motionveil.evaluation.suites import SUITES
 from motionveil.evaluation.validation import encode_parts
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
+from motionveil.streaming import veil_video
+from motionveil.streaming.geometry import area_average
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
 from motionveil.video import VideoSink, count_frames, probe, read_clip, read_frames

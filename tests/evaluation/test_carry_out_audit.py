@@ -10,8 +10,8 @@ import pytest
 from matplotlib.image import imread
 
 from motionveil.audit_results import Audit, FaceSearch, Reconstruction, Retrieval
-from motionveil.data.loaders.ut_interaction import index
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.loaders.ut_interaction import index
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import attack_kinds, read_attack
 from motionveil.evaluation.attacks.faces import Faces

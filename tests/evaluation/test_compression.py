@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from motionveil.data.cache import ClipCache
+from motionveil.datasets.cache import ClipCache
 from motionveil.evaluation.encode_clips import compress, compressed_clips, veil_clips, veil_of
 from tiny import write_toys
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from evaluation.attack_examples import FRAMES, SIDE, attack_of, data_of, hue, nothing
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import true_classes
 from motionveil.evaluation.confounds import confounds, crossed_halves

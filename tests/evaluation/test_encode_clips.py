@@ -10,8 +10,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.encoders import BDQ, Encoder
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.encode_clips import (

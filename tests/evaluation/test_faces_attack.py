@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from evaluation.attack_examples import origin_of
 from motionveil.audit_results import FaceSearch
-from motionveil.data.manifest import Clip
+from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attacks.faces import (
     Faces,

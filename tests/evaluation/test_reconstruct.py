@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.attack_examples import Frames, attack_of, data_of, hue
 from evaluation.attack_examples import write_films as films
-from motionveil.data.cache import ClipCache, Times
+from motionveil.datasets.cache import ClipCache, Times
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attacks.reconstruct import Rebuilt
 from motionveil.training.recipe import Schedule

@@ -11,7 +11,7 @@ import pytest
 from evaluation.attack_examples import attack_of, data_of, hue, nothing, origin_of
 from evaluation.attack_examples import write_films as films
 from motionveil.audit_results import Retrieval
-from motionveil.data.cache import ClipCache
+from motionveil.datasets.cache import ClipCache
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attacks.retrieve import retrieval
 from motionveil.evaluation.data import AttackData

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from motionveil.data.dataset import ClipDataset, batches
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.dataset import ClipDataset, batches
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, Encoder, Raw
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import (

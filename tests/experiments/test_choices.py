@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments.choices import VARIANTS, ablation_choices, read_choices
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments.face_blur import FaceBlur, FaceLog, blur_manifest
 from motionveil.faces import FaceCounts, blur_video

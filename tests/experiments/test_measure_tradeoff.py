@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import tradeoff
 from motionveil.experiments.choices import default_choices

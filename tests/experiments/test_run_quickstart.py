@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import quickstart
 from motionveil.experiments.frame_strips import save_strip

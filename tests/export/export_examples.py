@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.capture.geometry import area_average
 from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming.geometry import area_average
 
 GEOMETRY = Geometry(size=36, rate=15)
 SPECS = {

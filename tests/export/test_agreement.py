@@ -11,8 +11,8 @@ from compiled import Built, needs_a_compiler
 from export_examples import SPECS, working
 from numpy.typing import NDArray
 
-from motionveil.capture import StreamEncoder
 from motionveil.export import IntegerEncoder
+from motionveil.streaming import StreamEncoder
 from motionveil.video import read_clip
 
 EACH = pytest.mark.parametrize("name", SPECS)

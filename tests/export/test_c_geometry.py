@@ -24,12 +24,12 @@ from export_examples import SPECS, noise
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from motionveil.capture.geometry import area_average
 from motionveil.errors import MotionveilError
 from motionveil.export import write_c
 from motionveil.export.c import state_size
 from motionveil.geometry import FrameRate, Geometry, rate_fraction
 from motionveil.spec import EncoderSpec
+from motionveil.streaming.geometry import area_average
 
 pytestmark = needs_a_compiler
 

@@ -17,12 +17,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from motionveil.capture import StreamEncoder
-from motionveil.capture.geometry import area_average
 from motionveil.errors import MotionveilError
 from motionveil.export import IntegerEncoder
 from motionveil.export.integer import LARGEST_SUM, LARGEST_TABLE, average, integer_numbers
 from motionveil.spec import EncoderSpec
+from motionveil.streaming import StreamEncoder
+from motionveil.streaming.geometry import area_average
 
 EACH = pytest.mark.parametrize("name", SPECS)
 

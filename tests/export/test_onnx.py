@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from motionveil import __version__
-from motionveil.capture import StreamEncoder
-from motionveil.capture.geometry import area_average
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
+from motionveil.streaming import StreamEncoder
+from motionveil.streaming.geometry import area_average
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")

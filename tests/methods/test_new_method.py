@@ -14,7 +14,6 @@ import torch
 import yaml
 
 from motionveil import methods
-from motionveil.capture import StreamEncoder
 from motionveil.cli import main
 from motionveil.encoders import load_encoder
 from motionveil.errors import MotionveilError
@@ -22,6 +21,7 @@ from motionveil.evaluation.attack import attack_kinds
 from motionveil.export import IntegerEncoder
 from motionveil.plugins import load_entry_points
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming import StreamEncoder
 from tiny import tiny_values, toy_frames, write_toys
 
 PLUGIN = Path(__file__).parents[1] / "plugin"

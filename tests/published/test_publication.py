@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from motionveil.data.loaders import loaders
+from motionveil.datasets.loaders import loaders
 from motionveil.errors import MotionveilError
 from motionveil.published import Publication, load_publication, publications
 from motionveil.training.recipe import load_recipe

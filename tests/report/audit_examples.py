@@ -18,7 +18,7 @@ from motionveil.audit_results import (
     Reconstruction,
     Retrieval,
 )
-from motionveil.data.manifest import Clip
+from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attacks.recognise import Variant, recognition, strongest_of
 from motionveil.evaluation.attacks.retrieve import RetrievalResult, retrieval
 from motionveil.evaluation.suites import quick

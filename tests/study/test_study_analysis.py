@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from motionveil.data.loaders.sbu import read_list
+from motionveil.datasets.loaders.sbu import read_list
 from motionveil.errors import MotionveilError
 from motionveil.published import load_publication
 from motionveil.study.analysis import analyse

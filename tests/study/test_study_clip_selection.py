@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from motionveil.data.manifest import Clip
+from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import load_spec
 from motionveil.study.clip_selection import choose_clips, choose_options

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.data.actors import make_actors
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.actors import make_actors
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec
+from motionveil.streaming import Guard, StreamEncoder
 from motionveil.study.clips import ClipWriter
 from motionveil.study.create import Plan, create_study
 from motionveil.study.design import Condition, Key, Study, read_key, read_study

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.study.subjects import Subject, read_subjects, single_subject_actions, subject_names
 

@@ -13,8 +13,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from motionveil.data.dataset import Batch, batches
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.dataset import Batch, batches
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, functional
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.methods.ryoo import RyooSettings

@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from motionveil.data.dataset import Batch
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.dataset import Batch
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.checkpoint import (
@@ -332,7 +332,7 @@ def test_a_damaged_checkpoint_stops_a_resumed_training(
 SCRIPT = """
 import sys
 from pathlib import Path
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from tiny import tiny_recipe, tiny_experiment
 experiment = tiny_experiment(Manifest.read(sys.argv[1]), tiny_recipe(epochs=60, game={"batch": 3}))
 experiment.train(experiment.untrained(), Path(sys.argv[2]), resume=True, checkpoint_every=1)

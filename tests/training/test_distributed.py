@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.spec import EncoderSpec

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.training import dry_run as module

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 import torch
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES

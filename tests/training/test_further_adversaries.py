@@ -12,8 +12,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from motionveil.data.dataset import Batch, batches
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.dataset import Batch, batches
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError

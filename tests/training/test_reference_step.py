@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmark_code import import_benchmark
-from motionveil.data.dataset import batches
+from motionveil.datasets.dataset import batches
 from motionveil.encoders import BDQ
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
 from motionveil.training.experiment import Experiment

@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the attacks, print what each found, write the audit."""
     from motionveil.api import audit
     from motionveil.audit_results import FILE_NAME
-    from motionveil.capture.process import stopping
+    from motionveil.streaming.process import stopping
 
     refuse_contradictions(arguments)
     same = ("out", "suite", "only", "veiled", "face_detector", "face_recogniser", "raw_from")

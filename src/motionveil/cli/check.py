@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from motionveil.data.manifest import Manifest
-from motionveil.data.split_overlap import report_overlap
-from motionveil.data.validate_manifest import find_faulty_clips, find_missing
-from motionveil.data.warnings import warn
+from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.split_overlap import report_overlap
+from motionveil.datasets.validate_manifest import find_faulty_clips, find_missing
+from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 

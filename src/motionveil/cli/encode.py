@@ -13,16 +13,16 @@ from typing import TextIO
 
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
-from motionveil.capture import VeilOptions, VeilSummary, prepare, veil_source
-from motionveil.capture.folder import DEFAULT_NAME, FolderSummary, veil_folder
-from motionveil.capture.process import stopping
-from motionveil.capture.status import Status
-from motionveil.capture.stream_encoder import StreamEncoder
 from motionveil.cli.options import count_from
 from motionveil.cli.progress import frame_bar
 from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming import VeilOptions, VeilSummary, prepare, veil_source
+from motionveil.streaming.folder import DEFAULT_NAME, FolderSummary, veil_folder
+from motionveil.streaming.process import stopping
+from motionveil.streaming.status import Status
+from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import FileSource, Source, check_dest, open_source
 from motionveil.video.reader import FOLDER_RATE
 
@@ -351,7 +351,7 @@ def _preview(
         with nullcontext():
             yield lambda status, image: None
         return
-    from motionveil.capture.preview import Preview
+    from motionveil.streaming.preview import Preview
 
     newest: list[Status] = []
 

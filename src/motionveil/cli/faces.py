@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from motionveil.cli.options import count_from
 from motionveil.cli.progress import frame_bar
-from motionveil.data.manifest import Manifest
-from motionveil.data.warnings import warn
+from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.warnings import warn
 
 if TYPE_CHECKING:
     from motionveil.experiments.face_blur import FaceBlur

@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from motionveil.cli.options import count_from
-from motionveil.data.loaders import Loader, loaders
-from motionveil.data.loaders.folder import DEFAULT_SHARE
-from motionveil.data.manifest import Manifest
-from motionveil.data.split_overlap import report_overlap
-from motionveil.data.validate_manifest import find_missing
-from motionveil.data.warnings import warn
+from motionveil.datasets.loaders import Loader, loaders
+from motionveil.datasets.loaders.folder import DEFAULT_SHARE
+from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.split_overlap import report_overlap
+from motionveil.datasets.validate_manifest import find_missing
+from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 OPTIONS = {"split": "--split", "share": "--share", "non_gestures": "--with-non-gestures"}

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from motionveil.cli.console_tables import print_rows
 from motionveil.cli.experiment_options import add_experiment_arguments
 from motionveil.cli.options import command_line, count_from
-from motionveil.data.manifest import choose_name
-from motionveil.data.warnings import warn
+from motionveil.datasets.manifest import choose_name
+from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
-    from motionveil.data.manifest import Manifest
+    from motionveil.datasets.manifest import Manifest
     from motionveil.methods import Choice
     from motionveil.results import Result
     from motionveil.spec import EncoderSpec
@@ -53,7 +53,7 @@ def compare(
     Raises:
         MotionveilError: As `measure_tradeoff`.
     """
-    from motionveil.data.manifest import Manifest
+    from motionveil.datasets.manifest import Manifest
     from motionveil.evaluation.validation import warn_of_leak
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
     from motionveil.training.distributed import make_fabric
@@ -116,7 +116,7 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
     Raises:
         MotionveilError: There is no such split, or the label can be recognised under none.
     """
-    from motionveil.data.split_overlap import refuse_unlearnable
+    from motionveil.datasets.split_overlap import refuse_unlearnable
 
     one = choose_name(arguments.split, manifest.splits(), "--split", arguments.manifest)
     kept, refused = [], []

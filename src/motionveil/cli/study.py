@@ -165,7 +165,7 @@ def _number_from(least: float) -> Callable[[str], float]:
 
 
 def _create(arguments: argparse.Namespace) -> int:
-    from motionveil.data.manifest import Manifest
+    from motionveil.datasets.manifest import Manifest
     from motionveil.study.create import create_study
 
     manifest = Manifest.read(arguments.manifest)
@@ -175,8 +175,8 @@ def _create(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
-    from motionveil.data.manifest import choose_name
-    from motionveil.data.warnings import warn
+    from motionveil.datasets.manifest import choose_name
+    from motionveil.datasets.warnings import warn
     from motionveil.spec import load_spec
     from motionveil.study.create import Plan
     from motionveil.study.design import Exclusions

@@ -61,8 +61,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the sweep, print its runs and why some failed, write the reports."""
-    from motionveil.capture.process import stopping
     from motionveil.experiments.sweep.run import SUMMARY, read_records, run_sweep
+    from motionveil.streaming.process import stopping
 
     refuse_contradictions(arguments)
     grid, runs, out = _plan(arguments)

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from motionveil.audit_results import Confound
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData
 from motionveil.training.seeds import seed_for

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from lightning_fabric import Fabric
 
-from motionveil.capture.geometry import area_average
-from motionveil.data.cache import ClipCache, Fit, Frames, Times
-from motionveil.data.dataset import ClipDataset
-from motionveil.data.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache, Fit, Frames, Times
+from motionveil.datasets.dataset import ClipDataset
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.encode_clips import (
     Veil,
@@ -30,6 +29,7 @@ from motionveil.evaluation.encode_clips import (
     working_clips,
 )
 from motionveil.geometry import FrameRate, Geometry
+from motionveil.streaming.geometry import area_average
 from motionveil.training.experiment import geometry_of
 from motionveil.training.seeds import seed_for
 from motionveil.video import Frame, read_frames

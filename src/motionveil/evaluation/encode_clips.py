@@ -21,16 +21,16 @@ import av
 import numpy as np
 import torch
 
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.veils import streams
-from motionveil.data.cache import Change, ClipCache, Frames, Times
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.cache import Change, ClipCache, Frames, Times
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import Encoder, load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import method_names
 from motionveil.plugins import import_named
 from motionveil.spec import EncoderSpec
+from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.veils import streams
 
 FORMAT = 2
 """Raised whenever the same encoder would leave other frames."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.errors import MotionveilError
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from motionveil.data.manifest import Manifest
-from motionveil.data.warnings import warn
+from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.attacks.faces import Faces

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack, attack_class, read_attack
 from motionveil.evaluation.confounds import confounds

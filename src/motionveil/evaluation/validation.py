@@ -16,9 +16,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from motionveil.data.dataset import ClipDataset
-from motionveil.data.manifest import Manifest
-from motionveil.data.warnings import warn
+from motionveil.datasets.dataset import ClipDataset
+from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.warnings import warn
 from motionveil.encoders import Encoder, Raw, build_encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.evaluation.encode_clips import (

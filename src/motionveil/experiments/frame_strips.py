@@ -11,7 +11,7 @@ from matplotlib.image import imsave
 from numpy.typing import NDArray
 
 from motionveil.atomic_write import atomic_path
-from motionveil.data.dataset import batches
+from motionveil.datasets.dataset import batches
 from motionveil.encoders import build_encoder, functional
 from motionveil.evaluation.validation import encode_parts
 from motionveil.methods import LEVELS

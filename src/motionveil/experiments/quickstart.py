@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from motionveil.capture import VeilOptions, veil_video
-from motionveil.capture.geometry import working_frames
-from motionveil.data.actors import make_actors
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.actors import make_actors
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments.choices import default_choices
 from motionveil.experiments.frame_strips import save_strip
@@ -19,6 +17,8 @@ from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.report import write_report
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
+from motionveil.streaming import VeilOptions, veil_video
+from motionveil.streaming.geometry import working_frames
 from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from motionveil.video import read_frames

@@ -16,8 +16,8 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from motionveil.data.cache import ClipCache
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.frame_strips import save_veiled

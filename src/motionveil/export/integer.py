@@ -118,10 +118,10 @@ def integer_numbers(spec: EncoderSpec, *, hard: bool = False) -> IntegerNumbers:
 class IntegerEncoder:
     """Veils a stream of frames in whole numbers; the exported C file does the same to the bit.
 
-    It is `motionveil.capture.StreamEncoder` to one 8-bit level wherever the quantiser is no steeper
-    than that (`numbers.error` times its slope); with `hard`, a value within `numbers.error` of a
-    boundary may fall on its other side. The first frame, and one after `reset` or a change of size,
-    has no frame before it and gives the neutral frame, never a picture of the scene.
+    It is `motionveil.streaming.StreamEncoder` to one 8-bit level wherever the quantiser is no
+    steeper than that (`numbers.error` times its slope); with `hard`, a value within
+    `numbers.error` of a boundary may fall on its other side. The first frame, and one after
+    `reset` or a change of size, has no frame before it and gives the neutral frame, never a picture of the scene.
 
     It does not keep to the encoder's rate: whoever calls leaves out the frames that come too early.
 
@@ -185,7 +185,7 @@ class IntegerEncoder:
 def average(frame: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint8]:
     """Resize a frame by averaging areas, rounded half up; `motionveil_average` in C.
 
-    It is `motionveil.capture.geometry.area_average` from its definition, a product of matrices.
+    It is `motionveil.streaming.geometry.area_average` from its definition, a product of matrices.
     Every number is whole and below 2^53, so float64 is exact.
 
     Args:

@@ -64,7 +64,7 @@ def write_onnx(
 def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     """Return an encoder as an ONNX model of standard operators, opset 13.
 
-    It computes what `motionveil.capture.StreamEncoder` does: the working frame by areas, to the
+    It computes what `motionveil.streaming.StreamEncoder` does: the working frame by areas, to the
     bit; then from the same table, with the difference after the blur as in the paper.
 
     | name | | |

@@ -33,7 +33,7 @@ class Graph:
 def add_average(graph: Graph, size: int, multiple: int) -> None:
     """Add `frame` -> `working`: float32 (h, w, 3), whole numbers in [0, 255].
 
-    What `motionveil.capture.geometry.area_average` does, as a product of three matrices: overlaps
+    What `motionveil.streaming.geometry.area_average` does, as a product of three matrices: overlaps
     of rows, the frame, overlaps of columns. Every number is whole: up to the first product at most
     255 H, below 2^24, then at most 255 H W, below 2^53. So single and then double precision are
     exact, in whatever order a runtime adds, for up to 65,793 rows.

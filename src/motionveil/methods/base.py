@@ -103,7 +103,7 @@ class Method:
         after_training: Settings that a name applies to the trained encoder, without training.
         encoder: Torch module, called with the spec.
         stream: What veils a stream, called with the spec and `hard`; see
-            `motionveil.capture.veils.FrameVeil`.
+            `motionveil.streaming.veils.FrameVeil`.
         unstreamable: Why it cannot stream, where `stream` is None.
         multiple: What both sides of a working frame must be multiples of.
         blurs_faces: Whether it is measured on copies of the videos whose faces are blurred.

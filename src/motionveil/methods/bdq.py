@@ -125,7 +125,7 @@ class BDQ(Method):
     learned = adversarial = True
     after_training = frozenset({"modules", "hard"})
     encoder = "motionveil.encoders.bdq:BDQ"
-    stream = "motionveil.capture.veils:DifferenceVeil"
+    stream = "motionveil.streaming.veils:DifferenceVeil"
     colour, marker = "#0072B2", "o"
     renamed: ClassVar = {
         **{f"bdq-{modules}": f"bdq:modules={modules}" for modules in ("B", "D", "Q")},

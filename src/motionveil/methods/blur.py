@@ -38,7 +38,7 @@ class Blur(Method):
     settings = BlurSettings
     strength, strength_label = "sigma", "blur σ = {}"
     encoder = "motionveil.encoders.blur:Blur"
-    stream = "motionveil.capture.veils:FilterVeil"
+    stream = "motionveil.streaming.veils:FilterVeil"
     colour, marker = "#56B4E9", "v"
 
     def usual_strengths(self, size: int) -> list[float]:

@@ -32,7 +32,7 @@ class Downsample(Method):
     strength, strength_label = "size", "down-sampled to {} pixels"
     weaker_is_larger = True
     encoder = "motionveil.encoders.downsample:Downsample"
-    stream = "motionveil.capture.veils:FilterVeil"
+    stream = "motionveil.streaming.veils:FilterVeil"
     colour, marker = "#CC79A7", "X"
 
     def usual_strengths(self, size: int) -> list[float]:

@@ -28,7 +28,7 @@ class Pixelate(Method):
     settings = PixelateSettings
     strength, strength_label = "block", "mosaic of {} pixels"
     encoder = "motionveil.encoders.blur:Pixelate"
-    stream = "motionveil.capture.veils:FilterVeil"
+    stream = "motionveil.streaming.veils:FilterVeil"
     colour, marker = "#8C6D1F", "p"
 
     def usual_strengths(self, size: int) -> list[float]:

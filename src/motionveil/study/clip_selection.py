@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from motionveil.data.manifest import Clip
+from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.study.design import Condition
 from motionveil.study.subjects import Subjects

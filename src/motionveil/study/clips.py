@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from av.video.reformatter import VideoReformatter
 
-from motionveil.capture import Guard, StreamEncoder
-from motionveil.capture.geometry import working_frames
-from motionveil.data.manifest import Clip
+from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
+from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.geometry import working_frames
 from motionveil.study.design import SUFFIXES, Condition
 from motionveil.study.option_images import Image, resize
 from motionveil.video import Frame, VideoSink, probe, read_frames

@@ -21,7 +21,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
 from motionveil.atomic_write import atomic_path
-from motionveil.data.manifest import Clip, Manifest, frame_number
+from motionveil.datasets.manifest import Clip, Manifest, frame_number
 from motionveil.errors import MotionveilError
 from motionveil.study.subjects import Subject, Subjects, subject_names
 from motionveil.video import read_frames

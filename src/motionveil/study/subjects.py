@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 
 Side = Literal["left", "right"]

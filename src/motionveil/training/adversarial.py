@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Optimizer
 
-from motionveil.data.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError

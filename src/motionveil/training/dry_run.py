@@ -19,9 +19,9 @@ from tempfile import TemporaryDirectory
 import torch
 from lightning_fabric import Fabric
 
-from motionveil.data.cache import ClipCache
-from motionveil.data.dataset import Batch, ClipDataset, batches
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.dataset import Batch, ClipDataset, batches
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.methods import Choice
 from motionveil.training.adversarial import AdversarialTraining

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from torch import nn
 
 from motionveil._version import __version__
-from motionveil.data.cache import ClipCache, Fit
-from motionveil.data.dataset import ClipDataset, batches
-from motionveil.data.frame_counts import median_rate
-from motionveil.data.manifest import Manifest
+from motionveil.datasets.cache import ClipCache, Fit
+from motionveil.datasets.dataset import ClipDataset, batches
+from motionveil.datasets.frame_counts import median_rate
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from motionveil.data.loaders.folder import index
-from motionveil.data.manifest import Manifest, choose_name
-from motionveil.data.split_overlap import refuse_unlearnable
+from motionveil.datasets.loaders.folder import index
+from motionveil.datasets.manifest import Manifest, choose_name
+from motionveil.datasets.split_overlap import refuse_unlearnable
 from motionveil.errors import MotionveilError
 from motionveil.methods import Choice, choose
 from motionveil.training.distributed import make_fabric

@@ -22,8 +22,8 @@ from pydantic import (
 )
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.data.cache import Fit
-from motionveil.data.sampling import SCALES
+from motionveil.datasets.cache import Fit
+from motionveil.datasets.sampling import SCALES
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order

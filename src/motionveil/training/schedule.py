@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from motionveil.data.dataset import Batch
+from motionveil.datasets.dataset import Batch
 from motionveil.training.recipe import Schedule
 
 

@@ -24,7 +24,7 @@ class Sign(Method):
     settings = SignSettings
     learned = adversarial = True
     encoder = "motionveil_sign.encoder:SignEncoder"
-    stream = "motionveil.capture.veils:DifferenceVeil"
+    stream = "motionveil.streaming.veils:DifferenceVeil"
     colour, marker = "#008080", "*"
 
     def start(self, start, changes):

@@ -18,8 +18,8 @@ import torch
 from numpy.typing import NDArray
 
 from motionveil.audit_results import FaceNaming, FaceSearch, Measured
-from motionveil.data.cache import Frames
-from motionveil.data.manifest import Clip
+from motionveil.datasets.cache import Frames
+from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.data import AttackData, Video, Window

@@ -23,7 +23,7 @@ from motionveil.audit_results import (
     Scores,
     Strongest,
 )
-from motionveil.data.manifest import Clip
+from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack, true_classes
 from motionveil.evaluation.confounds import crossed_halves
 from motionveil.evaluation.data import AttackData, Video

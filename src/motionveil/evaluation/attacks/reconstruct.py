@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
 from motionveil.audit_results import ImageQuality, Measured, Reconstruction
-from motionveil.data.dataset import Batch, ClipDataset
-from motionveil.data.manifest import Clip
+from motionveil.datasets.dataset import Batch, ClipDataset
+from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.attacks.faces import Detect, face_detector, share_with_faces
 from motionveil.evaluation.attacks.recognise import Recognise

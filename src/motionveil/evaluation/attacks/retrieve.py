@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from motionveil.audit_results import Measured, Retrieval, Search
-from motionveil.data.dataset import Batch
-from motionveil.data.manifest import Clip
+from motionveil.datasets.dataset import Batch
+from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.data import AttackData, shuffled_people
 from motionveil.evaluation.fit import Classifier, Learner, fit, per_input

@@ -13,7 +13,7 @@ from threading import Event
 from typing import NamedTuple
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.data.warnings import warn
+from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.experiments.sweep.run_job import Run, Task, give_up, run_job
 from motionveil.job_store import Record

@@ -1,0 +1,152 @@
+"""A user's own videos: a folder for each action and person, or a CSV of labels."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from motionveil.datasets.frame_counts import count_or_raise
+from motionveil.datasets.loaders import register
+from motionveil.datasets.manifest import (
+    FIRST_COLUMNS,
+    LAST_COLUMNS,
+    Clip,
+    Manifest,
+    find_faults,
+    frame_number,
+)
+from motionveil.datasets.splits import stratified_split
+from motionveil.errors import MotionveilError
+
+VIDEO_SUFFIXES = frozenset(
+    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
+)
+
+DEFAULT_SHARE = 0.25
+
+
+@register("folder", "your own videos, ROOT/<action>/<person>/*.mp4")
+def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: int = 0) -> Manifest:
+    """Index `ROOT/<action>/<person>/*.mp4` (any video suffix); the privacy label is `person`.
+
+    Each video is one clip and one recording.
+
+    Args:
+        root: The folder.
+        share: Share of the clips held out for validation, in (0, 1).
+        seed: Seed of the split.
+
+    Raises:
+        MotionveilError: There are no videos, one lies at another depth or cannot be read, or the
+            videos are too few to split.
+    """
+    folder = Path(root)
+    if not folder.is_dir():
+        raise MotionveilError(f"{folder}: no such folder")
+    paths = sorted(
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob("*")
+        if file.suffix.lower() in VIDEO_SUFFIXES
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    )
+    if not paths:
+        raise MotionveilError(f"{folder}: no videos in <action>/<person>/")
+    for path in paths:
+        if path.count("/") != 2:
+            raise MotionveilError(
+                f"{folder / path}: a video must be at {folder}/<action>/<person>/<video>"
+            )
+    counts = count_or_raise(folder, paths)
+    clips = []
+    for path in paths:
+        action, person, _ = path.split("/")
+        clips.append(Clip(path, 0, counts[path], action, {"person": person}, path, ""))
+    split = tuple(stratified_split(clips, share=share, seed=seed))
+    return Manifest(folder.resolve().name, folder, split, split_rule=_rule(share, seed))
+
+
+@register("csv", "ROOT is a CSV with the columns path, action and one or more privacy labels")
+def index_csv(
+    file: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: int = 0
+) -> Manifest:
+    """Index the clips of a CSV with the columns `path`, `action` and one or more privacy labels.
+
+    Paths are relative to the CSV's folder. `start` and `end` (frames from 0, end exclusive) may
+    be there; without them a clip is the whole video. So may `group`; without it each video is a
+    recording of its own. So may `split`; without it the clips are split by `share` and `seed`.
+
+    Raises:
+        MotionveilError: A column or value is at fault, a video cannot be read, or the clips are
+            too few to split; names the file, the line and the value.
+    """
+    table = Path(file)
+    columns, rows = _rows(table)
+    labels = [name for name in columns if name not in (*FIRST_COLUMNS, *LAST_COLUMNS)]
+    _check_columns(table, columns, labels)
+    ends = {} if "end" in columns else _lengths(table, rows)
+    clips = [
+        Clip(
+            path=row["path"],
+            start=frame_number(row.get("start", "0"), "start", where),
+            end=ends[row["path"]] if ends else frame_number(row["end"], "end", where),
+            action=row["action"],
+            privacy={label: row[label] for label in labels},
+            group=row.get("group", row["path"]),
+            split=row.get("split", "train"),
+        )
+        for where, row in rows.items()
+    ]
+    for position, fault in find_faults(clips):
+        raise MotionveilError(f"{table if position is None else list(rows)[position]}: {fault}")
+    rule = f"as {table.name} has it"
+    if "split" not in columns:
+        clips, rule = stratified_split(clips, share=share, seed=seed), _rule(share, seed)
+    return Manifest(table.stem, table.parent, tuple(clips), split_rule=rule)
+
+
+def _rule(share: float, seed: int) -> str:
+    return f"{share:g} of the clips held out, stratified, recordings whole, seed {seed}"
+
+
+Rows = Mapping[str, Mapping[str, str]]
+"""The values of each row by column; the key is where it stands: `FILE:LINE`."""
+
+
+def _lengths(table: Path, rows: Rows) -> dict[str, int]:
+    return count_or_raise(table.parent, sorted({row["path"] for row in rows.values()}))
+
+
+def _rows(file: Path) -> tuple[list[str], Rows]:
+    rows = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            reader = csv.reader(text)
+            columns = [name.strip() for name in next(reader, [])]
+            for row in filter(None, reader):
+                where = f"{file}:{reader.line_num}"
+                if len(row) != len(columns):
+                    raise MotionveilError(
+                        f"{where}: {len(row)} values, there must be {len(columns)}:"
+                        f" {','.join(columns)}"
+                    )
+                rows[where] = dict(zip(columns, map(str.strip, row), strict=True))
+    except OSError as error:
+        raise MotionveilError(f"{file}: cannot read the labels: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MotionveilError(f"{file}: not UTF-8 text (byte {error.start})") from error
+    return columns, rows
+
+
+def _check_columns(file: Path, columns: Sequence[str], labels: Sequence[str]) -> None:
+    found = ",".join(columns)
+    if not {"path", "action"} <= set(columns) or not labels:
+        raise MotionveilError(
+            f"{file}:1: found columns {found!r}; there must be path, action and one or more"
+            " privacy labels, such as path,action,person"
+        )
+    if len(set(columns)) < len(columns) or "" in columns:
+        raise MotionveilError(f"{file}:1: {found!r}: each column needs its own name")
+    if ("start" in columns) != ("end" in columns):
+        raise MotionveilError(f"{file}:1: found columns {found!r}; start and end go together")

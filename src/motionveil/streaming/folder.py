@@ -1,0 +1,217 @@
+"""Veil every video of a folder: resumable, several at once, and no bad file stops the rest."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from motionveil._version import __version__
+from motionveil.atomic_write import write_text_atomically
+from motionveil.errors import MotionveilError
+from motionveil.process_hardening import forbid_core_dumps
+from motionveil.spec import EncoderSpec
+from motionveil.streaming.veil_video import VeilOptions, VeilSummary, veil_video
+from motionveil.video import check_dest
+
+SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
+)
+"""What counts as a video in a folder."""
+
+DEFAULT_NAME = "{stem}.veiled.mp4"
+RECORD = "motionveil.json"
+"""What says with which encoder and options an output folder was made."""
+
+
+@dataclass
+class FolderSummary:
+    """What became of a folder's videos.
+
+    Attributes:
+        veiled: What was veiled now, by source.
+        skipped: Sources whose output was there already.
+        failed: Why a source could not be veiled, by source.
+    """
+
+    veiled: dict[Path, VeilSummary] = field(default_factory=dict)
+    skipped: list[Path] = field(default_factory=list)
+    failed: dict[Path, str] = field(default_factory=dict)
+
+
+def veil_folder(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    spec: EncoderSpec,
+    options: VeilOptions | None = None,
+    *,
+    name: str = DEFAULT_NAME,
+    jobs: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> FolderSummary:
+    """Veil every video below a folder into another one, keeping the sub-folders.
+
+    What is there already is skipped, so a stopped run goes on where it was: a file appears under
+    its name when it is whole.
+
+    Args:
+        folder: Where the videos are, at any depth; see `SUFFIXES`.
+        out: Where the veiled ones go.
+        spec: The encoder.
+        options: How; `VeilOptions()` if None.
+        name: Names the output: `{stem}`, `{name}` (with the suffix) and `{suffix}` (without its
+            dot) are the source's.
+        jobs: Processes that veil one video each.
+        progress: Called after each video with the number done and the number of all.
+
+    Raises:
+        MotionveilError: There is no video, two would get the same name, the template is wrong, or
+            `out` was made with another encoder or other options. A video that cannot be veiled
+            raises nothing: it is in `failed`.
+    """
+    folder, out, options = Path(folder), Path(out), options or VeilOptions()
+    targets = plan(folder, out, name)
+    for target in targets.values():
+        check_dest(str(target), codec=options.codec)
+    _check_record(out, spec, options)
+    summary = FolderSummary(skipped=[source for source, dest in targets.items() if dest.exists()])
+    pending = {source: dest for source, dest in targets.items() if not dest.exists()}
+    done = len(summary.skipped)
+    progress(done, len(targets))
+    for source, outcome in _veil_all(pending, spec, options, jobs):
+        if isinstance(outcome, VeilSummary):
+            summary.veiled[source] = outcome
+        else:
+            summary.failed[source] = outcome
+        done += 1
+        progress(done, len(targets))
+    return summary
+
+
+def plan(folder: Path, out: Path, name: str) -> dict[Path, Path]:
+    """Return the output of each video below a folder, in the order of their names.
+
+    Raises:
+        MotionveilError: See `veil_folder`.
+    """
+    if not folder.is_dir():
+        raise MotionveilError(f"{folder}: no such folder")
+    inside = out.resolve()
+    sources = [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+        and inside not in path.resolve().parents
+    ]
+    if not sources:
+        raise MotionveilError(
+            f"{folder}: no videos in this folder; their names must end in {', '.join(SUFFIXES)}"
+        )
+    targets: dict[Path, Path] = {}
+    taken: dict[Path, Path] = {}
+    for source in sources:
+        dest = out / source.relative_to(folder).parent / _named(name, source)
+        if dest in taken:
+            raise MotionveilError(
+                f"{name}: {taken[dest]} and {source} would both become {dest};"
+                " use {name} or {suffix} in --name"
+            )
+        targets[source], taken[dest] = dest, source
+    return targets
+
+
+def _named(template: str, source: Path) -> str:
+    try:
+        made = template.format(stem=source.stem, name=source.name, suffix=source.suffix[1:])
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        raise MotionveilError(
+            f"{template}: no name; it may hold {{stem}}, {{name}} and {{suffix}}"
+        ) from error
+    if not made or "/" in made or "\\" in made or made in (".", ".."):
+        raise MotionveilError(f"{template}: a name, not a path; the folder is --out")
+    return made
+
+
+def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
+    """Compare what `out` was made with, or write it there."""
+    wanted = {
+        "encoder": spec.model_dump(mode="json", exclude={"provenance"}),
+        "options": asdict(options),
+    }
+    record = out / RECORD
+    if record.exists():
+        try:
+            found = json.loads(record.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise MotionveilError(f"{record}: cannot be read; remove it") from error
+        if {key: found.get(key) for key in wanted} != wanted:
+            raise MotionveilError(
+                f"{record}: this folder was made with another encoder or other options;"
+                " give another --out, or remove the folder"
+            )
+        return
+    write_text_atomically(record, json.dumps({"motionveil": __version__, **wanted}, indent=1))
+
+
+Outcome = VeilSummary | str
+
+
+def _veil_all(
+    pending: dict[Path, Path], spec: EncoderSpec, options: VeilOptions, jobs: int
+) -> Iterator[tuple[Path, Outcome]]:
+    """Yield each source with its summary or the reason why there is none, as they come."""
+    if jobs == 1:
+        for source, dest in pending.items():
+            yield source, _veil_one(source, dest, spec, options)
+        return
+    left = dict(pending)
+    while left:
+        try:
+            for source, outcome in _in_processes(left, spec, options, jobs):
+                del left[source]
+                yield source, outcome
+        except BrokenProcessPool:
+            # A process died (a crash of a decoder, no memory) and took the others with it. The
+            # culprit is one of the first; each gets a process of its own.
+            for source in list(left)[:jobs]:
+                dest = left.pop(source)
+                yield source, _alone(source, dest, spec, options)
+
+
+def _in_processes(
+    pending: dict[Path, Path], spec: EncoderSpec, options: VeilOptions, jobs: int
+) -> Iterator[tuple[Path, Outcome]]:
+    # "spawn", since a forked copy of running threads is not safe.
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=forbid_core_dumps)
+    futures: dict[Future[Outcome], Path] = {
+        pool.submit(_veil_one, source, dest, spec, options): source
+        for source, dest in pending.items()
+    }
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _alone(source: Path, dest: Path, spec: EncoderSpec, options: VeilOptions) -> Outcome:
+    try:
+        return next(outcome for _, outcome in _in_processes({source: dest}, spec, options, 1))
+    except BrokenProcessPool:
+        return f"{source}: the process that read it died; is the file damaged?"
+
+
+def _veil_one(source: Path, dest: Path, spec: EncoderSpec, options: VeilOptions) -> Outcome:
+    try:
+        return veil_video(source, dest, spec, options)
+    except MotionveilError as error:
+        return str(error)

@@ -1,0 +1,290 @@
+"""The preview's web server: who may ask, and what is answered."""
+
+from __future__ import annotations
+
+import io
+import ipaddress
+import json
+import re
+import secrets
+import selectors
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from math import isfinite
+from socketserver import TCPServer
+from typing import Any
+from urllib.parse import parse_qs
+
+from motionveil.streaming.preview_admission import Admission, TooManyGuessesError
+from motionveil.streaming.preview_connections import Connections, read_head
+from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
+
+Stats = Mapping[str, float | int | str | None]
+
+STATS = (
+    *("source", "encoder", "width", "height", "frames_in", "frames_out"),
+    *("left_out", "dropped", "damaged", "guarded"),
+    *("guard", "fps", "latency_p50_ms", "latency_p95_ms", "seconds", "ended"),
+)
+"""The numbers that the page knows; no other leaves the process."""
+
+_TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take a picture
+_BOUNDARY = "motionveil-picture"
+_ANNOUNCE = f"\r\n--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
+_HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:@/\[\]]+))(?::\d*)?")  # [IPv6] or name, :port
+_TYPES = {"page": "text/html; charset=utf-8", "json": "application/json", "text": "text/plain"}
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Connection": "close",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'; connect-src 'self'; img-src 'self' data:",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host; a name other than "localhost" may change."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+class Server(ThreadingHTTPServer):
+    """Accepts connections, a thread each, and can end them all."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, address: tuple[str, int], family: int) -> None:
+        self.address_family = family
+        self.connections = Connections()
+        super().__init__(address, _Handler)
+
+    def serve(
+        self, screen: Screen, stats: Callable[[], Stats], admission: Admission, *, loopback: bool
+    ) -> None:
+        """Say what to show to whom, before `serve_forever`.
+
+        Args:
+            screen: Has the pictures.
+            stats: Gives the numbers.
+            admission: Says whose requests are served.
+            loopback: Refuse requests that name a host that is not this machine's loopback.
+        """
+        self.screen, self.stats, self.admission, self.loopback = screen, stats, admission, loopback
+
+    def server_bind(self) -> None:
+        """Bind, without asking the DNS for this machine's name as the library's own would."""
+        TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own."""
+        self.connections.enter(request, client_address[0])
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a connection."""
+        super().shutdown_request(request)
+        self.connections.leave(request)
+
+    def hang_up(self) -> None:
+        """Give the pages a moment to be told of the end, then cut whoever is still there."""
+        self.connections.hang_up(0.2)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print what went wrong, unless it is only that a browser went away."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request."""
+
+    server: Server
+    timeout = _TIMEOUT
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        """Read the request, all of it in a time, and answer it."""
+        head = read_head(self.connection, _TIMEOUT)
+        self.connection.settimeout(_TIMEOUT)
+        self.rfile.close()
+        if head is None:
+            self._refuse_long_one()
+        else:
+            self.rfile = io.BytesIO(head)
+            super().handle()
+
+    def do_GET(self) -> None:
+        """Answer with a page, the stream or the numbers."""
+        name, _, query = self.path.partition("?")
+        self._query = parse_qs(query)
+        path = {"/": self._page, "/stream": self._stream, "/stats": self._stats}.get(name)
+        try:
+            refusal = self._refusal(is_page=name == "/")
+        except TooManyGuessesError as error:
+            self._send_away(error.seconds)
+            return
+        if refusal or path is None:
+            status = HTTPStatus.FORBIDDEN if refusal else HTTPStatus.NOT_FOUND
+            self._answer(status, "text", refusal or "There is nothing here; look at /.")
+        else:
+            path()
+
+    do_HEAD = do_GET  # noqa: N815, the library calls it so
+
+    def _refusal(self, *, is_page: bool) -> str | None:
+        """Return why this request must not be served, None if it may."""
+        host = _HOST.fullmatch(self.headers.get("Host", ""))
+        if self.server.loopback and not (host and is_loopback(host[1] or host[2])):
+            return "This address is not the preview's; open the one that motionveil printed."
+        # A strange page may link to this one, but not show its picture as its own.
+        site = self.headers.get("Sec-Fetch-Site", "none")
+        if not is_page and site not in ("none", "same-origin"):
+            return "Another site asked for this."
+        if self._may_see():
+            return None
+        return "The preview's token is missing or wrong; open the address with its ?token=."
+
+    def _may_see(self) -> bool:
+        # One token a request: more would be as many guesses.
+        token = next(iter(self._query.get("token", [])), None)
+        given = None if token is None else token.encode("utf-8", "replace")
+        scheme, _, bearer = self.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            given = bearer.strip().encode("latin-1", "replace")
+        ticket = next(iter(self._query.get("ticket", [])), "")
+        return self.server.admission.admits(self.client_address[0], given, ticket)
+
+    def _page(self) -> None:
+        page = resources.files(__package__).joinpath("preview.html").read_text(encoding="utf-8")
+        nonce = secrets.token_urlsafe(16)
+        page = page.replace("{{ticket}}", self.server.admission.ticket)
+        ours = f"; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
+        policy = {"Content-Security-Policy": _HEADERS["Content-Security-Policy"] + ours}
+        self._answer(HTTPStatus.OK, "page", page.replace("{{nonce}}", nonce), policy)
+
+    def _stats(self) -> None:
+        if "text/event-stream" in self.headers.get("Accept", ""):
+            self._events()
+        else:
+            self._answer(HTTPStatus.OK, "json", self._numbers())
+
+    def _numbers(self, *, ended: bool = False) -> str:
+        stats = self.server.stats()
+        numbers: dict[str, float | int | str | None] = {}
+        for name in STATS:
+            if name in stats:
+                value = stats[name]  # JSON knows no NaN
+                numbers[name] = None if isinstance(value, float) and not isfinite(value) else value
+        viewers = self.server.screen.viewers
+        numbers["watching"] = bool(self._name()) and self._name() in viewers
+        numbers["room"] = len(viewers) < MAX_VIEWERS
+        return json.dumps(numbers | {"ended": True} if ended else numbers)
+
+    def _name(self) -> str:
+        return self._query.get("viewer", [""])[0]
+
+    def _events(self) -> None:
+        """Send the numbers once a second, and at last that the stream has ended."""
+        if not self.server.connections.keep(self.connection):
+            self._answer_full()
+            return
+        self._keep_the_queue_short()
+        self._begin(HTTPStatus.OK, "text/event-stream; charset=utf-8")
+        closed = self.server.screen.closed
+        over = self.command == "HEAD"
+        while not over:
+            over = closed.is_set()
+            self.wfile.write(f"data: {self._numbers(ended=over)}\n\n".encode())
+            over = over or (not closed.wait(1) and self._has_left())
+
+    def _stream(self) -> None:
+        """Send each viewer the newest picture, as fast as it takes them."""
+        with self.server.screen.watch(self._name()) as room:
+            if not room or not self.server.connections.keep(self.connection):
+                self._answer_full()
+                return
+            self._keep_the_queue_short()
+            kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
+            self._begin(HTTPStatus.OK, kind)
+            if self.command == "GET":
+                self._send_pictures()
+
+    def _answer_full(self) -> None:
+        full = f"{MAX_VIEWERS} others watch already; close one of them."
+        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text", full)
+
+    def _send_away(self, seconds: int) -> None:
+        text = f"Too many wrong tokens. Try again in {seconds} s."
+        headers = {"Retry-After": str(seconds)}
+        self._answer(HTTPStatus.TOO_MANY_REQUESTS, "text", text, headers)
+
+    def _refuse_long_one(self) -> None:
+        self.command, self.request_version = "GET", "HTTP/1.0"  # the library would have read them
+        self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+
+    def _send_pictures(self) -> None:
+        # What announces a picture goes out right after the one before it, for a browser (Chromium)
+        # shows a picture only when the next is announced; so their lengths cannot be told.
+        self.wfile.write(_ANNOUNCE[2:])
+        number, screen = 0, self.server.screen
+        while not screen.closed.is_set():
+            newer = screen.picture(number, timeout=1)
+            if newer:
+                number, jpeg = newer
+                self.wfile.write(jpeg + _ANNOUNCE)
+            elif self._has_left():
+                return
+
+    def _keep_the_queue_short(self) -> None:
+        """Let the system keep little for a slow viewer, who would see the past otherwise."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        for name, value in (("TCP_NOTSENT_LOWAT", 1 << 14), ("TCP_USER_TIMEOUT", 10_000)):
+            if hasattr(socket, name):  # not in every system
+                with suppress(OSError):
+                    option = getattr(socket, name)
+                    self.connection.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def _has_left(self) -> bool:
+        """Return whether the browser has closed the connection."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection, selectors.EVENT_READ)
+            return bool(selector.select(0)) and not self.connection.recv(1, socket.MSG_PEEK)
+
+    def _answer(
+        self, status: HTTPStatus, kind: str, text: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        body = text.encode()
+        self._begin(status, _TYPES[kind], {"Content-Length": str(len(body)), **(headers or {})})
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _begin(
+        self, status: HTTPStatus, kind: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.send_response_only(status)  # `send_response` would add the server's version
+        for name, value in {"Content-Type": kind, **_HEADERS, **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answer what is no request for us, with the headers that every answer has."""
+        self.close_connection = True
+        if code == HTTPStatus.NOT_IMPLEMENTED:  # the library's word for a method without do_...
+            self._answer(
+                HTTPStatus.METHOD_NOT_ALLOWED, "text", "GET and HEAD only.", {"Allow": "GET, HEAD"}
+            )
+        else:
+            self._answer(HTTPStatus(code), "text", HTTPStatus(code).phrase)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Log nothing: a request line may hold the token."""
