@@ -121,7 +121,8 @@ class IntegerEncoder:
     It is `motionveil.streaming.StreamEncoder` to one 8-bit level wherever the quantiser is no
     steeper than that (`numbers.error` times its slope); with `hard`, a value within
     `numbers.error` of a boundary may fall on its other side. The first frame, and one after
-    `reset` or a change of size, has no frame before it and gives the neutral frame, never a picture of the scene.
+    `reset` or a change of size, has no frame before it and gives the neutral frame, never a
+    picture of the scene.
 
     It does not keep to the encoder's rate: whoever calls leaves out the frames that come too early.
 
