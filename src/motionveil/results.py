@@ -231,6 +231,14 @@ class Row(Stored):
     seconds: float
     picture: str | None = None
 
+    @property
+    def strongest(self) -> tuple[str, Accuracy] | None:
+        """The most accurate attacker and its accuracy; None where there were no attackers."""
+        if not self.attackers:
+            return None
+        best = max(self.attackers, key=lambda attacker: attacker.accuracy.accuracy)
+        return best.name, best.accuracy
+
     @field_validator("method")
     @classmethod
     def _rename(cls, value: str) -> str:
