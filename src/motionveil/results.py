@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -51,6 +52,37 @@ def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
     spread = z * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+_RENAMED = {"game": "adversarial"}
+"""Fields of recipes that have been renamed, and their present names."""
+
+
+def present_field(name: str) -> str:
+    """Return the present name of a recipe's field, such as `adversarial.lr` for `game.lr`."""
+    first, dot, rest = name.partition(".")
+    return f"{_RENAMED.get(first, first)}{dot}{rest}"
+
+
+def present_recipe(recipe: Any) -> Any:
+    """Return a recipe's fields by their present names; what is no dictionary, as it is."""
+    if not isinstance(recipe, dict):
+        return recipe
+    renamed = {old: new for old, new in _RENAMED.items() if new not in recipe}
+    return {renamed.get(name, name): value for name, value in recipe.items()}
+
+
+def stored_question(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as jobs are asked with it: by the names that stored jobs have it under.
+
+    A job is known by the hash of its question (`motionveil.job_store`), so its names never change.
+    """
+    former = {new: old for old, new in _RENAMED.items()}
+    return {former.get(name, name): value for name, value in recipe.items()}
+
+
+StoredRecipe = Annotated[dict[str, Any], BeforeValidator(present_recipe)]
+"""A stored recipe: its fields, by their present names."""
 
 
 class Stored(BaseModel):
@@ -293,7 +325,7 @@ class Result(Stored):
     kind: str
     command: str
     dataset: Dataset
-    recipe: dict[str, Any]
+    recipe: StoredRecipe
     seed: int
     environment: dict[str, str]
     rows: list[Row]

@@ -21,7 +21,7 @@ from motionveil.training.schedule import (
     saturated,
     set_rate,
 )
-from motionveil.training.seeds import seed_for
+from motionveil.training.seeds import ADVERSARIAL, seed_for
 
 
 def test_optimisers_are_those_asked_for() -> None:
@@ -73,10 +73,12 @@ def test_each_group_keeps_its_own_rate() -> None:
 
 
 def test_seeds_differ_by_purpose_and_never_change() -> None:
-    found = {seed_for(seed, p, n) for seed in range(5) for p in ("game", "x") for n in range(50)}
+    found = {
+        seed_for(seed, p, n) for seed in range(5) for p in (ADVERSARIAL, "x") for n in range(50)
+    }
     assert len(found) == 500
     assert all(0 <= seed < 2**63 for seed in found)
-    assert seed_for(0, "game", 3) == 8356251944617502899, "or stored runs could not be resumed"
+    assert seed_for(0, ADVERSARIAL, 3) == 8356251944617502899, "or stored runs could not be resumed"
     assert seed_for(1, "2") != seed_for(12)
     torch.manual_seed(max(found))
 

@@ -22,7 +22,7 @@ from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
 from motionveil.job_store import Job, Record
-from motionveil.results import read_stored
+from motionveil.results import read_stored, stored_question
 from motionveil.training.distributed import describe_environment, make_fabric
 from motionveil.training.experiment import describe_dataset
 from motionveil.training.recipe import Recipe
@@ -88,9 +88,10 @@ class AuditPlan(BaseModel):
 
 def job_of(data: AuditData, attack: Attack, video: Video, out: Path) -> Job:
     """Return an attack of an audit as a job; its question is all that its finding depends on."""
+    plan = data.plan.model_dump(mode="json", exclude={"attacks", "suite"})
     question = {
         "encoder": "" if data.plan.veiled is not None else data.veil.key,
-        "plan": data.plan.model_dump(mode="json", exclude={"attacks", "suite"}),
+        "plan": plan | {"recipe": stored_question(plan["recipe"])},
         "video": video,
         "attack": attack.model_dump(mode="json"),
     }

@@ -29,7 +29,7 @@ from motionveil.experiments.frame_strips import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
 from motionveil.job_store import Job
 from motionveil.methods import Choice
-from motionveil.results import Result, Row
+from motionveil.results import Result, Row, stored_question
 from motionveil.spec import EncoderSpec
 from motionveil.training.distributed import agreed, describe_environment, first_process_first
 from motionveil.training.experiment import Experiment, decode_clips, describe_dataset
@@ -257,7 +257,7 @@ def _stored(
     """Return a row from `folder/job.json` if it was measured just so, else measure and store it."""
     question = {
         "manifest": experiment.cache.manifest.hash,
-        "recipe": experiment.recipe.model_dump(mode="json"),
+        "recipe": stored_question(experiment.recipe.model_dump(mode="json")),
         "split": experiment.split,
         "privacy_label": experiment.privacy_label,
         "seed": experiment.seed,
