@@ -14,9 +14,6 @@ from motionveil.methods.flow import BLUR_RADIUS, WINDOW_RADIUS
 ROWS = 4
 """Rows whose products are summed together."""
 
-LANES = 16
-"""Room for the sums of a column: 5 products and their two derivatives are 15."""
-
 
 @kernel
 def solve_pairs(
@@ -56,8 +53,10 @@ def solve_pairs(
     derivatives = np.empty((3 * count, width), np.float32)
     products = np.empty((ROWS, 5 * count * width), np.float32)
     sums = np.empty((velocity.shape[2], 5 * (2 * count - 1) * width), np.float32)
-    columns = np.zeros((width + across.shape[1], LANES), np.float32)
-    own = np.empty((2, LANES), np.float32)
+    length = 5 * (2 * count - 1) * _phase_length(velocity.shape[3], cell)
+    # The last sum's taps reach behind it.
+    phases = np.zeros((cell, length + across.shape[1] // cell), np.float32)
+    out = np.empty(length, np.float32)
     means = np.empty((2 * count - 1, 5, velocity.shape[3]), np.float32)
     now = 0
     for index in range(first, last):
@@ -76,7 +75,7 @@ def solve_pairs(
                     products[row] = 0
             _sum_rows(products, start, down, cell, sums)
         for j in range(len(sums)):
-            _sum_along(sums, j, across, cell, columns, own, means)
+            _sum_along(sums, j, across, cell, phases, out, means)
             _solve(means, eps, j, velocity[index], slopes[index])
 
 
@@ -253,42 +252,59 @@ def _sum_rows(products: Floats, start: int, taps: Floats, cell: int, sums: Float
 
 @kernel
 def _sum_along(
-    sums: Floats, j: int, taps: Floats, cell: int, columns: Floats, own: Floats, means: Floats
+    sums: Floats, j: int, taps: Floats, cell: int, phases: Floats, out: Floats, means: Floats
 ) -> None:
     """Sum a row of cells along the row.
 
-    All sums of a column lie together, so that they are added up as one vector.
+    Every `cell`-th column goes to a row of its own, so that a tap meets the columns of
+    neighbouring cells, and of all sums, side by side.
 
     Args:
         sums: As `_sum_rows` leaves them.
         j: The row of cells.
-        taps: A cell's taps and their derivatives, (2, n).
+        taps: A cell's taps and their derivatives, (2, 22 + cell).
         cell: Side of a cell in pixels.
-        columns: Scratch, (w + n, 16), zeros at both ends.
-        own: Scratch, (2, 16).
+        phases: Scratch, (cell, n), see `_phase_length`; zeros where no column is written.
+        out: Scratch, (n,).
         means: (1 or 3, 5, cells): of the products, and their derivatives by sigma and the window.
     """
     count, _, cells = means.shape
-    reach = taps.shape[1]
-    width = len(columns) - reach
-    for k in range(5 * count):
-        for x in range(width):
-            columns[x + WINDOW_RADIUS, k] = sums[j, k * width + x]
-    for i in range(cells):
-        own[:] = 0
-        start = i * cell
-        for x in range(reach):
-            for k in range(LANES):
-                own[0, k] += taps[0, x] * columns[start + x, k]
+    width = sums.shape[1] // (5 * count)
+    length = _phase_length(cells, cell)
+    for p in range(cell):
+        first = max(0, (WINDOW_RADIUS - p + cell - 1) // cell)
+        end = (width + WINDOW_RADIUS - p + cell - 1) // cell
         for k in range(5 * count):
-            means[k // 5, k % 5, i] = own[0, k]
-        if count == 3:
-            # The window's derivative has two parts: along columns, and along rows.
-            for x in range(reach):
-                for k in range(LANES):
-                    own[1, k] += taps[1, x] * columns[start + x, k]
-            for k in range(5):
-                means[2, k, i] += own[1, k]
+            to, start = k * length, k * width + p - WINDOW_RADIUS
+            for q in range(first, end):
+                phases[p, to + q] = sums[j, start + q * cell]
+    _add_taps(phases, taps, 0, cell, 5 * count * length, out)
+    for k in range(5 * count):
+        for i in range(cells):
+            means[k // 5, k % 5, i] = out[k * length + i]
+    if count == 3:
+        # The window's derivative has two parts: along columns, and along rows.
+        _add_taps(phases, taps, 1, cell, 5 * length, out)
+        for k in range(5):
+            for i in range(cells):
+                means[2, k, i] += out[k * length + i]
+
+
+@kernel
+def _phase_length(cells: int, cell: int) -> int:
+    """Return how many columns a phase has: those of the cells, and those that the taps reach."""
+    return cells + 2 * WINDOW_RADIUS // cell + 1
+
+
+@kernel
+def _add_taps(phases: Floats, taps: Floats, kind: int, cell: int, count: int, out: Floats) -> None:
+    """Write the sums of the first `count` columns of the phases, weighed by the taps."""
+    for x in range(count):
+        out[x] = np.float32(0)
+    for tap in range(taps.shape[1]):
+        weight, p, shift = taps[kind, tap], tap % cell, tap // cell
+        for x in range(count):
+            out[x] += weight * phases[p, x + shift]
 
 
 @kernel
