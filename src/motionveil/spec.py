@@ -140,7 +140,12 @@ class EncoderSpec(BaseModel):
     @property
     def multiple(self) -> int:
         """What both sides of a working frame must be multiples of."""
-        return self.kind.multiple
+        return self.kind.multiple_of(self.settings)
+
+    @property
+    def cell(self) -> int:
+        """Pixels of a working frame, along both axes, that have one veiled value."""
+        return self.kind.cell(self.settings)
 
     @property
     def fingerprint(self) -> str:

@@ -72,8 +72,8 @@ def _methods() -> dict[str, Method]:
                 _add(found, value)
     for kind in load_entry_points(GROUP).values():
         _add(found, kind, required=True)
-    order = {name: place for place, name in enumerate(("raw", "bdq"))}
-    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 2), item[0])))
+    order = {name: place for place, name in enumerate(("raw", "bdq", "flow"))}
+    return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 3), item[0])))
 
 
 def _add(found: dict[str, Method], kind: Any, *, required: bool = False) -> None:
@@ -105,7 +105,7 @@ def find_again() -> None:
 
 
 def method_names() -> list[str]:
-    """Return the names of all methods: raw, bdq, then by the alphabet."""
+    """Return the names of all methods: raw, bdq, flow, then by the alphabet."""
     return list(_methods())
 
 

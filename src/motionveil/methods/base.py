@@ -105,7 +105,7 @@ class Method:
         stream: What veils a stream, called with the spec and `hard`; see
             `motionveil.streaming.veils.FrameVeil`.
         unstreamable: Why it cannot stream, where `stream` is None.
-        multiple: What both sides of a working frame must be multiples of.
+        multiple: What both sides of a working frame must be multiples of; see `multiple_of`.
         blurs_faces: Whether it is measured on copies of the videos whose faces are blurred.
         colour, marker: In figures: a colour as #rrggbb and matplotlib's name of a marker.
         renamed: Old names of rows and their present ones.
@@ -130,6 +130,18 @@ class Method:
     colour: ClassVar[str] = "#555555"
     marker: ClassVar[str] = "h"
     renamed: ClassVar[Mapping[str, str]] = {}
+
+    def cell(self, settings: Any) -> int:
+        """Return how many pixels of a working frame, along both axes, have one veiled value.
+
+        A frame that leaves is so many times smaller than the working frame. Networks, and
+        `motionveil.encoders`, see it enlarged again by repetition.
+        """
+        return 1
+
+    def multiple_of(self, settings: Any) -> int:
+        """Return what both sides of a working frame must be multiples of."""
+        return self.multiple
 
     def usual_strengths(self, size: int) -> list[float]:
         """Return the strengths compared by default, for networks' input of `size` pixels."""
@@ -177,7 +189,7 @@ class Method:
         return {name: getattr(typed, name) for name in changes}
 
     def training(self, options: Any) -> dict[str, Any]:
-        """Return what of the recipe is different for it, such as `{"game.adversaries": 4}`."""
+        """Return the recipe's fields that it changes, such as `{"adversarial.adversaries": 4}`."""
         return {}
 
     def read(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class StreamEncoder:
         self.guard = None if self.neutral is None else guard
         self.guarded: Reason | None = None
         self.geometry = None if native else spec.required_geometry(_NATIVE)
-        self._multiple = spec.multiple
+        self._multiple, self._cell = spec.multiple, spec.cell
         self._rate = FrameRate(None if self.geometry is None else self.geometry.rate)
         self._started = self._fresh = False
         self._shape: tuple[int, ...] | None = None
@@ -109,8 +109,9 @@ class StreamEncoder:
             aspect: Sample aspect ratio: how much wider than high a pixel is shown.
 
         Returns:
-            The veiled frame, uint8 (h, w, 3) of the working size; 17 grey levels to a level of 0 to
-            15. None for a frame that is left out, since it comes too early for the encoder's rate.
+            The veiled frame, uint8 (h, w, 3) of the working size, or of its grid of cells; 17 grey
+            levels to a level of 0 to 15. None for a frame that is left out, since it comes too
+            early for the encoder's rate.
 
         Raises:
             ValueError: An array is of another type or shape.
@@ -128,9 +129,10 @@ class StreamEncoder:
             raise ValueError(f"out must be contiguous uint8 {shape}, not {out.dtype} {out.shape}")
         if np.may_share_memory(frame, out):
             raise ValueError("out must not be the frame itself")
-        resized = self._shape is not None and self._shape != shape
-        if self._shape != shape:
-            self._make_room(shape)
+        working = (*self._working_shape(frame, aspect), 3)
+        resized = self._shape is not None and self._shape != working
+        if self._shape != working:
+            self._make_room(working)
         self._bring(frame)
         self.guarded = self._veil_working(out, time, resized)
         if self.guarded is not None:
@@ -143,11 +145,14 @@ class StreamEncoder:
         self, frame: NDArray[np.uint8], aspect: Fraction | float = 1
     ) -> tuple[int, int, int]:
         """Return the shape of what a frame, uint8 (H, W, 3), is veiled to."""
+        height, width = self._working_shape(frame, aspect)
+        return -(-height // self._cell), -(-width // self._cell), 3
+
+    def _working_shape(self, frame: NDArray[np.uint8], aspect: Fraction | float) -> tuple[int, int]:
         height, width = frame.shape[:2]
         if self.geometry is None:
-            return height, width, 3
-        shape = self.geometry.shape(height, width, aspect, multiple=self._multiple)
-        return *shape, 3
+            return height, width
+        return self.geometry.shape(height, width, aspect, multiple=self._multiple)
 
     def reset(self) -> None:
         """Forget the frame before: the next frame is taken, and its output is the neutral frame."""
@@ -175,12 +180,18 @@ class StreamEncoder:
         if found is None:
             self._veil(working, previous, out)
             if self.guard is not None:
-                found = self.guard.check(working, previous, out, self.neutral, time)
+                found = self.guard.check(working, previous, self._shown(out), self.neutral, time)
         elif self.guard is not None:
             self.guard.restart(time)
         if found is not None:
             self._veil.start(working)
         return found
+
+    def _shown(self, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return a veiled frame at the working size: each value where the scene is."""
+        if self._cell == 1:
+            return out
+        return enlarge_cells(out, self._cell, self._working.shape[:2])
 
     def _unpreceded(self, resized: bool) -> Reason | None:
         """Return why there is no frame to compare with, or None."""
@@ -193,6 +204,18 @@ class StreamEncoder:
     def _make_room(self, shape: tuple[int, int, int]) -> None:
         self._shape = shape
         self._working, self._previous = (np.empty(shape, np.uint8) for _ in range(2))
+
+
+def enlarge_cells(image: NDArray[np.uint8], cell: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Repeat each pixel of an image, uint8 (..., h, w, 3), over its cell.
+
+    Args:
+        image: One frame or several.
+        cell: Pixels of the working frame per pixel, along both axes.
+        shape: Height and width of the working frame, at most `cell` times those of the image.
+    """
+    repeated = image.repeat(cell, -3).repeat(cell, -2)
+    return np.ascontiguousarray(repeated[..., : shape[0], : shape[1], :])
 
 
 def prepare() -> float:
