@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from motionveil.errors import MotionveilError
 from motionveil.evaluation.encoded_parts import ACTION, EncodedParts, encode_parts
 from motionveil.evaluation.export_network import export_onnx, save_weights
 from motionveil.evaluation.fit import Classifier, Learner, fit
-
-from motionveil.geometry import Geometry
 from motionveil.recognition import calibration
 from motionveil.recognition.artefact import (
     FILE,
@@ -266,12 +263,3 @@ def _scores(logits: Floats, labels: Integers, calibrated: Calibration) -> Scores
             for n, probability, accuracy in calibration.reliability(probabilities, labels)
         ],
     )
-
-
-def matches(folder: str | os.PathLike[str], spec: EncoderSpec, geometry: Geometry) -> bool:
-    """Say whether a folder has a recogniser of this encoder already."""
-    file = Path(folder) / FILE
-    try:
-        return RecogniserSpec.read(file).encoder_hash == hash_encoder(spec, geometry)
-    except MotionveilError:
-        return False

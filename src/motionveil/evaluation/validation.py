@@ -22,6 +22,7 @@ from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.evaluation.encoded_parts import ACTION, PRIVACY, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
+from motionveil.evaluation.recogniser import leave_recogniser
 from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
@@ -51,6 +52,7 @@ def validate_encoder(
     alpha: float | None = None,
     curves: list[dict[str, float]] | None = None,
     trained_seconds: float = 0.0,
+    recogniser: Path | None = None,
 ) -> Row:
     """Train fresh networks on a frozen encoder's output, score them, and return the row.
 
@@ -62,23 +64,28 @@ def validate_encoder(
         alpha: The weight that it was trained with.
         curves: Of its training.
         trained_seconds: How long that took.
+        recogniser: Folder for the action network as a recogniser; None to leave none.
 
     Raises:
-        MotionveilError: A loss is not finite, or the encoder's weights cannot be read.
+        MotionveilError: A loss is not finite, the encoder's weights cannot be read, or the
+            recogniser cannot be written, see `leave_recogniser`.
     """
     began = time.monotonic()
     encoder = build_encoder(spec, folder)
     order = experiment.order_of(encoder)
     parts = encode_parts(experiment, encoder, order=order)
+    networks = experiment.networks("validation")
     scores = validate(
         experiment.fabric,
         parts,
-        experiment.networks("validation"),
+        networks,
         experiment.recipe.validation,
         privacy_label=experiment.privacy_label,
         seed=experiment.seed,
         title=f"validate {method if alpha is None else f'{method}, alpha {alpha:g}'}",
     )
+    if recogniser is not None:
+        leave_recogniser(experiment, encoder, parts, networks.action, recogniser)
     return Row(
         method=method,
         alpha=alpha,
@@ -96,7 +103,12 @@ def validate_encoder(
 
 
 def validation_result(
-    experiment: Experiment, spec: EncoderSpec, *, folder: Path | None, command: str
+    experiment: Experiment,
+    spec: EncoderSpec,
+    *,
+    folder: Path | None,
+    command: str,
+    recogniser: Path | None = None,
 ) -> Result:
     """Validate one encoder and return a result of one row; see `validate_encoder`.
 
@@ -105,6 +117,7 @@ def validation_result(
         spec: The encoder.
         folder: Where its weights lie, if it has any.
         command: The command line, for the record.
+        recogniser: As in `validate_encoder`.
     """
     alpha = spec.provenance.get("alpha")
     row = validate_encoder(
@@ -113,6 +126,7 @@ def validation_result(
         method=spec.name,
         folder=folder,
         alpha=float(alpha) if alpha is not None else None,
+        recogniser=recogniser,
     )
     return Result(
         kind="validate",
