@@ -57,13 +57,13 @@ RECIPE = Recipe.model_validate(
         "cache_size": 128,
         "action": {"name": "resnet18_3d"},
         "privacy": {"name": "resnet18"},
-        "game": {"batch": 4},
+        "adversarial": {"batch": 4},
     }
 )
 
 
 class Step(Protocol):
-    """Both steps of the game."""
+    """Both steps of adversarial training."""
 
     models: AdversarialModels
 
@@ -118,7 +118,7 @@ def make_steps(data: ClipDataset, recipe: Recipe) -> dict[str, Step]:
 
 
 def repeated(step: Step, batch: Batch) -> Callable[[], None]:
-    """Return a function that plays one step; the n-th call of each method draws the same."""
+    """Return a function that does one step; the n-th call of each method draws the same."""
     calls = 0
 
     def run() -> None:
@@ -154,16 +154,16 @@ def operations(step: Step, batch: Batch) -> int:
 
 
 def parts(models: AdversarialModels, batch: Batch, recipe: Recipe) -> dict[str, Callable[[], None]]:
-    """Return, for each player, a function that does its part of one step and nothing else.
+    """Return, for each network, a function that does its part of one step and nothing else.
 
     And one that does T's forward pass, which is contained in its part.
     """
     E, T, P = (copy.deepcopy(module) for module in modules(models))
     with torch.no_grad():
         veiled = for_networks(E(batch.clips))
-        frames = draw_frames(veiled, recipe.game.privacy_frames)
-    labels = batch.privacy.repeat_interleave(recipe.game.privacy_frames)
-    optimizers = [make_optimizer(module.parameters(), recipe.game) for module in (E, T, P)]
+        frames = draw_frames(veiled, recipe.adversarial.privacy_frames)
+    labels = batch.privacy.repeat_interleave(recipe.adversarial.privacy_frames)
+    optimizers = [make_optimizer(module.parameters(), recipe.adversarial) for module in (E, T, P)]
     optimize_encoder, optimize_action, optimize_privacy = optimizers
     upstream = torch.randn_like(veiled)
 
@@ -199,7 +199,7 @@ def needing_gradient(values: Tensor) -> Tensor:
 
 def measure(data: ClipDataset, recipe: Recipe, runs: int) -> dict[str, Any]:
     """Return the figures of all methods and the shares of the models."""
-    batch = next(batches(data, recipe.game.batch))
+    batch = next(batches(data, recipe.adversarial.batch))
     steps = make_steps(data, recipe)
     todo = {name: repeated(step, batch) for name, step in steps.items()}
     pieces = parts(steps["motionveil"].models, batch, recipe)

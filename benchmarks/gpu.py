@@ -117,21 +117,21 @@ def measure_training(
     data: ClipDataset, recipe: Recipe, device: str, precision: str, steps: int
 ) -> dict[str, Any]:
     """Train for some steps and return their rate, and the share spent computing."""
-    game = AdversarialTraining(
+    training = AdversarialTraining(
         make_fabric(device, precision), make_models(data, recipe), data, recipe, 0
     )
-    ready = prefetched(islice(endless(data, recipe.game.batch), WARM_UP + steps))
+    ready = prefetched(islice(endless(data, recipe.adversarial.batch), WARM_UP + steps))
     waited = 0.0
     start = time.perf_counter()
     for number in range(WARM_UP + steps):
         if number == WARM_UP:
             waited, start = 0.0, time.perf_counter()
         before = time.perf_counter()
-        batch = Batch(*game.fabric.to_device(tuple(next(ready))))
+        batch = Batch(*training.fabric.to_device(tuple(next(ready))))
         waited += time.perf_counter() - before
-        game.step_encoder(batch)
-        game.step_privacy(batch)
-        synchronise(game.fabric.device)
+        training.step_encoder(batch)
+        training.step_privacy(batch)
+        synchronise(training.fabric.device)
     taken = time.perf_counter() - start
     return {
         "precision": precision,

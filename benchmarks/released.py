@@ -61,11 +61,11 @@ class ReferenceStep:
 
     Args:
         models: E, T and P, in training mode.
-        recipe: `alpha` and `game` are used.
+        recipe: `alpha` and `adversarial` are used.
     """
 
     def __init__(self, models: AdversarialModels, recipe: Recipe) -> None:
-        schedule = recipe.game
+        schedule = recipe.adversarial
         self.models, self.recipe = models, recipe
         self.optimize_encoder = SGD(
             models.encoder.parameters(),
@@ -81,7 +81,9 @@ class ReferenceStep:
         self._forget_gradients()
         veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
         recognised = cross_entropy(T(veiled), batch.actions)
-        frames = draw_frames(veiled, self.recipe.game.privacy_frames)  # (B * frames, 3, H, W)
+        frames = draw_frames(
+            veiled, self.recipe.adversarial.privacy_frames
+        )  # (B * frames, 3, H, W)
         loss = recognised - self.recipe.alpha * entropy(P(frames))
         loss.backward()
         self.optimize_encoder.step()
@@ -94,11 +96,13 @@ class ReferenceStep:
         self._forget_gradients()
         veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
         T(veiled)  # for nothing
-        frames = draw_frames(veiled, self.recipe.game.privacy_frames)  # (B * frames, 3, H, W)
+        frames = draw_frames(
+            veiled, self.recipe.adversarial.privacy_frames
+        )  # (B * frames, 3, H, W)
         labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
         cross_entropy(P(frames), labels).backward()  # through E too, for nothing
         self.optimize_privacy.step()
 
     def _forget_gradients(self) -> None:
-        for player in (self.models.encoder, self.models.action, self.models.privacy):
-            player.zero_grad()
+        for module in (self.models.encoder, self.models.action, self.models.privacy):
+            module.zero_grad()

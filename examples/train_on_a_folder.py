@@ -10,7 +10,7 @@ import motionveil
 from motionveil.video import VideoSink
 
 # For seconds, which shows that it runs and no more.
-TINY = {"size": 16, "cache_size": 24, "frames": 8, "game.epochs": 9, "validation.epochs": 9}
+TINY = {"size": 16, "cache_size": 24, "frames": 8, "adversarial.epochs": 9, "validation.epochs": 9}
 
 
 def draw_videos(folder: Path) -> None:

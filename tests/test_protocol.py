@@ -14,7 +14,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "protocol.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 CODE = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S))
 NAMES = sorted({code for code in CODE if code.startswith("motionveil.")})
-FIELDS = sorted({c for c in CODE if re.fullmatch(r"(game|validation|action|privacy)\.\w+", c)})
+FIELDS = sorted(
+    {c for c in CODE if re.fullmatch(r"(adversarial|validation|action|privacy)\.\w+", c)}
+)
 
 
 def resolve(name: str) -> object:
@@ -68,8 +70,8 @@ def test_every_line_says_what_does_it() -> None:
 def test_the_values_that_it_gives_are_the_recipes(name: str) -> None:
     recipe = load_recipe(name)
     assert f"{recipe.alpha:g} for {name.upper()}" in TEXT
-    assert recipe.game.epochs == recipe.validation.epochs == 50
-    assert recipe.game.encoder_lr is None
+    assert recipe.adversarial.epochs == recipe.validation.epochs == 50
+    assert recipe.adversarial.encoder_lr is None
 
 
 def test_the_table_of_departures_stands_in_one_place() -> None:

@@ -116,6 +116,15 @@ class TestResultFile:
         assert {(row.order, row.geometry) for row in found.rows} == {("paper", None)}
         assert found.recipe["frame_step"] == 3
 
+    @pytest.mark.parametrize("seed", [0, 1, 2])
+    def test_one_from_before_a_field_of_recipes_was_renamed(self, seed: int):
+        """The stored results of the documentation name the adversarial training's schedule so."""
+        file = Path(__file__).parents[1] / f"docs/results/ut-interaction-112-seed{seed}.json"
+        stored = json.loads(file.read_text())["recipe"]
+        read = Result.read(file).recipe
+        assert read.pop("adversarial") == stored.pop("game")
+        assert read == stored
+
     def test_says_what_was_measured(self, tmp_path: Path):
         result = quickstart()
         geometry = Geometry(size=96, rate=10)

@@ -61,7 +61,7 @@ def write_toys(root: Path, *, people: int = 2, takes: int = 3, held_out: int = 2
 
 
 def tiny_values(*, epochs: int = 2, **changes: Any) -> dict[str, Any]:
-    """Return a recipe's fields; `game` and `validation` in `changes` add to those here."""
+    """Return a recipe's fields; `adversarial` and `validation` in `changes` add to those here."""
     schedule = {"optimizer": "adamw", "epochs": epochs, "batch": 6, "lr": 0.003}
     values: dict[str, Any] = {
         "frames": 6,
@@ -70,7 +70,8 @@ def tiny_values(*, epochs: int = 2, **changes: Any) -> dict[str, Any]:
         "scales": [1.0, 0.84],
         "action": {"name": "small3d"},
         "privacy": {"name": "small2d"},
-        "game": {**schedule, "encoder_lr": 0.05, "privacy_frames": 2} | changes.pop("game", {}),
+        "adversarial": {**schedule, "encoder_lr": 0.05, "privacy_frames": 2}
+        | changes.pop("adversarial", {}),
         "validation": {**schedule, "privacy_frames": 2} | changes.pop("validation", {}),
     }
     return values | changes

@@ -118,7 +118,7 @@ def train(
         out: The run folder.
         method: What to train, such as `bdq`, `unet`, `ryoo:28` or `bdq:levels=31`.
         recipe: A shipped name (`"actors"`), or a YAML file.
-        settings: Fields of the recipe to set, such as `{"game.lr": 0.003}`.
+        settings: Fields of the recipe to set, such as `{"adversarial.lr": 0.003}`.
         split: The part held out; the data set's first if None.
         label: The privacy label; the data set's first if None.
         alpha: Weight of the adversary; the recipe's if None.
@@ -138,7 +138,7 @@ def train(
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
         >>> data = make_actors(folder, people=2, train_sessions=1, validation_sessions=1)
-        >>> tiny = {"size": 16, "cache_size": 24, "frames": 6, "game.epochs": 1}
+        >>> tiny = {"size": 16, "cache_size": 24, "frames": 6, "adversarial.epochs": 1}
         >>> run = train(data, out=f"{folder}/run", alpha=2, settings=tiny, device="cpu")
         >>> run.spec.name, run.spec.provenance["alpha"], len(run.curves)
         ('bdq', 2.0, 1)
@@ -219,7 +219,7 @@ def audit(
     data: Data,
     *,
     out: Name,
-    suite: str = "quick",
+    suite: str = "strongest",
     only: Sequence[str] = (),
     jobs: int = 1,
     veiled: Name | None = None,
@@ -249,7 +249,7 @@ def audit(
             processes: a script calls `audit` under `if __name__ == "__main__":`.
         data: As in `train`.
         out: The audit's folder.
-        suite: Which attacks: `"quick"`, `"paper"`, `"full"`, or a YAML file.
+        suite: Which attacks: `"strongest"`, `"quick"`, `"paper"`, `"full"`, or a YAML file.
         only: Of the suite, only these; empty for all.
         jobs: Attacks carried out in parallel.
         veiled: A folder of videos that were veiled already; `encoder` is then only a name.

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
     AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -51,6 +52,37 @@ def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
     spread = z * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+_RENAMED = {"game": "adversarial"}
+"""Fields of recipes that have been renamed, and their present names."""
+
+
+def present_field(name: str) -> str:
+    """Return the present name of a recipe's field, such as `adversarial.lr` for `game.lr`."""
+    first, dot, rest = name.partition(".")
+    return f"{_RENAMED.get(first, first)}{dot}{rest}"
+
+
+def present_recipe(recipe: Any) -> Any:
+    """Return a recipe's fields by their present names; what is no dictionary, as it is."""
+    if not isinstance(recipe, dict):
+        return recipe
+    renamed = {old: new for old, new in _RENAMED.items() if new not in recipe}
+    return {renamed.get(name, name): value for name, value in recipe.items()}
+
+
+def stored_question(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe as jobs are asked with it: by the names that stored jobs have it under.
+
+    A job is known by the hash of its question (`motionveil.job_store`), so its names never change.
+    """
+    former = {new: old for old, new in _RENAMED.items()}
+    return {former.get(name, name): value for name, value in recipe.items()}
+
+
+StoredRecipe = Annotated[dict[str, Any], BeforeValidator(present_recipe)]
+"""A stored recipe: its fields, by their present names."""
 
 
 class Stored(BaseModel):
@@ -157,6 +189,42 @@ class ClipPrediction(Stored):
     privacy_frames: float
 
 
+class Training(Stored):
+    """How an attacker's network was trained.
+
+    Attributes:
+        epochs: Epochs that it took.
+        accuracy: Accuracy on its own training clips in the last epoch, by frame for networks that
+            see frames.
+        rate: Learning rate.
+        tried: For each learning rate that was tried the accuracy on clips kept back from its
+            training; none of them is a clip held out. Empty where nothing was chosen.
+    """
+
+    epochs: int
+    accuracy: float
+    rate: float
+    tried: dict[float, float] = Field(default_factory=dict)
+
+
+class Attacker(Stored):
+    """What one attacker reads off a row's veiled video.
+
+    Attributes:
+        name: What it is, such as `"whole clip"`.
+        accuracy: Its accuracy on the clips held out; for re-identification the share of clips whose
+            most similar clip among all training clips shows the same person.
+        right: For each of the row's predictions the share of right answers, None where the
+            attacker was not asked about the clip.
+        trainings: One for each network that it trained.
+    """
+
+    name: str
+    accuracy: Accuracy
+    right: list[float | None]
+    trainings: list[Training]
+
+
 class Row(Stored):
     """One encoder, validated with fresh networks.
 
@@ -172,6 +240,8 @@ class Row(Stored):
         privacy: Accuracy of a fresh privacy network.
         encoder: The encoder's numbers.
         predictions: Per-clip answers behind the accuracies.
+        attackers: What stronger attackers read off the same video, see
+            `motionveil.evaluation.suites.attackers`; empty where there were none.
         curves: A dictionary an epoch from the encoder's training; empty where there was none.
         seconds: Wall time of training and validation together.
         picture: Name of a picture beside `results.json` of held-out frames as the encoder leaves
@@ -188,9 +258,18 @@ class Row(Stored):
     privacy: Privacy
     encoder: EncoderSpec
     predictions: list[ClipPrediction]
+    attackers: list[Attacker] = Field(default_factory=list)
     curves: list[dict[str, float]] = Field(default_factory=list)
     seconds: float
     picture: str | None = None
+
+    @property
+    def strongest(self) -> tuple[str, Accuracy] | None:
+        """The most accurate attacker and its accuracy; None where there were no attackers."""
+        if not self.attackers:
+            return None
+        best = max(self.attackers, key=lambda attacker: attacker.accuracy.accuracy)
+        return best.name, best.accuracy
 
     @field_validator("method")
     @classmethod
@@ -246,7 +325,7 @@ class Result(Stored):
     kind: str
     command: str
     dataset: Dataset
-    recipe: dict[str, Any]
+    recipe: StoredRecipe
     seed: int
     environment: dict[str, str]
     rows: list[Row]

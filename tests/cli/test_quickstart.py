@@ -55,7 +55,9 @@ def test_a_wrong_recipe_fails_before_anything_is_made(
 def test_on_the_real_actors(tmp_path: Path) -> None:
     """Ten people filmed, four encoders trained and validated, as small as networks get."""
     schedule = {"epochs": 1, "batch": 16}
-    recipe = recipe_file(tmp_path, size=32, cache_size=36, game=schedule, validation=schedule)
+    recipe = recipe_file(
+        tmp_path, size=32, cache_size=36, adversarial=schedule, validation=schedule
+    )
     out = tmp_path / "quick"
     assert main(["quickstart", "--out", str(out), "--recipe", recipe, "--device", "cpu"]) == 0
     result = Result.read(out)

@@ -52,7 +52,7 @@ def test_writes_a_run_and_says_where(
 def test_further_adversaries_from_the_command_line(
     manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--set", "game.further=[{temporal: true}, {view: integrated}]"]
+    words = ["--set", "adversarial.further=[{temporal: true}, {view: integrated}]"]
     assert train(manifest, recipe, tmp_path / "run", *words) == 0
     said = capsys.readouterr()
     assert ", by small3d on whole clips " in said.out
@@ -109,7 +109,10 @@ class TestDryRun:
     def test_prints_shapes_memory_and_time(
         self, manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        assert train(manifest, recipe, tmp_path / "run", "--dry-run", "--set", "game.batch=4") == 0
+        assert (
+            train(manifest, recipe, tmp_path / "run", "--dry-run", "--set", "adversarial.batch=4")
+            == 0
+        )
         lines = capsys.readouterr().out.splitlines()
         said = {line[:16].strip(): line[16:] for line in lines}
         assert said["clip"] == "4 x 3 x 6 x 16 x 16 (B, 3, T, H, W)"

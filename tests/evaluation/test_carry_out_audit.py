@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -446,6 +447,24 @@ def test_the_jobs_of_two_attacks_differ(plan: AuditPlan, tmp_path: Path) -> None
     data = AuditData(plan, make_fabric("cpu"))
     jobs = [job_of(data, attack, video, tmp_path) for attack, video in plan.jobs()]
     assert len({job.key for job in jobs}) == len({job.folder for job in jobs}) == len(jobs) == 7
+
+
+def test_stored_findings_are_known_by_the_names_that_recipes_once_had(
+    plan: AuditPlan, tmp_path: Path
+) -> None:
+    """A finding is found by a hash that contains the names of fields."""
+    question = job_of(AuditData(plan, make_fabric("cpu")), *plan.jobs()[0], tmp_path).question
+    expected = plan.recipe.model_dump(mode="json")
+    expected["game"] = expected.pop("adversarial")
+    assert question["plan"]["recipe"] == expected
+
+
+def test_a_plan_from_before_a_field_was_renamed_is_read(plan: AuditPlan, tmp_path: Path) -> None:
+    file = plan.write(tmp_path)
+    values = json.loads(file.read_text())
+    values["recipe"]["game"] = values["recipe"].pop("adversarial")
+    file.write_text(json.dumps(values))
+    assert AuditPlan.read(file) == plan
 
 
 def test_another_encoder_in_the_same_file_is_another_audit(plan: AuditPlan, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from motionveil.spec import EncoderSpec
 from motionveil.training.create_network import Networks
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe, write_toys
 
 LEARN = {"epochs": 12, "lr": 0.01, "warmup": 1.0}
@@ -109,9 +110,11 @@ class TestFrozen:
         assert all(weight.grad is None for weight in encoder.parameters())
 
     def test_the_networks_are_fresh(self, experiment: Experiment) -> None:
-        """Networks of the game and of the validation are other networks, each known by its seed."""
-        game, fresh, again = (experiment.networks(p) for p in ("game", "validation", "validation"))
-        weights = [next(w.privacy.parameters()) for w in (game, fresh, again)]
+        """Adversarial training and validation have different networks, each fixed by its seed."""
+        trained, fresh, again = (
+            experiment.networks(p) for p in (ADVERSARIAL, "validation", "validation")
+        )
+        weights = [next(w.privacy.parameters()) for w in (trained, fresh, again)]
         assert torch.equal(weights[1], weights[2])
         assert not torch.equal(weights[0], weights[1])
 

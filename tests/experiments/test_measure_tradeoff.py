@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The folders of the trainings that are played, `resumed` or anew, in their order."""
+    """The folders of the trainings that are begun, `resumed` or anew, in their order."""
     found: list[str] = []
 
     def watched(*arguments: Any, **options: Any) -> Any:
@@ -121,6 +122,25 @@ def test_done_again_nothing_is_trained(
     assert capsys.readouterr().err.count("measured already") == 4
 
 
+def test_stored_rows_are_known_by_the_names_that_recipes_once_had(
+    once: tuple[Result, Path], toys: Manifest
+) -> None:
+    """A row is found by a hash that contains the names of fields."""
+    _, out = once
+    recipe = tiny_recipe().model_dump(mode="json")
+    recipe["game"] = recipe.pop("adversarial")
+    question = {
+        "manifest": toys.hash,
+        "recipe": recipe,
+        "split": "validation",
+        "privacy_label": "person",
+        "seed": 0,
+        "method": "raw",
+    }
+    digest = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    assert json.loads((out / "seed0-validation/raw/job.json").read_text())["key"] == digest
+
+
 def test_a_new_alpha_trains_only_itself(
     once: tuple[Result, Path], toys: Manifest, trained: list[str], tmp_path: Path
 ) -> None:
@@ -174,15 +194,15 @@ class TestMeasuredAgain:
     def rows(self, out: Path) -> list[Row]:
         return Result.read(out).rows
 
-    def test_another_game_is_trained_anew(
+    def test_another_schedule_is_trained_anew(
         self, toys: Manifest, out: Path, trained: list[str], capsys: Any
     ) -> None:
         """The encoder in the folder belongs to another recipe; its row must not be made of it."""
-        recipe = tiny_recipe(game={"lr": 0.02})
+        recipe = tiny_recipe(adversarial={"lr": 0.02})
         before = self.rows(out)[-1]
         after = measure(plan_of(toys, recipe, alphas=(2.0,)), out).rows[-1]
         assert trained == ["resumed bdq-alpha2", "bdq-alpha2"]
-        assert "recipe.game.lr was 0.003, is 0.02" in capsys.readouterr().err
+        assert "recipe.adversarial.lr was 0.003, is 0.02" in capsys.readouterr().err
         assert after.encoder.settings.boundaries != before.encoder.settings.boundaries
         fresh = measure(plan_of(toys, recipe, alphas=(2.0,)), out / "fresh").rows[-1]
         assert after.encoder == fresh.encoder

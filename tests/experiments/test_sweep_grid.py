@@ -14,18 +14,27 @@ COMMANDS = ("train", "validate", "tradeoff")
 
 
 def test_runs_are_the_product_of_the_axes() -> None:
-    axes = {"--seed": [0, 1], "--set game.lr": [0.001, 0.003], "--split": ["fold0"]}
+    axes = {"--seed": [0, 1], "--set adversarial.lr": [0.001, 0.003], "--split": ["fold0"]}
     runs = grid_of(axes=axes).runs(Path("out"))
     assert [run.name for run in runs] == [
-        "seed=0,game.lr=0.001,split=fold0",
-        "seed=0,game.lr=0.003,split=fold0",
-        "seed=1,game.lr=0.001,split=fold0",
-        "seed=1,game.lr=0.003,split=fold0",
+        "seed=0,adversarial.lr=0.001,split=fold0",
+        "seed=0,adversarial.lr=0.003,split=fold0",
+        "seed=1,adversarial.lr=0.001,split=fold0",
+        "seed=1,adversarial.lr=0.003,split=fold0",
     ]
-    assert runs[1].folder == Path("out/seed=0,game.lr=0.003,split=fold0")
-    words = ("tradeoff", "m.csv", "--seed", "0", "--set", "game.lr=0.003", "--split", "fold0")
+    assert runs[1].folder == Path("out/seed=0,adversarial.lr=0.003,split=fold0")
+    words = (
+        "tradeoff",
+        "m.csv",
+        "--seed",
+        "0",
+        "--set",
+        "adversarial.lr=0.003",
+        "--split",
+        "fold0",
+    )
     assert runs[1].words == words
-    assert runs[1].values == {"--seed": "0", "--set game.lr": "0.003", "--split": "fold0"}
+    assert runs[1].values == {"--seed": "0", "--set adversarial.lr": "0.003", "--split": "fold0"}
 
 
 def test_a_list_is_several_words_or_a_setting_s_list() -> None:

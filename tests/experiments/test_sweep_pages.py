@@ -14,12 +14,12 @@ from report.report_examples import quickstart
 
 
 def runs_with_results(out: Path, axes: dict[str, list[Any]]) -> list[Run]:
-    """Return runs whose results differ as far as their `game.lr` does."""
+    """Return runs whose results differ as far as their `adversarial.lr` does."""
     arguments = ["{encoder}", "m.csv"] if "encoder" in axes else ["m.csv"]
     runs = grid_of(axes=axes, arguments=arguments).runs(out)
     for run in runs:
         result = quickstart()
-        result.recipe["game.lr"] = run.values.get("--set game.lr")
+        result.recipe["adversarial.lr"] = run.values.get("--set adversarial.lr")
         result.media = {}
         for row in result.rows:
             row.seed = int(run.values.get("--seed", 0))
@@ -40,10 +40,10 @@ def test_seeds_are_pooled(tmp_path: Path) -> None:
 
 
 def test_settings_are_not(tmp_path: Path) -> None:
-    runs = runs_with_results(tmp_path, {"--seed": [0, 1], "--set game.lr": [0.001, 0.003]})
+    runs = runs_with_results(tmp_path, {"--seed": [0, 1], "--set adversarial.lr": [0.001, 0.003]})
     assert names(runs) == [
-        ["seed=0,game.lr=0.001", "seed=1,game.lr=0.001"],
-        ["seed=0,game.lr=0.003", "seed=1,game.lr=0.003"],
+        ["seed=0,adversarial.lr=0.001", "seed=1,adversarial.lr=0.001"],
+        ["seed=0,adversarial.lr=0.003", "seed=1,adversarial.lr=0.003"],
     ]
 
 
@@ -66,11 +66,11 @@ def test_runs_without_a_result_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_pages_of_an_earlier_sweep_go(tmp_path: Path) -> None:
-    axes: dict[str, list[Any]] = {"--set game.lr": [1, 2]}
+    axes: dict[str, list[Any]] = {"--set adversarial.lr": [1, 2]}
     two = write_pages(runs_with_results(tmp_path, axes), tmp_path)
     assert [(page.name, settings) for page, settings in two] == [
-        ("report-1.html", "game.lr=1"),
-        ("report-2.html", "game.lr=2"),
+        ("report-1.html", "adversarial.lr=1"),
+        ("report-2.html", "adversarial.lr=2"),
     ]
     one = write_pages(runs_with_results(tmp_path, {"--seed": [0]}), tmp_path)
     assert one == [(tmp_path / "report.html", "")]

@@ -64,6 +64,15 @@ def test_an_audit_of_an_earlier_version_is_read(tmp_path: Path) -> None:
         assert [(f.name, f.video) for f in one] == [(f.name, f.video) for f in other]
 
 
+def test_an_audit_from_before_a_field_of_recipes_was_renamed(tmp_path: Path) -> None:
+    found = leaking(only=["frame"])
+    file = found.save(tmp_path)
+    values = json.loads(file.read_text())
+    values["recipe"]["game"] = values["recipe"].pop("adversarial")
+    file.write_text(json.dumps(values))
+    assert Audit.read(tmp_path) == found
+
+
 def _others(read: Audit, found: Audit) -> list[tuple[Any, Any]]:
     return [(read.of(kind), found.of(kind)) for kind in (Retrieval, Reconstruction)]
 

@@ -204,7 +204,7 @@ class TestDepartures:
             ({"action.name": "i3d"}, "action.name: i3d | resnet50_3d"),
             ({"privacy.weights": None}, "privacy.weights: none | ImageNet"),
             ({"scales": [1.0, 0.84]}, "scales: 1, 0.84 | 1, 0.841, 0.595, 0.5"),
-            ({"game.encoder_lr": 0.05}, "game.encoder_lr: 0.05 | none"),
+            ({"adversarial.encoder_lr": 0.05}, "adversarial.encoder_lr: 0.05 | none"),
             ({"validation.epochs": 5}, "validation.epochs: 5 | 50"),
         ],
     )

@@ -21,6 +21,7 @@ from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe
 
 State = dict[str, Tensor]
@@ -36,17 +37,17 @@ def same(one: State, other: State) -> bool:
 
 def one_step(experiment: Experiment, **changes: Any) -> Experiment:
     """An experiment whose training is a single step of plain SGD over all clips and frames."""
-    game = {"optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 0.02, "privacy_frames": 99}
-    recipe = tiny_recipe(game=game | changes.pop("game", {}), **changes)
+    schedule = {"optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 0.02, "privacy_frames": 99}
+    recipe = tiny_recipe(adversarial=schedule | changes.pop("adversarial", {}), **changes)
     return dataclasses.replace(experiment, recipe=recipe)
 
 
-def players_of(experiment: Experiment) -> AdversarialModels:
-    networks = experiment.networks("game")
+def models_of(experiment: Experiment) -> AdversarialModels:
+    networks = experiment.networks(ADVERSARIAL)
     return AdversarialModels(BDQ(experiment.untrained()), networks.action, networks.privacy)
 
 
-def play_here(
+def train_here(
     experiment: Experiment, models: AdversarialModels, run: Path, **options: Any
 ) -> list[dict[str, float]]:
     return train_adversarial(
@@ -89,13 +90,13 @@ class Watch:
             assert all(w.grad is None for w in p.privacy.parameters())
 
 
-def test_each_step_changes_its_own_players_only(experiment: Experiment, tmp_path: Path) -> None:
+def test_each_step_changes_its_own_networks_only(experiment: Experiment, tmp_path: Path) -> None:
     single = one_step(experiment)
-    models = players_of(single)
+    models = models_of(single)
     watch = Watch(models)
     start = watch.models
     before = snapshot(start.encoder), snapshot(start.action), snapshot(start.privacy)
-    play_here(single, models, tmp_path)
+    train_here(single, models, tmp_path)
     # T runs once and P twice: fixed in step 1, trained in step 2.
     assert watch.calls == ["action", "privacy", "privacy"]
     E, T, P = watch.states[2]  # as step 2 begins
@@ -113,10 +114,10 @@ def test_each_step_changes_its_own_players_only(experiment: Experiment, tmp_path
 
 def test_one_step_agrees_with_plain_torch(experiment: Experiment, tmp_path: Path) -> None:
     alpha, lr, encoder_lr = 2.0, 0.02, 0.3
-    single = one_step(experiment, alpha=alpha, game={"encoder_lr": encoder_lr})
-    models = players_of(single)
+    single = one_step(experiment, alpha=alpha, adversarial={"encoder_lr": encoder_lr})
+    models = models_of(single)
     E, T, P = (copy.deepcopy(p) for p in (models.encoder, models.action, models.privacy))
-    (row,) = play_here(single, models, tmp_path)
+    (row,) = train_here(single, models, tmp_path)
 
     batch = only_batch(single)
     for network in (T, P):
@@ -177,9 +178,9 @@ def frames_of(veiled: Tensor) -> Tensor:
 
 def test_alpha_0_is_the_cross_entropy_alone(experiment: Experiment, tmp_path: Path) -> None:
     single = one_step(experiment, alpha=0.0)
-    models = players_of(single)
+    models = models_of(single)
     E, T = copy.deepcopy(models.encoder), copy.deepcopy(models.action)
-    (row,) = play_here(single, models, tmp_path)
+    (row,) = train_here(single, models, tmp_path)
     batch = only_batch(single)
     T.train()
     loss = nn.functional.cross_entropy(T(functional.for_networks(E(batch.clips))), batch.actions)
@@ -196,10 +197,10 @@ def test_the_adversary_pushes_the_encoder_towards_entropy(
     experiment: Experiment, tmp_path: Path
 ) -> None:
     """With a huge alpha, E's gradient points up the entropy: minus the gradient of the loss."""
-    single = one_step(experiment, alpha=1000.0, game={"encoder_lr": 1e-6})
-    models = players_of(single)
+    single = one_step(experiment, alpha=1000.0, adversarial={"encoder_lr": 1e-6})
+    models = models_of(single)
     E, P = copy.deepcopy(models.encoder), copy.deepcopy(models.privacy)
-    play_here(single, models, tmp_path)
+    train_here(single, models, tmp_path)
     P.train()
     probability = P(frames_of(functional.for_networks(E(only_batch(single).clips)))).softmax(1)
     (-probability * probability.log()).sum(1).mean().backward()
@@ -209,15 +210,17 @@ def test_the_adversary_pushes_the_encoder_towards_entropy(
 
 
 def test_the_constraints_hold_after_every_step(experiment: Experiment, tmp_path: Path) -> None:
-    wild = dataclasses.replace(experiment, recipe=tiny_recipe(epochs=3, game={"encoder_lr": 20.0}))
-    models = players_of(wild)
+    wild = dataclasses.replace(
+        experiment, recipe=tiny_recipe(epochs=3, adversarial={"encoder_lr": 20.0})
+    )
+    models = models_of(wild)
     seen: list[tuple[float, Tensor]] = []
     models.privacy.register_forward_pre_hook(
         lambda module, inputs: seen.append(
             (models.encoder.sigma.item(), models.encoder.boundaries.detach().clone())
         )
     )
-    play_here(wild, models, tmp_path)
+    train_here(wild, models, tmp_path)
     assert len(seen) == 3 * 2 * 2
     for sigma, boundaries in seen:
         assert sigma >= 0.3 - 1e-6
@@ -265,7 +268,7 @@ def test_each_epoch_leaves_curves_and_an_encoder(
 
 def test_the_encoder_is_written_each_epoch(experiment: Experiment, tmp_path: Path) -> None:
     two = dataclasses.replace(experiment, recipe=tiny_recipe(epochs=2))
-    models = players_of(two)
+    models = models_of(two)
     found: list[EncoderSpec] = []
 
     def look(module: nn.Module, inputs: object) -> None:
@@ -273,7 +276,7 @@ def test_the_encoder_is_written_each_epoch(experiment: Experiment, tmp_path: Pat
             found.append(EncoderSpec.read(tmp_path / "encoder.json"))
 
     models.action.register_forward_pre_hook(look)
-    curves = play_here(two, models, tmp_path)
+    curves = train_here(two, models, tmp_path)
     assert [spec.settings.sigma for spec in found] == [curves[0]["sigma"]] * 2, (
         "in epoch 2, that of epoch 1"
     )
@@ -292,18 +295,20 @@ def test_the_seed_decides(toys: Manifest, tmp_path: Path) -> None:
 def test_a_mixed_precision_leaves_the_encoder_whole(experiment: Experiment, tmp_path: Path) -> None:
     """Clips rounded to bfloat16 would lose half of what differs between two frames."""
     mixed = dataclasses.replace(one_step(experiment), fabric=make_fabric("cpu", "bf16-mixed"))
-    models = players_of(mixed)
+    models = models_of(mixed)
     seen: list[Tensor] = []
     models.encoder.register_forward_hook(lambda module, inputs, output: seen.append(output))
     expected = copy.deepcopy(models.encoder)(only_batch(mixed).clips)
     # Some builds of torch make NaN of bfloat16 convolutions on the CPU, now and then.
     with contextlib.suppress(MotionveilError):
-        play_here(mixed, models, tmp_path)
+        train_here(mixed, models, tmp_path)
     assert torch.equal(seen[0], expected)
 
 
 def test_short_of_clips_for_a_batch_is_no_trouble(experiment: Experiment, tmp_path: Path) -> None:
-    one = dataclasses.replace(experiment, recipe=tiny_recipe(game={"batch": 11}))  # 11 + 1 clips
-    rows = play_here(one, players_of(one), tmp_path)
+    one = dataclasses.replace(
+        experiment, recipe=tiny_recipe(adversarial={"batch": 11})
+    )  # 11 + 1 clips
+    rows = train_here(one, models_of(one), tmp_path)
     assert len(rows) == 2
     assert len(every_clip(one, training=True)) == 12

@@ -83,7 +83,7 @@ def test_a_fresh_start_takes_one_in_turn_and_forgets_its_optimiser() -> None:
     drawn = torch.rand(1)
     torch.manual_seed(5)
     several.restart(3, seed=7)
-    assert torch.equal(torch.rand(1), drawn)  # the game's own draws are not disturbed
+    assert torch.equal(torch.rand(1), drawn)  # the training's own draws are not disturbed
     assert all(torch.equal(kept[name], value) for name, value in one.state_dict().items())
     fresh = linear(99).state_dict()
     assert all(torch.equal(fresh[name], value) for name, value in two.state_dict().items())
@@ -98,8 +98,8 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 
 def rival_experiment(toys: Manifest, *, epochs: int = 3) -> Experiment:
-    game = {"adversaries": 2, "restart_every": 3, "epochs": epochs}
-    return tiny_experiment(toys, tiny_recipe(game=game))
+    schedule = {"adversaries": 2, "restart_every": 3, "epochs": epochs}
+    return tiny_experiment(toys, tiny_recipe(adversarial=schedule))
 
 
 FILTER = EncoderSpec(method="unet", settings=UnetSettings(widths=(4, 4, 8), blocks=1))
@@ -114,11 +114,11 @@ def test_a_filter_trains_against_two_and_resumes_to_the_bit(
     assert [row["epoch"] for row in curves] == [1, 2, 3]
     plain, calls = AdversarialTraining.step_privacy, []
 
-    def stop_in_step_4(game: AdversarialTraining, batch: object) -> dict[str, Tensor]:
+    def stop_in_step_4(training: AdversarialTraining, batch: object) -> dict[str, Tensor]:
         calls.append(None)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return plain(game, batch)  # type: ignore[arg-type]
+        return plain(training, batch)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
         patch.setattr(AdversarialTraining, "step_privacy", stop_in_step_4)
@@ -134,10 +134,10 @@ def test_a_filter_trains_against_two_and_resumes_to_the_bit(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-def test_restarts_change_the_game(toys: Manifest, tmp_path: Path) -> None:
+def test_restarts_change_the_training(toys: Manifest, tmp_path: Path) -> None:
     experiment = rival_experiment(toys)
     never = dataclasses.replace(
-        experiment, recipe=tiny_recipe(game={"adversaries": 2, "epochs": 3})
+        experiment, recipe=tiny_recipe(adversarial={"adversaries": 2, "epochs": 3})
     )
     specs = [t.train(FILTER, tmp_path / str(i))[0] for i, t in enumerate((experiment, never))]
     assert specs[0].weights != specs[1].weights

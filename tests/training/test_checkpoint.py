@@ -200,7 +200,7 @@ class Interrupting(io.StringIO):
         return super().write(text)
 
 
-FOUR = tiny_recipe(epochs=4, game={"warmup": 1.0})
+FOUR = tiny_recipe(epochs=4, adversarial={"warmup": 1.0})
 
 
 def stopped_in_epoch_3(
@@ -217,7 +217,7 @@ def stopped_in_epoch_3(
 def test_a_resumed_training_equals_one_in_one_go(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
-    recipe = tiny_recipe(epochs=4, game={"optimizer": optimizer, "warmup": 1.0})
+    recipe = tiny_recipe(epochs=4, adversarial={"optimizer": optimizer, "warmup": 1.0})
     whole = tiny_experiment(toys, recipe)
     spec, curves = whole.train(whole.untrained(), tmp_path / "whole")
     stopped_in_epoch_3(toys, tmp_path / "parts", monkeypatch, recipe)
@@ -237,7 +237,7 @@ def test_a_resumed_training_equals_one_in_one_go(
 def test_a_training_stopped_within_an_epoch_equals_one_in_one_go(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
-    recipe = tiny_recipe(epochs=3, game={"optimizer": optimizer, "batch": 3})
+    recipe = tiny_recipe(epochs=3, adversarial={"optimizer": optimizer, "batch": 3})
     whole = tiny_experiment(toys, recipe)
     spec, curves = whole.train(whole.untrained(), tmp_path / "whole")
 
@@ -289,7 +289,7 @@ def test_resume_refuses_another_training(
     before = (tmp_path / "run" / "checkpoints" / "checkpoint.json").read_bytes()
     experiment, named = tiny_experiment(toys, FOUR), ""
     if change == "recipe":
-        recipe = tiny_recipe(epochs=4, alpha=1.0, game={"warmup": 1.0})
+        recipe = tiny_recipe(epochs=4, alpha=1.0, adversarial={"warmup": 1.0})
         experiment, named = (
             dataclasses.replace(experiment, recipe=recipe),
             "recipe.alpha was 2.0, is 1.0",
@@ -312,10 +312,27 @@ def test_the_schedule_of_validation_may_change(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped_in_epoch_3(toys, tmp_path, monkeypatch)
-    recipe = tiny_recipe(epochs=4, game={"warmup": 1.0}, validation={"lr": 0.5})
+    recipe = tiny_recipe(epochs=4, adversarial={"warmup": 1.0}, validation={"lr": 0.5})
     experiment = tiny_experiment(toys, recipe)
     _, curves = experiment.train(experiment.untrained(), tmp_path, resume=True)
     assert len(curves) == 4
+
+
+def test_a_checkpoint_from_before_a_field_was_renamed_resumes(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_in_epoch_3(toys, tmp_path, monkeypatch)
+    file = tmp_path / "checkpoints" / "checkpoint.json"
+    facts = json.loads(file.read_text())
+    recipe = facts["origin"]["recipe"]
+    recipe["game"] = recipe.pop("adversarial")
+    file.write_text(json.dumps(facts))
+    experiment = tiny_experiment(toys, FOUR)
+    _, curves = experiment.train(experiment.untrained(), tmp_path, resume=True)
+    assert len(curves) == 4
+    other = dataclasses.replace(experiment, recipe=tiny_recipe(epochs=5))
+    with pytest.raises(OtherTrainingError, match=r"recipe\.adversarial\.epochs was 4, is 5"):
+        other.train(experiment.untrained(), tmp_path, resume=True)
 
 
 def test_a_damaged_checkpoint_stops_a_resumed_training(
@@ -334,7 +351,8 @@ import sys
 from pathlib import Path
 from motionveil.datasets.manifest import Manifest
 from tiny import tiny_recipe, tiny_experiment
-experiment = tiny_experiment(Manifest.read(sys.argv[1]), tiny_recipe(epochs=60, game={"batch": 3}))
+recipe = tiny_recipe(epochs=60, adversarial={"batch": 3})
+experiment = tiny_experiment(Manifest.read(sys.argv[1]), recipe)
 experiment.train(experiment.untrained(), Path(sys.argv[2]), resume=True, checkpoint_every=1)
 """
 
@@ -363,7 +381,7 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(toys: Manifest, tmp_
         assert (run / "checkpoints" / facts["tensors"]).exists()
     assert within - {0}, "no kill fell within an epoch"
     subprocess.run(words, stderr=subprocess.DEVNULL, env=environment, check=True)
-    whole = tiny_experiment(toys, tiny_recipe(epochs=60, game={"batch": 3}))
+    whole = tiny_experiment(toys, tiny_recipe(epochs=60, adversarial={"batch": 3}))
     whole.train(whole.untrained(), tmp_path / "whole")
     for name in ("encoder.json", "curves.csv"):
         assert (run / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -14,6 +14,7 @@ from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import ADVERSARIAL
 from motionveil.training.train_state import PATIENCE, CollapseError, refuse_collapse
 from tiny import tiny_recipe
 
@@ -33,13 +34,13 @@ def refused(accuracies: list[float], epochs: int = 12, floor: float = FLOOR) -> 
 
 
 def test_says_when_and_what_to_change() -> None:
-    recipe = tiny_recipe(epochs=20, alpha=8.0, game={"lr": 0.02, "encoder_lr": 0.5})
+    recipe = tiny_recipe(epochs=20, alpha=8.0, adversarial={"lr": 0.02, "encoder_lr": 0.5})
     with pytest.raises(MotionveilError) as caught:
         refuse_collapse(curves(0.3, 0.8, 0.6, 0.11, 0.14, 0.13), FLOOR, recipe)
     message = str(caught.value)
     assert "accuracy 0.14 or less" in message
     assert "epochs 4 to 6" in message
-    assert "guessing gives 0.12" in message
+    assert "chance level 0.12" in message
     assert "lower alpha (8)" in message
     assert "networks' 0.02" in message
     assert "encoder's 0.5" in message
@@ -94,7 +95,7 @@ def test_above_guessing_is_fine(accuracies: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("game", "alpha", "epochs"),
+    ("schedule", "alpha", "epochs"),
     [
         ({"lr": 1e30}, 2.0, 2),
         ({"optimizer": "sgd", "lr": 1e12}, 2.0, 2),
@@ -102,9 +103,9 @@ def test_above_guessing_is_fine(accuracies: list[float]) -> None:
     ],
 )
 def test_absurd_numbers_stop_the_training(
-    experiment: Experiment, tmp_path: Path, game: dict[str, Any], alpha: float, epochs: int
+    experiment: Experiment, tmp_path: Path, schedule: dict[str, Any], alpha: float, epochs: int
 ) -> None:
-    recipe = tiny_recipe(epochs=epochs, alpha=alpha, game=game)
+    recipe = tiny_recipe(epochs=epochs, alpha=alpha, adversarial=schedule)
     wild = dataclasses.replace(experiment, recipe=recipe)
     with pytest.raises(MotionveilError) as caught:
         wild.train(experiment.untrained(), tmp_path)
@@ -119,7 +120,7 @@ def test_an_encoder_that_is_not_finite_stops_it(
     experiment: Experiment, tmp_path: Path, name: str
 ) -> None:
     """The losses of the step are finite still; the next clip could not even be veiled."""
-    networks = experiment.networks("game")
+    networks = experiment.networks(ADVERSARIAL)
     models = AdversarialModels(BDQ(experiment.untrained()), networks.action, networks.privacy)
     getattr(models.encoder, name).register_hook(lambda gradient: gradient * float("nan"))
     data = experiment.clips(training=True)
@@ -130,7 +131,7 @@ def test_an_encoder_that_is_not_finite_stops_it(
 
 def test_an_encoder_torn_from_its_data_collapses(experiment: Experiment, tmp_path: Path) -> None:
     """The boundaries are driven to the ends: nothing is left to recognise, so T guesses."""
-    recipe = tiny_recipe(epochs=8, alpha=1000.0, game={"encoder_lr": 1000.0, "batch": 12})
+    recipe = tiny_recipe(epochs=8, alpha=1000.0, adversarial={"encoder_lr": 1000.0, "batch": 12})
     wild = dataclasses.replace(experiment, recipe=recipe)
     with pytest.raises(CollapseError, match="action recognition collapsed"):
         wild.train(experiment.untrained(), tmp_path)

@@ -23,7 +23,7 @@ from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
 from tiny import tiny_experiment, tiny_recipe
 
-GAME = {"optimizer": "sgd", "batch": 5, "lr": 0.01, "encoder_lr": 0.5, "momentum": 0.9}
+SCHEDULE = {"optimizer": "sgd", "batch": 5, "lr": 0.01, "encoder_lr": 0.5, "momentum": 0.9}
 """Twelve clips in batches of 5, 5 and 2: shares of two processes are uneven."""
 
 SCRIPT = """
@@ -36,9 +36,9 @@ leave(sys.argv[1], Path(sys.argv[2]))
 
 def leave(manifest: str, folder: Path) -> None:
     """Train and validate; write this process's models and scores."""
-    watching = {name: value for name, value in GAME.items() if name != "encoder_lr"}
-    game = GAME | {"further": [{"temporal": True}, {"view": "integrated"}]}
-    recipe = tiny_recipe(epochs=2, game=game, validation=watching)
+    watching = {name: value for name, value in SCHEDULE.items() if name != "encoder_lr"}
+    schedule = SCHEDULE | {"further": [{"temporal": True}, {"view": "integrated"}]}
+    recipe = tiny_recipe(epochs=2, adversarial=schedule, validation=watching)
     experiment = tiny_experiment(Manifest.read(manifest), recipe)
     experiment = dataclasses.replace(experiment, fabric=make_fabric("cpu"))
     models: list[AdversarialModels] = []
@@ -140,7 +140,7 @@ class TestTwoProcesses:
 
     def test_train_from_the_command_line_and_go_on(self, toys: Manifest, tmp_path: Path) -> None:
         recipe = tmp_path / "recipe.json"  # which is YAML too
-        recipe.write_text(tiny_recipe(epochs=2, game=GAME).model_dump_json())
+        recipe.write_text(tiny_recipe(epochs=2, adversarial=SCHEDULE).model_dump_json())
         words = ["-m", "motionveil", "train", str(toys.file), "--recipe", str(recipe)]
         words += ["--label", "person", "--device", "cpu", "--out", str(tmp_path / "run")]
         done = launch(2, *words, "--checkpoint-every", "2")
@@ -172,7 +172,7 @@ def test_gradients_of_parts_add_up_to_the_batch_s(
     """With BatchNorm held, a step in parts is the step of the whole batch."""
     specs = []
     for parts in (1, accumulate):
-        recipe = tiny_recipe(epochs=1, game={**GAME, "batch": 12, "accumulate": parts})
+        recipe = tiny_recipe(epochs=1, adversarial={**SCHEDULE, "batch": 12, "accumulate": parts})
         own = dataclasses.replace(experiment, recipe=recipe)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torch.nn.modules.batchnorm._BatchNorm.forward", lambda norm, x: x)
@@ -186,7 +186,7 @@ def test_gradients_of_parts_add_up_to_the_batch_s(
 
 def test_accumulating_needs_less_memory_at_once(experiment: Experiment, tmp_path: Path) -> None:
     seen: list[int] = []
-    recipe = tiny_recipe(epochs=1, game={**GAME, "accumulate": 2})
+    recipe = tiny_recipe(epochs=1, adversarial={**SCHEDULE, "accumulate": 2})
     own = dataclasses.replace(experiment, recipe=recipe)
     with pytest.MonkeyPatch.context() as patch:
         plain = torch.nn.modules.conv.Conv3d.forward

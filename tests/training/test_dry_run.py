@@ -28,7 +28,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 def run(manifest: Manifest, recipe: Recipe | None = None, label: str = "person") -> DryRun:
     return dry_run(
         manifest,
-        recipe or tiny_recipe(game={"batch": 2}),
+        recipe or tiny_recipe(adversarial={"batch": 2}),
         split="validation",
         privacy_label=label,
         seed=0,
@@ -69,7 +69,7 @@ def test_figures_fit_each_other(found: DryRun, many: Manifest) -> None:
     assert found.step_seconds >= sum(found.computing) / 3
     assert found.epoch_seconds == pytest.approx(20 * found.step_seconds)
     assert found.training_seconds == pytest.approx(2 * 20 * found.step_seconds)
-    # Validation has batches of 6 clips, the game of 2.
+    # Validation has batches of 6 clips, adversarial training of 2.
     assert found.validation_seconds == pytest.approx(2 * (40 / 6) * 3 * found.step_seconds)
     assert found.memory is None or found.memory > 2**20
     assert found.device == "cpu"
@@ -128,10 +128,10 @@ def test_nothing_is_left_when_it_fails(
 
 
 def test_fewer_clips_than_the_steps_need_go_round(toys: Manifest) -> None:
-    found = run(toys, tiny_recipe(game={"batch": 8}))
+    found = run(toys, tiny_recipe(adversarial={"batch": 8}))
     assert found.clip[0] == 8
     assert found.steps == math.ceil(12 / 8)
-    whole = run(toys, tiny_recipe(game={"batch": 16}))
+    whole = run(toys, tiny_recipe(adversarial={"batch": 16}))
     assert whole.clip[0] == 12
     assert whole.steps == 1
 
@@ -158,7 +158,7 @@ def test_further_adversaries_count(many: Manifest, found: DryRun) -> None:
         {"temporal": True},
         {"view": "integrated", "network": {"name": "small2d", "weights": "pretrained"}},
     ]
-    other = run(many, tiny_recipe(game={"batch": 2, "further": further}))
+    other = run(many, tiny_recipe(adversarial={"batch": 2, "further": further}))
     P2 = create_action_network("small3d", classes=4)
     count = sum(p.numel() for p in P2.parameters())
     own = found.parameters

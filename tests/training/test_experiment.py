@@ -11,6 +11,7 @@ from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.training.distributed import describe_environment, make_fabric
 from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe
 
 
@@ -50,7 +51,7 @@ def test_the_recipe_decides_the_encoder(toys: Manifest) -> None:
 
 def test_networks_have_as_many_outputs_as_there_are_classes(experiment: Experiment) -> None:
     hands = dataclasses.replace(experiment, privacy_label="hand")
-    networks = hands.networks("game")
+    networks = hands.networks(ADVERSARIAL)
     batch = every_clip(hands, training=False).load([0, 1], seed=0, epoch=0)
     networks.action.eval()
     networks.privacy.eval()

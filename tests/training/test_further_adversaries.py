@@ -26,6 +26,7 @@ from motionveil.training.adversaries import Adversary
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
 from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import ADVERSARIAL
 from tiny import tiny_recipe
 
 FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]
@@ -33,19 +34,19 @@ NAMES = ["small3d on whole clips", "small2d on frames, integrated", "small2d on 
 
 
 def experiment_of(
-    experiment: Experiment, *, further: Any = FURTHER, game: Any = None, **changes: Any
+    experiment: Experiment, *, further: Any = FURTHER, adversarial: Any = None, **changes: Any
 ) -> Experiment:
-    recipe = tiny_recipe(game={"further": further, **(game or {})}, **changes)
+    recipe = tiny_recipe(adversarial={"further": further, **(adversarial or {})}, **changes)
     return dataclasses.replace(experiment, recipe=recipe)
 
 
-def one_step(experiment: Experiment, **game: Any) -> Experiment:
+def one_step(experiment: Experiment, **schedule: Any) -> Experiment:
     """An experiment whose training is a single step of plain SGD over all clips and frames."""
     single = {"optimizer": "sgd", "epochs": 1, "batch": 12, "lr": 0.02, "privacy_frames": 99}
-    return experiment_of(experiment, game=single | game)
+    return experiment_of(experiment, adversarial=single | schedule)
 
 
-def play_here(
+def train_here(
     experiment: Experiment, models: AdversarialModels, run: Path
 ) -> list[dict[str, float]]:
     data = experiment.clips(training=True)
@@ -123,7 +124,7 @@ def test_one_step_agrees_with_plain_torch(
     make_sure(watching[strongest])
     E, T = copy.deepcopy(models.encoder), copy.deepcopy(models.action)
     plain = copy.deepcopy(watching)
-    (row,) = play_here(single, models, tmp_path)
+    (row,) = train_here(single, models, tmp_path)
 
     batch = only_batch(single)
     for network in (T, *plain):
@@ -175,17 +176,17 @@ def test_one_step_agrees_with_plain_torch(
 
 
 def test_one_of_the_same_kind_is_a_copy(experiment: Experiment, tmp_path: Path) -> None:
-    """`game.adversaries` and a further adversary that sees frames are the same game, to the bit."""
+    """A copy and a further adversary that sees frames train the same, to the bit."""
     found = []
     for style in ("copies", "further"):
-        own = experiment_of(experiment, game={"batch": 4, "accumulate": 2})
-        networks, other = own.networks("game"), own.networks("other").privacy
+        own = experiment_of(experiment, adversarial={"batch": 4, "accumulate": 2})
+        networks, other = own.networks(ADVERSARIAL), own.networks("other").privacy
         models = AdversarialModels(BDQ(own.untrained()), networks.action, networks.privacy)
         if style == "copies":
             models.more = (other,)
         else:
             models.further = (Adversary(other, Look(), mark="_2"),)
-        curves = play_here(own, models, tmp_path / style)
+        curves = train_here(own, models, tmp_path / style)
         found.append((models, other, curves))
     (one, another, curves), (two, further, its_curves) = found
     assert same(one.encoder, two.encoder)
@@ -200,7 +201,7 @@ def test_one_of_the_same_kind_is_a_copy(experiment: Experiment, tmp_path: Path) 
 def test_none_changes_nothing_and_one_that_counts_does(
     experiment: Experiment, tmp_path: Path
 ) -> None:
-    """With alpha 0 a further adversary learns beside the game; with another it changes it."""
+    """With alpha 0 a further adversary learns and changes nothing; with another it does."""
     specs, rows = {}, {}
     for alpha in (0.0, 2.0):
         for further in ([], [{"temporal": True}]):
@@ -228,7 +229,7 @@ def test_parts_of_a_batch_add_up(experiment: Experiment, tmp_path: Path) -> None
         make_sure(models.further[0].network)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("torch.nn.modules.batchnorm._BatchNorm.forward", lambda norm, x: x)
-            play_here(own, models, tmp_path / str(parts))
+            train_here(own, models, tmp_path / str(parts))
         made.append([models.encoder, *(adversary.network for adversary in models.further)])
     for whole, parted in zip(*made, strict=True):
         for name, value in whole.state_dict().items():
@@ -239,21 +240,21 @@ def test_parts_of_a_batch_add_up(experiment: Experiment, tmp_path: Path) -> None
 
 def test_each_is_restarted_in_its_turn_as_what_it_is(experiment: Experiment) -> None:
     models = experiment_of(experiment).models(BDQ(experiment.untrained()))
-    game = AdversarialTraining(
+    training = AdversarialTraining(
         experiment.fabric,
         models,
         experiment.clips(training=True),
         experiment_of(experiment).recipe,
         0,
     )
-    networks = game.adversaries.bare
+    networks = training.adversaries.bare
     before = copy.deepcopy(networks)
-    game.adversaries.restart(1, seed=7)
+    training.adversaries.restart(1, seed=7)
     changed = [not same(one, other) for one, other in zip(networks, before, strict=True)]
     assert changed == [False, True, False, False]
-    game.adversaries.restart(4, seed=7)
+    training.adversaries.restart(4, seed=7)
     assert not same(networks[0], before[0])
-    names = [name for name in game.state() if name.startswith("privacy")]
+    names = [name for name in training.state() if name.startswith("privacy")]
     assert names == ["privacy", "privacy_2", "privacy_3", "privacy_4"]
 
 
@@ -269,22 +270,24 @@ def test_a_training_that_was_stopped_resumes_to_the_bit(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two steps an epoch: it stops within one, and each network is restarted on the way."""
-    own = experiment_of(experiment, game={"restart_every": 1, "epochs": 3})
+    own = experiment_of(experiment, adversarial={"restart_every": 1, "epochs": 3})
     spec, curves = own.train(own.untrained(), tmp_path / "whole")
     plain, calls = AdversarialTraining.step_privacy, []
 
-    def stop_in_step_4(game: AdversarialTraining, batch: Batch) -> dict[str, Tensor]:
+    def stop_in_step_4(training: AdversarialTraining, batch: Batch) -> dict[str, Tensor]:
         calls.append(None)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return plain(game, batch)
+        return plain(training, batch)
 
     with monkeypatch.context() as patch:
         patch.setattr(AdversarialTraining, "step_privacy", stop_in_step_4)
         with pytest.raises(KeyboardInterrupt):
             own.train(own.untrained(), tmp_path / "parts", checkpoint_every=1)
     torch.manual_seed(99)
-    other = experiment_of(experiment, further=FURTHER[:2], game={"restart_every": 1, "epochs": 3})
+    other = experiment_of(
+        experiment, further=FURTHER[:2], adversarial={"restart_every": 1, "epochs": 3}
+    )
     with pytest.raises(OtherTrainingError, match=r"encoder\.further_adversaries was .*stacked"):
         other.train(own.untrained(), tmp_path / "parts", resume=True)
     assert own.train(own.untrained(), tmp_path / "parts", resume=True) == (spec, curves)
@@ -297,7 +300,7 @@ def test_what_a_version_without_them_began_goes_on(experiment: Experiment, tmp_p
     own.train(own.untrained(), tmp_path)
     facts = read_facts(tmp_path / "checkpoints")
     assert facts is not None
-    assert "further" not in facts["origin"]["recipe"]["game"]
+    assert "further" not in facts["origin"]["recipe"]["adversarial"]
     assert "further" not in json.dumps(facts["origin"]["encoder"])
 
 

@@ -31,9 +31,9 @@ EVERY: dict[str, Any] = {
     "action.weights": "pretrained",
     "privacy.name": "resnet50",
     "privacy.weights": "pretrained",
-    **{f"game.{name}": value for name, value in SCHEDULE.items()},
+    **{f"adversarial.{name}": value for name, value in SCHEDULE.items()},
     **{f"validation.{name}": value for name, value in SCHEDULE.items()},
-    "game.encoder_lr": None,  # one learning rate for all three networks
+    "adversarial.encoder_lr": None,  # one learning rate for all three networks
 }
 SBU = {**EVERY, "frames": 16, "alpha": 2}
 PAPER = {
@@ -84,11 +84,11 @@ def test_the_five_of_the_handbook_are_there() -> None:
     assert {"sbu", "kth", "ipn", "ut-interaction", "actors"} < set(recipe_names())
 
 
-def test_a_stronger_game_differs_in_its_adversaries_only() -> None:
+def test_a_stronger_recipe_differs_in_its_adversaries_only() -> None:
     plain, strong = load_recipe("actors"), load_recipe("actors-strong")
-    assert [a.seen for a in strong.game.further] == ["whole clips", "frames, integrated"]
-    game = strong.game.model_copy(update={"further": ()})
-    assert strong.model_copy(update={"game": game}) == plain
+    assert [a.seen for a in strong.adversarial.further] == ["whole clips", "frames, integrated"]
+    schedule = strong.adversarial.model_copy(update={"further": ()})
+    assert strong.model_copy(update={"adversarial": schedule}) == plain
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -114,14 +114,19 @@ def test_every_departure_has_a_comment(name: str) -> None:
 
 
 def test_the_departures_are_found() -> None:
-    assert {"size", "game.optimizer", "action.name", "validation.lr"} <= set(departures("actors"))
-    assert lines_of("a: 1\ngame: {lr: 2}  # paper: 1\n")["game.lr"] == "game: {lr: 2}  # paper: 1"
+    assert {"size", "adversarial.optimizer", "action.name", "validation.lr"} <= set(
+        departures("actors")
+    )
+    assert (
+        lines_of("a: 1\nadversarial: {lr: 2}  # paper: 1\n")["adversarial.lr"]
+        == "adversarial: {lr: 2}  # paper: 1"
+    )
     assert set(EVERY) <= set(field_names())
 
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_a_recipe_written_is_read_back_the_same(name: str, tmp_path: Path) -> None:
-    recipe = load_recipe(name, {"game.lr": 1e-05, "action.weights": "a b.safetensors"})
+    recipe = load_recipe(name, {"adversarial.lr": 1e-05, "action.weights": "a b.safetensors"})
     assert load_recipe(recipe.write(tmp_path / "run" / "recipe.yaml")) == recipe
 
 

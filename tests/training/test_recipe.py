@@ -57,8 +57,12 @@ def test_defaults_are_the_paper_s() -> None:
     recipe = Recipe()
     assert (recipe.frames, recipe.size, recipe.alpha, recipe.hardness) == (16, 224, 2.0, 5.0)
     assert recipe.scales == (1.0, 2**-0.25, 2**-0.75, 0.5)
-    assert (recipe.game.epochs, recipe.game.lr, recipe.game.momentum) == (50, 0.001, 0.9)
-    assert recipe.game.optimizer == "sgd"
+    assert (recipe.adversarial.epochs, recipe.adversarial.lr, recipe.adversarial.momentum) == (
+        50,
+        0.001,
+        0.9,
+    )
+    assert recipe.adversarial.optimizer == "sgd"
 
 
 def test_a_file_gives_what_it_says(write: Any) -> None:
@@ -108,12 +112,16 @@ def test_changes_win(write: Any) -> None:
     ("text", "named", "nearest"),
     [
         ("alhpa: 1", "alhpa", "alpha'"),
-        ("game: {learning_rate: 1}", "game.learning_rate", "game."),
-        ("game: {epoch: 1}", "game.epoch", "game.epochs'"),
-        ("validation: {encoder_lr: 1}", "validation.encoder_lr", "game.encoder_lr'"),
+        ("adversarial: {learning_rate: 1}", "adversarial.learning_rate", "adversarial."),
+        ("adversarial: {epoch: 1}", "adversarial.epoch", "adversarial.epochs'"),
+        ("validation: {encoder_lr: 1}", "validation.encoder_lr", "adversarial.encoder_lr'"),
         ("action: {nane: small3d}", "action.nane", "action.name'"),
         ("privacy: {weight: x, name: small2d}", "privacy.weight", "privacy.weights'"),
-        ("game: {further: [{veiw: plain}]}", "game.further.0.veiw", "game.further.0.view'"),
+        (
+            "adversarial: {further: [{veiw: plain}]}",
+            "adversarial.further.0.veiw",
+            "adversarial.further.0.view'",
+        ),
     ],
 )
 def test_an_unknown_field_is_named_with_the_nearest(
@@ -138,13 +146,13 @@ def test_an_unknown_field_is_named_with_the_nearest(
         ("scales: []", "scales"),
         ("scales: [1.0, 2.0]", "scales.1"),
         ("scales: [0]", "scales.0"),
-        ("game: 7", "game"),
-        ("game: {batch: 1}", "game.batch"),
-        ("game: {encoder_lr: 0}", "game.encoder_lr"),
-        ("game: {optimizer: adam}", "game.optimizer"),
-        ("game: {further: [{temporal: true}, {view: sums}]}", "game.further.1.view"),
-        ("game: {further: small3d}", "game.further"),
-        ("game: {momentum: 1}", "game.momentum"),
+        ("adversarial: 7", "adversarial"),
+        ("adversarial: {batch: 1}", "adversarial.batch"),
+        ("adversarial: {encoder_lr: 0}", "adversarial.encoder_lr"),
+        ("adversarial: {optimizer: adam}", "adversarial.optimizer"),
+        ("adversarial: {further: [{temporal: true}, {view: sums}]}", "adversarial.further.1.view"),
+        ("adversarial: {further: small3d}", "adversarial.further"),
+        ("adversarial: {momentum: 1}", "adversarial.momentum"),
         ("validation: {epochs: 0}", "validation.epochs"),
         ("validation: {lr: -1}", "validation.lr"),
         ("action: small3d", "action"),
@@ -200,16 +208,16 @@ def test_a_recipe_cannot_be_changed_by_accident() -> None:
 
 class TestSettings:
     def test_are_read_as_yaml(self) -> None:
-        assert read_setting("game.lr=0.003") == ("game.lr", 0.003)
+        assert read_setting("adversarial.lr=0.003") == ("adversarial.lr", 0.003)
         assert read_setting("scales=[1.0, 0.84]") == ("scales", [1.0, 0.84])
         assert read_setting("action.weights=a=b.safetensors")[1] == "a=b.safetensors"
-        assert read_setting("game.encoder_lr=null")[1] is None
-        assert read_setting("game.further=[{temporal: true}]")[1] == [{"temporal": True}]
+        assert read_setting("adversarial.encoder_lr=null")[1] is None
+        assert read_setting("adversarial.further=[{temporal: true}]")[1] == [{"temporal": True}]
 
     def test_change_what_they_name_and_nothing_else(self) -> None:
         plain = load_recipe("actors")
-        changed = load_recipe("actors", {"game.lr": 0.01, "action.name": "i3d", "size": 32})
-        assert changed.game == plain.game.model_copy(update={"lr": 0.01})
+        changed = load_recipe("actors", {"adversarial.lr": 0.01, "action.name": "i3d", "size": 32})
+        assert changed.adversarial == plain.adversarial.model_copy(update={"lr": 0.01})
         assert (changed.action.name, changed.size) == ("i3d", 32)
         assert changed.validation == plain.validation
 
@@ -219,9 +227,12 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("text", "said"),
         [
-            ("optimizer.lr=1", "no field 'optimizer.lr'; the nearest is 'game.lr' or 'valid"),
+            (
+                "optimizer.lr=1",
+                "no field 'optimizer.lr'; the nearest is 'adversarial.lr' or 'valid",
+            ),
             ("aplha=1", "no field 'aplha'; the nearest is 'alpha'"),
-            ("game.lr", "write FIELD=VALUE"),
+            ("adversarial.lr", "write FIELD=VALUE"),
             ("scales=[1", "the value is no YAML"),
         ],
     )
@@ -232,7 +243,24 @@ class TestSettings:
         assert "\n" not in str(caught.value)
 
     def test_wrong_values_are_named(self, write: Any) -> None:
-        with pytest.raises(MotionveilError, match=r"game\.batch: .*found 'many'"):
-            load_recipe(write(""), {"game.batch": "many"})
-        with pytest.raises(MotionveilError, match="game: "):
-            load_recipe(write("game: 7"), {"game.batch": 4})
+        with pytest.raises(MotionveilError, match=r"adversarial\.batch: .*found 'many'"):
+            load_recipe(write(""), {"adversarial.batch": "many"})
+        with pytest.raises(MotionveilError, match="adversarial: "):
+            load_recipe(write("adversarial: 7"), {"adversarial.batch": 4})
+
+
+class TestFieldsThatWereRenamed:
+    """`adversarial` was once `game`."""
+
+    def test_in_a_file(self, write: Any) -> None:
+        older = load_recipe(write("game: {lr: 0.02, further: [{temporal: true}]}"))
+        assert older == load_recipe(write("adversarial: {lr: 0.02, further: [{temporal: true}]}"))
+        assert older.adversarial.lr == 0.02
+
+    def test_in_a_setting(self, write: Any) -> None:
+        assert read_setting("game.lr=0.003") == ("adversarial.lr", 0.003)
+        changed = load_recipe(write("game: {batch: 4}"), {"game.lr": 0.02})
+        assert (changed.adversarial.batch, changed.adversarial.lr) == (4, 0.02)
+
+    def test_both_names_at_once_are_refused(self, write: Any) -> None:
+        assert "no field 'game'" in fault(write("game: {lr: 1}\nadversarial: {lr: 2}"))

@@ -15,6 +15,7 @@ from motionveil.datasets.dataset import batches
 from motionveil.encoders import BDQ
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
 from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import ADVERSARIAL
 from tiny import tiny_recipe
 
 ReferenceStep = import_benchmark("released").ReferenceStep
@@ -24,9 +25,11 @@ def train_both(
     experiment: Experiment, steps: int, **changes: Any
 ) -> tuple[AdversarialModels, AdversarialModels, AdversarialModels]:
     """Return the models as they start, after our steps, and after the plain ones."""
-    game = {"optimizer": "sgd", "batch": 4, "lr": 0.01, "encoder_lr": 0.1, "privacy_frames": 2}
-    experiment = dataclasses.replace(experiment, recipe=tiny_recipe(game=game, **changes))
-    networks = experiment.networks("game")
+    schedule = {"optimizer": "sgd", "batch": 4, "lr": 0.01, "encoder_lr": 0.1, "privacy_frames": 2}
+    experiment = dataclasses.replace(
+        experiment, recipe=tiny_recipe(adversarial=schedule, **changes)
+    )
+    networks = experiment.networks(ADVERSARIAL)
     start = AdversarialModels(BDQ(experiment.untrained()), networks.action, networks.privacy)
     ours, plain = copy.deepcopy(start), copy.deepcopy(start)
     for models in (ours, plain):
@@ -34,14 +37,14 @@ def train_both(
         models.privacy.train()
     data = experiment.clips(training=True)
     drawn = [b for epoch in range(2) for b in batches(data, 4, epoch=epoch, seed=0)][:steps]
-    for player in (
+    for part in (
         AdversarialTraining(experiment.fabric, ours, data, experiment.recipe, 0),
         ReferenceStep(plain, experiment.recipe),
     ):
         for number, batch in enumerate(drawn):
             torch.manual_seed(number)
-            player.step_encoder(batch)
-            player.step_privacy(batch)
+            part.step_encoder(batch)
+            part.step_privacy(batch)
     return start, ours, plain
 
 
@@ -55,16 +58,16 @@ def differing(one: nn.Module, other: nn.Module, *, parameters: bool) -> set[str]
 def refuse_any_difference(
     start: AdversarialModels, ours: AdversarialModels, plain: AdversarialModels, steps: int
 ) -> None:
-    for player in ("encoder", "action", "privacy"):
-        mine, its = getattr(ours, player), getattr(plain, player)
-        assert differing(mine, its, parameters=True) == set(), player
+    for part in ("encoder", "action", "privacy"):
+        mine, its = getattr(ours, part), getattr(plain, part)
+        assert differing(mine, its, parameters=True) == set(), part
         # Not all have moved: the last BatchNorm of a block may start at zero and stop gradients.
-        moved = differing(mine, getattr(start, player), parameters=True)
-        assert len(moved) > len(list(mine.parameters())) / 2, player
+        moved = differing(mine, getattr(start, part), parameters=True)
+        assert len(moved) > len(list(mine.parameters())) / 2, part
     # The plain step runs T, in step 2, and P, in step 1, where ours does not or leaves them as
     # they are: BatchNorm's running statistics are updated twice. Training does not use them.
-    for player in ("action", "privacy"):
-        mine, its = getattr(ours, player), getattr(plain, player)
+    for part in ("action", "privacy"):
+        mine, its = getattr(ours, part), getattr(plain, part)
         counters = {name for name, _ in mine.named_buffers() if name.endswith("_tracked")}
         assert counters <= differing(mine, its, parameters=False)
         assert {int(mine.get_buffer(name)) for name in counters} == {steps}

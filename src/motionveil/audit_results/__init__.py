@@ -33,7 +33,7 @@ from motionveil.audit_results.kinds import (
     Search,
 )
 from motionveil.geometry import Geometry
-from motionveil.results import Dataset, Order, Stored, read_stored
+from motionveil.results import Dataset, Order, Stored, StoredRecipe, read_stored
 
 __all__ = [
     "CHANCE",
@@ -142,7 +142,7 @@ class Audit(Stored):
     spec: dict[str, Any] | None = None
     dataset: Dataset
     split: str
-    recipe: dict[str, Any]
+    recipe: StoredRecipe
     suite: str
     seed: int
     frames: int = 0

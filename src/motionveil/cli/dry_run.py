@@ -17,7 +17,7 @@ def print_dry_run(found: DryRun) -> None:
 
 
 def _lines(found: DryRun) -> Iterator[tuple[str, str]]:
-    game, validation = found.recipe.game, found.recipe.validation
+    adversarial, validation = found.recipe.adversarial, found.recipe.validation
     yield "clip", f"{_shape(found.clip)} (B, 3, T, H, W)"
     yield "veiled clip", _shape(found.veiled)
     yield "privacy frames", _shape(found.frames)
@@ -27,7 +27,7 @@ def _lines(found: DryRun) -> Iterator[tuple[str, str]]:
     yield "memory", _memory(found)
     yield "step", f"{found.step_seconds:.3g} s: {_parts_of_a_step(found)}"
     yield "epoch", f"{found.steps} steps, {duration(found.epoch_seconds)}"
-    yield "training", f"{game.epochs} epochs, {duration(found.training_seconds)}"
+    yield "training", f"{adversarial.epochs} epochs, {duration(found.training_seconds)}"
     longest = duration(found.validation_seconds)
     yield "validation", f"{validation.epochs} epochs, up to about {longest}, and the scoring"
 

@@ -23,7 +23,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="settings",
         metavar="FIELD=VALUE",
-        help="set a field of the recipe, such as game.lr=0.003; can be given several times",
+        help="set a field of the recipe, such as adversarial.lr=0.003; can be given several times",
     )
     parser.add_argument("--label", help="privacy label (default: the manifest's first)")
     parser.add_argument("--split", help="part held out (default: the manifest's first)")

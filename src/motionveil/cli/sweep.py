@@ -34,7 +34,7 @@ grid.yaml:
   arguments: [ut/manifest.csv, --recipe, ut-interaction]
   axes:
     --seed: [0, 1, 2]
-    --set game.lr: [0.001, 0.003]
+    --set adversarial.lr: [0.001, 0.003]
 
 examples:
   motionveil sweep grid.yaml --list

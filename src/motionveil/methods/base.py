@@ -189,7 +189,7 @@ class Method:
         return {name: getattr(typed, name) for name in changes}
 
     def training(self, options: Any) -> dict[str, Any]:
-        """Return what of the recipe is different for it, such as `{"game.adversaries": 4}`."""
+        """Return the recipe's fields that it changes, such as `{"adversarial.adversaries": 4}`."""
         return {}
 
     def read(self, values: dict[str, Any]) -> dict[str, Any]:

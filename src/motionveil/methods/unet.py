@@ -28,7 +28,7 @@ class UnetOptions(UnetSettings):
     """Options in a recipe.
 
     Attributes:
-        adversaries, restart_every: As in `GameSchedule`; they replace the recipe's.
+        adversaries, restart_every: As in `AdversarialSchedule`; they replace the recipe's.
     """
 
     adversaries: int = Field(default=4, ge=1)
@@ -59,6 +59,6 @@ class Unet(Method):
         """Several adversaries that get fresh weights in turn, as Wu et al. have."""
         options = options or UnetOptions()
         return {
-            "game.adversaries": options.adversaries,
-            "game.restart_every": options.restart_every,
+            "adversarial.adversaries": options.adversaries,
+            "adversarial.restart_every": options.restart_every,
         }

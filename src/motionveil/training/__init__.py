@@ -1,1 +1,1 @@
-"""Training: the adversarial game, and validation with fresh networks."""
+"""Training: adversarial training, recipes and checkpoints."""

@@ -1,6 +1,6 @@
 """The adversarial training of an encoder: equations 1 and 2 of the paper (section 3.2).
 
-A game of three models: the encoder E, the action network T and the privacy network P. In each
+Three models are trained: the encoder E, the action network T and the privacy network P. In each
 step E and T are trained together against a fixed P, then P is trained against fixed E and T.
 """
 
@@ -42,7 +42,7 @@ from motionveil.training.distributed import (
 from motionveil.training.log import Log
 from motionveil.training.recipe import Recipe
 from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
-from motionveil.training.seeds import seed_for
+from motionveil.training.seeds import ADVERSARIAL, seed_for
 from motionveil.training.train_state import TrainState, refuse_collapse
 
 
@@ -54,7 +54,7 @@ class AdversarialModels:
         encoder: E.
         action: T, from `(B, 3, T', H, W)` in [-1, 1] to logits of the actions.
         privacy: P, from `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
-        more: Copies of P to play against too; the encoder plays against the strongest.
+        more: Copies of P; the encoder is trained against the strongest.
         fresh: Makes another P, where adversaries are restarted.
         further: Adversaries of other kinds, of which one may be the strongest.
     """
@@ -94,7 +94,7 @@ def train_adversarial(
         fabric: Device, precision and processes; with several, each calls this.
         models: Encoder and networks, freshly made.
         data: The clips to train on.
-        recipe: The recipe; `alpha` and `game` are used.
+        recipe: The recipe; `alpha` and `adversarial` are used.
         run: The run's folder.
         seed: Seed of batches and draws.
         resume: Go on from the checkpoint in `run`; where there is none, begin anew.
@@ -114,32 +114,36 @@ def train_adversarial(
             damaged.
     """
     origin = _origin(models.encoder, recipe, seed)
-    game = AdversarialTraining(fabric, models, data, recipe, seed)
+    training = AdversarialTraining(fabric, models, data, recipe, seed)
     train_state = TrainState()
     facts = read_facts(run / "checkpoints") if resume else None
     if facts is not None:
         refuse_other_training(run / "checkpoints", facts, origin)
-        load_checkpoint(run / "checkpoints", game.state())
+        load_checkpoint(run / "checkpoints", training.state())
         train_state = TrainState.of(facts)
-        refuse_collapse(train_state.curves, _floor(data.actions), recipe)  # as when it stopped
+        refuse_collapse(
+            train_state.curves, _chance_level(data.actions), recipe
+        )  # as when it stopped
 
     if fabric.is_global_zero:
         recipe.write(run / "recipe.yaml")
 
     def keep() -> None:
         if fabric.is_global_zero:
-            save_checkpoint(run / "checkpoints", game.state(), **train_state.facts(), origin=origin)
+            save_checkpoint(
+                run / "checkpoints", training.state(), **train_state.facts(), origin=origin
+            )
 
-    log = Log(f"alpha {recipe.alpha:g}", recipe.game.epochs, quiet=not fabric.is_global_zero)
-    while train_state.epoch < recipe.game.epochs:
-        game.epoch(train_state, keep, checkpoint_every)
+    log = Log(f"alpha {recipe.alpha:g}", recipe.adversarial.epochs, quiet=not fabric.is_global_zero)
+    while train_state.epoch < recipe.adversarial.epochs:
+        training.epoch(train_state, keep, checkpoint_every)
         log.epoch(train_state.curves[-1])
         refuse_parting(fabric, models.encoder)
         if fabric.is_global_zero:
             models.encoder.save(run)
             train_state.write_curves(run / "curves.csv")
         keep()
-        refuse_collapse(train_state.curves, _floor(data.actions), recipe)
+        refuse_collapse(train_state.curves, _chance_level(data.actions), recipe)
     return train_state.curves
 
 
@@ -147,8 +151,8 @@ def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return what decides a training: a checkpoint may only go on where all of it is the same."""
     provenance = encoder.spec.model_dump(mode="json")["provenance"]
     left_out: dict[str, Any] = {"validation": True}
-    if not recipe.game.further:  # as for the versions that knew none
-        left_out["game"] = {"further"}
+    if not recipe.adversarial.further:  # as for the versions that knew none
+        left_out["adversarial"] = {"further"}
     return {
         "method": encoder.spec.name,
         "seed": seed,
@@ -177,7 +181,7 @@ class AdversarialTraining:
         recipe: Recipe,
         seed: int,
     ) -> None:
-        schedule = recipe.game
+        schedule = recipe.adversarial
         self.fabric, self.data, self.recipe, self.seed = fabric, data, recipe, seed
         self.steps = math.ceil(len(data) / schedule.batch)
         self.models = models
@@ -193,7 +197,7 @@ class AdversarialTraining:
 
     def _encoder_optimizer(self) -> Optimizer:
         learned = [p for p in self.models.encoder.parameters() if p.requires_grad]
-        schedule = self.recipe.game
+        schedule = self.recipe.adversarial
         if self.models.encoder.is_network:
             return make_optimizer(learned, schedule)
         return SGD(learned, schedule.encoder_lr or schedule.lr, momentum=schedule.momentum)
@@ -221,13 +225,13 @@ class AdversarialTraining:
         """
         epoch = train_state.epoch
         if train_state.step == 0:
-            torch.manual_seed(seed_for(self.seed, "game", epoch))
+            torch.manual_seed(seed_for(self.seed, ADVERSARIAL, epoch))
         self.T.train()
         self.adversaries.train()
         for batch in self._batches(epoch, train_state.step):
             done = epoch * self.steps + train_state.step
             self._restart(done)
-            self._set_rates(done / (self.recipe.game.epochs * self.steps))
+            self._set_rates(done / (self.recipe.adversarial.epochs * self.steps))
             train_state.add(self._step(batch, train_state), batch.whole)
             if checkpoint_every and train_state.step % checkpoint_every == 0:
                 keep()
@@ -235,7 +239,7 @@ class AdversarialTraining:
 
     def _restart(self, done: int) -> None:
         """Start an adversary anew when it is time; with several, each in turn."""
-        every = self.recipe.game.restart_every
+        every = self.recipe.adversarial.restart_every
         if every and done and done % every == 0:
             number = done // every - 1
             self.adversaries.restart(number, seed_for(self.seed, "restart", number))
@@ -258,7 +262,7 @@ class AdversarialTraining:
         self.optimize_action.zero_grad()
         shares: list[dict[str, Tensor]] = []
         show = self.adversaries.showing(batch.whole)
-        parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
+        parts = parts_of(batch, self.recipe.adversarial.accumulate, self.fabric.world_size)
         for part, last in parts:
             with unsynchronised(self.fabric, self.T, not last):
                 veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
@@ -294,7 +298,7 @@ class AdversarialTraining:
         self.adversaries.zero_grad()
         shares: list[dict[str, Tensor]] = []
         show = self.adversaries.showing(batch.whole)
-        parts = parts_of(batch, self.recipe.game.accumulate, self.fabric.world_size)
+        parts = parts_of(batch, self.recipe.adversarial.accumulate, self.fabric.world_size)
         for part, last in parts:
             with torch.no_grad():
                 veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
@@ -310,7 +314,7 @@ class AdversarialTraining:
     def _batches(self, epoch: int, first: int) -> Iterator[Batch]:
         drawn = batches(
             self.data,
-            self.recipe.game.batch,
+            self.recipe.adversarial.batch,
             epoch=epoch,
             seed=self.seed,
             rank=self.fabric.global_rank,
@@ -321,7 +325,8 @@ class AdversarialTraining:
             yield Batch(*self.fabric.to_device(tuple(batch)))
 
     def _set_rates(self, progress: float) -> None:
-        factor = rate_factor(progress, self.recipe.game.warmup / self.recipe.game.epochs)
+        schedule = self.recipe.adversarial
+        factor = rate_factor(progress, schedule.warmup / schedule.epochs)
         set_rate(self.optimize_encoder, factor)
         set_rate(self.optimize_action, factor)
         self.adversaries.set_rates(factor)
@@ -333,15 +338,16 @@ class AdversarialTraining:
     def _refuse_infinite(self, measured: dict[str, float], train_state: TrainState) -> None:
         wrong = [name for name, value in measured.items() if not math.isfinite(value)]
         if wrong:
+            schedule = self.recipe.adversarial
             raise MotionveilError(
                 f"{wrong[0]} is {measured[wrong[0]]} in step {train_state.step + 1} of epoch"
-                f" {train_state.epoch + 1}: lower the learning rate ({self.recipe.game.lr:g}, the"
-                f" encoder's {self.recipe.game.encoder_lr or self.recipe.game.lr:g}) or alpha"
+                f" {train_state.epoch + 1}: lower the learning rate ({schedule.lr:g}, the"
+                f" encoder's {schedule.encoder_lr or schedule.lr:g}) or alpha"
                 f" ({self.recipe.alpha:g})"
             )
 
 
-def _floor(labels: Tensor) -> float:
+def _chance_level(labels: Tensor) -> float:
     return float(labels.bincount().max() / len(labels))
 
 

@@ -1,4 +1,4 @@
-"""The adversaries of a game: one privacy network, or several of which the strongest counts.
+"""The adversaries of an encoder: one privacy network, or several of which the strongest counts.
 
 Wu et al. (ECCV 2018) train their filter against an ensemble of M adversaries, and start one anew
 every so many steps: a filter that has beaten one adversary's weights has not yet hidden anything.

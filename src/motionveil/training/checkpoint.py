@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.results import present_recipe
 
 _SHOWN = 3
 """How many differences between two trainings an error names."""
@@ -142,7 +143,8 @@ def refuse_other_training(folder: Path, facts: dict[str, Any], origin: dict[str,
     Raises:
         OtherTrainingError: The origins differ; names what was and what is.
     """
-    was, now = _flat(facts["origin"]), _flat(json.loads(json.dumps(origin)))
+    begun = facts["origin"] | {"recipe": present_recipe(facts["origin"].get("recipe"))}
+    was, now = _flat(begun), _flat(json.loads(json.dumps(origin)))
     changed = sorted(name for name in was | now if was.get(name) != now.get(name))
     if changed:
         shown = [f"{name} was {was.get(name)}, is {now.get(name)}" for name in changed[:_SHOWN]]

@@ -1,4 +1,4 @@
-"""A dry run: a few real steps of the game, which tell what a long training will need.
+"""A dry run: a few real training steps, which show what a long training needs.
 
 Both moves are made with the recipe's networks and sizes on clips of the data set. Only the clips
 that these steps need are decoded, and of each no more frames than the recipe takes, into a
@@ -70,14 +70,16 @@ class DryRun:
     @property
     def fresh(self) -> list[str]:
         """Names of the networks that had fresh weights in place of pretrained ones."""
-        further = [self.recipe.network_of(adversary) for adversary in self.recipe.game.further]
+        further = [
+            self.recipe.network_of(adversary) for adversary in self.recipe.adversarial.further
+        ]
         networks = [self.recipe.action, self.recipe.privacy, *further]
         return list(dict.fromkeys(n.name for n in networks if _is_download(n)))
 
     @property
     def steps(self) -> int:
         """Steps an epoch."""
-        return math.ceil(self.training_clips / self.recipe.game.batch)
+        return math.ceil(self.training_clips / self.recipe.adversarial.batch)
 
     @property
     def step_seconds(self) -> float:
@@ -92,17 +94,17 @@ class DryRun:
     @property
     def training_seconds(self) -> float:
         """Seconds of all epochs."""
-        return self.recipe.game.epochs * self.epoch_seconds
+        return self.recipe.adversarial.epochs * self.epoch_seconds
 
     @property
     def validation_seconds(self) -> float:
-        """Seconds to train the validation's networks, as if a clip cost what it costs in the game.
+        """Seconds to train the validation's networks, at the adversarial training's time per clip.
 
         It costs less: no gradient reaches the encoder, the privacy network runs once and further
         adversaries not at all. Scoring is not counted.
         """
         clips = self.recipe.validation.epochs * self.training_clips
-        return clips * self.step_seconds / self.recipe.game.batch
+        return clips * self.step_seconds / self.recipe.adversarial.batch
 
 
 def dry_run(
@@ -158,13 +160,13 @@ def _is_download(network: NetworkRecipe) -> bool:
 def _without_download(recipe: Recipe) -> Recipe:
     further = tuple(
         adversary.model_copy(update={"network": _fresh(recipe.network_of(adversary))})
-        for adversary in recipe.game.further
+        for adversary in recipe.adversarial.further
     )
     return recipe.model_copy(
         update={
             "action": _fresh(recipe.action),
             "privacy": _fresh(recipe.privacy),
-            "game": recipe.game.model_copy(update={"further": further}),
+            "adversarial": recipe.adversarial.model_copy(update={"further": further}),
         }
     )
 
@@ -179,7 +181,7 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
     It has every action and every name of the label, so that the networks get their real size, and
     a clip that is held out, so that it has the split.
     """
-    needed = (WARM_UP + STEPS) * recipe.game.batch
+    needed = (WARM_UP + STEPS) * recipe.adversarial.batch
     first = {clip.action: clip for clip in reversed(manifest.clips)}
     named = {clip.privacy[privacy_label]: clip for clip in reversed(manifest.clips)}
     chosen = [
@@ -202,7 +204,9 @@ def _measure(
 ) -> DryRun:
     models = experiment.models(build_encoder(experiment.untrained(choice)))
     data = experiment.clips(training=True)
-    game = AdversarialTraining(experiment.fabric, models, data, experiment.recipe, experiment.seed)
+    training = AdversarialTraining(
+        experiment.fabric, models, data, experiment.recipe, experiment.seed
+    )
     computing, loading = [], []
     drawn = _batches(experiment, data)
     for _ in range(WARM_UP + STEPS):
@@ -210,8 +214,8 @@ def _measure(
         loaded = next(drawn)
         between = time.perf_counter()
         batch = Batch(*experiment.fabric.to_device(tuple(loaded)))
-        game.step_encoder(batch)
-        game.step_privacy(batch)
+        training.step_encoder(batch)
+        training.step_privacy(batch)
         _wait_for(experiment.fabric.device)
         loading.append(between - began)
         computing.append(time.perf_counter() - between)
@@ -225,7 +229,7 @@ def _measure(
         training_clips=training_clips,
         clip=tuple(batch.clips.shape),
         veiled=tuple(veiled.shape),
-        frames=tuple(draw_frames(veiled, recipe.game.privacy_frames).shape),
+        frames=tuple(draw_frames(veiled, recipe.adversarial.privacy_frames).shape),
         parameters={role: sum(p.numel() for p in net.parameters()) for role, net in roles.items()},
         device=str(experiment.fabric.device),
         memory=memory,
@@ -236,7 +240,7 @@ def _measure(
 
 def _batches(experiment: Experiment, data: ClipDataset) -> Iterator[Batch]:
     """Yield whole batches without end."""
-    size, fabric = experiment.recipe.game.batch, experiment.fabric
+    size, fabric = experiment.recipe.adversarial.batch, experiment.fabric
     for epoch in count():
         drawn = batches(
             data,

@@ -29,7 +29,7 @@ from motionveil.training.adversary_inputs import Look
 from motionveil.training.create_network import Networks, create_network
 from motionveil.training.distributed import first_process_first, loading_threads
 from motionveil.training.recipe import NetworkRecipe, Recipe
-from motionveil.training.seeds import seed_for
+from motionveil.training.seeds import ADVERSARIAL, seed_for
 
 
 def decode_clips(
@@ -133,7 +133,7 @@ class Experiment:
     @cached_property
     def calibrated_range(self) -> float:
         """The range of the training clips' blurred differences, see `calibrate_range`."""
-        drawn = batches(self.clips(training=True), self.recipe.game.batch, epoch=0)
+        drawn = batches(self.clips(training=True), self.recipe.adversarial.batch, epoch=0)
         clips = (batch.clips for batch in drawn)
         return calibrate_range(clips, quantile=self.recipe.range_quantile)
 
@@ -191,11 +191,11 @@ class Experiment:
         provenance = {
             **self.provenance(),
             "alpha": self.recipe.alpha,
-            "epochs": self.recipe.game.epochs,
+            "epochs": self.recipe.adversarial.epochs,
             "action_network": self.recipe.action.name,
             "privacy_network": self.recipe.privacy.name,
         }
-        if self.recipe.game.further:
+        if self.recipe.adversarial.further:
             provenance["further_adversaries"] = self.recipe.further_adversaries()
         torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights
         changes = {"provenance": provenance, "geometry": self.geometry}
@@ -213,11 +213,11 @@ class Experiment:
         return encoder.spec, curves
 
     def models(self, encoder: Encoder) -> AdversarialModels:
-        """Return an encoder with fresh networks to play against, as many as the recipe says."""
-        networks = self.networks("game")
+        """Return an encoder with fresh networks to train it against, as many as the recipe says."""
+        networks = self.networks(ADVERSARIAL)
         more = tuple(
             self.networks(f"adversary {number}").privacy
-            for number in range(2, self.recipe.game.adversaries + 1)
+            for number in range(2, self.recipe.adversarial.adversaries + 1)
         )
         further = tuple(self._further())
         return AdversarialModels(
@@ -226,7 +226,7 @@ class Experiment:
 
     def _further(self) -> Iterator[Adversary]:
         """Yield the recipe's further adversaries; P is number 1."""
-        for number, adversary in enumerate(self.recipe.game.further, 2):
+        for number, adversary in enumerate(self.recipe.adversarial.further, 2):
             network, temporal = self.recipe.network_of(adversary), adversary.temporal
             fresh = partial(self._network, network, self._identities, temporal=temporal)
             torch.manual_seed(seed_for(self.seed, f"further {number}", "networks"))

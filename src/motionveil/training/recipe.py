@@ -26,7 +26,7 @@ from motionveil.datasets.cache import Fit
 from motionveil.datasets.sampling import SCALES
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
-from motionveil.results import Order
+from motionveil.results import Order, present_field, present_recipe
 
 
 class _Part(BaseModel):
@@ -73,7 +73,7 @@ class Schedule(_Part):
 
 
 class AdversaryRecipe(_Part):
-    """An adversary of the game besides the recipe's own privacy network.
+    """An adversary besides the recipe's own privacy network.
 
     Attributes:
         network: None for the recipe's own: its action network where whole clips are seen, else its
@@ -102,9 +102,9 @@ class AdversarialSchedule(Schedule):
         encoder_lr: Learning rate of sigma and the boundaries; None for the networks' own. In few
             steps the 16 numbers hardly move at the networks' rate. An encoder that is a network
             itself is trained as the others are.
-        adversaries: Copies of the recipe's privacy network to play against.
-        further: Adversaries of other kinds to play against too. Of all adversaries the one that is
-            least uncertain counts.
+        adversaries: Copies of the recipe's privacy network.
+        further: Adversaries of other kinds, besides. Of all adversaries the one that is least
+            uncertain counts.
         restart_every: After so many steps one adversary, each in turn, gets fresh weights; None for
             never.
     """
@@ -113,6 +113,32 @@ class AdversarialSchedule(Schedule):
     adversaries: int = Field(default=1, ge=1)
     further: tuple[AdversaryRecipe, ...] = ()
     restart_every: int | None = Field(default=None, ge=1)
+
+
+class AttackerTraining(_Part):
+    """How long an attacker of an audit learns, and at which learning rate.
+
+    The learning rate stays at its height until the accuracy on the training clips is over
+    `accuracy`, or has not risen for `patience` epochs, or `longest` is reached; then it falls to 0
+    along a cosine (warm-up, stable, decay: Hu et al., "MiniCPM", 2024).
+
+    Attributes:
+        accuracy: Training accuracy from which on the attacker has learned its clips.
+        patience: Epochs without a new maximum of the training accuracy that end the rise.
+        longest: Most epochs before the rate falls, in multiples of the schedule's epochs.
+        fall: Epochs over which it falls, as a share of those before; one at least.
+        rates: Learning rates to choose from, in multiples of the schedule's.
+        trial: Epochs with which each is tried, in multiples of the schedule's.
+        held_out: Share of the training clips, in whole recordings, on which the choice is made.
+    """
+
+    accuracy: float = Field(default=0.95, gt=0, le=1)
+    patience: int = Field(default=8, ge=1)
+    longest: float = Field(default=3.0, gt=0)
+    fall: float = Field(default=0.25, gt=0)
+    rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1.0, 0.3, 3.0), min_length=1)
+    trial: float = Field(default=0.5, gt=0)
+    held_out: float = Field(default=0.25, gt=0, lt=1)
 
 
 class Recipe(_Part):
@@ -137,9 +163,11 @@ class Recipe(_Part):
         range_quantile: Share of the absolute differences inside the fixed range, which is
             calibrated on the training clips.
         action, privacy: The networks.
+        transformer: The video transformer among the attackers.
+        attackers: How attackers are trained; see `motionveil.evaluation.suites.attackers`.
         activation_checkpointing: Forget what networks compute inside their blocks, and compute it
             again for the gradients: less memory, a third more time, the same result.
-        game: Schedule of the adversarial training.
+        adversarial: Schedule of the adversarial training.
         validation: Schedule of the fresh networks.
         methods: Options of methods by name, such as `{"ryoo": {"motions": 4}}`; see
             `Method.options`.
@@ -158,10 +186,17 @@ class Recipe(_Part):
     range_quantile: float = Field(default=0.995, gt=0, le=1)
     action: NetworkRecipe = NetworkRecipe(name="resnet50_3d", weights="pretrained")
     privacy: NetworkRecipe = NetworkRecipe(name="resnet50", weights="pretrained")
+    transformer: NetworkRecipe = NetworkRecipe(name="small_swin3d")
+    attackers: AttackerTraining = AttackerTraining()
     activation_checkpointing: bool = False
-    game: AdversarialSchedule = AdversarialSchedule()
+    adversarial: AdversarialSchedule = AdversarialSchedule()
     validation: Schedule = Schedule()
     methods: dict[str, SerializeAsAny[Settings]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: Any) -> Any:
+        return present_recipe(values)
 
     @model_validator(mode="before")
     @classmethod
@@ -201,8 +236,8 @@ class Recipe(_Part):
         return adversary.network or own
 
     def further_adversaries(self) -> list[str]:
-        """Return what each of `game.further` is: `small3d on whole clips`, and its view."""
-        return [f"{self.network_of(a).name} on {a.seen}" for a in self.game.further]
+        """Return what each of `adversarial.further` is: `small3d on whole clips`, and its view."""
+        return [f"{self.network_of(a).name} on {a.seen}" for a in self.adversarial.further]
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write every field as YAML, whole or not at all; `load_recipe` reads the same recipe."""
@@ -224,7 +259,7 @@ def load_recipe(
 
     Args:
         recipe: A shipped name (`"actors"`), or a file.
-        settings: Fields to set, with dots where they are nested, such as `{"game.lr": 0.003}`.
+        settings: Fields to set, with dots where they are nested: `{"adversarial.lr": 0.003}`.
         changes: Top-level fields to set, such as `alpha=0.0`; None leaves the recipe's value.
 
     Raises:
@@ -245,6 +280,7 @@ def load_recipe(
         raise MotionveilError(f"{path}: cannot read the recipe: {fault}") from error
     if not isinstance(values, dict):
         raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
+    values = present_recipe(values)
     values.update({name: value for name, value in changes.items() if value is not None})
     for name, value in (settings or {}).items():
         _set(values, name, value)
@@ -255,16 +291,18 @@ def load_recipe(
 
 
 def read_setting(text: str) -> tuple[str, Any]:
-    """Read `FIELD=VALUE`, the value as in YAML: `game.lr=0.003`, `scales=[1.0, 0.84]`.
+    """Read `FIELD=VALUE`, the value as in YAML: `adversarial.lr=0.003`, `scales=[1.0, 0.84]`.
 
     Raises:
         MotionveilError: It has no `=`, the field is unknown (names the nearest), or the value is
             no YAML.
     """
     name, equals, written = text.partition("=")
-    name = name.strip()
+    name = present_field(name.strip())
     if not equals:
-        raise MotionveilError(f"{text!r} sets nothing; write FIELD=VALUE, such as game.lr=0.003")
+        raise MotionveilError(
+            f"{text!r} sets nothing; write FIELD=VALUE, such as adversarial.lr=0.003"
+        )
     if name not in field_names():
         raise MotionveilError(_unknown(name))
     try:
@@ -275,7 +313,7 @@ def read_setting(text: str) -> tuple[str, Any]:
 
 
 def field_names() -> list[str]:
-    """Return the recipe's fields, with dots where they are nested: `alpha`, `game.lr`, ..."""
+    """Return the recipe's fields, with dots where they are nested: `alpha`, `adversarial.lr`."""
     options = {name: method(name).options for name in method_names()}
     ofs = (_field_names(kind, f"methods.{name}.") for name, kind in options.items() if kind)
     return [*_field_names(Recipe, ""), *chain.from_iterable(ofs)]
@@ -304,7 +342,7 @@ def _field_names(part: type[BaseModel], prefix: str) -> Iterator[str]:
 
 def _set(values: dict[str, Any], name: str, value: Any) -> None:
     """Set a field by its name with dots."""
-    *parts, last = name.split(".")
+    *parts, last = present_field(name).split(".")
     for part in parts:
         inner = values.setdefault(part, {})
         if not isinstance(inner, dict):
@@ -327,7 +365,7 @@ def _unknown(name: str) -> str:
 
 def _listed_beside(name: str) -> Iterator[str]:
     """Yield the fields of the further adversary that a field is written at, if it is."""
-    place = re.match(r"game\.further\.\d+\.", name)
+    place = re.match(r"adversarial\.further\.\d+\.", name)
     if place:
         yield from _field_names(AdversaryRecipe, place.group())
         yield from _field_names(NetworkRecipe, f"{place.group()}network.")

@@ -79,32 +79,33 @@ class CollapseError(MotionveilError):
     """A training in which actions are guessed, not recognised, so that its encoder is worthless."""
 
 
-def refuse_collapse(rows: list[dict[str, float]], floor: float, recipe: Recipe) -> None:
+def refuse_collapse(rows: list[dict[str, float]], chance_level: float, recipe: Recipe) -> None:
     """Raise an error when actions have been guessed, not recognised, for `PATIENCE` epochs.
 
-    Epochs before action recognition first succeeded (a quarter of the way from guessing to
+    Epochs before action recognition first succeeded (a quarter of the way from chance level to
     perfection) count only in the second half of the training: networks that start from scratch take
     their time.
 
     Args:
         rows: The curves so far; `epoch` and `accuracy_action` are used.
-        floor: Share of the commonest action among the training clips.
+        chance_level: Share of the commonest action among the training clips.
         recipe: The recipe; names what to change.
 
     Raises:
         CollapseError: The training collapsed; says when and what to change.
     """
+    schedule = recipe.adversarial
     accuracies = [row["accuracy_action"] for row in rows]
-    guessing = floor + 0.05 * (1 - floor)
-    succeeded = floor + 0.25 * (1 - floor)
+    lost = chance_level + 0.05 * (1 - chance_level)
+    succeeded = chance_level + 0.25 * (1 - chance_level)
     last = accuracies[-PATIENCE:]
-    if len(last) < PATIENCE or max(last) > guessing:
+    if len(last) < PATIENCE or max(last) > lost:
         return
-    if max(accuracies) > succeeded or len(accuracies) - PATIENCE >= recipe.game.epochs / 2:
+    if max(accuracies) > succeeded or len(accuracies) - PATIENCE >= schedule.epochs / 2:
         first = int(rows[-PATIENCE]["epoch"])
         raise CollapseError(
             f"action recognition collapsed: accuracy {max(last):.2f} or less on the training clips"
-            f" in epochs {first} to {first + PATIENCE - 1}, guessing gives {floor:.2f};"
+            f" in epochs {first} to {first + PATIENCE - 1}, chance level {chance_level:.2f};"
             f" lower alpha ({recipe.alpha:g}) or a learning rate (the networks'"
-            f" {recipe.game.lr:g}, the encoder's {recipe.game.encoder_lr or recipe.game.lr:g})"
+            f" {schedule.lr:g}, the encoder's {schedule.encoder_lr or schedule.lr:g})"
         )

@@ -19,7 +19,7 @@ from motionveil.errors import MotionveilError
 from motionveil.experiments.sweep.run_job import Run
 
 SET = "--set "
-"""How the name of an axis begins that sets a field of the recipe: `--set game.lr`."""
+"""How the name of an axis begins that sets a field of the recipe: `--set adversarial.lr`."""
 
 OWN = ("--out", "--resume", "--dry-run")
 """Options that a sweep sets itself, or that would leave a run without a result."""
@@ -40,8 +40,8 @@ class Grid(BaseModel):
         command: A command of motionveil that takes `--out`, such as `tradeoff`.
         arguments: Its fixed words; `{NAME}` stands for a value of the axis NAME.
         axes: The values to go through, by what they are given to: an option (`--seed`), a field of
-            the recipe (`--set game.lr`), or a `{NAME}` of the arguments (`encoder`). A list as a
-            value is several words after the option: `--alphas: [[0, 2]]`.
+            the recipe (`--set adversarial.lr`), or a `{NAME}` of the arguments (`encoder`). A list
+            as a value is several words after the option: `--alphas: [[0, 2]]`.
         exclude: Combinations to leave out; each names values of some axes.
         cpus: Cores of a run, and its threads; None for one on Ray, and for an equal share of the
             machine otherwise.

@@ -39,7 +39,7 @@ class Run:
     """One run of a sweep.
 
     Attributes:
-        folder: Its folder, named by its values: `seed=0,game.lr=0.003`.
+        folder: Its folder, named by its values: `seed=0,adversarial.lr=0.003`.
         words: The command and its arguments, without `--out`.
         values: The values of the axes, by axis, as text.
     """
