@@ -18,6 +18,7 @@ from motionveil.process_hardening import forbid_core_dumps
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data, write a report",
     "encode": "veil a video",
+    "recognise": "name what people do in veiled video, live or in files",
     "export": "turn an encoder into ONNX or C for another machine",
     "events": "simulate an event camera",
     "faces": "blur faces in a video or in a whole data set, as a rival to compare with",
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             extra = "export"
         if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
             extra = "faces"
+        if arguments.command == "recognise":
+            extra = "recognise"
         print(
             f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
             f" pip install 'motionveil[{extra}]'",
