@@ -219,7 +219,7 @@ def audit(
     data: Data,
     *,
     out: Name,
-    suite: str = "quick",
+    suite: str = "strongest",
     only: Sequence[str] = (),
     jobs: int = 1,
     veiled: Name | None = None,
@@ -249,7 +249,7 @@ def audit(
             processes: a script calls `audit` under `if __name__ == "__main__":`.
         data: As in `train`.
         out: The audit's folder.
-        suite: Which attacks: `"quick"`, `"paper"`, `"full"`, or a YAML file.
+        suite: Which attacks: `"strongest"`, `"quick"`, `"paper"`, `"full"`, or a YAML file.
         only: Of the suite, only these; empty for all.
         jobs: Attacks carried out in parallel.
         veiled: A folder of videos that were veiled already; `encoder` is then only a name.

@@ -189,6 +189,42 @@ class ClipPrediction(Stored):
     privacy_frames: float
 
 
+class Training(Stored):
+    """How an attacker's network was trained.
+
+    Attributes:
+        epochs: Epochs that it took.
+        accuracy: Accuracy on its own training clips in the last epoch, by frame for networks that
+            see frames.
+        rate: Learning rate.
+        tried: For each learning rate that was tried the accuracy on clips kept back from its
+            training; none of them is a clip held out. Empty where nothing was chosen.
+    """
+
+    epochs: int
+    accuracy: float
+    rate: float
+    tried: dict[float, float] = Field(default_factory=dict)
+
+
+class Attacker(Stored):
+    """What one attacker reads off a row's veiled video.
+
+    Attributes:
+        name: What it is, such as `"whole clip"`.
+        accuracy: Its accuracy on the clips held out; for re-identification the share of clips whose
+            most similar clip among all training clips shows the same person.
+        right: For each of the row's predictions the share of right answers, None where the
+            attacker was not asked about the clip.
+        trainings: One for each network that it trained.
+    """
+
+    name: str
+    accuracy: Accuracy
+    right: list[float | None]
+    trainings: list[Training]
+
+
 class Row(Stored):
     """One encoder, validated with fresh networks.
 
@@ -204,6 +240,8 @@ class Row(Stored):
         privacy: Accuracy of a fresh privacy network.
         encoder: The encoder's numbers.
         predictions: Per-clip answers behind the accuracies.
+        attackers: What stronger attackers read off the same video, see
+            `motionveil.evaluation.suites.attackers`; empty where there were none.
         curves: A dictionary an epoch from the encoder's training; empty where there was none.
         seconds: Wall time of training and validation together.
         picture: Name of a picture beside `results.json` of held-out frames as the encoder leaves
@@ -220,9 +258,18 @@ class Row(Stored):
     privacy: Privacy
     encoder: EncoderSpec
     predictions: list[ClipPrediction]
+    attackers: list[Attacker] = Field(default_factory=list)
     curves: list[dict[str, float]] = Field(default_factory=list)
     seconds: float
     picture: str | None = None
+
+    @property
+    def strongest(self) -> tuple[str, Accuracy] | None:
+        """The most accurate attacker and its accuracy; None where there were no attackers."""
+        if not self.attackers:
+            return None
+        best = max(self.attackers, key=lambda attacker: attacker.accuracy.accuracy)
+        return best.name, best.accuracy
 
     @field_validator("method")
     @classmethod

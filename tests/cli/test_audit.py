@@ -83,7 +83,7 @@ def test_bdq_before_training(
 @pytest.mark.parametrize(
     ("words", "fault"),
     [
-        (["bdq", "--only", "frme"], "--only frme: the suite quick has frame, integrated"),
+        (["bdq", "--only", "frme"], "--only frme: the suite strongest has frame, clip"),
         (["bdq", "--suite", "fast"], "--suite fast: no such file, and no suite of ours"),
         (["bdq", "--veiled", "no/where"], "--veiled no/where: no such folder"),
         (["bdq", "--face-recogniser", "x"], "--face-recogniser x: it needs --face-detector"),
@@ -114,9 +114,10 @@ def test_what_the_data_do_not_allow_is_left_out_and_said(
     toys: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Three people are too few to find any again; nothing else was asked for."""
-    words = ["audit", "bdq", *toys, "--only", "retrieval", "--out", str(tmp_path / "audit")]
+    only = ["--only", "re-identification", "--out", str(tmp_path / "audit")]
+    words = ["audit", "bdq", *toys, *only]
     assert main(words) == 1
     told = capsys.readouterr().err
     assert "3 values of 'person' are in both parts" in told
-    assert "retrieval is left out" in told
+    assert "re-identification is left out" in told
     assert "no attack is left" in told

@@ -187,8 +187,8 @@ class TestTables:
                 f"{100 * scores.chance_level:.1f}",
                 "192",
             ]
-            assert cells[7] == f"{max(0, scores.bits.value):.2f} of {scores.entropy:.2f}"
-            assert cells[8] == str(scores.variants)
+            assert cells[9] == f"{max(0, scores.bits.value):.2f} of {scores.entropy:.2f}"
+            assert cells[10] == str(scores.variants)
         assert next(row for row in private if row[0] == "persistent")[-1] == "4"
 
     def test_every_attack_is_explained(self, leak_page):

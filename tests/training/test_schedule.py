@@ -13,8 +13,14 @@ from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
 from motionveil.training.log import Log
-from motionveil.training.recipe import Schedule
-from motionveil.training.schedule import make_optimizer, rate_factor, set_rate
+from motionveil.training.recipe import AttackerTraining, Schedule
+from motionveil.training.schedule import (
+    Course,
+    make_optimizer,
+    rate_factor,
+    saturated,
+    set_rate,
+)
 from motionveil.training.seeds import ADVERSARIAL, seed_for
 
 
@@ -100,3 +106,51 @@ class TestLog:
     def test_a_resumed_run_counts_its_own_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert "epoch 4/6" in self.lines(monkeypatch, first=4)[0]
         assert self.lines(monkeypatch, first=4)[0].endswith("(20 s left)")
+
+
+def test_a_network_is_saturated_when_it_has_learned_or_learns_no_more() -> None:
+    rule = AttackerTraining(accuracy=0.9, patience=2)
+    assert not saturated([0.1], rule)
+    assert saturated([0.1, 0.91], rule)
+    assert not saturated([0.91, 0.9], rule)  # a maximum that is past is none that is kept
+    assert not saturated([0.3, 0.2], rule)
+    assert saturated([0.3, 0.2, 0.3], rule)  # an equal value is no new maximum
+    assert not saturated([0.3, 0.2, 0.31], rule)
+
+
+def course_of(accuracies: list[float], schedule: Schedule, rule: AttackerTraining) -> list[float]:
+    """Return the factor of each step of a training with these accuracies, two steps an epoch."""
+    course, factors = Course(schedule, 2, rule), []
+    for epoch, accuracy in enumerate(accuracies):
+        if epoch >= course.epochs:
+            break
+        factors += [course.factor(2 * epoch), course.factor(2 * epoch + 1)]
+        course.follow(accuracy)
+    return factors
+
+
+def test_without_a_rule_the_course_is_the_schedule_s() -> None:
+    course = Course(Schedule(epochs=10, warmup=2), 3, None)
+    assert course.epochs == 10
+    for step in range(30):
+        assert course.factor(step) == pytest.approx(rate_factor(step / 30, 0.2))
+        course.follow(1.0)
+    assert course.epochs == 10
+
+
+def test_the_rate_stays_until_saturation_and_then_falls() -> None:
+    rule = AttackerTraining(accuracy=0.9, patience=3, longest=5, fall=0.5)
+    rising = [0.1, 0.5, 0.7, 0.95, *([0.99] * 20)]
+    factors = course_of(rising, Schedule(epochs=8, warmup=1), rule)
+    assert len(factors) == 2 * (4 + 2)  # half of four epochs more
+    assert factors[0] == pytest.approx(0.01)
+    assert factors[1] == 0.5
+    assert factors[2:9] == [1.0] * 7
+    falling = [0.5 + 0.5 * math.cos(math.pi * step / 4) for step in range(4)]
+    assert factors[8:] == pytest.approx(falling)
+
+
+def test_a_course_has_an_end_whatever_is_learned() -> None:
+    rule = AttackerTraining(accuracy=1.0, patience=100, longest=2, fall=0.25)
+    slowly = [n / 1000 for n in range(100)]
+    assert len(course_of(slowly, Schedule(epochs=4), rule)) == 2 * (8 + 2)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from motionveil.results import Stored
+from motionveil.results import Stored, Training
 
 Interval = tuple[float, float]
 
@@ -109,6 +109,7 @@ class Finding(Renamed):
         columns: Its row in tables.
         picture, picture_with_original: Names of PNGs in the attack's folder; empty if there are
             none.
+        trainings: How each of its networks was trained; empty in older audits, and for other kinds.
         seconds: Wall time.
     """
 
@@ -124,7 +125,27 @@ class Finding(Renamed):
     columns: list[Column] = Field(default_factory=list)
     picture: str = ""
     picture_with_original: str = ""
+    trainings: list[Training] = Field(default_factory=list)
     seconds: float
+
+    @property
+    def training_accuracy(self) -> float | None:
+        """Accuracy on its own training clips in the last epoch, the mean over its networks."""
+        runs = self.trainings
+        return sum(run.accuracy for run in runs) / len(runs) if runs else None
+
+    def training_columns(self) -> list[Column]:
+        """Return the training accuracy, and the epochs and learning rate of each network."""
+        runs = self.trainings
+        epochs, rates = (
+            ", ".join(dict.fromkeys(texts)) or None
+            for texts in ([str(run.epochs) for run in runs], [f"{run.rate:g}" for run in runs])
+        )
+        return [
+            Column.share("Training, %", self.training_accuracy),
+            Column(name="Epochs", value=epochs),
+            Column(name="Learning rate", value=rates),
+        ]
 
     @property
     def section(self) -> str:

@@ -114,7 +114,7 @@ class Recognition(Finding):
                     Column.share("Balanced, %", scores.balanced),
                     Column.share(CHANCE, scores.chance_level),
                     Column(name="n", value=len(self.answers), digits=0),
-                    Column.share("Training, %", self.training_accuracy),
+                    *self.training_columns(),
                     Column(name="p", value=scores.p, digits=4),
                     Column(name="Bits", value=bits),
                     Column(name="Variants", value=scores.variants, digits=0),
@@ -189,6 +189,7 @@ class Retrieval(Finding):
                     Column.share("ROC area, %", self.area),
                     Column.share("Equal error, %", self.equal_error),
                     Column(name="n", value=len(self.searches), digits=0),
+                    *self.training_columns(),
                     Column(name="p", value=self.p, digits=4),
                 ],
             )

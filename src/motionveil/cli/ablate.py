@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENCODER",
         help="a trained BDQ (default: one is trained for each split and seed)",
     )
-    add_comparison_arguments(parser, "runs/ablate")
+    add_comparison_arguments(parser, "runs/ablate", protocol="paper")
     parser.add_argument(
         "--alphas", type=float, nargs="+", default=[], help="train BDQ with these weights too"
     )

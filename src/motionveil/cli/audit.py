@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 suites:
-  quick  a small version of each kind of attack, with the recipe's networks
-  paper  the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
-  full   every attack at the recipe's own length, and the paper's
-  FILE   your own: a YAML list of attacks and suites; kind: module:Class is a kind of your own
+  strongest  frames, whole clips, a transformer and re-identification, each trained until it
+             is saturated at the best of three learning rates, and the action
+  quick      a small version of each kind of attack, with the recipe's networks
+  paper      the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
+  full       every attack at the recipe's own length, and the paper's
+  FILE       your own: a YAML list of attacks and suites; kind: module:Class is your own kind
 
 ENCODER is a name, an encoder.json, a run's folder, or a function of your own,
 module:function or file.py:function, from and to uint8 frames (T, H, W, 3). bdq-untrained
@@ -48,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--veiled", type=Path, metavar="DIR", help="attack videos veiled already")
     parser.add_argument(
         "--suite",
-        default="quick",
+        default="strongest",
         metavar="NAME",
-        help="which attacks: quick, paper, full, or a YAML file (default: quick)",
+        help="which attacks: strongest, quick, paper, full, or a YAML file (default: strongest)",
     )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="of the suite, only these attacks"

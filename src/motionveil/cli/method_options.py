@@ -23,13 +23,32 @@ if TYPE_CHECKING:
     from motionveil.training.recipe import Recipe
 
 
-def add_comparison_arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    """Declare the shared arguments; `out` is the usual folder."""
+PROTOCOLS = ("strongest", "paper")
+
+
+def add_comparison_arguments(
+    parser: argparse.ArgumentParser, out: str, protocol: str = "strongest"
+) -> None:
+    """Declare the shared arguments; `out` and `protocol` are their defaults."""
     add_experiment_arguments(parser)
     parser.add_argument(
         "--seeds", type=count_from(0), nargs="+", help="several seeds instead of --seed"
     )
     parser.add_argument("--out", type=Path, default=Path(out), help=f"folder (default: {out})")
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        default=protocol,
+        help="strongest: several attackers on each row, trained until they are saturated; paper:"
+        f" the published action and privacy networks alone (default: {protocol})",
+    )
+    parser.add_argument(
+        "--jobs",
+        type=count_from(1),
+        default=1,
+        metavar="N",
+        help="number of attackers of a row in parallel (default: 1)",
+    )
 
 
 def compare(
@@ -53,7 +72,10 @@ def compare(
     Raises:
         MotionveilError: As `measure_tradeoff`.
     """
+    from motionveil.api import threads_each
     from motionveil.datasets.manifest import Manifest
+    from motionveil.evaluation.executors import in_processes, in_this_process
+    from motionveil.evaluation.suites import attackers
     from motionveil.evaluation.validation import warn_of_leak
     from motionveil.experiments.tradeoff import Plan, measure_tradeoff
     from motionveil.training.distributed import make_fabric
@@ -69,11 +91,14 @@ def compare(
         privacy_label=label,
         face_detector=face_detector,
         encoder=encoder,
+        attackers=attackers(recipe) if arguments.protocol == "strongest" else (),
+        precision=arguments.precision,
     )
     if encoder is not None:
         for split in plan.splits:
             warn_of_leak(encoder, manifest, split)
     fabric = make_fabric(arguments.device, arguments.precision)
+    jobs = arguments.jobs
     result = measure_tradeoff(
         plan,
         arguments.out,
@@ -81,6 +106,7 @@ def compare(
         kind=kind,
         command=command_line(),
         workers=arguments.workers,
+        run=in_processes(jobs, threads_each(jobs)) if jobs > 1 else in_this_process,
     )
     if fabric.is_global_zero:
         _print_and_report(result, arguments.out)

@@ -31,7 +31,7 @@ from motionveil.plugins import import_object, load_entry_points
 from motionveil.spec import describe
 from motionveil.statistics import Integers
 from motionveil.training.adversary_inputs import VIEWS, Look
-from motionveil.training.recipe import NetworkRecipe, Schedule
+from motionveil.training.recipe import AttackerTraining, NetworkRecipe, Schedule
 
 GROUP = "motionveil.attacks"
 
@@ -93,12 +93,15 @@ class LearningAttack(Attack):
         view: What it makes of a clip before the network sees it, one of `VIEWS`.
         temporal: Whether the network sees the whole clip (an action network of the registry) or
             frame by frame (a privacy network).
+        until: Ends the training by what was learned, and chooses the learning rate, see
+            `motionveil.evaluation.learn`; None for the schedule's epochs and rate.
     """
 
     network: NetworkRecipe
     schedule: Schedule
     view: str = "plain"
     temporal: bool = False
+    until: AttackerTraining | None = None
 
     @property
     def look(self) -> Look:

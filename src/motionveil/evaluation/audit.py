@@ -183,17 +183,7 @@ def audit(
     plan.write(out)
     kept = {"done"} if retry else {"done", "failed"}
     left = [place for place, status in before.items() if status not in kept]
-    text, folder = plan.model_dump_json(), str(out.absolute())
-    failed: dict[str, str] = {}
-    began = time.monotonic()
-    calls = [(text, place, folder) for place in left]
-    for done, (number, fault) in enumerate(run(carry_out, calls), 1):
-        name = jobs[left[number]].folder.name
-        rest = (time.monotonic() - began) / done * (len(left) - done)
-        state = f"failed: {fault}" if fault else "done"
-        progress(f"{name} {state} ({done} of {len(left)}, {rest:.0f} s left)")
-        if fault:
-            failed[name] = fault
+    failed = _carry_out_all(plan, {place: jobs[place] for place in left}, out, run, progress)
     records = {job.folder.name: job.read() for job in jobs.values()}
     findings = [read_finding(r.value) for r in records.values() if r.status == "done"]
     found = Audit(
@@ -220,6 +210,58 @@ def audit(
         setattr(found, field, strongest_of(of_one))
     found.save(out)
     return found
+
+
+def _carry_out_all(
+    plan: AuditPlan, jobs: dict[int, Job], out: Path, run: Run, progress: Callable[[str], None]
+) -> dict[str, str]:
+    """Carry out attacks of a plan; return the names of those that failed, and why."""
+    text, folder = plan.model_dump_json(), str(out.absolute())
+    failed: dict[str, str] = {}
+    began = time.monotonic()
+    left = list(jobs)
+    calls = [(text, place, folder) for place in left]
+    for done, (number, fault) in enumerate(run(carry_out, calls), 1):
+        name = jobs[left[number]].folder.name
+        rest = (time.monotonic() - began) / done * (len(left) - done)
+        state = f"failed: {fault}" if fault else "done"
+        progress(f"{name} {state} ({done} of {len(left)}, {rest:.0f} s left)")
+        if fault:
+            failed[name] = fault
+    return failed
+
+
+def attack_veiled(
+    plan: AuditPlan,
+    out: Path,
+    fabric: Fabric,
+    *,
+    run: Run = in_this_process,
+    workers: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Finding]:
+    """Carry out a plan's attacks on veiled video, and return what they found.
+
+    What is done is not carried out again, unless the plan has changed.
+
+    Args:
+        plan, out, fabric, run, workers, progress: As for `audit`.
+
+    Raises:
+        MotionveilError: As `audit`, or an attack failed.
+    """
+    _audit_data.cache_clear()
+    data = AuditData(plan, fabric, workers)
+    data.make()
+    jobs = {
+        place: job_of(data, attack, video, out)
+        for place, (attack, video) in enumerate(plan.jobs())
+        if video == "veiled"
+    }
+    left = {place: job for place, job in jobs.items() if job.get(read_finding) is None}
+    for name, fault in _carry_out_all(plan, left, out, run, progress).items():
+        raise MotionveilError(f"{out / 'attacks' / name}: {fault}")
+    return [read_finding(job.read().value) for job in jobs.values()]
 
 
 def _spec(data: AuditData) -> dict[str, object] | None:

@@ -19,8 +19,8 @@ from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.distributed import added_up, prepare, summed, unsynchronised
 from motionveil.training.log import Log
-from motionveil.training.recipe import Schedule
-from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
+from motionveil.training.recipe import AttackerTraining, Schedule
+from motionveil.training.schedule import Course, make_optimizer, parts_of, set_rate
 
 Encode = Callable[[Tensor], Tensor]
 """From clips `(B, 3, T, H, W)` in [0, 1] to what networks see, `(B, 3, T', H, W)` in [-1, 1]."""
@@ -80,6 +80,7 @@ def fit(
     schedule: Schedule,
     fabric: Fabric,
     encode: Encode = as_stored,
+    rule: AttackerTraining | None = None,
 ) -> tuple[list[nn.Module], list[dict[str, float]]]:
     """Train networks on the same veiled batches.
 
@@ -90,6 +91,8 @@ def fit(
         schedule: How they are trained.
         fabric: Device, precision and processes.
         encode: Applied to every batch without gradient.
+        rule: Ends the training by the first learner's accuracy on the training clips, instead of
+            after the schedule's epochs.
 
     Returns:
         The networks as Fabric wraps them, in evaluation mode; and the figures of each epoch.
@@ -104,16 +107,16 @@ def fit(
         network, optimizer = fabric.setup(learner.network, optimizer)
         networks.append(network)
         optimizers.append(optimizer)
-    log = Log(title, schedule.epochs, quiet=not fabric.is_global_zero)
-    steps, step = schedule.epochs * math.ceil(len(data) / schedule.batch), 0
+    course, step = Course(schedule, math.ceil(len(data) / schedule.batch), rule), 0
+    log = Log(title, course.epochs, quiet=not fabric.is_global_zero)
     curve: list[dict[str, float]] = []
-    for epoch in range(schedule.epochs):
+    while (epoch := len(curve)) < course.epochs:
         for network in networks:
             network.train()
         sums: dict[str, float] = {}
         for batch in batches_of(fabric, data, schedule.batch, epoch, share=True):
             for optimizer in optimizers:
-                set_rate(optimizer, rate_factor(step / steps, schedule.warmup / schedule.epochs))
+                set_rate(optimizer, course.factor(step))
                 optimizer.zero_grad()
             shares = _gradients(fabric, learners, networks, batch, schedule, encode, epoch)
             for optimizer in optimizers:
@@ -128,7 +131,9 @@ def fit(
                 sums[name] = sums.get(name, 0.0) + value * batch.whole
             step += 1
         curve.append({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
-        log.epoch(curve[-1])
+        if rule is not None:
+            course.follow(curve[-1][f"accuracy_{learners[0].target}"])
+        log.epoch(curve[-1], course.epochs)
     return [network.eval() for network in networks], curve
 
 

@@ -54,7 +54,7 @@ def choose_attacks(
     for name in only:
         if name not in attacks:
             raise MotionveilError(f"--only {name}: the suite {suite} has {', '.join(attacks)}")
-    return _possible([attacks[name] for name in only or attacks], manifest, split, label)
+    return possible([attacks[name] for name in only or attacks], manifest, split, label)
 
 
 def _with_faces(
@@ -77,7 +77,7 @@ def _with_faces(
     return [*looking, faces]
 
 
-def _possible(
+def possible(
     attacks: Sequence[Attack], manifest: Manifest, split: str, label: str
 ) -> tuple[Attack, ...]:
     """Return the attacks that the data allow, and say which they do not."""

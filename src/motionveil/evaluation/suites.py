@@ -50,7 +50,33 @@ ACTION_NETWORKS = (
 )
 """Families of video networks (paper, figure 6, and two more)."""
 
+FRAMES, CLIP, TRANSFORMER, RETRIEVAL = "frame", "clip", "transformer", "re-identification"
+"""Names of the attackers of which the strongest counts."""
+
 _USUAL_QUALITY = QUALITIES[1]
+
+
+def attackers(recipe: Recipe) -> list[Attack]:
+    """Return the attackers of which the strongest counts, each trained until it is saturated.
+
+    Frames (whose answers are read by frame, and averaged over a clip's frames), whole clips by the
+    recipe's 3D network and by a transformer, and re-identification.
+    """
+    schedule, until = recipe.validation, recipe.attackers
+    # With SGD a transformer hardly learns from fresh weights.
+    adamw = {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.01}
+    own = schedule.model_copy(update=adamw if recipe.transformer.weights is None else {})
+    return [
+        _frames(recipe, schedule, FRAMES, until=until),
+        _clips(recipe, schedule, CLIP, until=until),
+        _clips(recipe, own, TRANSFORMER, until=until, network=recipe.transformer),
+        _clips(recipe, schedule, RETRIEVAL, until=until, kind="retrieve", everyone=True),
+    ]
+
+
+def strongest(recipe: Recipe) -> list[Attack]:
+    """Return the attackers of which the strongest counts, and the action as what is left of use."""
+    return [*attackers(recipe), _clips(recipe, recipe.validation, "action", target="action")]
 
 
 def quick(recipe: Recipe) -> list[Attack]:
@@ -103,7 +129,12 @@ def paper(recipe: Recipe) -> list[Attack]:
     ]
 
 
-SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {"quick": quick, "paper": paper, "full": full}
+SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {
+    "strongest": strongest,
+    "quick": quick,
+    "paper": paper,
+    "full": full,
+}
 """By the names that `--suite` takes."""
 
 

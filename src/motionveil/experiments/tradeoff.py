@@ -16,9 +16,14 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
+from motionveil.audit_results import Finding
 from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.attack import Attack
+from motionveil.evaluation.attackers import attack_row, attackers_of
+from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.plan_audit import possible
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.frame_strips import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
@@ -45,6 +50,9 @@ class Plan:
         privacy_label: The label that the adversary tries to learn.
         face_detector: The detector's file, for the method `face-blur`.
         encoder: A trained encoder for the ablation; None to train one.
+        attackers: Attacks on each row's veiled video besides the published two, such as
+            `motionveil.evaluation.suites.attackers`.
+        precision: Of the attackers' networks, as Fabric takes it.
 
     Raises:
         MotionveilError: Faces are to be blurred, and there is no detector.
@@ -58,6 +66,8 @@ class Plan:
     privacy_label: str
     face_detector: Path | None = None
     encoder: EncoderSpec | None = None
+    attackers: Sequence[Attack] = ()
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         blurred = [choice for choice in self.choices if choice.method.blurs_faces]
@@ -75,6 +85,7 @@ def measure_tradeoff(
     kind: str,
     command: str,
     workers: int | None = None,
+    run: Run = in_this_process,
 ) -> Result:
     """Run a plan and return its result; `out/results.json` is written after every row.
 
@@ -87,13 +98,20 @@ def measure_tradeoff(
         kind: What the result calls the experiment.
         command: The command line, for the result.
         workers: Videos decoded at once.
+        run: Where the attackers of a row run.
 
     Raises:
-        MotionveilError: Data cannot be read, `out` cannot be written, the face detector cannot be
+        MotionveilError: Several processes were started and there are attackers, which need one;
+            data cannot be read, `out` cannot be written, the face detector cannot be
             used, or no training succeeded.
     """
     began = time.monotonic()
-    bench = _Bench(plan, out, fabric, workers)
+    if plan.attackers and fabric.world_size > 1:
+        raise MotionveilError(
+            f"attackers run in one process each, not in {fabric.world_size}: give --protocol paper"
+            " here, and attack the encoders with motionveil audit"
+        )
+    bench = _Bench(plan, out, fabric, workers, run)
     result = Result(
         kind=kind,
         command=command,
@@ -128,6 +146,7 @@ class _Bench:
     out: Path
     fabric: Fabric
     workers: int | None
+    run: Run
     cache: ClipCache = field(init=False)
     blurred: ClipCache | None = field(init=False, default=None)
     faces: dict[str, Any] = field(init=False, default_factory=dict)
@@ -174,10 +193,11 @@ class _Bench:
 
     def _more(self, choice: Choice) -> dict[str, Any]:
         """Return what a row depends on besides its experiment and name."""
+        given, attackers = self.plan.encoder, self.plan.attackers
+        more = {"attackers": [a.model_dump(mode="json") for a in attackers]} if attackers else {}
         if choice.method.blurs_faces:
-            return {"faces": self.faces}
-        given = self.plan.encoder
-        return {"encoder": given.model_dump(mode="json")} if given else {}
+            return more | {"faces": self.faces}
+        return more | ({"encoder": given.model_dump(mode="json")} if given else {})
 
     def _measure(self, choice: Choice, experiment: Experiment, trainer: MethodTrainer) -> Row:
         if choice.method.blurs_faces:
@@ -185,6 +205,9 @@ class _Bench:
             made = TrainedEncoder(EncoderSpec(method="raw", provenance={"faces": self.faces}))
         else:
             made = trainer.make(choice)
+        began = time.monotonic()
+        findings = self._attack(choice, experiment, made)
+        attacked = time.monotonic() - began
         row = validate_encoder(
             experiment,
             made.spec,
@@ -192,10 +215,31 @@ class _Bench:
             folder=made.folder,
             alpha=choice.alpha,
             curves=made.curves,
-            trained_seconds=made.seconds,
+            trained_seconds=made.seconds + attacked,
         )
+        row.attackers = attackers_of(findings, row.predictions)
         row.picture = self._picture(choice, experiment, made)
         return row
+
+    def _attack(
+        self, choice: Choice, experiment: Experiment, made: TrainedEncoder
+    ) -> list[Finding]:
+        """Attack a method's video; what was done before an interruption is not done again."""
+        split, label = experiment.split, experiment.privacy_label
+        if not self.plan.attackers:
+            return []
+        return attack_row(
+            experiment,
+            made.spec,
+            made.folder,
+            possible(self.plan.attackers, experiment.cache.manifest, split, label),
+            self.out / f"seed{experiment.seed}-{split}" / choice.folder,
+            self.fabric,
+            precision=self.plan.precision,
+            run=self.run,
+            workers=self.workers,
+            progress=lambda line: print(f"{choice.name}: {line}", file=sys.stderr, flush=True),
+        )
 
     def _picture(self, choice: Choice, experiment: Experiment, made: TrainedEncoder) -> str | None:
         """Draw frames of a held-out clip as they leave the encoder; none of raw video."""

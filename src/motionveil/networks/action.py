@@ -233,6 +233,57 @@ def s3d(classes: int, weights: Weights = None) -> nn.Module:
     return with_weights(normalised, weights, head="classifier.1", architecture="s3d", source=source)
 
 
+@register_action_network
+def small_swin3d(classes: int, weights: Weights = None) -> nn.Module:
+    """Video Swin transformer (Liu et al., CVPR 2022) of 2 + 2 blocks: trains from scratch.
+
+    It begins with three convolutions instead of one of large patches, from which a transformer
+    learns faster on few clips (Xiao et al., "Early convolutions help transformers see better",
+    NeurIPS 2021).
+    """
+    network = torchvision_models().video.swin_transformer.SwinTransformer3d(
+        patch_size=[2, 8, 8],
+        embed_dim=48,
+        depths=[2, 2],
+        num_heads=[3, 6],
+        window_size=[8, 4, 4],
+        stochastic_depth_prob=0.0,
+        num_classes=classes,
+        patch_embed=_Stem,
+    )
+    normalised = Normalised(network, VIDEO_MEAN, VIDEO_STD, dimensions=5, pixels=16, frames=2)
+    return with_weights(normalised, weights, head="head", architecture="small_swin3d")
+
+
+class _Stem(nn.Module):
+    """Convolutions from a clip to tokens, a token for 2 frames of 8 x 8 pixels.
+
+    Args:
+        patch_size: Frames and pixels of a token; only [2, 8, 8].
+        in_channels, embed_dim: Channels of the clip, and of a token.
+        norm_layer: Not used: the convolutions are normalised.
+    """
+
+    def __init__(
+        self,
+        patch_size: list[int],
+        in_channels: int = 3,
+        embed_dim: int = 48,
+        norm_layer: Callable[..., nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        self.units = nn.Sequential(
+            _unit3d(in_channels, 16, (3, 5, 5), (2, 2, 2)),
+            _unit3d(16, 32, (3, 3, 3), (1, 2, 2)),
+            _unit3d(32, embed_dim, (3, 3, 3), (1, 2, 2)),
+        )
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map `(B, 3, T, H, W)` to tokens `(B, T/2, H/8, W/8, embed_dim)`."""
+        tokens: Tensor = self.units(clips).permute(0, 2, 3, 4, 1)
+        return tokens
+
+
 FEWEST_FRAMES = 5  # time is halved three times, the last time without padding
 
 

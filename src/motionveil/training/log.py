@@ -32,8 +32,14 @@ class Log:
         self._title, self._epochs, self._quiet = title, epochs, quiet
         self._began, self._first = time.monotonic(), 0
 
-    def epoch(self, row: Mapping[str, float]) -> None:
-        """Print one epoch's figures; `row["epoch"]` is its number, from 1."""
+    def epoch(self, row: Mapping[str, float], epochs: int | None = None) -> None:
+        """Print one epoch's figures; `row["epoch"]` is its number, from 1.
+
+        Args:
+            row: The figures.
+            epochs: How many epochs there will be, where that has changed.
+        """
+        self._epochs = epochs or self._epochs
         if self._quiet:
             return
         epoch = int(row["epoch"])

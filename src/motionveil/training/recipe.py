@@ -115,6 +115,32 @@ class AdversarialSchedule(Schedule):
     restart_every: int | None = Field(default=None, ge=1)
 
 
+class AttackerTraining(_Part):
+    """How long an attacker of an audit learns, and at which learning rate.
+
+    The learning rate stays at its height until the accuracy on the training clips is over
+    `accuracy`, or has not risen for `patience` epochs, or `longest` is reached; then it falls to 0
+    along a cosine (warm-up, stable, decay: Hu et al., "MiniCPM", 2024).
+
+    Attributes:
+        accuracy: Training accuracy from which on the attacker has learned its clips.
+        patience: Epochs without a new maximum of the training accuracy that end the rise.
+        longest: Most epochs before the rate falls, in multiples of the schedule's epochs.
+        fall: Epochs over which it falls, as a share of those before; one at least.
+        rates: Learning rates to choose from, in multiples of the schedule's.
+        trial: Epochs with which each is tried, in multiples of the schedule's.
+        held_out: Share of the training clips, in whole recordings, on which the choice is made.
+    """
+
+    accuracy: float = Field(default=0.95, gt=0, le=1)
+    patience: int = Field(default=8, ge=1)
+    longest: float = Field(default=3.0, gt=0)
+    fall: float = Field(default=0.25, gt=0)
+    rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1.0, 0.3, 3.0), min_length=1)
+    trial: float = Field(default=0.5, gt=0)
+    held_out: float = Field(default=0.25, gt=0, lt=1)
+
+
 class Recipe(_Part):
     """One experiment; the defaults are the paper's for SBU (section 4.2).
 
@@ -137,6 +163,8 @@ class Recipe(_Part):
         range_quantile: Share of the absolute differences inside the fixed range, which is
             calibrated on the training clips.
         action, privacy: The networks.
+        transformer: The video transformer among the attackers.
+        attackers: How attackers are trained; see `motionveil.evaluation.suites.attackers`.
         activation_checkpointing: Forget what networks compute inside their blocks, and compute it
             again for the gradients: less memory, a third more time, the same result.
         adversarial: Schedule of the adversarial training.
@@ -158,6 +186,8 @@ class Recipe(_Part):
     range_quantile: float = Field(default=0.995, gt=0, le=1)
     action: NetworkRecipe = NetworkRecipe(name="resnet50_3d", weights="pretrained")
     privacy: NetworkRecipe = NetworkRecipe(name="resnet50", weights="pretrained")
+    transformer: NetworkRecipe = NetworkRecipe(name="small_swin3d")
+    attackers: AttackerTraining = AttackerTraining()
     activation_checkpointing: bool = False
     adversarial: AdversarialSchedule = AdversarialSchedule()
     validation: Schedule = Schedule()

@@ -27,13 +27,15 @@ from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack, true_classes
 from motionveil.evaluation.confounds import crossed_halves
 from motionveil.evaluation.data import AttackData, Video
-from motionveil.evaluation.fit import Classifier, Learner, fit
+from motionveil.evaluation.fit import Learner
 from motionveil.evaluation.image_quality import Images, draw_grid
+from motionveil.evaluation.learn import Learned, learn
 from motionveil.evaluation.mutual_information import (
     chosen_elsewhere,
     information_in_bits,
     strongest,
 )
+from motionveil.results import Training
 from motionveil.statistics import (
     Floats,
     Integers,
@@ -119,36 +121,35 @@ class Recognise(LearningAttack):
         for rate in self.rates or (self.schedule.lr,):
             for restart in range(self.restarts):
                 torch.manual_seed(seed_for(data.seed, "audit", self.name, restart))
-                classifier, curve = self.trained(data, rate)
-                asked = self._ask(data, classifier, rate, restart)
-                found += [replace(variant, curve=curve) for variant in asked]
+                learned = self.trained(data, rate)
+                asked = self._ask(data, learned, restart)
+                curve, training = learned.curve, learned.training
+                found += [replace(v, curve=curve, training=training) for v in asked]
         return found
 
-    def trained(
-        self, data: AttackData, rate: float | None = None
-    ) -> tuple[Classifier, tuple[float, ...]]:
-        """Train a network drawn from torch's global generator; return it and its accuracy curve.
+    def trained(self, data: AttackData, rate: float | None = None) -> Learned:
+        """Train a network drawn from torch's global generator.
 
         Raises:
             MotionveilError: A loss is not finite, or there is no such network.
         """
         schedule = self.schedule.model_copy(update={} if rate is None else {"lr": rate})
-        network = create_network(self.network, len(self.classes(data)), temporal=self.temporal)
-        learner = Learner(network, self.target, self.look)
-        clips = data.clips(training=True, drawn=True)
-        (network,), rows = fit(self.name, [learner], clips, schedule, data.fabric)
-        curve = tuple(row[f"accuracy_{self.target}"] for row in rows)
-        return Classifier(network, self.look, data.fabric, schedule.batch), curve
+        classes = len(self.classes(data))
+
+        def make() -> Learner:
+            network = create_network(self.network, classes, temporal=self.temporal)
+            return Learner(network, self.target, self.look)
+
+        return learn(self.name, make, data, data.part(training=True), schedule, self.until)
 
     def classes(self, data: AttackData) -> Sequence[str]:
         """Return the names of the classes."""
         manifest = data.manifest
         return manifest.actions if self.target == "action" else manifest.names_of(data.label)
 
-    def _ask(
-        self, data: AttackData, classifier: Classifier, rate: float, restart: int
-    ) -> Iterator[Variant]:
+    def _ask(self, data: AttackData, learned: Learned, restart: int) -> Iterator[Variant]:
         """Yield answers for the clips' centres, and for the mean over more cuts, by mode."""
+        classifier, rate = learned.classifier, learned.training.rate
         centre, drawn = (data.clips(training=False, drawn=drawn) for drawn in (False, True))
         labels = true_classes(data, self.target)
         for mode in classifier.batchnorm_modes(centre):
@@ -228,6 +229,7 @@ class Variant:
         frames: Share of each clip's frames that the answer was right on, (clips,).
         surest: The frame of each clip's centre cut on which the true class was likeliest, (clips,).
         curve: Accuracy in training, on the clips as drawn, for each epoch.
+        training: How it was trained.
     """
 
     rate: float
@@ -238,6 +240,7 @@ class Variant:
     frames: Floats
     surest: Integers
     curve: tuple[float, ...] = ()
+    training: Training | None = None
 
     @property
     def name(self) -> str:
@@ -300,7 +303,7 @@ def recognition(
     frames = np.stack([v.frames for v in variants])[chosen, rows]
     surest = np.stack([v.surest for v in variants])[chosen, rows]
     names = [variants[place].name for place in dict.fromkeys(chosen.tolist())]
-    curve = variants[int(np.bincount(chosen).argmax())].curve
+    usual = variants[int(np.bincount(chosen).argmax())]
     return Recognition(
         **origin,
         classes=list(classes),
@@ -316,7 +319,8 @@ def recognition(
             )
             for row, clip in enumerate(clips)
         ],
-        curve=[round(share, _DIGITS) for share in curve],
+        curve=[round(share, _DIGITS) for share in usual.curve],
+        trainings=[] if usual.training is None else [usual.training],
         seconds=0.0,
     )
 

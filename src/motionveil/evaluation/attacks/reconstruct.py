@@ -138,7 +138,7 @@ class Reconstruct(LearningAttack):
         recogniser = Recognise(
             name=f"{self.name}, recogniser", network=self.network, schedule=self.schedule
         )
-        classifier, _ = recogniser.trained(original)
+        classifier = recogniser.trained(original).classifier
         return self._measure(data, original, unseen, (rebuild, classifier.network), detect)
 
     def _train_unet(self, data: AttackData, original: AttackData, unseen: set[str]) -> nn.Module:

@@ -23,8 +23,10 @@ from motionveil.datasets.dataset import Batch
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.data import AttackData, shuffled_people
-from motionveil.evaluation.fit import Classifier, Learner, fit, per_input
+from motionveil.evaluation.fit import Learner, per_input
+from motionveil.evaluation.learn import Learned, learn
 from motionveil.evaluation.ranking import Same, Verification, search, verify
+from motionveil.results import Training
 from motionveil.statistics import (
     Floats,
     Integers,
@@ -53,16 +55,23 @@ class RetrievalResult:
         people: The people searched for, as places in the label's names.
         queries, gallery: The clips held out, and those of the training part, of these people.
         similarity: Cosines of their descriptions, (queries, gallery).
+        training: How the network was trained.
     """
 
     people: tuple[int, ...]
     queries: tuple[Clip, ...]
     gallery: tuple[Clip, ...]
     similarity: NDArray[np.float64]
+    training: Training | None = None
 
 
 class Retrieve(LearningAttack):
-    """Searches for clips of people that its network was not trained on."""
+    """Searches for clips of people that its network was not trained on.
+
+    Attributes:
+        everyone: Search among the training clips of everybody, those learned from too. The chance
+            level is then that of recognition, with which the figure can be compared.
+    """
 
     description: ClassVar[str] = (
         "A network learns to tell half of the people apart; then clips of the other half are"
@@ -70,6 +79,7 @@ class Retrieve(LearningAttack):
     )
     needs_people: ClassVar[bool] = True
     kind: str = "retrieve"
+    everyone: bool = False
 
     def run(self, data: AttackData) -> Retrieval:
         """Train, search and score; see `Attack.run`."""
@@ -93,19 +103,19 @@ class Retrieve(LearningAttack):
 
     def _search(self, data: AttackData, half: int, people: list[str]) -> RetrievalResult:
         manifest = data.manifest
-        learned: list[Clip] = []
-        gallery: list[Clip] = []
-        for clip in manifest.part(data.split, training=True):
-            (gallery if clip.privacy[data.label] in people else learned).append(clip)
+        known = list(manifest.part(data.split, training=True))
+        clips = [clip for clip in known if clip.privacy[data.label] not in people]
+        gallery = known if self.everyone else [clip for clip in known if clip not in clips]
         held_out = manifest.part(data.split, training=False)
         queries = [clip for clip in held_out if clip.privacy[data.label] in people]
         torch.manual_seed(seed_for(data.seed, "audit", self.name, half))
-        classifier = self._train(data, learned)
+        learned = self._train(data, clips)
+        classifier = learned.classifier
         # The attacker has the gallery, if not its names: BatchNorm is estimated again on it.
         classifier.reestimate(data.some(gallery, drawn=False))
         described = [
-            normalize(classifier.outputs(data.some(clips, drawn=False)).mean(1))
-            for clips in (queries, gallery)
+            normalize(classifier.outputs(data.some(part, drawn=False)).mean(1))
+            for part in (queries, gallery)
         ]
         names = manifest.names_of(data.label)
         return RetrievalResult(
@@ -113,27 +123,30 @@ class Retrieve(LearningAttack):
             tuple(data.as_filmed(queries)),
             tuple(data.as_filmed(gallery)),
             (described[0] @ described[1].T).double().numpy(),
+            learned.training,
         )
 
-    def _train(self, data: AttackData, clips: list[Clip]) -> Classifier:
+    def _train(self, data: AttackData, clips: list[Clip]) -> Learned:
         """Train a network to tell people apart by the direction of its output."""
-        drawn = data.some(clips, drawn=True)
-        known = {label: place for place, label in enumerate(sorted(set(drawn.privacy.tolist())))}
-        network = create_network(self.network, SIZE, temporal=self.temporal)
-        model = _Describer(network, len(known))
+        labels = set(data.some(clips, drawn=False).privacy.tolist())
+        known = {label: place for place, label in enumerate(sorted(labels))}
 
-        def loss(
-            network: nn.Module, seen: Tensor, batch: Batch, epoch: int
-        ) -> tuple[Tensor, dict[str, Tensor]]:
-            labels = torch.tensor([known[label] for label in batch.privacy.tolist()])
-            truth = per_input(labels.to(seen.device), seen)
-            cosines = network(seen) @ normalize(model.directions).T
-            accuracy = (cosines.argmax(1) == truth).float().mean()
-            return cross_entropy(_SCALE * cosines, truth), {"accuracy_privacy": accuracy}
+        def make() -> Learner:
+            network = create_network(self.network, SIZE, temporal=self.temporal)
+            model = _Describer(network, len(known))
 
-        learner = Learner(model, "privacy", self.look, loss)
-        (trained,), _ = fit(self.name, [learner], drawn, self.schedule, data.fabric)
-        return Classifier(trained, self.look, data.fabric, self.schedule.batch)
+            def loss(
+                network: nn.Module, seen: Tensor, batch: Batch, epoch: int
+            ) -> tuple[Tensor, dict[str, Tensor]]:
+                labels = torch.tensor([known[label] for label in batch.privacy.tolist()])
+                truth = per_input(labels.to(seen.device), seen)
+                cosines = network(seen) @ normalize(model.directions).T
+                accuracy = (cosines.argmax(1) == truth).float().mean()
+                return cross_entropy(_SCALE * cosines, truth), {"accuracy_privacy": accuracy}
+
+            return Learner(model, "privacy", self.look, loss)
+
+        return learn(self.name, make, data, clips, self.schedule, self.until)
 
 
 class _Describer(nn.Module):
@@ -196,7 +209,7 @@ def retrieval(
         mean_precision=_measured(float(precision.mean()), drawn[:, 1], chance_precision),
         area=_measured(area, areas, 0.5),
         equal_error=_measured(error, errors, 0.5),
-        # A query can only find people of its own half.
+        # A query may only find people of its own half; and each half has a network of its own.
         p=permutation_test(nearest, truth, recordings, strata=halves),
         curve=_curve(pairs),
         searches=[
@@ -210,6 +223,7 @@ def retrieval(
             for row, clip in enumerate(queries)
         ],
         gallery=[len(result.gallery) for result in results],
+        trainings=[result.training for result in results if result.training is not None],
         seconds=0.0,
     )
 
