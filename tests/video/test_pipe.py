@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import numpy as np
@@ -50,6 +50,22 @@ def read(data: bytes, notices: list[str] | None = None) -> tuple[PipeSource, lis
 
 def numbers(frames: list[Frame]) -> list[int]:
     return frame_numbers(np.stack([frame.image for frame in frames]))
+
+
+def raw_avi(path: Path, clip: np.ndarray) -> tuple[Path, list[int]]:
+    """Write uncompressed pictures; return where each begins, too."""
+    with av.open(str(path), "w") as output:
+        stream: Any = output.add_stream("rawvideo", rate=NTSC)
+        stream.height, stream.width = clip.shape[1:3]
+        stream.pix_fmt = "gray" if clip.shape[2] % 2 else "bgr24"
+        for number, image in enumerate(clip):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(
+                format=stream.pix_fmt
+            )
+            frame.pts, frame.time_base = number, 1 / NTSC
+            output.mux(stream.encode(frame))
+    with av.open(str(path)) as written:
+        return path, [p.pos for p in written.demux(video=0) if p.size and p.pos is not None]
 
 
 class TestFormats:
@@ -161,6 +177,27 @@ class TestDamage:
             assert fresh == [0, 1 + int(gaps.argmax())]
             assert len(notices) == 1
             assert "damaged data" in notices[0]
+
+    @pytest.mark.parametrize("size", [(48, 64), (45, 63)])  # the second's chunks are of odd length
+    @pytest.mark.parametrize("bytes_more", [-5, 7])
+    def test_bytes_too_few_or_too_many_in_raw_pictures(
+        self, tmp_path: Path, size: tuple[int, int], bytes_more: int
+    ) -> None:
+        path, starts = raw_avi(tmp_path / "a.avi", moving_square(12, *size))
+        data = path.read_bytes()
+        _, whole = read(data)
+        assert len(whole) == 12
+        at = starts[6] + 100
+        damaged = data[:at] + data[at - bytes_more : at] * (bytes_more > 0) + data[at:]
+        if bytes_more < 0:
+            damaged = data[:at] + data[at - bytes_more :]
+        source, frames = read(damaged)
+        assert 10 <= len(frames) < 12
+        assert source.damaged >= 1
+        for frame in frames:
+            assert any(np.array_equal(frame.image, other.image) for other in whole)
+        np.testing.assert_array_equal(frames[5].image, whole[5].image)
+        assert [n for n, frame in enumerate(frames) if frame.fresh] == [0, 6]
 
     @pytest.mark.parametrize("bframes", [0, 2])
     @pytest.mark.parametrize("format_name", ["mpegts", "matroska"])

@@ -18,6 +18,7 @@ from motionveil.process_hardening import forbid_core_dumps
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",
     "encode": "veil a video",
+    "recognise": "recognise actions in veiled video, live or from files",
     "export": "export an encoder as an ONNX model or a C file",
     "events": "simulate an event camera",
     "faces": "blur faces in a video or a data set, as a baseline",
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             extra = "export"
         if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
             extra = "faces"
+        if arguments.command == "recognise":
+            extra = "recognise"
         print(
             f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
             f" pip install 'motionveil[{extra}]'",

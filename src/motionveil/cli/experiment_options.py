@@ -38,6 +38,16 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     add_common(parser)
 
 
+def add_recogniser_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--no-recogniser`."""
+    parser.add_argument(
+        "--no-recogniser",
+        dest="recogniser",
+        action="store_false",
+        help="leave no recogniser for `motionveil recognise`, which takes a training of its own",
+    )
+
+
 def experiment_words(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the shared arguments as `motionveil.train`, `evaluate` and `audit` take them."""
     same = ("recipe", "label", "split", "seed", "device", "precision", "workers")

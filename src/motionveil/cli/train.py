@@ -9,6 +9,7 @@ from pathlib import Path
 from motionveil.cli.dry_run import print_dry_run
 from motionveil.cli.experiment_options import (
     add_experiment_arguments,
+    add_recogniser_argument,
     experiment_words,
     settings_of,
 )
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, default=Path("runs/train"), help="run folder (default: runs/train)"
     )
+    add_recogniser_argument(parser)
     parser.add_argument("--resume", action="store_true", help="resume from the run's checkpoint")
     parser.add_argument(
         "--checkpoint-every",
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         method=arguments.method,
         alpha=arguments.alpha,
         resume=arguments.resume,
+        recogniser=arguments.recogniser,
         checkpoint_every=arguments.checkpoint_every,
         **experiment_words(arguments),
     )
@@ -76,8 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
             for number, adversary in enumerate(origin.get("further_adversaries", []), 2)
         )
     )
-    for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints"):
-        print(f"wrote {out / name}")
+    for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints", "recogniser"):
+        if (out / name).exists():  # what cannot veil a stream has no recogniser
+            print(f"wrote {out / name}")
     # The same recipe, whatever was set in it, and the same split: or the encoder would be scored on
     # clips that it was trained on.
     words = ["motionveil", "validate", str(out), arguments.manifest]

@@ -9,13 +9,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.methods import GREY
 from motionveil.methods.flow import (
     BLUR_RADIUS,
     WINDOW_RADIUS,
     FlowSettings,
-    quantise_velocity,
     taps,
+    velocity_bytes,
 )
 from motionveil.spec import EncoderSpec
 
@@ -40,12 +39,10 @@ class FlowVeil:
         settings = spec.settings
         assert isinstance(settings, FlowSettings)
         self._settings = settings
-        count, centre = len(settings.boundaries), settings.centre
-        self._reach = settings.range * (count / centre - 1)  # where the last level is clamped
-        span = np.linspace(-settings.range, self._reach, _ENTRIES)
-        self._table = _bytes(settings, span, hard)
-        self._scale = np.float32((_ENTRIES - 1) / (settings.range + self._reach))
-        self.neutral = int(_bytes(settings, np.zeros(1), hard)[0])
+        span = np.linspace(-settings.range, settings.reach, _ENTRIES)
+        self._table = velocity_bytes(settings, span, hard=hard)
+        self._scale = np.float32((_ENTRIES - 1) / (settings.range + settings.reach))
+        self.neutral = int(velocity_bytes(settings, np.zeros(1), hard=hard)[0])
         weights = taps(settings)
         self._colours = np.array(settings.colours, np.float32) / np.float32(255)
         self._blur_taps = weights.blur.astype(np.float32)
@@ -112,11 +109,6 @@ class _Room:
         return cls(
             now, spare, lines, products, np.empty((-(-height // cell), 5, width), np.float32)
         )
-
-
-def _bytes(settings: FlowSettings, velocity: NDArray[np.float64], hard: bool) -> Image:
-    levels = quantise_velocity(settings, velocity, hard=hard)
-    return np.rint(GREY * levels).astype(np.uint8)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST)

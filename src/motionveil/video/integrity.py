@@ -194,6 +194,8 @@ def _vint(file: BinaryIO) -> int | None:
 
 
 _IN_MOVI = re.compile(rb"[0-9]{2}[A-Za-z]{2}|ix[0-9]{2}|JUNK|LIST|idx1")
+HEAD = 4
+"""Bytes at the beginning of a chunk of an AVI that say of what kind it is."""
 _NOT_KNOWN = (0, 0xFFFFFFFF)  # lengths that the recorder did not come back to fill in
 
 
@@ -221,6 +223,11 @@ def avi_broken_at(path: Path) -> int | None:
                     if broken is not None:
                         return broken
                 start = after
+
+
+def begins_chunk(data: bytes) -> bool:
+    """Say whether data begin with a chunk as they stand among an AVI's pictures, or behind them."""
+    return _IN_MOVI.match(data) is not None or data.startswith(b"RIFF")
 
 
 def _in_movi(file: BinaryIO, start: int, end: int) -> int | None:

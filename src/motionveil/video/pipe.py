@@ -15,6 +15,7 @@ import av
 
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
+from motionveil.video.integrity import HEAD, begins_chunk
 from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
 from motionveil.video.types import Frame, VideoInfo
 
@@ -90,12 +91,11 @@ class PipeSource:
             raise MotionveilError(f"{self.name}: the codec of this video is not known")
         decoder = ResyncDecoder(stream)
         end = before = 0
-        for packet in container.demux(stream):
-            arrived = time.monotonic()
+        for packet, arrived, is_whole in _packets(container, stream, reader):
             if packet.size:
                 before = decoder.faults
                 end = max(end, (packet.pos or 0) + packet.size)
-            for intact in decoder.decode(packet, arrived):
+            for intact in decoder.decode(packet, arrived, is_whole=is_whole):
                 if stop.is_set():
                     return
                 yield self._frame(intact, stream)
@@ -144,13 +144,51 @@ class PipeSource:
         return MotionveilError(f"{self.name}: {reason}; {self._frames} frames could be read")
 
 
+def _packets(container: Any, stream: Any, reader: _Reader) -> Iterator[tuple[Any, float, bool]]:
+    """Yield the packets, when each arrived, and whether it is known to be whole.
+
+    A byte too few or too many in an AVI's chunk moves all behind it, and only where the next chunk
+    should begin does it show. So each packet waits there for the one after it.
+    """
+    if container.format.name != "avi":
+        yield from ((packet, time.monotonic(), True) for packet in container.demux(stream))
+        return
+    held: tuple[Any, float] | None = None
+    for packet in container.demux(stream):
+        arrived = time.monotonic()
+        if held is not None:
+            behind = _behind(held[0], reader.marked)
+            yield (*held, len(behind) < HEAD or begins_chunk(behind))
+            held = None
+        if packet.size and packet.pos is not None:
+            reader.mark(packet.pos + packet.size)
+            held = packet, arrived
+        else:
+            yield packet, arrived, True
+
+
+def _behind(packet: Any, marked: bytes) -> bytes:
+    """Return what follows a packet of an AVI, without the byte that makes its length even."""
+    # Some writers leave that byte out.
+    return marked[1:] if packet.size % 2 and not begins_chunk(marked) else marked
+
+
 class _Reader:
-    """Hands a pipe to FFmpeg as it comes, without waiting for a full buffer; looks at `stop`."""
+    """Hands a pipe to FFmpeg as it comes, without waiting for a full buffer; looks at `stop`.
+
+    Attributes:
+        total: Bytes read so far.
+        head: The first ones.
+        marked: The bytes from the marked place on, as far as they were read: enough for the head of
+            a chunk.
+    """
 
     def __init__(self, file: BinaryIO, stop: Event) -> None:
         self._descriptor, self._stop = file.fileno(), stop
         self.total = 0
-        self.head = b""
+        self.head = self.marked = b""
+        self._mark = 0
+        self._last = b""
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes; none at the end, or when stopped."""
@@ -158,9 +196,22 @@ class _Reader:
             return b""
         data = os.read(self._descriptor, size)
         self.total += len(data)
+        self._last = data
+        self._keep_marked()
         if len(self.head) <= _TS_PACKET:
             self.head += data[: _TS_PACKET + 1]
         return data
+
+    def mark(self, at: int) -> None:
+        """Keep the bytes from a place on that FFmpeg has not used yet: they may just be read."""
+        self._mark, self.marked = at, b""
+        self._keep_marked()
+
+    def _keep_marked(self) -> None:
+        missing = HEAD + 1 - len(self.marked)
+        start = self._mark + len(self.marked) - (self.total - len(self._last))
+        if missing and 0 <= start < len(self._last):
+            self.marked += self._last[start : start + missing]
 
     def _wait(self) -> bool:
         """Wait until there is something to read, or the end; False when stopped."""

@@ -46,15 +46,20 @@ class ResyncDecoder:
         """Whether everything is left out until a keyframe comes."""
         return self._waiting
 
-    def decode(self, packet: Any, arrived: float) -> Iterator[WholeFrame]:
+    def decode(self, packet: Any, arrived: float, *, is_whole: bool = True) -> Iterator[WholeFrame]:
         """Yield the pictures that a packet completes.
 
         Args:
             packet: An `av.Packet` of the stream; the empty one at its end asks for the rest.
             arrived: Seconds of `time.monotonic()`.
+            is_whole: False if the container tells that it is damaged.
         """
         if not self._decoder.follows(packet):
             self._fault()
+        if not is_whole:
+            self._fault()
+            self._leave_out(packet)
+            return
         if self._waiting:
             if not packet.is_keyframe:
                 self._leave_out(packet)
