@@ -163,7 +163,8 @@ def disturbances() -> Iterator[Event]:
         "fisheye", "soft lamp", fisheye(light(lambda f, k: 1 + 0.8 * spot(f, 0.4, 0.5, 0.2)))
     )
     pan = lambda f, n, k: moved(f.at(n), 1.0, 0.0, 0.0, 3.0 * max(k, 0))  # noqa: E731
-    yield Event("fisheye", "cut", fisheye(lambda f, n, k: f.at(n)[:, ::-1] if k >= 0 else f.at(n)))
+    mirrored = fisheye(lambda f, n, k: f.at(n)[:, ::-1] if k >= 0 else f.at(n))
+    yield Event("fisheye", "cut", mirrored, settled=0)
     yield Event("pan", "fisheye, 3 pixels", fisheye(pan))
 
 

@@ -128,6 +128,15 @@ class TestEvents:
         assert START + 2 in shown(name, frames, None)
         assert START + 2 not in shown(name, frames, Guard())
 
+    def test_colours_that_go_beside_people(self, ut_interaction: Path) -> None:
+        """Red falls where green rises: no direction of the whole tells."""
+        clip = read_clip(ut_interaction / "segmented_set1" / "43_8_4.avi", 0, 60)
+        frames = list(clip[::3])
+        grey = [np.rint(frame @ [0.299, 0.587, 0.114]) for frame in frames[START:]]
+        frames[START:] = [image[..., None].repeat(3, 2).astype(np.uint8) for image in grey]
+        assert START in shown("bdq-ut", frames, None)
+        assert START not in shown("bdq-ut", frames, Guard())
+
 
 class TestMotion:
     @pytest.mark.parametrize("phase", [0, 1])

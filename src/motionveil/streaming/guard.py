@@ -172,12 +172,13 @@ class Guard:
         lit = cells > at.LIT and measures.one_way > at.LIT_ONE_WAY
         lit = lit and (measures.contrast > at.LIT_CONTRAST or texture > at.LIT_WHOLE)
         lit = lit and measures.kept > at.LIT_KEPT
+        tinted = cells > at.TINTED and measures.kept > at.TINTED_KEPT
         wide = cells > at.LIT and texture > at.LIT_WHOLE and measures.far > at.STRANGE
-        if not (held or moved or lit or wide):
+        if not (held or moved or lit or tinted or wide):
             return None
-        if lit or wide:
+        if lit or tinted or wide:
             self._hold = at.HOLD
-        if measures.one_way > at.ONE_WAY:
+        if tinted or measures.one_way > at.ONE_WAY:
             return "exposure"
         return "cut" if measures.alike < at.SAME_SCENE else "camera"
 
