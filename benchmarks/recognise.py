@@ -37,7 +37,7 @@ Frames = NDArray[np.uint8]
 
 
 def make_frames(*, busy: bool) -> Frames:
-    """Return (120, 480, 640, 3): a room under sensor noise, in which a square moves or none does."""
+    """Return (120, 480, 640, 3): a room under sensor noise, with or without a moving square."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(60, 150, (HEIGHT // 16, WIDTH // 16, 3), np.uint8)
     room = coarse.repeat(16, 0).repeat(16, 1).astype(np.int16)

@@ -58,7 +58,7 @@ def test_lines_for_every_window(make: Make, video: str, capsys: pytest.CaptureFi
 def test_lines_for_people(make: Make, video: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recognise", video, "--model", str(make()), *QUICK]) == 0
     said = capsys.readouterr()
-    assert said.out.splitlines()[0].startswith(f"00:00:00.100  {CLASSES[0]}  0.9")
+    assert said.out.splitlines()[0].startswith(f"00:00:00.100  {CLASSES[0]}  1.00")
     assert "no motion" in said.out
     assert "31 frames in, 30 veiled frames, 27 windows, 0 breaks" in said.err
 
@@ -76,7 +76,7 @@ def test_tables_and_subtitles(make: Make, video: str, tmp_path: Path) -> None:
     assert actions[1]["to"] == "3.000"
     vtt = files["vtt"].read_text(encoding="utf-8")
     assert vtt.startswith("WEBVTT\n\n1\n00:00:00.100 --> 00:00:0")
-    assert f"{CLASSES[1]} 9" in vtt
+    assert f"{CLASSES[1]} 100%\n" in vtt
     assert "no motion" not in vtt
     assert "00:00:00,100 --> 00:00:0" in files["srt"].read_text(encoding="utf-8")
     assert not list(tmp_path.glob(".*part*"))
@@ -89,9 +89,8 @@ def test_ffmpeg_reads_the_subtitles(make: Make, video: str, tmp_path: Path) -> N
     folder = make(classes=names)
     for kind in ("vtt", "srt"):
         out = tmp_path / f"named.{kind}"
-        assert (
-            main(["recognise", video, "--model", str(folder), *QUICK, f"--{kind}", str(out)]) == 0
-        )
+        words = ["--model", str(folder), *QUICK, f"--{kind}", str(out)]
+        assert main(["recognise", video, *words]) == 0
         with av.open(str(out)) as container:
             (stream,) = container.streams.subtitles
             packets = [packet for packet in container.demux(stream) if packet.size]
