@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.video import probe, read_clip
+from motionveil.video import VideoSink, probe, read_clip
 from recognition.conftest import CLASSES, Make
 from recognition.conftest import make as make
 from recognition.veiled_frames import REST, UNSURE, write_veiled
@@ -160,6 +160,23 @@ def test_several_files_one_after_the_other(
     sources = [line["source"] for line in lines(capsys)]
     assert sources == sorted(sources, key=[video, other].index)
     assert set(sources) == {video, other}
+
+
+def test_several_raw_files_and_cameras(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(tmp_path / name) for name in ("a.mkv", "b.mkv")]
+    for file in files:
+        with VideoSink(file, rate=10) as sink:
+            for number in range(12):
+                sink.write(np.full((32, 32, 3), 60 + number, np.uint8))
+    assert main(["recognise", *files, "--model", str(make())]) == 0
+    said = capsys.readouterr().err
+    for file in files:
+        assert f"{file}: 12 frames in, 11 veiled frames" in said
+    cameras = ["test:64x48@30", "test:48x48@30"]
+    assert main(["recognise", *cameras, "--model", str(make()), "--frames", "9", "--json"]) == 0
+    assert capsys.readouterr().err.count(": 9 frames in") == 2
 
 
 def test_a_made_up_camera(make: Make, capsys: pytest.CaptureFixture[str]) -> None:
