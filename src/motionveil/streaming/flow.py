@@ -27,6 +27,9 @@ _ENTRIES = 1 << 15
 _ROWS = 4
 """Rows whose products are summed together."""
 
+_VECTOR = 32
+"""Rows are filled up to a multiple, for loops without a remainder; nothing there is ever used."""
+
 # Loops work on rows of whole arrays, by their indices: a slice costs as much as some twenty values.
 _kernel = numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 
@@ -56,14 +59,14 @@ class FlowVeil:
 
     def start(self, frame: Image) -> None:
         """Take a frame that has none before it."""
-        if self._room.now.shape != frame.shape[:2]:
+        if self._room.shape != frame.shape[:2]:
             self._room = _Room.of(frame.shape[:2], self._settings.cell)
         self._blur(frame)
 
     def __call__(self, frame: Image, previous: Image, out: Image) -> None:
         """Write the velocities from the frame before, uint8 (ceil(h / cell), ceil(w / cell), 3)."""
         settings, room = self._settings, self._room
-        if room.now.shape != frame.shape[:2]:
+        if room.shape != frame.shape[:2]:
             self.start(previous)
             room = self._room
         before = room.now
@@ -71,6 +74,7 @@ class FlowVeil:
         _sum_products(before, room.now, self._padded_taps, settings.cell, room.products, room.sums)
         _solve(
             room.sums,
+            room.shape[1],
             self._taps,
             settings.cell,
             np.float32(settings.eps),
@@ -94,15 +98,18 @@ class _Room:
     """What the kernel needs beside the frames.
 
     Attributes:
-        now: The blurred luma of the last frame, (h, w).
+        shape: Of the frames, (h, w); n is w, filled up to a multiple of `_VECTOR`.
+        now: The blurred luma of the last frame, (h, n + 2): pixel x lies at x + 1, and the edge
+            pixels are repeated.
         spare: Room for the next.
-        lines: For the blur along rows, and one of luma, (h + 1, w + 8).
-        products: Of the derivatives of four rows, and the derivatives, (4, 8 w).
-        sums: Their sums over the rows of each row of cells, (cells, 5 w).
-        phases: Columns of these, apart by a cell's side, (cell, n).
+        lines: For the blur along rows, and one of luma, (h + 1, n + 8).
+        products: Of the derivatives of four rows, and the derivatives, (4, 8 n).
+        sums: Their sums over the rows of each row of cells, (cells, 5 n).
+        phases: Columns of these, apart by a cell's side, (cell, k).
         means: The sums of each cell, (m,).
     """
 
+    shape: tuple[int, int]
     now: Floats
     spare: Floats
     lines: Floats
@@ -115,16 +122,18 @@ class _Room:
     def of(cls, shape: tuple[int, ...], cell: int) -> _Room:
         height, width = shape
         down, along = -(-height // cell), -(-width // cell)
-        now, spare = np.zeros((2, height, width), np.float32)
+        length = -(-width // _VECTOR) * _VECTOR
+        now, spare = np.zeros((2, height, length + 2), np.float32)
         # The taps of the last cell reach past it, and past the end of the last sum.
         reach = 2 * WINDOW_RADIUS // cell + 1
         means = np.empty(5 * (along + reach), np.float32)
         return cls(
+            (height, width),
             now,
             spare,
-            lines=np.empty((height + 1, width + 2 * BLUR_RADIUS), np.float32),
-            products=np.empty((_ROWS, 8 * width), np.float32),
-            sums=np.empty((down, 5 * width), np.float32),
+            lines=np.zeros((height + 1, length + 2 * BLUR_RADIUS), np.float32),
+            products=np.empty((_ROWS, 8 * length), np.float32),
+            sums=np.empty((down, 5 * length), np.float32),
             phases=np.zeros((cell, len(means) + reach), np.float32),
             means=means,
         )
@@ -139,10 +148,10 @@ def _blur(frame: Image, colours: Floats, weights: Floats, lines: Floats, out: Fl
             vectors.
         colours: What R, G and B add to the luma, of intensities from 0 to 255.
         weights: The taps along both axes, (9,).
-        lines: Room, (h + 1, w + 8); the last row is for the luma.
-        out: (h, w), intensities in [0, 1].
+        lines: Room, (h + 1, n + 8); the last row is for the luma.
+        out: (h, n + 2), intensities in [0, 1]; pixel x lies at x + 1.
     """
-    height, width = out.shape
+    height, width, length = len(out), frame.shape[1] // 3, out.shape[1] - 2
     red, green, blue = colours[0], colours[1], colours[2]
     w0, w1, w2, w3, w4 = weights[0], weights[1], weights[2], weights[3], weights[4]
     for y in range(height):
@@ -155,7 +164,7 @@ def _blur(frame: Image, colours: Floats, weights: Floats, lines: Floats, out: Fl
         for x in range(BLUR_RADIUS):
             lines[height, x] = lines[height, BLUR_RADIUS]
             lines[height, width + BLUR_RADIUS + x] = lines[height, width + BLUR_RADIUS - 1]
-        for x in range(width):
+        for x in range(length):
             lines[y, x] = (
                 w0 * (lines[height, x] + lines[height, x + 8])
                 + w1 * (lines[height, x + 1] + lines[height, x + 7])
@@ -168,18 +177,19 @@ def _blur(frame: Image, colours: Floats, weights: Floats, lines: Floats, out: Fl
         # In two parts: the compiler makes no vectors of ten rows that might overlap.
         above, above2 = max(y - 1, 0), max(y - 2, 0)
         below, below2 = min(y + 1, last), min(y + 2, last)
-        for x in range(width):
-            out[y, x] = (
+        for x in range(length):
+            out[y, x + 1] = (
                 w4 * lines[y, x]
                 + w3 * (lines[above, x] + lines[below, x])
                 + w2 * (lines[above2, x] + lines[below2, x])
             )
         above, above2 = max(y - 3, 0), max(y - 4, 0)
         below, below2 = min(y + 3, last), min(y + 4, last)
-        for x in range(width):
-            out[y, x] += w1 * (lines[above, x] + lines[below, x]) + w0 * (
+        for x in range(length):
+            out[y, x + 1] += w1 * (lines[above, x] + lines[below, x]) + w0 * (
                 lines[above2, x] + lines[below2, x]
             )
+        out[y, 0], out[y, width + 1] = out[y, 1], out[y, width]
 
 
 @_kernel
@@ -189,15 +199,14 @@ def _sum_products(
     """Add up the products of the derivatives over the rows of each row of cells.
 
     Args:
-        before: Blurred luma, (h, w).
+        before: Blurred luma, (h, n + 2).
         now: That of the next frame.
         weights: A cell's taps, `_ROWS` zeros around.
         cell: Side of a cell in pixels.
-        rows: Room, (4, 8 w): five products of each row, and its three derivatives.
-        sums: (cells, 5 w).
+        rows: Room, (4, 8 n): five products of each row, and its three derivatives.
+        sums: (cells, 5 n).
     """
-    height, width = now.shape
-    length = 5 * width
+    height, length = len(now), sums.shape[1]
     sums[:] = 0
     for start in range(0, height, _ROWS):
         for row in range(_ROWS):
@@ -217,25 +226,21 @@ def _sum_products(
 @_kernel
 def _multiply(before: Floats, now: Floats, y: int, rows: Floats, row: int) -> None:
     """Write the products of the derivatives of row `y`: xx, xy, yy, xt, yt; and these behind."""
-    height, width = now.shape
-    quarter, last = np.float32(0.25), width - 1
+    # Not `now.shape[1] - 2`, which might be negative: the compiler would make no vectors.
+    height, width = len(now), rows.shape[1] // 8
+    quarter = np.float32(0.25)
     above, below = max(y - 1, 0), min(y + 1, height - 1)
     along, across, change = 5 * width, 6 * width, 7 * width
-    for x in range(1, last):
+    for x in range(width):
         rows[row, along + x] = quarter * (
-            now[y, x + 1] - now[y, x - 1] + before[y, x + 1] - before[y, x - 1]
-        )
-    for x in (0, last):
-        left, right = max(x - 1, 0), min(x + 1, last)
-        rows[row, along + x] = quarter * (
-            now[y, right] - now[y, left] + before[y, right] - before[y, left]
+            now[y, x + 2] - now[y, x] + before[y, x + 2] - before[y, x]
         )
     for x in range(width):
         rows[row, across + x] = quarter * (
-            now[below, x] - now[above, x] + before[below, x] - before[above, x]
+            now[below, x + 1] - now[above, x + 1] + before[below, x + 1] - before[above, x + 1]
         )
     for x in range(width):
-        rows[row, change + x] = now[y, x] - before[y, x]
+        rows[row, change + x] = now[y, x + 1] - before[y, x + 1]
     for x in range(width):
         rows[row, x] = rows[row, along + x] * rows[row, along + x]
     for x in range(width):
@@ -250,7 +255,13 @@ def _multiply(before: Floats, now: Floats, y: int, rows: Floats, row: int) -> No
 
 @_kernel
 def _sum_along(
-    sums: Floats, j: int, weights: Floats, cell: int, phases: Floats, means: Floats
+    sums: Floats,
+    j: int,
+    width: int,
+    weights: Floats,
+    cell: int,
+    phases: Floats,
+    means: Floats,
 ) -> None:
     """Sum a row of cells along the row.
 
@@ -258,19 +269,20 @@ def _sum_along(
     neighbouring cells, and of all five sums, side by side.
 
     Args:
-        sums: (cells, 5 w).
+        sums: (cells, 5 n).
         j: The row of cells.
+        width: w.
         weights: A cell's taps, (22 + cell,).
         cell: Side of a cell in pixels.
         phases: Room, (cell, n); zeros where no column is written.
         means: (5 m,): each product's means of the row of cells, and what lies between.
     """
-    width, length = sums.shape[1] // 5, len(means) // 5
+    row, length = sums.shape[1] // 5, len(means) // 5
     for p in range(cell):
         first = max(0, (WINDOW_RADIUS - p + cell - 1) // cell)
         end = (width + WINDOW_RADIUS - p + cell - 1) // cell
         for k in range(5):
-            to, start = k * length, k * width + p - WINDOW_RADIUS
+            to, start = k * length, k * row + p - WINDOW_RADIUS
             for q in range(first, end):
                 phases[p, to + q] = sums[j, start + q * cell]
     means[:] = 0
@@ -283,6 +295,7 @@ def _sum_along(
 @_kernel
 def _solve(
     sums: Floats,
+    width: int,
     weights: Floats,
     cell: int,
     eps: Any,
@@ -298,7 +311,7 @@ def _solve(
     last = np.float32(len(table) - 1)
     length, half = len(means) // 5, np.float32(0.5)
     for j in range(out.shape[0]):
-        _sum_along(sums, j, weights, cell, phases, means)
+        _sum_along(sums, j, width, weights, cell, phases, means)
         for i in range(out.shape[1]):
             xx, xy, yy = means[i] + eps, means[length + i], means[2 * length + i] + eps
             xt, yt = means[3 * length + i], means[4 * length + i]
