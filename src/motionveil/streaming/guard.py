@@ -49,7 +49,7 @@ class Guard:
     and all over the picture. It remembers where the output was off neutral in the last frames,
     except in those that it closed: an event does not teach it that events are usual.
 
-    The thresholds are in `guard_thresholds`; `docs/capture.md` says on which real video
+    The thresholds are in `guard_thresholds`; `docs/streaming.md` says on which real video
     they were found, what they miss, and how often they are wrong.
 
     **What it cannot do.** A lasting motion of the camera that is small or slow looks like people; a
