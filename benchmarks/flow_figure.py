@@ -31,9 +31,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=2, help="working frames from one to the next")
     arguments = parser.parse_args()
     bdq = load_spec("bdq")
-    flows = [
-        EncoderSpec.untrained(f"flow:cell={cell}", geometry=bdq.geometry) for cell in (4, 8)
-    ]
+    flows = [EncoderSpec.untrained(f"flow:cell={cell}", geometry=bdq.geometry) for cell in (4, 8)]
     assert bdq.geometry is not None
     count = arguments.first + COLUMNS * arguments.step
     source = read_frames(arguments.video)
