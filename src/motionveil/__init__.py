@@ -1,7 +1,7 @@
 """motionveil: see what people do without seeing who they are.
 
 The names below are imported when first used, so that `import motionveil` costs nothing and the
-capture side never loads torch.
+streaming side never loads torch.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("32-true", "bf16-mixed"),
         default="32-true",
-        help="of the networks; bf16-mixed is for CUDA (default: 32-true)",
+        help="precision of the networks; bf16-mixed needs CUDA (default: 32-true)",
     )
     add_common(parser)
 

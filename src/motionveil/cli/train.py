@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="bdq",
-        help="what to train, such as bdq, unet, ryoo:28 or bdq:levels=31 (default: bdq)",
+        help="method to train, such as bdq, unet, ryoo:28 or bdq:levels=31 (default: bdq)",
     )
     parser.add_argument("--alpha", type=float, help="adversarial weight (default: the recipe's)")
     parser.add_argument(
@@ -34,12 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--checkpoint-every",
         type=count_from(1),
         metavar="STEPS",
-        help="write a checkpoint after so many steps too (default: after each epoch)",
+        help="also write a checkpoint every STEPS steps (default: after each epoch only)",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="make a few steps, print shapes, parameters, memory and time, and write nothing",
+        help="run a few steps and print shapes, parameters, memory and time; write nothing",
     )
     parser.epilog = (
         "examples:\n  motionveil train ut/manifest.csv --recipe ut-interaction --split fold0"
