@@ -75,9 +75,9 @@ def _write_c(spec: EncoderSpec, path: Path, hard: bool) -> None:
     print(
         f"geometry: {spec.geometry}; every frame through motionveil_average, then motionveil_veil"
     )
-    print(f"bytes of state: {', '.join(state_sizes(spec))}")
+    print(f"bytes of state: {', '.join(state_sizes(spec, numbers))}")
     print(f"bytes of constant table: {len(numbers.table):,}")
-    print(f"off by {numbers.error:.4f} of a level in [0, 15] at most")
+    print(numbers.accuracy)
     print("start, and after every cut start again, with motionveil_start(state)")
 
 
