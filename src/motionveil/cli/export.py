@@ -14,8 +14,11 @@ examples:
   motionveil export bdq -o bdq.onnx             needs: pip install 'motionveil[export]'
   motionveil export runs/1 -o veil.c --hard
 
+BDQ and other maps of blurred differences are exported, and flow, the motion field: its output is
+the grid of cells.
+
 Neither file notices scene cuts, reconnects or jumps of exposure: there whoever runs it must start
-again, or the output is a picture of the scene. Both average a camera's frames to the size at which
+again, or BDQ's output is a picture of the scene, and flow's no velocity. Both average a camera's frames to the size at which
 the encoder was trained and audited, and say at which rate to feed them. See docs/export.md.
 """
 

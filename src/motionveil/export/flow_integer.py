@@ -266,8 +266,8 @@ def integer_flow(spec: EncoderSpec, *, hard: bool = False) -> FlowNumbers:
         zero=zero,
         steps=hard or settings.hard,
         reach=max(settings.range, settings.reach),
-        still=still + 2.0 ** -(bits + 1),
-        speed=speed,
+        still=_two_digits_up(still + 2.0 ** -(bits + 1)),
+        speed=_two_digits_up(speed),
     )
 
 
@@ -300,6 +300,11 @@ def _whole(weights: NDArray[np.float64], bits: int) -> Whole:
     largest = np.flatnonzero(whole == whole.max())
     whole[largest[len(largest) // 2]] += (1 << bits) - whole.sum()
     return whole
+
+
+def _two_digits_up(value: float) -> float:
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return math.ceil(value / unit) * unit
 
 
 def _off(whole: Whole, weights: NDArray[np.float64], bits: int) -> float:
