@@ -113,6 +113,7 @@ def test_it_is_exported(run: Path, tmp_path: Path, kind: str) -> None:
         assert np.ptp(veiled) > 100
 
 
+@pytest.mark.slow
 def test_it_stands_in_the_tradeoff_and_on_its_page(run: Path, tmp_path: Path) -> None:
     manifest, recipe = str(run.parent / "manifest.csv"), str(run.parent / "tiny.yaml")
     words = ["--recipe", recipe, "--device", "cpu", "--out", str(tmp_path)]

@@ -45,7 +45,10 @@ def print_rows(rows: Sequence[Row]) -> None:
     many = len({(row.seed, row.split) for row in rows}) > 1
     headings = ["method", "alpha", *(["seed", "split"] if many else [])]
     headings += ["n", "action %", f"{label} by frame %", f"{label} by clip %"]
-    print_table(headings, [_cells(row, many) for row in rows], width=140)
+    attacked = any(row.attackers for row in rows)
+    headings += ["strongest %", "attacker"] if attacked else []
+    lines = [_cells(row, many) + (_strongest(row) if attacked else []) for row in rows]
+    print_table(headings, lines, width=160)
     chance_level = rows[0].privacy.frame.chance_level
     print(f"chance level ({label}): {100 * chance_level:.1f} %")
     print(f"order: {describe_order(rows)}")
@@ -61,6 +64,11 @@ def _cells(row: Row, many: bool) -> list[str]:
         _percent(row.privacy.frame),
         _percent(row.privacy.clip),
     ]
+
+
+def _strongest(row: Row) -> list[str]:
+    """Return the strongest attacker's accuracy and name; dashes where there were no attackers."""
+    return [_percent(row.strongest[1]), row.strongest[0]] if row.strongest else ["–", "–"]
 
 
 def _percent(accuracy: Accuracy) -> str:

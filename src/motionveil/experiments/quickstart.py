@@ -62,10 +62,12 @@ def run_quickstart(
         raise MotionveilError(f"quickstart runs in one process, not in {fabric.world_size}")
     say("filming the built-in data set")
     manifest = make_actors(out / "actors", seed=seed, workers=workers)
+    choices = default_choices(recipe)
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
-        choices=default_choices(recipe),
+        choices=choices,
+        recogniser=choices[-1],
         splits=manifest.splits(),
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],

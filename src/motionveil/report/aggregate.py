@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,21 @@ class Run:
 
 
 @dataclass(frozen=True)
+class MethodAttacker:
+    """What one attacker reads off a method's video, pooled over the method's rows.
+
+    Attributes:
+        name: As in `Attacker`.
+        accuracy: Over the clips that it was asked about.
+        scores: For each distinct clip of the method the mean over its rows; None where none asked.
+    """
+
+    name: str
+    accuracy: Accuracy
+    scores: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
 class Method:
     """One method at one alpha with all the rows measured for it.
 
@@ -41,6 +56,7 @@ class Method:
         frame, clip: The two readings of the privacy networks' accuracy, pooled.
         keys: For each distinct clip the hash of its data set and its name, in the order of
             `answers`: what tells that two methods were scored on the same clip.
+        attackers: Those that every row has, pooled.
     """
 
     method: str
@@ -51,6 +67,36 @@ class Method:
     frame: Accuracy
     clip: Accuracy
     keys: tuple[tuple[str, str], ...] = ()
+    attackers: tuple[MethodAttacker, ...] = ()
+
+    @property
+    def strongest(self) -> MethodAttacker | None:
+        """The most accurate attacker; None where there were none."""
+        return max(self.attackers, key=lambda a: a.accuracy.accuracy, default=None)
+
+    @property
+    def privacy(self) -> Accuracy:
+        """The privacy accuracy compared: the strongest attacker's, or else the one by frame."""
+        return self.strongest.accuracy if self.strongest else self.frame
+
+    @property
+    def privacy_scores(self) -> list[float | None]:
+        """The score of each clip behind `privacy`."""
+        return list(self.strongest.scores if self.strongest else frame_scores(self.answers))
+
+    @property
+    def row_accuracies(self) -> list[tuple[float, float]]:
+        """Action and privacy accuracy, as compared, of each row."""
+        return [
+            (row.action.accuracy, (strongest_of_row(row) or row.privacy.frame).accuracy)
+            if self.attackers
+            else (row.action.accuracy, row.privacy.frame.accuracy)
+            for row in self.rows
+        ]
+
+    def attacker(self, name: str) -> MethodAttacker | None:
+        """Return an attacker by its name, if there was one."""
+        return next((a for a in self.attackers if a.name == name), None)
 
     @property
     def label(self) -> str:
@@ -77,6 +123,26 @@ class Method:
     def removed(self) -> float:
         """A number that grows with how much the method removes, within its family only."""
         return strength_order(self.family, self.strength)
+
+
+def strongest_of_row(row: Row) -> Accuracy | None:
+    """Return the accuracy of a row's most accurate attacker, if there was any."""
+    return row.strongest[1] if row.strongest else None
+
+
+def by_frame(methods: Sequence[Method]) -> list[Method]:
+    """Return methods without their attackers, to compare them as the paper does."""
+    return [replace(method, attackers=()) for method in methods]
+
+
+def comparable(methods: Sequence[Method]) -> list[Method]:
+    """Return methods to compare by the strongest attacker; by frame where one lacks attackers."""
+    return list(methods) if all(m.attackers for m in methods) else by_frame(methods)
+
+
+def reading(methods: Sequence[Method]) -> str:
+    """Return by what privacy accuracy these are compared, in words."""
+    return "strongest attacker" if methods[0].attackers else "by frame"
 
 
 def families(methods: Sequence[Method]) -> dict[str, list[Method]]:
@@ -133,7 +199,32 @@ def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Me
             Accuracy.of(frame_scores(answers), people),
             Accuracy.of([_mean([_privacy_right(p) for p in seen]) for seen in answers], people),
         )
-    return Method(method, alpha, only, answers, *scores, keys=tuple(clips))
+    attackers = tuple(_pooled_attackers(rows, tuple(clips)))
+    return Method(method, alpha, only, answers, *scores, tuple(clips), attackers)
+
+
+def _pooled_attackers(
+    rows: list[tuple[str, Row]], keys: tuple[tuple[str, str], ...]
+) -> Iterator[MethodAttacker]:
+    """Yield the attackers that all rows have, in the order of the first."""
+    for first in rows[0][1].attackers:
+        scores: dict[tuple[str, str], list[float]] = {}
+        people: dict[tuple[str, str], int] = {}
+        for data_hash, row in rows:
+            same = next((a for a in row.attackers if a.name == first.name), None)
+            if same is None:
+                break
+            for prediction, right in zip(row.predictions, same.right, strict=True):
+                if right is not None:
+                    scores.setdefault((data_hash, prediction.clip), []).append(right)
+                    people[data_hash, prediction.clip] = prediction.privacy
+        else:
+            means = {key: _mean(seen) for key, seen in scores.items()}
+            yield MethodAttacker(
+                first.name,
+                Accuracy.of(list(means.values()), [people[key] for key in means]),
+                tuple(means.get(key) for key in keys),
+            )
 
 
 Answers = Sequence[Sequence[ClipPrediction]]

@@ -11,8 +11,20 @@ from typing import Any
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.published import PublishedRow
 from motionveil.report import tables
-from motionveil.report.aggregate import Method, Run, by_labels, check, find, main_encoder, pool
+from motionveil.report.aggregate import (
+    Method,
+    Run,
+    by_frame,
+    by_labels,
+    check,
+    comparable,
+    find,
+    main_encoder,
+    pool,
+    reading,
+)
 from motionveil.report.figures import bdq_of, curve_panels, quantisation, to_png, to_svg
 from motionveil.report.method_style import BDQ, RAW
 from motionveil.report.pareto import analyse
@@ -105,7 +117,8 @@ def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
     page = render(
         "tradeoff.html", s=_comparison(methods, data) | {"frames": _frames(methods, runs)}
     )
-    figure = tradeoff(methods, data.privacy_label, published_rows(data))
+    compared = comparable(methods)
+    figure = tradeoff(compared, data.privacy_label, _published_beside(compared, data))
     written = [write_text_atomically(folder / "tradeoff.html", page)]
     for name, content in (("tradeoff.png", to_png(figure)), ("tradeoff.svg", to_svg(figure))):
         with atomic_path(folder / name) as part:
@@ -116,7 +129,8 @@ def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
 
 def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
     """Return what both pages show of the methods on one data set."""
-    analysis = analyse(methods)
+    compared = comparable(methods)
+    analysis = analyse(compared)
     published = [
         {
             "publication": publication,
@@ -136,8 +150,14 @@ def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
         "clips": max(method.action.n for method in methods),
         "rows": rows,
         "pooled": len(rows) > len(methods),
-        "tradeoff": _tradeoff(methods, data),
-        "differences": tables.differences(methods, analysis.draws),
+        "reading": reading(compared),
+        "tradeoff": _tradeoff(compared, data),
+        "tradeoff_by_frame": (
+            _tradeoff(by_frame(methods), data) if compared[0].attackers else None
+        ),
+        "attackers": tables.attacker_names(methods),
+        "attacker_lines": tables.attacker_lines(methods),
+        "differences": tables.differences(compared, analysis.draws),
         "analysis": analysis,
         "several": several_families(methods),
         "published": published,
@@ -170,13 +190,18 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
 def _tradeoff(methods: Sequence[Method], data: Dataset) -> Picture:
     label = data.privacy_label
     points = "; ".join(
-        f"{m.label}: {percent(m.action.accuracy)}, {percent(m.frame.accuracy)}" for m in methods
+        f"{m.label}: {percent(m.action.accuracy)}, {percent(m.privacy.accuracy)}" for m in methods
     )
     return picture(
         "Trade-off",
-        tradeoff(methods, label, published_rows(data)),
-        f"Scatter plot of action accuracy and {label} accuracy by frame. {points}.",
+        tradeoff(methods, label, _published_beside(methods, data)),
+        f"Scatter plot of action accuracy and {label} accuracy, {reading(methods)}. {points}.",
     )
+
+
+def _published_beside(methods: Sequence[Method], data: Dataset) -> Sequence[PublishedRow]:
+    """Return the published rows that may stand beside these: published are figures by frame."""
+    return () if methods[0].attackers else published_rows(data)
 
 
 def _steps(methods: Sequence[Method]) -> list[Picture]:

@@ -1,9 +1,9 @@
 """The Pareto front, hypervolumes and dominance of methods, with bootstrap intervals.
 
 A method is a point in the unit square: the action accuracy, which should be high, and the privacy
-accuracy by frame, which should be low. All intervals are percentiles of a paired bootstrap over
-recordings: the methods were scored on the same clips, and each draw scores them all. They hold
-the sampling of recordings, not the variance of training.
+accuracy, of the strongest attacker or by frame, which should be low. All intervals are percentiles
+of a paired bootstrap over recordings: the methods were scored on the same clips, and each draw
+scores them all. They hold the sampling of recordings, not the variance of training.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.report.aggregate import Method, action_scores, families, frame_scores
+from motionveil.report.aggregate import Method, action_scores, families
 from motionveil.report.method_style import BDQ
 from motionveil.statistics import (
     DRAWS,
@@ -95,6 +95,8 @@ def no_bootstrap(methods: Sequence[Method]) -> str:
     """Return why there can be no paired bootstrap over these methods; empty where there can."""
     if not all(method.answers for method in methods):
         return "some rows hold no answers clip by clip"
+    if any(None in method.privacy_scores for method in methods):
+        return "an attacker was not asked about every clip"
     if len({frozenset(method.keys) for method in methods}) > 1:
         return "the methods were not scored on the same clips"
     if len(set(_recordings(methods[0]))) < 2:
@@ -123,7 +125,7 @@ def resample(methods: Sequence[Method], draws: int = DRAWS) -> Draws:
     for m, method in enumerate(methods):
         places = [order[key] for key in method.keys]
         scores[0, m, places] = action_scores(method.answers)
-        scores[1, m, places] = frame_scores(method.answers)
+        scores[1, m, places] = method.privacy_scores
     both = scores.reshape(2 * len(methods), -1)  # all on the same draws
     action, privacy = np.split(bootstrap_means(both.T, recordings, draws=draws), 2, axis=1)
     observed = scores.mean(axis=2)
@@ -238,7 +240,7 @@ def analyse(methods: Sequence[Method]) -> ParetoAnalysis:
     draws = None if reason else resample(methods)
     probabilities, on_front = dominance_probability(draws) if draws else (None, None)
     action = [m.action.accuracy for m in methods]
-    privacy = [m.frame.accuracy for m in methods]
+    privacy = [m.privacy.accuracy for m in methods]
     return ParetoAnalysis(
         methods=tuple(methods),
         front=front(action, privacy),
@@ -261,7 +263,7 @@ def _hypervolumes(methods: Sequence[Method], draws: Draws | None) -> list[Hyperv
     }
     groups[None] = list(range(len(methods)))
     action = np.array([m.action.accuracy for m in methods])
-    privacy = np.array([m.frame.accuracy for m in methods])
+    privacy = np.array([m.privacy.accuracy for m in methods])
     values = {f: float(hypervolume(action[i], privacy[i])) for f, i in groups.items()}
     samples = {
         family: hypervolume(draws.action[:, places], draws.privacy[:, places])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,8 +47,8 @@ class Difference:
     reference: str
     action: float
     action_interval: Interval
-    frame: float
-    frame_interval: Interval
+    privacy: float
+    privacy_interval: Interval
 
 
 def differences(methods: Sequence[Method], draws: Draws | None) -> list[Difference]:
@@ -78,6 +78,47 @@ def differences(methods: Sequence[Method], draws: Draws | None) -> list[Differen
             )
         )
     return found
+
+
+def attacker_names(methods: Sequence[Method]) -> list[str]:
+    """Return the names of all attackers, in the order of the first method that has them."""
+    return list(dict.fromkeys(a.name for m in methods for a in m.attackers))
+
+
+@dataclass(frozen=True)
+class AttackerLine:
+    """One attacker of one row, and how its networks were trained; one value each, or texts."""
+
+    row: str
+    name: str
+    accuracy: Accuracy
+    training: float | None
+    epochs: str
+    rates: str
+
+
+def attacker_lines(methods: Sequence[Method]) -> list[AttackerLine]:
+    """Return every attacker of every row."""
+    lines = []
+    for method in methods:
+        for row in method.rows:
+            for attacker in row.attackers:
+                runs = attacker.trainings
+                lines.append(
+                    AttackerLine(
+                        row_name(row, method.rows),
+                        attacker.name,
+                        attacker.accuracy,
+                        float(np.mean([run.accuracy for run in runs])) if runs else None,
+                        _distinct(str(run.epochs) for run in runs),
+                        _distinct(f"{run.rate:g}" for run in runs),
+                    )
+                )
+    return lines
+
+
+def _distinct(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts)) or "–"
 
 
 def row_name(row: Row, rows: Sequence[Row]) -> str:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from motionveil.published import PublishedRow
-from motionveil.report.aggregate import Method, families
+from motionveil.report.aggregate import Method, families, reading
 from motionveil.report.figures import GREY, INK, house_style, short
 from motionveil.report.method_style import (
     REFERENCES,
@@ -60,14 +60,14 @@ def sizes(methods: Sequence[Method]) -> list[float]:
 def tradeoff(
     methods: Sequence[Method], privacy_label: str, published: Sequence[PublishedRow] = ()
 ) -> Figure:
-    """Draw privacy accuracy by frame against action accuracy, with intervals and chance levels.
+    """Draw privacy accuracy against action accuracy, with intervals and chance levels.
 
     Where a method pools several rows, each row is a small open mark. Where there are several
     families, each has a colour and a marker, larger marks remove more, a line joins a family's
     strengths in their order, and a step line is the Pareto front.
 
     Args:
-        methods: At least one method.
+        methods: At least one method; all with attackers, of which the strongest counts, or none.
         privacy_label: What the adversary looks for.
         published: Published figures, drawn as hollow grey marks.
     """
@@ -88,7 +88,7 @@ def tradeoff(
     axes.set(
         xlim=LIMITS,
         ylim=LIMITS,
-        xlabel=f"{short(privacy_label)} accuracy by frame, % (lower is better)",
+        xlabel=f"{short(privacy_label)} accuracy, {reading(methods)}, % (lower is better)",
         ylabel="action accuracy, % (higher is better)",
     )
     marks += _reference_marks(axes, methods, privacy_label)
@@ -103,7 +103,7 @@ def tradeoff(
 def steps_of(methods: Sequence[Method]) -> list[tuple[float, float]]:
     """Return the corners of the Pareto front's step line, (privacy, action) in [0, 1]."""
     action = [m.action.accuracy for m in methods]
-    privacy = [m.frame.accuracy for m in methods]
+    privacy = [m.privacy.accuracy for m in methods]
     corners, reached = [], 0.0
     for i in front(action, privacy):
         corners += [(privacy[i], reached), (privacy[i], action[i])]
@@ -114,7 +114,7 @@ def steps_of(methods: Sequence[Method]) -> list[tuple[float, float]]:
 def _reference_marks(axes: Axes, methods: Sequence[Method], privacy_label: str) -> list[Any]:
     """Mark the chance levels, and the ideal: all of the action, privacy at its chance level."""
     action = 100 * max(m.action.chance_level for m in methods)
-    privacy = 100 * max(m.frame.chance_level for m in methods)
+    privacy = 100 * max(m.privacy.chance_level for m in methods)
     line: Any = {"color": GREY, "linewidth": 1.2, "zorder": 1}
     return [
         *axes.plot(
@@ -140,11 +140,11 @@ def _reference_marks(axes: Axes, methods: Sequence[Method], privacy_label: str) 
 def _point(axes: Axes, method: Method, look: Look, size: float, *, crowded: bool) -> Any:
     """Draw a method with its intervals, and its rows where it has several; return its mark."""
     colour, marker = look
-    x, y = 100 * method.frame.accuracy, 100 * method.action.accuracy
+    x, y = 100 * method.privacy.accuracy, 100 * method.action.accuracy
     mark = axes.errorbar(
         x,
         y,
-        xerr=_reach(x, method.frame.interval),
+        xerr=_reach(x, method.privacy.interval),
         yerr=_reach(y, method.action.interval),
         color=colour,
         marker=marker,
@@ -162,8 +162,8 @@ def _point(axes: Axes, method: Method, look: Look, size: float, *, crowded: bool
             bar.set(alpha=0.45, zorder=2)
     if len(method.rows) > 1:
         axes.plot(
-            [100 * row.privacy.frame.accuracy for row in method.rows],
-            [100 * row.action.accuracy for row in method.rows],
+            [100 * privacy for _, privacy in method.row_accuracies],
+            [100 * action for action, _ in method.row_accuracies],
             color=colour,
             marker=marker,
             markersize=3 if crowded else 4.5,
@@ -183,7 +183,7 @@ def _families(axes: Axes, methods: Sequence[Method], names: dict[str, Look]) -> 
             marks.append(_mark(names[method.family], method.label, line="none"))
     for family, group in families(methods).items():
         colour, _ = names[family]
-        across = [100 * m.frame.accuracy for m in group]
+        across = [100 * m.privacy.accuracy for m in group]
         up = [100 * m.action.accuracy for m in group]
         axes.plot(across, up, color=colour, linewidth=0.9, alpha=0.6, zorder=2.5)
         if len(group) > 1:  # the weakest all lie beside raw video, too close to be named
