@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -16,6 +16,7 @@ from typing import Any
 
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
+from motionveil.cli.remote_options import add_remote_arguments, check_remote, remote_receivers
 from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.recognition import (
@@ -49,6 +50,7 @@ examples:
   motionveil recognise veiled.mkv --veiled --model runs/1 --vtt veiled.vtt
   motionveil recognise in.mp4 --model runs/1 --overlay named.mp4
   motionveil recognise clips/*.mp4 --model runs/1 --clips --json --top 3
+  motionveil recognise camera:0 --model runs/1 --mqtt mqtt://192.0.2.7/home/kitchen
 
 SOURCE is what `motionveil encode` takes: files, folders of frames, cameras, streams, a pipe (-), a
 made-up camera (test). It is veiled by the recogniser's own encoder; only veiled frames are looked
@@ -138,6 +140,7 @@ def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         help="in the overlay, each veiled pixel as N x N (default: %(default)s)",
     )
     parser.add_argument("--font", metavar="FILE", help="TrueType font of the overlay's labels")
+    add_remote_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -185,6 +188,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise MotionveilError(f"--{name}: is for one SOURCE, and not for --clips")
     if arguments.windows and not arguments.json:
         raise MotionveilError("--windows: goes with --json")
+    check_remote(arguments)
 
 
 def _open(written: str, arguments: argparse.Namespace) -> Source:
@@ -263,8 +267,9 @@ def _run_streams(
         limit=arguments.frames,
     )
 
-    def work(source: Source) -> RecognitionSummary:
-        name = source.name if len(sources) > 1 else None
+    def work(place: int, source: Source) -> RecognitionSummary:
+        several = len(sources) > 1
+        name, number = (source.name, place) if several else (None, None)
         receivers: list[Receiver] = [_spoken(arguments, say, source.name, name)]
         if table is not None:
             receivers.append(table.receiver(source.name))
@@ -272,18 +277,22 @@ def _run_streams(
             file = getattr(arguments, kind)
             if file is not None:
                 receivers.append(SubtitleReport(files, file, kind=kind, live=live))
-        with _overlay(arguments, recogniser, source) as outputs:
-            own = stop.another()
-            return recognise_source(source, recogniser, receivers, options, stop=own, **outputs)
+        with (
+            remote_receivers(arguments, source.name, number, _notice) as remote,
+            _overlay(arguments, recogniser, source) as outputs,
+        ):
+            own, told = stop.another(), [*receivers, *remote]
+            return recognise_source(source, recogniser, told, options, stop=own, **outputs)
 
     # A process has one pair of hands for Ctrl-C: files are read in the thread that it interrupts.
+    works = [partial(work, place, source) for place, source in enumerate(sources, 1)]
     if one_by_one or len(sources) == 1:
-        return _all_done(sources, [partial(work, source) for source in sources])
+        return _all_done(sources, works)
     with ThreadPoolExecutor(len(sources)) as pool:
-        return _all_done(sources, [pool.submit(work, source).result for source in sources])
+        return _all_done(sources, [pool.submit(each).result for each in works])
 
 
-def _all_done(sources: list[Source], works: list[Callable[[], RecognitionSummary]]) -> int:
+def _all_done(sources: list[Source], works: Sequence[Callable[[], RecognitionSummary]]) -> int:
     """Say what became of each source; one that fails costs only its own answers."""
     failed = 0
     for source, work in zip(sources, works, strict=True):
