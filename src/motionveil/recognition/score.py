@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,7 +222,7 @@ def _meets(one: Segment, other: Segment) -> bool:
 
 
 def _labels(
-    segments: Iterable[Segment], source: str, times: NDArray[np.float64]
+    segments: Iterable[Segment], source: str, times: NDArray[np.floating[Any]]
 ) -> NDArray[np.object_]:
     """Return the label at each time, (times,)."""
     labels = np.full(len(times), BACKGROUND, dtype=object)
