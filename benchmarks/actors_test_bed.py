@@ -22,7 +22,8 @@ from motionveil.datasets.actors import make_actors
 from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
-from motionveil.evaluation.validation import EncodedParts, Scores, validate
+from motionveil.evaluation.encoded_parts import EncodedParts
+from motionveil.evaluation.validation import Scores, validate
 from motionveil.results import Accuracy
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment

@@ -92,6 +92,18 @@ def by_path(files: list[Path]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("file", files, ids=names)
 
 
+WITHOUT_TORCH = (
+    "spec",
+    "results",
+    "video",
+    "streaming",
+    "report",
+    "report.published_rows",
+    "study.create",
+    "study.summary",
+)
+
+
 class TestFloors:
     def test_the_map_has_every_floor_and_no_other(self):
         there = {floor_of(file) for file in FILES}
@@ -127,17 +139,22 @@ class TestFloors:
     def test_the_package_itself_imports_when_asked_only(self):
         assert imports(PACKAGE / "__init__.py") == ({"_version", "errors"}, set())
 
+    def test_is_imported_without_torch(self):
+        modules = ["motionveil", *(f"motionveil.{name}" for name in WITHOUT_TORCH)]
+        code = (
+            "import importlib, sys\n"
+            f"for name in {modules}:\n"
+            "    importlib.import_module(name)\n"
+            "    if 'torch' in sys.modules: sys.exit(f'{name} imports torch')"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
     @pytest.mark.parametrize(
         "code",
         [
-            "import motionveil",
-            "import motionveil.spec",
-            "import motionveil.results",
-            "import motionveil.video",
-            "import motionveil.streaming",
-            "import motionveil.report",
-            "import motionveil.report.published_rows",
-            "import motionveil.study.create, motionveil.study.summary",
             "from motionveil.cli import main; main(['encode', 'none.mp4'])",
             "from motionveil.cli import main; main(['index', 'folder', 'none'])",
             "from motionveil.cli import main; main(['check', 'none.csv'])",

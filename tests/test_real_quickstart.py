@@ -39,11 +39,12 @@ class TestQuickstart:
         """The rows by method, and whether it was trained against the adversary."""
         return {(row["method"], bool(row["alpha"])): row for row in result["rows"]}
 
-    def test_results_hold_four_rows_and_the_time(self, result: dict[str, Any]):
+    def test_results_hold_five_rows_and_the_time(self, result: dict[str, Any]):
         methods = [(row["method"], row["alpha"]) for row in result["rows"]]
-        assert methods[:3] == [("raw", None), ("bdq-untrained", None), ("bdq", 0)]
-        assert [name for name, _ in methods[3:]] == ["bdq"]
-        assert methods[3][1] > 0
+        untrained = [(name, None) for name in ("raw", "bdq-untrained", "flow-untrained")]
+        assert methods[:4] == [*untrained, ("bdq", 0)]
+        assert [name for name, _ in methods[4:]] == ["bdq"]
+        assert methods[4][1] > 0
         assert result["seconds"] > 0
         for row in result["rows"]:
             privacy = row["privacy"]
@@ -60,6 +61,16 @@ class TestQuickstart:
     def test_identity_is_at_most_half_of_raw(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         raw, trained = (rows[key]["privacy"]["frame"] for key in (("raw", False), ("bdq", True)))
         assert trained["accuracy"] <= 0.5 * raw["accuracy"]
+
+    def test_a_motion_field_shows_less_than_a_difference(
+        self, rows: dict[tuple[str, bool], dict[str, Any]]
+    ):
+        difference, field = (rows[f"{name}-untrained", False] for name in ("bdq", "flow"))
+        assert field["action"]["accuracy"] >= 0.9 * difference["action"]["accuracy"]
+        assert (
+            field["privacy"]["frame"]["accuracy"]
+            <= 0.5 * difference["privacy"]["frame"]["accuracy"]
+        )
 
     def test_the_adversary_made_the_difference(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         plain, trained = (rows["bdq", adversarial]["privacy"]["frame"] for adversarial in (0, 1))

@@ -1,7 +1,7 @@
 """motionveil: see what people do without seeing who they are.
 
 The names below are imported when first used, so that `import motionveil` costs nothing and the
-capture side never loads torch.
+streaming side never loads torch.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if TYPE_CHECKING:
     from motionveil.api import audit, encode_video, evaluate, train
     from motionveil.encoders import load_encoder
+    from motionveil.recognition import load_recogniser
     from motionveil.spec import EncoderSpec, load_spec
     from motionveil.streaming import StreamEncoder
 
@@ -32,6 +33,7 @@ __all__ = [
     "encode_video",
     "evaluate",
     "load_encoder",
+    "load_recogniser",
     "load_spec",
     "train",
 ]
@@ -45,6 +47,7 @@ _HOMES = {
     "evaluate": "motionveil.api",
     "audit": "motionveil.api",
     "load_encoder": "motionveil.encoders",
+    "load_recogniser": "motionveil.recognition",
 }
 
 

@@ -109,6 +109,7 @@ def train(
     resume: bool = False,
     checkpoint_every: int | None = None,
     workers: int | None = None,
+    recogniser: bool = True,
 ) -> TrainedRun:
     """Train an encoder against its adversary.
 
@@ -128,6 +129,8 @@ def train(
         resume: Go on from the folder's checkpoint.
         checkpoint_every: Write a checkpoint after so many steps, and not only after each epoch.
         workers: Videos decoded in parallel; one per core if None.
+        recogniser: Train an action network on the encoder's output too, and leave it in the run
+            folder's `recogniser/`, where the encoder can veil a stream.
 
     Raises:
         MotionveilError: There is nothing to train, the folder holds a training, data cannot be
@@ -139,10 +142,13 @@ def train(
         >>> folder = tempfile.mkdtemp()
         >>> data = make_actors(folder, people=2, train_sessions=1, validation_sessions=1)
         >>> tiny = {"size": 16, "cache_size": 24, "frames": 6, "adversarial.epochs": 1}
-        >>> run = train(data, out=f"{folder}/run", alpha=2, settings=tiny, device="cpu")
+        >>> run = train(
+        ...     data, out=f"{folder}/run", alpha=2, settings=tiny, device="cpu", recogniser=False
+        ... )
         >>> run.spec.name, run.spec.provenance["alpha"], len(run.curves)
         ('bdq', 2.0, 1)
     """
+    from motionveil.streaming.veils import streams
     from motionveil.training.open_experiment import open_experiment, training_of
 
     choice, chosen = training_of(method, recipe, settings, alpha)
@@ -155,6 +161,10 @@ def train(
     experiment = open_experiment(data, chosen, split, label, seed, device, precision, workers)
     start = experiment.untrained(choice)
     spec, curves = experiment.train(start, folder, resume=resume, checkpoint_every=checkpoint_every)
+    if recogniser and streams(spec):
+        from motionveil.evaluation.recogniser import train_recogniser
+
+        train_recogniser(experiment, spec, folder, folder / "recogniser")
     return TrainedRun(spec, folder, curves)
 
 
@@ -172,6 +182,7 @@ def evaluate(
     precision: str = "32-true",
     workers: int | None = None,
     command: str | None = None,
+    recogniser: bool = True,
 ) -> Row:
     """Score a frozen encoder with fresh networks: action, and privacy by frame and by clip.
 
@@ -181,6 +192,8 @@ def evaluate(
         out: Folder for `results.json` and `report.html`; None to write neither.
         recipe, settings, split, label, seed, device, precision, workers: As in `train`.
         command: What the result says it was made by; this call if None.
+        recogniser: Leave the action network in `out/recogniser/` too, where the recipe's order is
+            the camera's and the encoder can veil a stream.
 
     Raises:
         MotionveilError: There is no such encoder, data cannot be read, or a setting is wrong.
@@ -197,6 +210,7 @@ def evaluate(
     """
     from motionveil.evaluation.validation import validation_result, warn_of_leak
     from motionveil.report import write_report
+    from motionveil.streaming.veils import streams
     from motionveil.training.open_experiment import open_experiment
     from motionveil.training.recipe import load_recipe
 
@@ -207,7 +221,9 @@ def evaluate(
     if first:
         warn_of_leak(spec, experiment.cache.manifest, experiment.split)
     command = command or f"motionveil.evaluate({spec.name!r}, ...)"
-    result = validation_result(experiment, spec, folder=folder, command=command)
+    left = out is not None and recogniser and read.order == "camera" and streams(spec)
+    place = Path(out) / "recogniser" if left and out is not None else None
+    result = validation_result(experiment, spec, folder=folder, command=command, recogniser=place)
     if out is not None and first:
         result.save(Path(out) / "results.json")
         write_report(result, Path(out))

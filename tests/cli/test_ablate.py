@@ -22,6 +22,7 @@ def words(manifest: str, tmp_path: Path) -> list[str]:
     return [manifest, "--recipe", str(file), "--device", "cpu", "--out", str(tmp_path / "out")]
 
 
+@pytest.mark.slow
 def test_an_encoder_is_trained_and_taken_apart(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

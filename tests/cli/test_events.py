@@ -48,7 +48,7 @@ def test_writes_the_events_that_the_camera_gives(
         f"wrote {dest}",
         f"64x48, 8 frames, {seconds:.2f} s",
         f"{total} events: {positive} positive, {total - positive} negative",
-        f"{total / seconds:.4g} events/s, {total / (7 * 64 * 48):.3g} a pixel and frame",
+        f"{total / seconds:.4g} events/s, {total / (7 * 64 * 48):.3g} per pixel and frame",
     ]
     assert said.err == "", "no progress bar where no terminal is"
 

@@ -13,7 +13,8 @@ from motionveil.datasets.dataset import batches
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, build_encoder
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.validation import encode_parts, validate_encoder
+from motionveil.evaluation.encoded_parts import encode_parts
+from motionveil.evaluation.validation import validate_encoder
 from motionveil.geometry import Geometry
 from motionveil.methods.ryoo import RyooSettings
 from motionveil.results import Order, Row

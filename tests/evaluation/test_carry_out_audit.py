@@ -217,6 +217,7 @@ def at_the_recipe_s(plan: AuditPlan, folder: Path) -> AuditPlan:
     return plan.model_copy(update={"encoder": str(spec.save(folder / "encoder.json"))})
 
 
+@pytest.mark.slow
 def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_path: Path) -> None:
     plan = at_the_recipe_s(plan, tmp_path)
     first, fewer = tmp_path / "first", plan.model_copy(update={"attacks": plan.attacks[:2]})

@@ -70,6 +70,7 @@ def accuracies(data: AttackData, *, control: bool) -> list[float]:
     return [float((v.probabilities.argmax(1) == labels).mean()) for v in variants]
 
 
+@pytest.mark.slow
 def test_the_wall_is_not_the_person(tmp_path: Path) -> None:
     data = data_of(write_sessions(tmp_path / "films", by_wall=True))
     assert max(accuracies(data, control=False)) <= 0.6

@@ -18,8 +18,8 @@ from motionveil.datasets.dataset import ClipDataset, batches
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, Encoder, Raw
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.encoded_parts import EncodedParts
 from motionveil.evaluation.validation import (
-    EncodedParts,
     Scores,
     score,
     validate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from motionveil.networks.face_embedding import CHIP, FaceDescriber, face_chips, load_face_describer
@@ -35,6 +36,7 @@ def test_every_chip_is_described_by_itself() -> None:
     assert torch.allclose(together, alone, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_people_are_nearest_to_themselves(ut_interaction: Path, pretrained: Path) -> None:
     """Of ten pairs in profile; guessing finds the right pair for about one face in ten."""
     from motionveil.faces import FaceDetector

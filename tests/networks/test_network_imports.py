@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 
 def python(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -26,6 +28,7 @@ def test_small_networks_need_none_of_them_either():
     assert python(code) == "set()"
 
 
+@pytest.mark.slow
 def test_torchvision_is_imported_whatever_was_tried_before():
     ensure = "from motionveil.networks.backbones import ensure_torchvision as f; f(); f(); "
     use = "import torchvision.transforms; print('fine')"

@@ -340,6 +340,7 @@ def agree(ours: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(ours / scale, expected / scale, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_haras_checkpoint_loads_and_gives_haras_answers(file):
     state = hara_checkpoint(classes=400)
     clip = torch.rand(1, 3, 8, 48, 40)

@@ -61,7 +61,7 @@ def averaged(frame: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     low, high = np.arange(side)[:, None] * size, np.arange(size)[None] * side
     shared = np.minimum(low + size, high + side) - np.maximum(low, high)
     weights = np.maximum(shared, 0)
-    sums = np.einsum("yh,hwc,xw->yxc", weights, frame.astype(np.int64), weights)
+    sums = np.einsum("yh,hwc,xw->yxc", weights, frame.astype(np.int64), weights, optimize=True)
     return ((2 * sums + size**2) // (2 * size**2)).astype(np.uint8)
 
 

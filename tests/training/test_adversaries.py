@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.evaluation.validation import validate_encoder
+from motionveil.methods.bdq import BDQSettings
 from motionveil.methods.ryoo import RyooSettings
 from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
@@ -161,3 +163,37 @@ def test_transformations_are_learned(toys: Manifest, tmp_path: Path) -> None:
     )
     assert row.method == "ryoo-8"
     assert row.predictions != plain.predictions
+
+
+def test_an_encoder_waits_until_its_adversaries_have_learned(
+    toys: Manifest, tmp_path: Path
+) -> None:
+    recipe = tiny_recipe(adversarial={"ahead": 2, "epochs": 3, "encoder_lr": 0.5})
+    experiment = tiny_experiment(toys, recipe)
+    start = experiment.untrained()
+    _, curves = experiment.train(start, tmp_path / "run")
+    sigmas = [epoch["sigma"] for epoch in curves]
+    assert isinstance(start.settings, BDQSettings)
+    assert sigmas[:2] == [start.settings.sigma] * 2
+    assert sigmas[2] != sigmas[1]
+    losses = [epoch["loss_action"] for epoch in curves]
+    assert losses[1] < losses[0], "the action network learns meanwhile"
+
+
+def test_adversaries_make_several_steps_to_one(
+    toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    for name in ("step_encoder", "step_privacy"):
+        plain = getattr(AdversarialTraining, name)
+
+        def step(self: Any, batch: Any, _name: str = name, _plain: Any = plain, **more: Any) -> Any:
+            made.append(_name)
+            return _plain(self, batch, **more)
+
+        monkeypatch.setattr(AdversarialTraining, name, step)
+    recipe = tiny_recipe(adversarial={"privacy_steps": 3, "epochs": 1})
+    experiment = tiny_experiment(toys, recipe)
+    experiment.train(experiment.untrained(), tmp_path / "run")
+    assert made[:5] == ["step_encoder", *["step_privacy"] * 3, "step_encoder"]
+    assert made.count("step_privacy") == 3 * made.count("step_encoder")

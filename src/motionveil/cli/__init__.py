@@ -1,4 +1,4 @@
-"""The command line: one module a command, imported when the command runs.
+"""The command line: one module per command, imported when the command runs.
 
 A command's module has two functions: `add_arguments(parser)` and `run(arguments) -> int`.
 """
@@ -16,22 +16,23 @@ from motionveil.errors import MotionveilError
 from motionveil.process_hardening import forbid_core_dumps
 
 COMMANDS = {
-    "quickstart": "train and validate BDQ on built-in data, write a report",
+    "quickstart": "train and validate BDQ on built-in data and write a report",
     "encode": "veil a video",
-    "export": "turn an encoder into ONNX or C for another machine",
+    "recognise": "recognise actions in veiled video, live or from files",
+    "export": "export an encoder as an ONNX model or a C file",
     "events": "simulate an event camera",
-    "faces": "blur faces in a video or in a whole data set, as a rival to compare with",
-    "index": "turn a data set into a manifest",
-    "check": "find unreadable, short or missing clips of a manifest",
-    "train": "train an encoder against its adversary",
+    "faces": "blur faces in a video or a data set, as a baseline",
+    "index": "create the manifest of a data set",
+    "check": "check a manifest for unreadable, short and missing clips",
+    "train": "train an encoder adversarially",
     "validate": "score a frozen encoder with fresh networks",
-    "tradeoff": "compare methods for action and privacy",
-    "ablate": "take BDQ apart and change it: which module does what",
-    "sweep": "run every cell of a grid, here or on a Ray cluster",
-    "audit": "attack veiled video: what can still be learned from it",
-    "study": "ask people whom veiled video shows: make a study, serve it, analyse the answers",
-    "complexity": "measure what encoders cost: parameters, size, operations, speed, memory",
-    "report": "draw figures and HTML out of stored results",
+    "tradeoff": "compare the action and privacy accuracy of methods",
+    "ablate": "ablation study of BDQ: its modules and its settings",
+    "sweep": "run a grid of experiments, on this machine or a Ray cluster",
+    "audit": "attack veiled video to measure what it still reveals",
+    "study": "create, serve and analyse a user study",
+    "complexity": "measure parameters, size, FLOPs, speed and memory of encoders",
+    "report": "draw the figures and pages of stored results",
     "verify": "compare a stored result with the published figures",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""
@@ -61,6 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             extra = "export"
         if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
             extra = "faces"
+        if arguments.command == "recognise":
+            extra = "recognise"
         print(
             f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
             f" pip install 'motionveil[{extra}]'",

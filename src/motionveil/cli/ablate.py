@@ -25,19 +25,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_comparison_arguments(parser, "runs/ablate", protocol="paper")
     parser.add_argument(
-        "--alphas", type=float, nargs="+", default=[], help="train BDQ with these weights too"
+        "--alphas",
+        type=float,
+        nargs="+",
+        default=[],
+        help="train BDQ with these adversarial weights too",
     )
     parser.add_argument(
         "--variants",
         nargs="+",
         default=[],
         metavar="SETTING=VALUE",
-        help="train with other settings too, see below; `all` for every one",
+        help="train with other settings too, see below; `all` for all of these",
     )
     parser.epilog = (
-        "Rows: raw video; B, D, Q, BD, BQ and DQ of the encoder, each with its trained numbers\n"
-        "frozen and fresh networks; the whole encoder; and with hard steps.\n\n"
-        "variants, each trained like BDQ; any other setting of it will do:\n"
+        "Rows: raw video; the modules B, D, Q, BD, BQ and DQ of the encoder, with its trained\n"
+        "parameters frozen and fresh networks; the whole encoder; and the same with hard steps.\n\n"
+        "variants, each trained like BDQ (any other setting of BDQ is accepted):\n"
         "  range_mode=clip, range_mode=batch  normalised by each clip, or by the batch\n"
         "  levels=3, levels=7, levels=31      3, 7 or 31 boundaries instead of 15\n"
         "  kernel_size=3, kernel_size=9       a window of 3 or 9 pixels instead of 5\n"

@@ -27,10 +27,10 @@ suites:
   full       every attack at the recipe's own length, and the paper's
   FILE       your own: a YAML list of attacks and suites; kind: module:Class is your own kind
 
-ENCODER is a name, an encoder.json, a run's folder, or a function of your own,
+ENCODER is a name, an encoder.json, a run folder, or a function of your own,
 module:function or file.py:function, from and to uint8 frames (T, H, W, 3). bdq-untrained
-is BDQ as its training by the recipe would begin. With --veiled it is only what the audit
-calls the folder's videos.
+is BDQ as initialised for training with the recipe. With --veiled, ENCODER is only the name
+under which the audit reports the videos.
 
 examples:
   motionveil audit runs/train actors/manifest.csv --jobs 2
@@ -39,15 +39,17 @@ examples:
   motionveil audit theirs ut/manifest.csv --veiled their/videos
   motionveil audit runs/ut ut/manifest.csv --recipe ut-interaction --face-detector yunet.onnx
 
-Interrupted audits resume: attacks that are done are not carried out again.
+Interrupted audits resume: finished attacks are not repeated.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("encoder", metavar="ENCODER", help="what veils, see below")
+    parser.add_argument("encoder", metavar="ENCODER", help="encoder; see below")
     add_experiment_arguments(parser)
-    parser.add_argument("--veiled", type=Path, metavar="DIR", help="attack videos veiled already")
+    parser.add_argument(
+        "--veiled", type=Path, metavar="DIR", help="attack these veiled videos instead of encoding"
+    )
     parser.add_argument(
         "--suite",
         default="strongest",
@@ -55,16 +57,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which attacks: strongest, quick, paper, full, or a YAML file (default: strongest)",
     )
     parser.add_argument(
-        "--only", nargs="+", default=[], metavar="NAME", help="of the suite, only these attacks"
+        "--only", nargs="+", default=[], metavar="NAME", help="only these attacks of the suite"
     )
     parser.add_argument(
-        "--face-detector", type=Path, metavar="FILE", help="look for faces too: YuNet's ONNX file"
+        "--face-detector", type=Path, metavar="FILE", help="also detect faces: YuNet's ONNX file"
     )
     parser.add_argument(
         "--face-recogniser",
         type=Path,
         metavar="FILE",
-        help="and whose they are: dlib's network as safetensors",
+        help="also recognise faces: dlib's network as safetensors",
     )
     parser.add_argument(
         "--out", type=Path, default=Path("runs/audit"), help="folder (default: runs/audit)"
@@ -73,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--raw-from",
         type=Path,
         metavar="AUDIT",
-        help="do not attack raw video again: take what another audit's folder has of it",
+        help="reuse the findings on raw video of another audit (its folder)",
     )
     add_show_raw(parser)
     add_job_arguments(parser, jobs="attacks")
@@ -85,7 +87,7 @@ def add_show_raw(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--show-raw",
         action="store_true",
-        help="original frames in the report too; veiled only without",
+        help="include original frames in the report (default: veiled frames only)",
     )
 
 

@@ -20,20 +20,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "encoders",
         nargs="*",
         metavar="ENCODER",
-        help="names, files or run folders; of methods that are trained, with fresh weights"
-        " (default: one of every method)",
+        help="names, files or run folders; trained methods given by name have fresh weights"
+        " (default: one encoder per method)",
     )
     parser.add_argument(
-        "--frames", type=count_from(2), default=16, help="of the clip (default: 16)"
+        "--frames", type=count_from(2), default=16, help="frames of the clip (default: 16)"
     )
     parser.add_argument(
-        "--size", type=count_from(8), default=224, help="its width and height (default: 224)"
+        "--size",
+        type=count_from(8),
+        default=224,
+        help="width and height of the clip (default: 224)",
     )
-    parser.add_argument("--threads", type=count_from(1), default=1, help="of torch (default: 1)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument(
+        "--threads", type=count_from(1), default=1, help="torch threads (default: 1)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
     parser.epilog = (
-        "FLOPs are counted twice: `paper` counts convolutions alone, as the paper's table 1 does;\n"
-        "`all` counts every operation that is made.\n\n"
+        "FLOPs are counted in two ways: `paper` counts convolutions only, as the paper's table 1\n"
+        "does; `all` counts every floating point operation.\n\n"
         "examples:\n  motionveil complexity\n  motionveil complexity runs/ut bdq unet --json c.json"
     )
 

@@ -25,20 +25,18 @@ from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import FileSource, Source, check_dest, open_source
 from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.sinks import sinks
 
 EXAMPLES = """\
 sources:
   in.mp4                      a file
-  frames/                     a folder of pictures
+  frames/                     a folder of images
   camera, camera:1            a camera of this machine
   rtsp://host/live            a network stream, also http, https; reconnects
   -                           standard input: y4m, mpegts, Matroska
-  test:640x480@30             a made-up camera
+  test:640x480@30             a synthetic camera
 destinations:
-  out.mp4 out.mkv out.webm    H.264; lossless FFV1, or H.264 with --codec h264; VP9
-  frames/                     PNG pictures, with a slash at the end
-  -                           standard output, y4m
-  /dev/video9                 a virtual camera (v4l2loopback)
+{destinations}
 
 examples:
   motionveil encode in.mp4                        writes in.veiled.mp4
@@ -52,10 +50,11 @@ examples:
   motionveil encode --source-file camera.txt live.mkv
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | motionveil encode - - | ffplay -
 
-A source is brought to the size and the rate at which the encoder was trained and audited; what is
-written is that small. Sound and metadata are left out. Where two frames have no valid difference (a
-scene cut, a jump of exposure, a lost stretch) the neutral frame is written. Veiled video hides who
-is seen only as far as the encoder was trained and audited to; an untrained encoder hides nothing.
+The source is resampled to the size and frame rate at which the encoder was trained and audited;
+the output has that size. Sound and metadata are removed. Where two frames have no valid temporal
+difference (a scene cut, an exposure jump, lost frames), a neutral frame is written. Veiled video
+hides identity only as far as the encoder was trained and audited for it; an untrained encoder hides
+nothing.
 """
 
 _TOLD = ("data", "privacy_label", "alpha")
@@ -64,16 +63,19 @@ _TOLD = ("data", "privacy_label", "alpha")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.epilog = EXAMPLES
-    parser.add_argument("source", metavar="SOURCE", nargs="?", help="what to veil; see below")
+    destinations = "\n".join(f"  {kind.example:<28}{kind.help}" for kind in sinks())
+    parser.epilog = EXAMPLES.replace("{destinations}", destinations)
+    parser.add_argument("source", metavar="SOURCE", nargs="?", help="video to veil; see below")
     parser.add_argument(
         "dest",
         metavar="DEST",
         nargs="?",
-        help="where to write; see below. Of a file: SOURCE's name + .veiled.mp4",
+        help="destination; see below (default, for a file: SOURCE's name + .veiled.mp4)",
     )
     parser.add_argument(
-        "--source-file", metavar="FILE", help="read SOURCE from a file, for it holds a password"
+        "--source-file",
+        metavar="FILE",
+        help="read SOURCE from a file, such as a URL with a password",
     )
     parser.set_defaults(wrong_usage=parser.error)
     _add_encoder_arguments(parser)
@@ -90,17 +92,19 @@ def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         " (default: %(default)s)",
     )
     parser.add_argument(
-        "--hard", action="store_true", help="quantise in steps, 4 bits a value, not in sigmoids"
+        "--hard",
+        action="store_true",
+        help="hard quantisation, 4 bits per value, instead of sigmoids",
     )
     parser.add_argument(
         "--no-guard",
         action="store_true",
-        help="compare every two frames, also across cuts: that shows the scene",
+        help="disable the guard: the output shows the scene at cuts and exposure jumps",
     )
     parser.add_argument(
         "--native",
         action="store_true",
-        help="veil at the source's own size and rate, at which nothing was audited",
+        help="veil at the source's own size and rate, which have not been audited",
     )
 
 
@@ -109,36 +113,42 @@ def _add_video_arguments(parser: argparse.ArgumentParser) -> None:
         "--first",
         choices=["neutral", "drop"],
         default="neutral",
-        help="the first frame has no difference: write a neutral one, or none (default: neutral)",
+        help="write a neutral frame for the first frame, or drop it (default: neutral)",
     )
     parser.add_argument(
         "--rate",
         type=_rate,
         default=FOLDER_RATE,
-        help="frames a second of a folder of frames, such as 30000/1001 (default: %(default)s)",
+        help="frame rate of a folder of frames, such as 30000/1001 (default: %(default)s)",
     )
     parser.add_argument(
         "--enlarge",
         type=count_from(1),
         default=1,
         metavar="N",
-        help="write each pixel as N x N, for people to see (default: %(default)s)",
+        help="write each pixel as N x N pixels, for viewing (default: %(default)s)",
     )
-    parser.add_argument("--codec", choices=["h264", "ffv1", "vp9"], help="of a .mkv: h264 or ffv1")
+    parser.add_argument(
+        "--codec", choices=["h264", "ffv1", "vp9"], help="codec; of a .mkv, h264 or ffv1"
+    )
     parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")
 
 
 def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", metavar="DIR", help="veil every video below the folder SOURCE into DIR; resumes"
+        "--out", metavar="DIR", help="veil all videos below the folder SOURCE into DIR; resumes"
     )
     parser.add_argument(
         "--name",
         default=DEFAULT_NAME,
-        help="names their outputs, of {stem}, {name}, {suffix} (default: %(default)s)",
+        help="names of the outputs, with {stem}, {name}, {suffix} (default: %(default)s)",
     )
     parser.add_argument(
-        "--jobs", type=count_from(1), default=1, metavar="N", help="videos at once (default: 1)"
+        "--jobs",
+        type=count_from(1),
+        default=1,
+        metavar="N",
+        help="number of videos in parallel (default: 1)",
     )
 
 
@@ -148,18 +158,20 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preview-token",
-        metavar="WORD",
-        help="what viewers must know, 16 characters or more; needed beyond 127.0.0.1",
+        metavar="TOKEN",
+        help="password for viewers, 16 characters or more; required beyond 127.0.0.1",
     )
     parser.add_argument(
-        "--preview-token-file", metavar="FILE", help="read it from a file, which keeps it secret"
+        "--preview-token-file",
+        metavar="FILE",
+        help="read the token from a file, which keeps it secret",
     )
     parser.add_argument(
         "--give-up",
         type=float,
         default=60.0,
         metavar="SECONDS",
-        help="end when a camera or stream has sent nothing for so long (default: %(default)g)",
+        help="stop when a camera or stream has sent nothing for this time (default: %(default)g)",
     )
 
 

@@ -24,9 +24,9 @@ examples:
   motionveil events in.mp4 out.txt --threshold 0.4 --negative 0.3
   motionveil events in.mp4 out.mkv --mismatch 0.03 --leak 0.1 --shot 1 --refractory 0.0005
 
-Thresholds are changes of ln(intensity + 0.001), intensities of the stored video in [0, 1].
-Timestamps are those of the video. Events show outlines, and images can be reconstructed from them:
-this is a baseline, not a protection.
+Thresholds are changes of ln(intensity + 0.001), with stored intensities in [0, 1]. Timestamps are
+those of the video. Events show outlines, and images can be reconstructed from them: this is a
+baseline, not a protection.
 """
 
 
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
     parser.add_argument("source", metavar="SOURCE", help="a video file, or a folder of frames")
-    parser.add_argument("dest", metavar="DEST", help="where to write; see below")
+    parser.add_argument("dest", metavar="DEST", help="destination; see below")
     parser.add_argument(
         "--threshold",
         type=float,
@@ -47,20 +47,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SECONDS",
-        help="refractory period of a pixel",
+        help="refractory period of pixels",
     )
     parser.add_argument(
         "--mismatch",
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="spread of thresholds",
+        help="standard deviation of the thresholds between pixels, relative",
     )
     parser.add_argument(
-        "--leak", type=float, default=0.0, metavar="HZ", help="rate of leak events of a pixel"
+        "--leak", type=float, default=0.0, metavar="HZ", help="rate of leak events per pixel"
     )
     parser.add_argument(
-        "--shot", type=float, default=0.0, metavar="HZ", help="rate of shot noise events of a pixel"
+        "--shot", type=float, default=0.0, metavar="HZ", help="rate of shot noise events per pixel"
     )
     parser.add_argument(
         "--interpolate",
@@ -117,5 +117,5 @@ def describe_events(summary: EventSummary) -> list[str]:
         f"wrote {summary.dest}",
         f"{summary.width}x{summary.height}, {summary.frames} frames, {summary.seconds:.2f} s",
         f"{summary.events} events: {summary.positive} positive, {summary.negative} negative",
-        f"{summary.rate:.4g} events/s, {summary.events / pairs:.3g} a pixel and frame",
+        f"{summary.rate:.4g} events/s, {summary.events / pairs:.3g} per pixel and frame",
     ]

@@ -33,9 +33,19 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("32-true", "bf16-mixed"),
         default="32-true",
-        help="of the networks; bf16-mixed is for CUDA (default: 32-true)",
+        help="precision of the networks; bf16-mixed needs CUDA (default: 32-true)",
     )
     add_common(parser)
+
+
+def add_recogniser_argument(parser: argparse.ArgumentParser) -> None:
+    """Declare `--no-recogniser`."""
+    parser.add_argument(
+        "--no-recogniser",
+        dest="recogniser",
+        action="store_false",
+        help="leave no recogniser for `motionveil recognise`, which takes a training of its own",
+    )
 
 
 def experiment_words(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -14,9 +14,9 @@ examples:
   motionveil export bdq -o bdq.onnx             needs: pip install 'motionveil[export]'
   motionveil export runs/1 -o veil.c --hard
 
-Neither file notices scene cuts, reconnects or jumps of exposure: there whoever runs it must start
-again, or the output is a picture of the scene. Both average a camera's frames to the size at which
-the encoder was trained and audited, and say at which rate to feed them. See docs/export.md.
+Neither file detects scene cuts, reconnects or exposure jumps: the caller must restart the encoder
+there, or the output is an image of the scene. Both resize a camera's frames to the size at which
+the encoder was trained and audited, and state the frame rate to use. See docs/export.md.
 """
 
 FORMATS = ("onnx", "c")
@@ -31,22 +31,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         choices=FORMATS,
-        help="an ONNX model, or one C99 file in whole numbers (default: by the suffix of FILE)",
+        help="ONNX model, or one C99 file with integer arithmetic (default: by the suffix of FILE)",
     )
     parser.add_argument(
         "-o",
         "--out",
         type=Path,
         metavar="FILE",
-        help="where to write (default: here, ENCODER's name + .onnx or .c)",
+        help="output file (default: ENCODER's name + .onnx or .c, in the working directory)",
     )
     parser.add_argument(
-        "--hard", action="store_true", help="quantise in steps, 4 bits a value, not in sigmoids"
+        "--hard",
+        action="store_true",
+        help="hard quantisation, 4 bits per value, instead of sigmoids",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file, and say where it is and how to start it."""
+    """Write the file; print its path and how to start the encoder."""
     kind = arguments.format or _format_of(arguments.out)
     spec = load_spec(arguments.encoder)
     path = arguments.out or Path(f"{_name(Path(arguments.encoder))}.{kind}")

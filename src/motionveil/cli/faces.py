@@ -19,8 +19,8 @@ EXAMPLES = """\
 The detector is YuNet, an ONNX file (face_detection_yunet_*.onnx of the OpenCV Zoo, Apache-2.0).
 Needs: pip install 'motionveil[faces]'.
 
-Deployed anonymisers work like this; it is a baseline, not a protection that we recommend. It
-hides the faces that were found, and nothing else of a person: see docs/faces.md.
+This is how common anonymisation tools work; it is a baseline, not a recommended protection. It
+hides only the faces that were detected: see docs/faces.md.
 
 examples:
   motionveil faces in.mp4 out.mkv --face-detector yunet.onnx
@@ -41,11 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dest",
         metavar="DEST",
-        help="of a video: .mkv (lossless), .mp4, .webm or frames/; of a manifest: a folder",
+        help="for a video: .mkv (lossless), .mp4, .webm or frames/; for a manifest: a folder",
     )
-    parser.add_argument(
-        "--face-detector", metavar="FILE", required=True, help="the ONNX file of YuNet"
-    )
+    parser.add_argument("--face-detector", metavar="FILE", required=True, help="YuNet's ONNX file")
     parser.add_argument(
         "--threshold",
         type=float,

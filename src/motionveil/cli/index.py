@@ -32,11 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         default="manifest.csv",
         metavar="CSV",
-        help="where the manifest goes, its .json beside it (default: manifest.csv)",
+        help="output file; its .json is written beside it (default: manifest.csv)",
     )
-    parser.add_argument(
-        "--split", metavar="WAY", help="how to split, see below (default: the first)"
-    )
+    parser.add_argument("--split", metavar="WAY", help="split, see below (default: the first)")
     parser.add_argument(
         "--share",
         type=float,
@@ -53,10 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         dest="non_gestures",
-        help="ipn: keep the segments without a gesture, as an action of their own",
+        help="ipn: keep segments without a gesture, as a separate action",
     )
     parser.epilog = (
-        f"kinds, and the ways to split them:\n{_help()}\n\n"
+        f"kinds and their splits:\n{_help()}\n\n"
         "examples:\n  motionveil index actors actors -o actors/manifest.csv\n"
         "  motionveil index folder videos/ -o videos/manifest.csv\n"
         "  motionveil index kth kth/ --split scenario -o kth/manifest.csv"

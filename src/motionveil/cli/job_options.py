@@ -29,7 +29,7 @@ def add_job_arguments(parser: argparse.ArgumentParser, *, jobs: str) -> None:
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="processes of this machine, or tasks of a Ray cluster (default: local)",
+        help="processes on this machine, or tasks on a Ray cluster (default: local)",
     )
     parser.add_argument(
         "--jobs",
@@ -38,7 +38,8 @@ def add_job_arguments(parser: argparse.ArgumentParser, *, jobs: str) -> None:
         help=f"number of parallel {jobs}, local only (default: 1)",
     )
     parser.add_argument(
-        "--address", help="of the Ray cluster, or auto (default: a temporary one of this machine)"
+        "--address",
+        help="address of the Ray cluster, or auto (default: a temporary cluster on this machine)",
     )
     parser.add_argument("--retry", action="store_true", help=f"run failed {jobs} again")
 

@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print_rows(result.rows)
-    for name in ("report.html", "results.json", "encoder.json", "veiled.mp4"):
-        print(f"wrote {arguments.out / name}")
+    for name in ("report.html", "results.json", "encoder.json", "recogniser", "veiled.mp4"):
+        if (arguments.out / name).exists():  # in the paper's order there is no recogniser
+            print(f"wrote {arguments.out / name}")
     print(f"{result.seconds:.0f} seconds")
     return 0

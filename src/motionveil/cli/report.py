@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="the page (default: report.html, audit.html or audits.html in the first run's folder)",
+        help="output (default: report.html, audit.html or audits.html in the first run's folder)",
     )
     add_show_raw(parser)
     parser.epilog = (
@@ -32,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  motionveil report runs/seed-0 runs/seed-1 runs/seed-2 -o seeds.html\n"
         "  motionveil report runs/audit --show-raw\n"
         "  motionveil report audits/bdq audits/dvs -o audits.html\n\n"
-        "Runs on the same data set are pooled in one section, audits stand side by side; nothing\n"
-        "is run again."
+        "Runs on the same data set are aggregated in one section; audits are shown side by side.\n"
+        "Nothing is run again."
     )
 
 

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--methods",
         nargs="+",
         metavar="METHOD[:STRENGTH,...]",
-        help="what to compare (default: raw bdq-untrained bdq); see below",
+        help="methods to compare (default: raw bdq-untrained bdq); see below",
     )
     parser.add_argument(
         "--alphas",
@@ -35,9 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         f"methods:\n{_describe_methods()}"
-        "  all            all but face-blur, each with its usual strengths\n\n"
-        "bdq:0,2 stands for two strengths, bdq-untrained for BDQ before training, and\n"
-        "bdq:levels=31 or dvs:0.4,refractory=0.001 for other settings.\n"
+        "  all            all but face-blur, each at its usual strengths\n\n"
+        "bdq:0,2 means two strengths, bdq-untrained BDQ before training, and\n"
+        "bdq:levels=31 or dvs:0.4,refractory=0.001 other settings.\n"
         "All folds are used unless --split names one. Interrupted runs resume.\n\n"
         "examples:\n"
         "  motionveil tradeoff ut/manifest.csv --recipe ut-interaction --alphas 0 2\n"

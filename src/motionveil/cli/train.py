@@ -9,6 +9,7 @@ from pathlib import Path
 from motionveil.cli.dry_run import print_dry_run
 from motionveil.cli.experiment_options import (
     add_experiment_arguments,
+    add_recogniser_argument,
     experiment_words,
     settings_of,
 )
@@ -21,23 +22,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--method",
         default="bdq",
-        help="what to train, such as bdq, unet, ryoo:28 or bdq:levels=31 (default: bdq)",
+        help="method to train, such as bdq, unet, ryoo:28 or bdq:levels=31 (default: bdq)",
     )
     parser.add_argument("--alpha", type=float, help="adversarial weight (default: the recipe's)")
     parser.add_argument(
         "--out", type=Path, default=Path("runs/train"), help="run folder (default: runs/train)"
     )
+    add_recogniser_argument(parser)
     parser.add_argument("--resume", action="store_true", help="resume from the run's checkpoint")
     parser.add_argument(
         "--checkpoint-every",
         type=count_from(1),
         metavar="STEPS",
-        help="write a checkpoint after so many steps too (default: after each epoch)",
+        help="also write a checkpoint every STEPS steps (default: after each epoch only)",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="make a few steps, print shapes, parameters, memory and time, and write nothing",
+        help="run a few steps and print shapes, parameters, memory and time; write nothing",
     )
     parser.epilog = (
         "examples:\n  motionveil train ut/manifest.csv --recipe ut-interaction --split fold0"
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
         method=arguments.method,
         alpha=arguments.alpha,
         resume=arguments.resume,
+        recogniser=arguments.recogniser,
         checkpoint_every=arguments.checkpoint_every,
         **experiment_words(arguments),
     )
@@ -76,8 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
             for number, adversary in enumerate(origin.get("further_adversaries", []), 2)
         )
     )
-    for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints"):
-        print(f"wrote {out / name}")
+    for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints", "recogniser"):
+        if (out / name).exists():  # what cannot veil a stream has no recogniser
+            print(f"wrote {out / name}")
     # The same recipe, whatever was set in it, and the same split: or the encoder would be scored on
     # clips that it was trained on.
     words = ["motionveil", "validate", str(out), arguments.manifest]

@@ -6,7 +6,11 @@ import argparse
 from pathlib import Path
 
 from motionveil.cli.console_tables import print_rows
-from motionveil.cli.experiment_options import add_experiment_arguments, experiment_words
+from motionveil.cli.experiment_options import (
+    add_experiment_arguments,
+    add_recogniser_argument,
+    experiment_words,
+)
 from motionveil.cli.options import command_line
 
 
@@ -24,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=Path("runs/validate"),
         help="folder for results.json and report.html (default: runs/validate)",
     )
+    add_recogniser_argument(parser)
     parser.epilog = "example:\n  motionveil validate bdq ut/manifest.csv --recipe ut-interaction"
 
 
@@ -33,10 +38,15 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.training.distributed import is_first_process
 
     row = evaluate(
-        arguments.encoder, out=arguments.out, command=command_line(), **experiment_words(arguments)
+        arguments.encoder,
+        out=arguments.out,
+        command=command_line(),
+        recogniser=arguments.recogniser,
+        **experiment_words(arguments),
     )
     if is_first_process():
         print_rows([row])
-        for name in ("results.json", "report.html"):
-            print(f"wrote {arguments.out / name}")
+        for name in ("results.json", "report.html", "recogniser"):
+            if (arguments.out / name).exists():
+                print(f"wrote {arguments.out / name}")
     return 0

@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--against",
         choices=("paper",),
         default="paper",
-        help="whose figures to compare with (default: paper)",
+        help="published figures for comparison (default: paper)",
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the comparison as JSON too"
+        "--json", type=Path, metavar="FILE", help="also write the comparison as JSON"
     )
     parser.epilog = (
         "The exit status is 0 whether the figures agree or not.\n\n"

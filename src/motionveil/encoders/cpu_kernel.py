@@ -84,12 +84,12 @@ class _FusedVeil(torch.autograd.Function):
         veiled = torch.empty((B, C, T - 1, H, W))
         table = _table(boundaries, hardness)[0].astype(np.float32)
         frames, out = _frames(clip), _frames(veiled)
-        window = _window(float(sigma))[0].astype(np.float32)
+        window = gaussian_window(float(sigma), KERNEL_SIZE // 2)[0].astype(np.float32)
 
         def work(first: int, last: int) -> None:
             _veil_frames(frames, window, table, np.float32(range), out, first, last)
 
-        _share_out(work, B * C * (T - 1), H * W)
+        share_out(work, B * C * (T - 1), H * W)
         return veiled
 
     @staticmethod
@@ -99,7 +99,9 @@ class _FusedVeil(torch.autograd.Function):
         planes = clip.shape[0] * clip.shape[1] * (clip.shape[2] - 1)
         _, slope, per_boundary = _table(boundaries, ctx.hardness)
         frames, upstream = _frames(clip), _frames(grad.contiguous())
-        window, growth = (w.astype(np.float32) for w in _window(float(sigma)))
+        window, growth = (
+            w.astype(np.float32) for w in gaussian_window(float(sigma), KERNEL_SIZE // 2)
+        )
         edges = np.linspace(0, planes, _GROUPS + 1).astype(int)
         histograms = np.zeros((_GROUPS, slope.size))
         sigma_sums = np.zeros(_GROUPS)
@@ -119,7 +121,7 @@ class _FusedVeil(torch.autograd.Function):
                     edges[group + 1],
                 )
 
-        _share_out(work, _GROUPS, grad.numel() // _GROUPS)
+        share_out(work, _GROUPS, grad.numel() // _GROUPS)
         grad_sigma = sigma_sums.sum() * LEVELS / (2 * ctx.range)
         grad_boundaries = -(per_boundary @ histograms.sum(0))
         return (
@@ -137,9 +139,9 @@ def _frames(clip: Tensor) -> NDArray[np.float32]:
     return frames
 
 
-def _window(sigma: float) -> tuple[Floats, Floats]:
-    """Return the Gaussian's weights and their derivatives by sigma, 5 each."""
-    squares = (np.arange(KERNEL_SIZE) - KERNEL_SIZE // 2) ** 2
+def gaussian_window(sigma: float, radius: int) -> tuple[Floats, Floats]:
+    """Return the Gaussian's `2 radius + 1` weights and their derivatives by sigma."""
+    squares = np.arange(-radius, radius + 1) ** 2
     bell = np.exp(-squares / (2 * sigma**2))
     growth = bell * squares / sigma**3
     weights = bell / bell.sum()
@@ -161,7 +163,7 @@ def _table(boundaries: Tensor, hardness: float) -> tuple[Floats, Floats, Floats]
     return sigmoids.sum(0), slopes.sum(0), slopes
 
 
-def _share_out(work: Callable[[int, int], None], items: int, elements_per_item: int) -> None:
+def share_out(work: Callable[[int, int], None], items: int, elements_per_item: int) -> None:
     """Call `work(first, last)` on consecutive parts of `items`, on as many threads as torch uses.
 
     Plain threads and not numba's: those abort the process when two Python threads enter at once,
@@ -179,10 +181,10 @@ def _share_out(work: Callable[[int, int], None], items: int, elements_per_item: 
 
 # The kernels. Reassociation lets the compiler use vector instructions; the order it chooses is
 # fixed when it compiles, so that results repeat.
-_kernel = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+kernel = numba.njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
 
 
-@_kernel
+@kernel
 def _blurred_rows(now: Floats, before: Floats, window: Floats, line: Floats, out: Floats) -> None:
     """Write the difference of two frames, blurred along rows. `line` has room for W + 4."""
     height, width = now.shape
@@ -199,7 +201,7 @@ def _blurred_rows(now: Floats, before: Floats, window: Floats, line: Floats, out
             )
 
 
-@_kernel
+@kernel
 def _blurred_column(rows: Floats, window: Floats, y: int, out: Floats) -> None:
     """Write row `y` of `rows` blurred along columns."""
     height, width = rows.shape
@@ -214,7 +216,7 @@ def _blurred_column(rows: Floats, window: Floats, y: int, out: Floats) -> None:
         )
 
 
-@_kernel
+@kernel
 def _veil_frames(
     frames: Floats,
     window: Floats,
@@ -245,7 +247,7 @@ def _veil_frames(
                 veiled[x] = table[entry] + part * (table[entry + 1] - table[entry])
 
 
-@_kernel
+@kernel
 def _gather_gradients(
     frames: Floats,
     upstream: Floats,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from motionveil.encoders import functional
+from motionveil.encoders import flow_kernel, functional
 from motionveil.encoders.base import Encoder
 from motionveil.encoders.bdq import LEAST_SIGMA, decimals
 from motionveil.errors import MotionveilError
@@ -181,12 +181,35 @@ class Flow(Encoder):
         velocity = self.velocities(clip)
         zeros = torch.zeros_like(velocity[:, :1])
         levels = self._quantise(torch.cat((velocity, zeros), 1))
-        return enlarge(levels, self.settings.cell, *clip.shape[-2:])
+        enlarged = flow_kernel.enlarge if self._runs_fused(clip) else enlarge
+        return enlarged(levels, self.settings.cell, *clip.shape[-2:])
 
     def velocities(self, clip: Tensor) -> Tensor:
         """Return what is quantised, `(B, 2, T - 1, h, w)`, in pixels per frame."""
+        settings = self.settings
+        if self._runs_fused(clip):
+            numbers = (self.sigma, self.window_sigma, self.log_eps)
+            return flow_kernel.velocities(clip, *numbers, settings.cell, settings.colours)
         frames = blur(luma(clip, self.settings.colours), self.sigma)
         return velocities(frames, self.window_sigma, self.log_eps.exp(), self.settings.cell)
+
+    def filter_taps(self, shape: tuple[int, ...]) -> int:
+        """Return the taps of the blur of the luma, and of the five products' windows at cells."""
+        B, _, T, H, W = shape
+        cell = self.settings.cell
+        blur = (2 * BLUR_RADIUS + 1) ** 2 * B * T * H * W
+        cells = B * (T - 1) * -(-H // cell) * -(-W // cell)
+        return blur + 5 * (2 * WINDOW_RADIUS + cell) ** 2 * cells
+
+    def _runs_fused(self, clip: Tensor) -> bool:
+        """Whether the kernel of the CPU computes this: it has no gradient for the clip."""
+        tensors = (clip, *self.parameters())
+        return (
+            not functional.is_traced()
+            and all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
+            and not (clip.requires_grad and torch.is_grad_enabled())
+            and type(clip) is Tensor
+        )
 
     def _quantise(self, velocity: Tensor) -> Tensor:
         settings, count = self.settings, len(self.boundaries)

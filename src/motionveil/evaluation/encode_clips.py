@@ -33,7 +33,7 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.stream_encoder import enlarge_cells
 from motionveil.streaming.veils import streams
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever the same encoder would leave other frames."""
 
 H264_FORMAT = 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,28 +18,19 @@ from torch import Tensor
 from motionveil.datasets.dataset import ClipDataset
 from motionveil.datasets.manifest import Manifest
 from motionveil.datasets.warnings import warn
-from motionveil.encoders import Encoder, Raw, build_encoder
+from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.functional import for_networks
-from motionveil.evaluation.encode_clips import (
-    frames_left,
-    veil_clips,
-    veil_of_encoder,
-    working_clips,
-)
+from motionveil.evaluation.encoded_parts import ACTION, PRIVACY, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
-from motionveil.geometry import Geometry
-from motionveil.results import Accuracy, ClipPrediction, Order, Privacy, PrivacyScore, Result, Row
+from motionveil.evaluation.recogniser import leave_recogniser
+from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
-from motionveil.training.adversary_inputs import Look
 from motionveil.training.create_network import Networks
-from motionveil.training.distributed import describe_environment, first_process_first
+from motionveil.training.distributed import describe_environment
 from motionveil.training.experiment import Experiment, describe_dataset
 from motionveil.training.recipe import Schedule
 from motionveil.training.seeds import seed_for
-
-ACTION, PRIVACY = Look(temporal=True), Look()
-"""What the action network and the privacy network are shown: whole clips, and frames."""
 
 _DIGITS = 9  # keep apart what float32 keeps apart: the argmax is that of the accuracy
 
@@ -53,57 +43,6 @@ class Scores(NamedTuple):
     predictions: list[ClipPrediction]
 
 
-@dataclass(frozen=True)
-class EncodedParts:
-    """What networks see of the clips behind an encoder.
-
-    Attributes:
-        encoder: Veils a batch; the identity where the clips are veiled already.
-        training: The clips that networks are trained on.
-        validation: The clips held out.
-        geometry: Size and rate at which the clips were veiled; None in the paper's order.
-    """
-
-    encoder: Encoder
-    training: ClipDataset
-    validation: ClipDataset
-    geometry: Geometry | None = None
-
-
-def encode_parts(experiment: Experiment, encoder: Encoder, *, order: Order) -> EncodedParts:
-    """Return what networks see of an experiment's clips behind an encoder.
-
-    Args:
-        experiment: The experiment.
-        encoder: The encoder.
-        order: See `motionveil.training.recipe.Recipe.order`.
-
-    Raises:
-        MotionveilError: A video cannot be read, fewer than two frames of a clip are left, or the
-            cache cannot be written.
-    """
-    if order == "paper":
-        return EncodedParts(
-            encoder, experiment.clips(training=True), experiment.clips(training=False)
-        )
-    veil = veil_of_encoder(encoder, encoder.spec.name, str(experiment.fabric.device))
-    geometry = veil.geometry(experiment.geometry)
-    with first_process_first(experiment.fabric):
-        filmed = working_clips(
-            experiment.cache.manifest,
-            geometry,
-            multiple=veil.multiple,
-            folder=experiment.cache.folder.parent,
-        )
-        veiled = veil_clips(filmed, veil)
-    frames = frames_left(experiment.recipe.frames, filmed, veiled)
-    training, validation = (
-        experiment.dataset(veiled, training=part, frames=frames, fit=experiment.recipe.fit)
-        for part in (True, False)
-    )
-    return EncodedParts(Raw(), training, validation, geometry)
-
-
 def validate_encoder(
     experiment: Experiment,
     spec: EncoderSpec,
@@ -113,6 +52,7 @@ def validate_encoder(
     alpha: float | None = None,
     curves: list[dict[str, float]] | None = None,
     trained_seconds: float = 0.0,
+    recogniser: Path | None = None,
 ) -> Row:
     """Train fresh networks on a frozen encoder's output, score them, and return the row.
 
@@ -124,23 +64,28 @@ def validate_encoder(
         alpha: The weight that it was trained with.
         curves: Of its training.
         trained_seconds: How long that took.
+        recogniser: Folder for the action network as a recogniser; None to leave none.
 
     Raises:
-        MotionveilError: A loss is not finite, or the encoder's weights cannot be read.
+        MotionveilError: A loss is not finite, the encoder's weights cannot be read, or the
+            recogniser cannot be written, see `leave_recogniser`.
     """
     began = time.monotonic()
     encoder = build_encoder(spec, folder)
     order = experiment.order_of(encoder)
     parts = encode_parts(experiment, encoder, order=order)
+    networks = experiment.networks("validation")
     scores = validate(
         experiment.fabric,
         parts,
-        experiment.networks("validation"),
+        networks,
         experiment.recipe.validation,
         privacy_label=experiment.privacy_label,
         seed=experiment.seed,
         title=f"validate {method if alpha is None else f'{method}, alpha {alpha:g}'}",
     )
+    if recogniser is not None:
+        leave_recogniser(experiment, encoder, parts, networks.action, recogniser)
     return Row(
         method=method,
         alpha=alpha,
@@ -158,7 +103,12 @@ def validate_encoder(
 
 
 def validation_result(
-    experiment: Experiment, spec: EncoderSpec, *, folder: Path | None, command: str
+    experiment: Experiment,
+    spec: EncoderSpec,
+    *,
+    folder: Path | None,
+    command: str,
+    recogniser: Path | None = None,
 ) -> Result:
     """Validate one encoder and return a result of one row; see `validate_encoder`.
 
@@ -167,6 +117,7 @@ def validation_result(
         spec: The encoder.
         folder: Where its weights lie, if it has any.
         command: The command line, for the record.
+        recogniser: As in `validate_encoder`.
     """
     alpha = spec.provenance.get("alpha")
     row = validate_encoder(
@@ -175,6 +126,7 @@ def validation_result(
         method=spec.name,
         folder=folder,
         alpha=float(alpha) if alpha is not None else None,
+        recogniser=recogniser,
     )
     return Result(
         kind="validate",

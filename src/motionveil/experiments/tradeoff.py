@@ -50,6 +50,7 @@ class Plan:
         privacy_label: The label that the adversary tries to learn.
         face_detector: The detector's file, for the method `face-blur`.
         encoder: A trained encoder for the ablation; None to train one.
+        recogniser: The method whose action network is left as `out/recogniser/`; None for none.
         attackers: Attacks on each row's veiled video besides the published two, such as
             `motionveil.evaluation.suites.attackers`.
         precision: Of the attackers' networks, as Fabric takes it.
@@ -66,6 +67,7 @@ class Plan:
     privacy_label: str
     face_detector: Path | None = None
     encoder: EncoderSpec | None = None
+    recogniser: Choice | None = None
     attackers: Sequence[Attack] = ()
     precision: str = "32-true"
 
@@ -194,10 +196,17 @@ class _Bench:
     def _more(self, choice: Choice) -> dict[str, Any]:
         """Return what a row depends on besides its experiment and name."""
         given, attackers = self.plan.encoder, self.plan.attackers
-        more = {"attackers": [a.model_dump(mode="json") for a in attackers]} if attackers else {}
+        more: dict[str, Any] = {}
+        if attackers:
+            more["attackers"] = [a.model_dump(mode="json") for a in attackers]
         if choice.method.blurs_faces:
             return more | {"faces": self.faces}
+        if self._leaves_recogniser(choice):  # a row that is stored has left none
+            more |= {"recogniser": True}
         return more | ({"encoder": given.model_dump(mode="json")} if given else {})
+
+    def _leaves_recogniser(self, choice: Choice) -> bool:
+        return self.plan.recipe.order == "camera" and choice == self.plan.recogniser
 
     def _measure(self, choice: Choice, experiment: Experiment, trainer: MethodTrainer) -> Row:
         if choice.method.blurs_faces:
@@ -216,6 +225,7 @@ class _Bench:
             alpha=choice.alpha,
             curves=made.curves,
             trained_seconds=made.seconds + attacked,
+            recogniser=self.out / "recogniser" if self._leaves_recogniser(choice) else None,
         )
         row.attackers = attackers_of(findings, row.predictions)
         row.picture = self._picture(choice, experiment, made)

@@ -105,6 +105,8 @@ class Method:
         stream: What veils a stream, called with the spec and `hard`; see
             `motionveil.streaming.veils.FrameVeil`.
         unstreamable: Why it cannot stream, where `stream` is None.
+        onnx: What adds it to an ONNX model, called with the graph, the spec and `hard`; see
+            `motionveil.export.onnx.Part`. The default needs `difference`.
         multiple: What both sides of a working frame must be multiples of; see `multiple_of`.
         blurs_faces: Whether it is measured on copies of the videos whose faces are blurred.
         colour, marker: In figures: a colour as #rrggbb and matplotlib's name of a marker.
@@ -125,6 +127,7 @@ class Method:
     encoder: ClassVar[str]
     stream: ClassVar[str | None] = None
     unstreamable: ClassVar[str] = "its output depends on frames still to come"
+    onnx: ClassVar[str] = "motionveil.export.difference_onnx:add_difference"
     multiple: ClassVar[int] = 2
     blurs_faces: ClassVar[bool] = False
     colour: ClassVar[str] = "#555555"
@@ -200,7 +203,7 @@ class Method:
         return {k: v for k, v in values.items() if v is not None or k not in OLDER_NUMBERS}
 
     def difference(self, settings: Any, *, hard: bool = False) -> BlurredDifference:
-        """Return the method as a map of blurred differences; what is exported.
+        """Return the method as a map of blurred differences; what is exported by default.
 
         Args:
             settings: Its settings.

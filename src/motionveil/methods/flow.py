@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from motionveil.methods.base import LEVELS, Method, Settings, Start
+from motionveil.methods.base import GREY, LEVELS, Method, Settings, Start
 
 BLUR_RADIUS = 4
 """Pixels that the blur's Gaussian reaches to either side."""
@@ -67,6 +67,11 @@ class FlowSettings(Settings):
         """Where zero velocity lies among the levels: c."""
         return len(self.boundaries) // 2
 
+    @property
+    def reach(self) -> float:
+        """The velocity at which the last level is clamped; the first is clamped at -range."""
+        return self.range * (len(self.boundaries) / self.centre - 1)
+
 
 class Flow(Method):
     """Quantised velocities of coarse cells; a veiled frame is a grid of two small numbers."""
@@ -79,6 +84,7 @@ class Flow(Method):
     after_training = frozenset({"hard"})
     encoder = "motionveil.encoders.flow:Flow"
     stream = "motionveil.streaming.flow:FlowVeil"
+    onnx = "motionveil.export.flow_onnx:add_flow"
     colour, marker = "#009E73", "s"
 
     def start(self, start: Start, changes: Any) -> Settings | None:
@@ -151,3 +157,10 @@ def quantise_velocity(
         else:
             levels += 1 / (1 + np.exp(-settings.hardness * (position - boundary)))
     return levels * (LEVELS / len(row))
+
+
+def velocity_bytes(
+    settings: FlowSettings, velocity: NDArray[Any], *, hard: bool = False
+) -> NDArray[np.uint8]:
+    """Return `round(17 y)` of velocities in pixels per frame, uint8 of the same shape."""
+    return np.rint(GREY * quantise_velocity(settings, velocity, hard=hard)).astype(np.uint8)

@@ -49,7 +49,7 @@ class Guard:
     and all over the picture. It remembers where the output was off neutral in the last frames,
     except in those that it closed: an event does not teach it that events are usual.
 
-    The thresholds are in `guard_thresholds`; `docs/capture.md` says on which real video
+    The thresholds are in `guard_thresholds`; `docs/streaming.md` says on which real video
     they were found, what they miss, and how often they are wrong.
 
     **What it cannot do.** A lasting motion of the camera that is small or slow looks like people; a
@@ -88,6 +88,8 @@ class Guard:
         veiled: NDArray[np.uint8],
         neutral: int,
         time: float | None = None,
+        *,
+        patches: bool = True,
     ) -> Reason | None:
         """Say why a veiled frame must not be shown; None if it may.
 
@@ -97,6 +99,8 @@ class Guard:
             veiled: What would be written of the two, likewise.
             neutral: The grey value of no motion in `veiled`.
             time: When the frame was taken, in seconds; None if there is no clock.
+            patches: Whether to look for parts of the picture that changed at once; not where the
+                veiled frame is a grid of cells, too coarse to show what is in such a part.
         """
         gap = self._is_gap(time)
         self._time = time
@@ -111,7 +115,7 @@ class Guard:
         if measures is None:
             self._rest()
         else:
-            found = self._judge(measures)
+            found = self._judge(measures, patches)
             reason = reason or found
             self._motions.append(measures.motion)
         if self._undone:  # what was shown the frame before was no motion either
@@ -119,7 +123,7 @@ class Guard:
         remember(self._off, reason is None, self._age)
         return reason
 
-    def _judge(self, measures: Measures) -> Reason | None:
+    def _judge(self, measures: Measures, patches: bool) -> Reason | None:
         """Say why what is off neutral is not motion, or None."""
         whole = self._whole(measures)
         moves, lit = self._follows(measures), is_light(measures)
@@ -130,7 +134,7 @@ class Guard:
             self._following, self._moves = 0.0, 0
         if moves or lit:
             return whole
-        reason = whole or self._patch(measures)
+        reason = whole or (self._patch(measures) if patches else None)
         if reason is None and self._jumps(measures):
             self._patched = True  # what goes on from there is shown
             return "jump"  # once: the motion that follows is as large

@@ -180,7 +180,14 @@ class StreamEncoder:
         if found is None:
             self._veil(working, previous, out)
             if self.guard is not None:
-                found = self.guard.check(working, previous, self._shown(out), self.neutral, time)
+                found = self.guard.check(
+                    working,
+                    previous,
+                    self._shown(out),
+                    self.neutral,
+                    time,
+                    patches=self._cell == 1,
+                )
         elif self.guard is not None:
             self.guard.restart(time)
         if found is not None:

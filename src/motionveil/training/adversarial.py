@@ -40,7 +40,7 @@ from motionveil.training.distributed import (
     unsynchronised,
 )
 from motionveil.training.log import Log
-from motionveil.training.recipe import Recipe
+from motionveil.training.recipe import AdversarialSchedule, Recipe
 from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
 from motionveil.training.seeds import ADVERSARIAL, seed_for
 from motionveil.training.train_state import TrainState, refuse_collapse
@@ -150,9 +150,11 @@ def train_adversarial(
 def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     """Return what decides a training: a checkpoint may only go on where all of it is the same."""
     provenance = encoder.spec.model_dump(mode="json")["provenance"]
-    left_out: dict[str, Any] = {"validation": True}
-    if not recipe.adversarial.further:  # as for the versions that knew none
-        left_out["adversarial"] = {"further"}
+    # Left out where they are unset, as for the versions that knew none.
+    defaults, own = AdversarialSchedule(), recipe.adversarial
+    newer = ("further", "ahead", "privacy_steps")
+    unset = {name for name in newer if getattr(own, name) == getattr(defaults, name)}
+    left_out: dict[str, Any] = {"validation": True, "adversarial": unset}
     return {
         "method": encoder.spec.name,
         "seed": seed,
@@ -246,14 +248,20 @@ class AdversarialTraining:
 
     def _step(self, batch: Batch, train_state: TrainState) -> dict[str, float]:
         """Make both moves, and return what was measured over all processes."""
-        encoder = added_up(self.fabric, self.step_encoder(batch))
+        waits = train_state.epoch < self.recipe.adversarial.ahead
+        encoder = added_up(self.fabric, self.step_encoder(batch, waits=waits))
         self._refuse_infinite(encoder | self._sums(), train_state)
-        privacy = added_up(self.fabric, self.step_privacy(batch))
-        self._refuse_infinite(privacy, train_state)
+        for _ in range(self.recipe.adversarial.privacy_steps):
+            privacy = added_up(self.fabric, self.step_privacy(batch))
+            self._refuse_infinite(privacy, train_state)
         return encoder | privacy
 
-    def step_encoder(self, batch: Batch) -> dict[str, Tensor]:
+    def step_encoder(self, batch: Batch, *, waits: bool = False) -> dict[str, Tensor]:
         """Step 1, equation 1: train E and T, with P (and every other adversary) fixed.
+
+        Args:
+            batch: The clips.
+            waits: Train T alone: E stays as it is.
 
         Returns:
             This process's share of the mean over the whole batch, 0-dimensional tensors.
@@ -265,7 +273,8 @@ class AdversarialTraining:
         parts = parts_of(batch, self.recipe.adversarial.accumulate, self.fabric.world_size)
         for part, last in parts:
             with unsynchronised(self.fabric, self.T, not last):
-                veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
+                with torch.set_grad_enabled(not waits):
+                    veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
                 actions = self.T(veiled)  # (B, actions)
                 recognised = cross_entropy(actions, part.actions)
                 # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
@@ -275,7 +284,8 @@ class AdversarialTraining:
                     uncertainty = self.adversaries.uncertainty(seen, share)
                     loss = recognised - self.recipe.alpha * uncertainty["entropy"]
                     # Gradients are averaged over the processes; the loss is a sum of their shares.
-                    self.fabric.backward(loss * (share * self.fabric.world_size))
+                    learned = recognised if waits else loss
+                    self.fabric.backward(learned * (share * self.fabric.world_size))
             measured = {
                 "loss_encoder": loss,
                 "loss_action": recognised,
@@ -283,10 +293,11 @@ class AdversarialTraining:
                 "accuracy_action": _accuracy(actions, part.actions),
             }
             shares.append({name: value.detach() * share for name, value in measured.items()})
-        average_gradients(self.fabric, self.models.encoder)
-        self.optimize_encoder.step()
+        if not waits:
+            average_gradients(self.fabric, self.models.encoder)
+            self.optimize_encoder.step()
+            self.models.encoder.constrain()
         self.optimize_action.step()
-        self.models.encoder.constrain()
         return summed(shares)
 
     def step_privacy(self, batch: Batch) -> dict[str, Tensor]:

@@ -107,12 +107,18 @@ class AdversarialSchedule(Schedule):
             uncertain counts.
         restart_every: After so many steps one adversary, each in turn, gets fresh weights; None for
             never.
+        ahead: Epochs in which the action network and the adversaries learn while the encoder stays
+            as it starts: against adversaries that see nothing yet it would only learn to show more.
+        privacy_steps: Steps of the adversaries (equation 2) to one of the encoder (equation 1), on
+            the same clips and other frames.
     """
 
     encoder_lr: float | None = Field(default=None, gt=0)
     adversaries: int = Field(default=1, ge=1)
     further: tuple[AdversaryRecipe, ...] = ()
     restart_every: int | None = Field(default=None, ge=1)
+    ahead: int = Field(default=0, ge=0)
+    privacy_steps: int = Field(default=1, ge=1)
 
 
 class AttackerTraining(_Part):

@@ -45,6 +45,20 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
         return VideoInfo(width, height, average, stream.time_base, frames, first.aspect)
 
 
+def read_comment(source: Source) -> str | None:
+    """Return what a video file says of itself, such as the encoder that veiled it; None if nothing.
+
+    Raises:
+        MotionveilError: There is no such file, or no video in it.
+    """
+    path = Path(source)
+    if is_pictures(path):
+        return None
+    with opened(path) as (container, _):
+        said = {name.lower(): value for name, value in container.metadata.items()}
+        return said.get("comment")
+
+
 def count_frames(source: Source) -> int:
     """Count the frames of a video by decoding all of it.
 

@@ -11,7 +11,7 @@ shapes) or yours. Times are wall-clock and processor time, the median of interle
 with the camera of `test:640x480@30` in real time: the latency from a frame's arrival to the end
 of its writing.
 
-    python benchmarks/capture_pipeline.py [--file VIDEO] [--runs 7] [--json FILE]
+    python benchmarks/stream_pipeline.py [--file VIDEO] [--runs 7] [--json FILE]
 """
 
 from __future__ import annotations

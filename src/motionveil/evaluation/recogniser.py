@@ -1,0 +1,265 @@
+"""What a validation leaves to be used: its action network, calibrated, as a recogniser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from motionveil.datasets.dataset import ClipDataset
+from motionveil.datasets.manifest import Clip
+from motionveil.encoders import Encoder, build_encoder
+from motionveil.encoders.functional import for_networks
+from motionveil.errors import MotionveilError
+from motionveil.evaluation.encoded_parts import ACTION, EncodedParts, encode_parts
+from motionveil.evaluation.export_network import export_onnx, save_weights
+from motionveil.evaluation.fit import Classifier, Learner, fit
+from motionveil.recognition import calibration
+from motionveil.recognition.artefact import (
+    FILE,
+    NETWORK,
+    WEIGHTS,
+    Calibration,
+    NetworkFile,
+    NoMotion,
+    RecogniserSpec,
+    ReliabilityBin,
+    Scores,
+    hash_encoder,
+    sha256_of,
+)
+from motionveil.recognition.network_input import NetworkInput
+from motionveil.recognition.stream_recogniser import share_moved
+from motionveil.results import Accuracy
+from motionveil.spec import EncoderSpec
+from motionveil.statistics import Floats, Integers
+from motionveil.streaming.veils import make_veil, streams
+from motionveil.training.experiment import Experiment
+from motionveil.training.seeds import seed_for
+
+PASSING = 0.95
+"""Share of the correct answers on calibration clips that the threshold lets pass."""
+
+_PARTS = 5
+"""One in so many recordings of the training part is left out to calibrate on."""
+
+_TOLERANCE = 8  # grey levels off neutral: half a step of 17, which compression does not reach
+_STILLEST = 0.01  # quantile of how much moves in a training clip,
+_STILL = 0.5  # and the share of it below which nothing is said to move
+_COMPARED = 4  # clips on which the exported network is compared
+
+
+def train_recogniser(experiment: Experiment, spec: EncoderSpec, run: Path, folder: Path) -> None:
+    """Train a fresh action network on an encoder's output, score it, and leave a recogniser.
+
+    As validation does it, in the camera's order, without a privacy network.
+
+    Args:
+        experiment: The split, recipe and seed.
+        spec: The encoder.
+        run: Where its weights lie, if it has any.
+        folder: Where the recogniser goes.
+
+    Raises:
+        MotionveilError: The encoder's output depends on the batch, so there is no stream; or see
+            `leave_recogniser`.
+    """
+    encoder = build_encoder(spec, run)
+    if encoder.varies_training:
+        raise MotionveilError(f"{spec.name}: works on clips only, so nothing can recognise live")
+    parts = encode_parts(experiment, encoder, order="camera")
+    network = experiment.networks("validation").action
+    _fit(experiment, parts, network, parts.training, "validation")
+    leave_recogniser(experiment, encoder, parts, network, folder)
+
+
+def leave_recogniser(
+    experiment: Experiment,
+    encoder: Encoder,
+    parts: EncodedParts,
+    network: nn.Module,
+    folder: Path,
+) -> None:
+    """Calibrate a trained action network and write it with all that running it takes.
+
+    The temperature and the threshold come from a second network, trained like the first but on
+    four fifths of the recordings, and asked about the last fifth: what the first one says of clips
+    that it was trained on would be too sure.
+
+    Args:
+        experiment: The split, recipe and seed.
+        encoder: What has veiled the clips.
+        parts: The veiled clips, in the camera's order.
+        network: The action network, trained on all of `parts.training`.
+        folder: Where the recogniser goes; what was there is replaced.
+
+    Raises:
+        MotionveilError: The clips are not in the camera's order, the network cannot be exported,
+            or the folder cannot be written.
+    """
+    if parts.geometry is None:
+        raise MotionveilError(
+            f"{folder}: networks of the paper's order see other video than leaves a camera; set"
+            " order=camera for a recogniser"
+        )
+    calibrated, no_motion = _calibrate(experiment, parts), _no_motion(encoder, parts)
+    logits, labels = _answers(experiment, parts, network, parts.validation)
+    if not experiment.fabric.is_global_zero:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / FILE).unlink(missing_ok=True)  # it is written last: until then there is none
+    classes = experiment.cache.manifest.actions
+    positions = list(range(min(_COMPARED, len(parts.validation))))
+    clips = parts.validation.load(positions, seed=0, epoch=0).clips
+    error = export_onnx(network, _shown(parts, clips), folder / NETWORK, classes=len(classes))
+    architecture = experiment.recipe.action.name
+    save_weights(network, folder / WEIGHTS, {"architecture": architecture})
+    RecogniserSpec(
+        classes=tuple(classes),
+        frames=parts.training.t,
+        geometry=parts.geometry,
+        input=NetworkInput(
+            size=parts.training.size, fit=parts.training.fit, cell=encoder.spec.cell
+        ),
+        encoder=encoder.spec,
+        encoder_hash=hash_encoder(encoder.spec, parts.geometry),
+        network=NetworkFile(
+            architecture=architecture,
+            sha256=sha256_of(folder / NETWORK),
+            largest_error=error,
+        ),
+        calibration=calibrated,
+        no_motion=no_motion,
+        scores=_scores(logits, labels, calibrated),
+        provenance=_provenance(experiment),
+    ).save(folder)
+
+
+def _provenance(experiment: Experiment) -> dict[str, object]:
+    validation = experiment.recipe.validation
+    return {
+        **experiment.provenance(),
+        "epochs": validation.epochs,
+        "batch": validation.batch,
+        "lr": validation.lr,
+    }
+
+
+def _shown(parts: EncodedParts, clips: Tensor) -> Tensor:
+    return for_networks(parts.encoder.views(clips))
+
+
+def _fit(
+    experiment: Experiment, parts: EncodedParts, network: nn.Module, data: ClipDataset, title: str
+) -> None:
+    """Train an action network as validation does."""
+    torch.manual_seed(seed_for(experiment.seed, title))
+    parts.encoder.eval()
+    learners = [Learner(network, "action", ACTION)]
+    schedule = experiment.recipe.validation
+    fit(title, learners, data, schedule, experiment.fabric, lambda clips: _shown(parts, clips))
+
+
+def _answers(
+    experiment: Experiment, parts: EncodedParts, network: nn.Module, data: ClipDataset
+) -> tuple[Floats, Integers]:
+    """Return a network's logits (clips, classes) and the true classes (clips,)."""
+    batch = experiment.recipe.validation.batch
+    asked = Classifier(
+        network.eval(), ACTION, experiment.fabric, batch, lambda clips: _shown(parts, clips)
+    )
+    outputs = asked.outputs(data)[:, 0].double().numpy()
+    return np.asarray(outputs), np.asarray(data.actions.numpy())
+
+
+def _calibrate(experiment: Experiment, parts: EncodedParts) -> Calibration:
+    """Train a second network on most recordings, and calibrate on the others."""
+    kept, held = hold_out(parts.training.clips)
+    network = experiment.networks("calibration").action
+    _fit(experiment, parts, network, _some(experiment, parts, kept, True), "calibration")
+    data = _some(experiment, parts, held, False)
+    logits, labels = _answers(experiment, parts, network, data)
+    temperature = calibration.fit_temperature(logits, labels)
+    probabilities = calibration.softmax(logits, temperature)
+    return Calibration(
+        temperature=temperature,
+        threshold=calibration.passing_threshold(probabilities, labels, PASSING),
+        passing=PASSING,
+        clips=len(labels),
+    )
+
+
+def hold_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
+    """Return four fifths of the clips and the last fifth, whole recordings where there are several.
+
+    Args:
+        clips: At least two.
+    """
+    groups = sorted({clip.group for clip in clips})
+    if len(groups) < 2:
+        return list(clips[:-1]), list(clips[-1:])
+    held = set(groups[_PARTS - 1 :: _PARTS] or groups[-1:])
+    kept = [clip for clip in clips if clip.group not in held]
+    return kept, [clip for clip in clips if clip.group in held]
+
+
+def _some(
+    experiment: Experiment, parts: EncodedParts, clips: Sequence[Clip], training: bool
+) -> ClipDataset:
+    """Return some of the training clips, drawn as for training or from their middles."""
+    whole = parts.training
+    return ClipDataset(
+        whole.cache,
+        clips,
+        t=whole.t,
+        size=whole.size,
+        privacy_label=experiment.privacy_label,
+        training=training,
+        seed=whole.seed,
+        scales=whole.scales,
+        fit=whole.fit,
+        threads=whole.threads,
+    )
+
+
+def _no_motion(encoder: Encoder, parts: EncodedParts) -> NoMotion | None:
+    """Return below which share of moved values nothing moves: half of the stillest clips'."""
+    spec = encoder.spec
+    neutral = make_veil(spec).neutral if streams(spec) else None
+    if neutral is None:
+        return None
+    seen = NetworkInput(size=parts.training.size, fit=parts.training.fit)
+    shares = []
+    for clip in parts.training.clips:
+        frames = parts.training.cache.frames(clip)
+        start = max(0, (len(frames) - parts.training.t) // 2)
+        window = frames[start : start + parts.training.t]
+        images = np.stack([seen.image(np.asarray(frame)) for frame in window])
+        shares.append(share_moved(images, neutral, _TOLERANCE))
+    return NoMotion(
+        neutral=neutral,
+        tolerance=_TOLERANCE,
+        share=_STILL * float(np.quantile(shares, _STILLEST)),
+    )
+
+
+def _scores(logits: Floats, labels: Integers, calibrated: Calibration) -> Scores:
+    probabilities = calibration.softmax(logits, calibrated.temperature)
+    right = probabilities.argmax(1) == labels
+    named = probabilities.max(1) >= calibrated.threshold
+    return Scores(
+        accuracy=Accuracy.of(right.astype(float).tolist(), labels.tolist()),
+        calibration_error=calibration.expected_calibration_error(probabilities, labels),
+        uncalibrated_error=calibration.expected_calibration_error(
+            calibration.softmax(logits), labels
+        ),
+        named=float(named.mean()),
+        named_accuracy=float(right[named].mean()) if named.any() else None,
+        reliability=[
+            ReliabilityBin(n=n, probability=probability, accuracy=accuracy)
+            for n, probability, accuracy in calibration.reliability(probabilities, labels)
+        ],
+    )

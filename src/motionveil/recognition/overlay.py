@@ -1,0 +1,128 @@
+"""The veiled video with what was recognised drawn below it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.errors import MotionveilError
+from motionveil.recognition.answers import Answer
+from motionveil.streaming.pipeline import enlarged
+from motionveil.video import Sink, check_dest, open_sink
+
+Image = NDArray[np.uint8]
+
+_BAND = 40  # rows of the band with label and bar
+_LETTERS = 18  # pixels
+_MARGIN = 6
+_BAR = 6  # rows
+_BACKGROUND, _TEXT = (24, 24, 24), (240, 240, 240)
+_COLOURS = {"action": (64, 176, 255), "none of these": (150, 150, 150), "no motion": (90, 90, 90)}
+
+
+class Overlay:
+    """Draws answers below veiled frames, and writes both.
+
+    The picture itself is left as it is: what is drawn hides nothing of it.
+
+    Args:
+        dest: A file; see `motionveil.video.open_sink`.
+        enlarge: How many times each pixel of the working frame is repeated, along both sides.
+        cell: How many working pixels a veiled pixel stands for.
+        font: A TrueType file; Pillow's own, which has Latin letters, if None.
+        live: See `motionveil.video.open_sink`.
+
+    Raises:
+        MotionveilError: The font cannot be read, or the destination is none.
+    """
+
+    def __init__(
+        self, dest: str, *, enlarge: int, cell: int = 1, font: str | None = None, live: bool = False
+    ) -> None:
+        check_dest(dest)
+        self._dest, self._times, self._live = dest, enlarge * cell, live
+        self._font = _load_font(font)
+        self._answer: Answer | None = None
+
+    def open(self, *, rate: Fraction | None, time_base: Fraction) -> Sink:
+        """Return a sink for veiled frames; the answer shown is that of the frame's `show`."""
+        inner = open_sink(self._dest, rate=rate, time_base=time_base, live=self._live)
+        return _OverlaySink(inner, self)
+
+    def show(self, image: Image, time: float, answer: Answer | None) -> None:
+        """Take the newest answer; called before the frame is written."""
+        self._answer = answer
+
+    def draw(self, image: Image) -> Image:
+        """Return a veiled frame, uint8 (h, w, 3), enlarged, with a band below it."""
+        from PIL import Image as Pictures
+        from PIL import ImageDraw
+
+        large = enlarged(image, self._times)
+        height, width = large.shape[:2]
+        # Even sides: H.264 that every player shows has no others.
+        canvas = np.zeros((height + _BAND + height % 2, width + width % 2, 3), np.uint8)
+        canvas[:] = _BACKGROUND
+        canvas[:height, :width] = large
+        answer = self._answer
+        if answer is None:
+            return canvas
+        picture = Pictures.fromarray(canvas)
+        pen = ImageDraw.Draw(picture)
+        text = answer.label
+        if answer.kind == "action":
+            text += f"  {answer.probability:.0%}"
+        pen.text((_MARGIN, height + 4), text, fill=_TEXT, font=self._font)
+        top = height + _BAND - _BAR - 4
+        length = round((width - 2 * _MARGIN) * answer.probability)
+        pen.rectangle(
+            (_MARGIN, top, _MARGIN + max(1, length), top + _BAR), fill=_COLOURS[answer.kind]
+        )
+        return np.asarray(picture)
+
+
+class _OverlaySink:
+    """Writes what an overlay draws of each frame."""
+
+    def __init__(self, inner: Sink, overlay: Overlay) -> None:
+        self._inner, self._overlay = inner, overlay
+        self.name = inner.name
+
+    @property
+    def frames(self) -> int:
+        return self._inner.frames
+
+    @frames.setter
+    def frames(self, value: int) -> None:
+        self._inner.frames = value
+
+    def __enter__(self) -> _OverlaySink:
+        self._inner.__enter__()
+        return self
+
+    def write(self, image: Image, pts: int | None = None) -> None:
+        """Draw and write a frame."""
+        self._inner.write(self._overlay.draw(image), pts)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._inner.__exit__(kind, error, trace)
+
+
+def _load_font(file: str | None) -> Any:
+    from PIL import ImageFont
+
+    if file is None:
+        return ImageFont.load_default(_LETTERS)
+    try:
+        return ImageFont.truetype(file, _LETTERS)
+    except OSError as error:
+        raise MotionveilError(f"{file}: cannot be read as a font; give a .ttf or .otf") from error

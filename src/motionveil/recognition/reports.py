@@ -1,0 +1,212 @@
+"""Answers written down: lines of text and of JSON, CSV, WebVTT and SRT."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from motionveil.atomic_write import atomic_path
+from motionveil.errors import MotionveilError
+from motionveil.recognition.answers import Answer, Event
+
+Say = Callable[[str], None]
+
+_DIGITS = 3  # milliseconds, and thousandths of a probability
+_COLUMNS = ("source", "from", "to", "kind", "label", "probability")
+
+
+def answer_fields(answer: Answer, top: int) -> dict[str, Any]:
+    """Return what is written of a window's answer as JSON."""
+    return {
+        "time": round(answer.time, _DIGITS),
+        "kind": answer.kind,
+        "label": answer.label,
+        "probability": round(answer.probability, _DIGITS),
+        "from": round(answer.start, _DIGITS),
+        "to": round(answer.time, _DIGITS),
+        **_top(answer.top, top),
+    }
+
+
+def event_fields(event: Event, top: int) -> dict[str, Any]:
+    """Return what is written of an event as JSON; `to` is null while it goes on."""
+    return {
+        "time": round(event.time, _DIGITS),
+        "kind": event.kind,
+        "label": event.label,
+        "probability": round(event.probability, _DIGITS),
+        "from": round(event.start, _DIGITS),
+        "to": None if event.end is None else round(event.end, _DIGITS),
+        **_top(event.top, top),
+    }
+
+
+def _top(classes: tuple[tuple[str, float], ...], top: int) -> dict[str, Any]:
+    if top < 2:
+        return {}
+    listed = [{"label": name, "probability": round(p, _DIGITS)} for name, p in classes[:top]]
+    return {"top": listed}
+
+
+def describe_answer(answer: Answer) -> str:
+    """Return a window's answer for a person."""
+    more = ", ".join(f"{name} {p:.2f}" for name, p in answer.top[1:])
+    return f"{answer.label} {answer.probability:.2f}{f' ({more})' if more else ''}"
+
+
+class JsonReport:
+    """Lines of JSON: one when an event begins, one when it ends, and one a window if asked for.
+
+    Each has `state` (`"begins"`, `"ends"` or `"window"`), `source`, `at` (the wall clock, UTC) and
+    the fields of `event_fields` or `answer_fields`, whose times are the source's, in seconds.
+
+    Args:
+        say: Takes a line.
+        source: The source's name.
+        top: How many classes are listed.
+        windows: Whether windows are told.
+    """
+
+    def __init__(self, say: Say, source: str, *, top: int = 1, windows: bool = False) -> None:
+        self._say, self._source, self._top, self._windows = say, source, top, windows
+
+    def answer(self, answer: Answer) -> None:
+        """Tell of a window, if windows are told."""
+        if self._windows:
+            self._line("window", answer_fields(answer, self._top))
+
+    def event(self, event: Event) -> None:
+        """Tell of an event."""
+        state = "begins" if event.end is None else "ends"
+        self._line(state, event_fields(event, self._top))
+
+    def _line(self, state: str, fields: dict[str, Any]) -> None:
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = {"state": state, "source": self._source, "at": at, **fields}
+        self._say(json.dumps(line, ensure_ascii=False))
+
+
+class TextReport:
+    """Lines for a person: each event when it begins.
+
+    Args:
+        say: Takes a line.
+        name: The source's name; None where there is one source only.
+    """
+
+    def __init__(self, say: Say, name: str | None) -> None:
+        self._say, self._name = say, "" if name is None else f"{name}: "
+
+    def answer(self, answer: Answer) -> None:
+        """Say nothing."""
+
+    def event(self, event: Event) -> None:
+        """Say when an event begins."""
+        if event.end is None:
+            listed = event.top[1:] if event.kind == "action" else ()
+            more = "".join(f", {name} {p:.2f}" for name, p in listed)
+            probability = f"{event.probability:.2f}" if event.kind == "action" else ""
+            line = f"{self._name}{_clock(event.start, '.')}  {event.label}  {probability}{more}"
+            self._say(line.rstrip())
+
+
+class CsvReport:
+    """A table of the events of one source or several.
+
+    Args:
+        files: Closes the file; of sources that end it gets its name only then.
+        file: Where to write.
+        live: Write each row at once.
+    """
+
+    def __init__(self, files: ExitStack, file: str, *, live: bool) -> None:
+        self._output = _open_text(files, file, live)
+        self._writer = csv.writer(self._output)
+        self._writer.writerow(_COLUMNS)
+
+    def row(self, source: str, told: Answer | Event) -> None:
+        """Append a row."""
+        end = told.time if isinstance(told, Answer) else told.end
+        times = (f"{told.start:.{_DIGITS}f}", "" if end is None else f"{end:.{_DIGITS}f}")
+        self._writer.writerow(
+            (source, *times, told.kind, told.label, f"{told.probability:.{_DIGITS}f}")
+        )
+        self._output.flush()
+
+    def receiver(self, source: str) -> CsvReceiver:
+        """Return what takes the events of one source."""
+        return CsvReceiver(self, source)
+
+
+class CsvReceiver:
+    """Writes the events of one source into a table when they have ended."""
+
+    def __init__(self, table: CsvReport, source: str) -> None:
+        self._table, self._source = table, source
+
+    def answer(self, answer: Answer) -> None:
+        """Write nothing."""
+
+    def event(self, event: Event) -> None:
+        """Write an event that has ended."""
+        if event.end is not None:
+            self._table.row(self._source, event)
+
+
+class SubtitleReport:
+    """Subtitles: the actions, from begin to end.
+
+    Args:
+        files: Closes the file; of a source that ends it gets its name only then.
+        file: Where to write.
+        kind: `"vtt"` (WebVTT) or `"srt"` (SubRip).
+        live: Write each at once.
+    """
+
+    def __init__(
+        self, files: ExitStack, file: str, *, kind: Literal["vtt", "srt"], live: bool
+    ) -> None:
+        self._output, self._kind = _open_text(files, file, live), kind
+        self._count = 0
+        if kind == "vtt":
+            self._output.write("WEBVTT\n\n")
+
+    def answer(self, answer: Answer) -> None:
+        """Write nothing."""
+
+    def event(self, event: Event) -> None:
+        """Write an action that has ended."""
+        if event.end is None or event.kind != "action":
+            return
+        self._count += 1
+        sign = "," if self._kind == "srt" else "."
+        name = " ".join(event.label.split())
+        if self._kind == "vtt":
+            name = name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        self._output.write(
+            f"{self._count}\n{_clock(event.start, sign)} --> {_clock(event.end, sign)}\n"
+            f"{name} {event.probability:.0%}\n\n"
+        )
+        self._output.flush()
+
+
+def _clock(seconds: float, sign: str) -> str:
+    """Return `00:01:02.500`, with the sign before the milliseconds."""
+    thousandths = max(0, round(seconds * 1000))
+    minutes, rest = divmod(thousandths, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d}{sign}{rest % 1000:03d}"
+
+
+def _open_text(files: ExitStack, file: str, live: bool) -> TextIO:
+    """Open a UTF-8 text file: under its name at once if it is live, else when all is written."""
+    try:
+        path = Path(file) if live else files.enter_context(atomic_path(file))
+        return files.enter_context(path.open("w", encoding="utf-8", newline=""))
+    except OSError as error:
+        raise MotionveilError(f"{file}: cannot write here: {error.strerror}") from error

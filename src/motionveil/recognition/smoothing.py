@@ -1,0 +1,162 @@
+"""From answers about single windows to labels that do not flicker, and events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.recognition.answers import Answer, Event, Kind
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SmoothingOptions:
+    """How answers are smoothed.
+
+    Attributes:
+        half_life: Seconds after which a window weighs half in the exponential moving average of
+            probabilities; 0 for none.
+        enter: Smoothed probability from which on an action is named.
+        leave: Smoothed probability below which the action named is dropped.
+        shortest: Seconds for which a label must hold before it is told.
+        top: How many classes an answer lists.
+    """
+
+    half_life: float
+    enter: float
+    leave: float
+    shortest: float
+    top: int = 1
+
+
+class Smoother:
+    """The exponential moving average of probabilities, with hysteresis.
+
+    Args:
+        classes: Names of the actions.
+        options: How.
+    """
+
+    def __init__(self, classes: tuple[str, ...], options: SmoothingOptions) -> None:
+        self._classes, self._options = classes, options
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what came before."""
+        self._mean: Floats | None = None
+        self._time = 0.0
+        self._named: int | None = None
+
+    def rest(self, time: float, start: float, at_rest: float) -> Answer:
+        """Return the answer for a window in which nothing moves; what came before is forgotten."""
+        self.reset()
+        return Answer(time, start, "no motion", "no motion", at_rest)
+
+    def unknown(self, time: float, start: float) -> Answer:
+        """Return the answer for a window that shows too little; what came before is forgotten."""
+        self.reset()
+        return Answer(time, start, "none of these", "none of these", 1.0)
+
+    def __call__(self, time: float, start: float, probabilities: Floats) -> Answer:
+        """Return the answer for a window.
+
+        Args:
+            time: Timestamp of its last frame in seconds.
+            start: Timestamp of its first frame.
+            probabilities: (classes,).
+        """
+        options = self._options
+        if self._mean is None or options.half_life <= 0:
+            self._mean = probabilities
+        else:
+            kept = 0.5 ** (max(0.0, time - self._time) / options.half_life)
+            self._mean = kept * self._mean + (1 - kept) * probabilities
+        self._time = time
+        order = np.argsort(-self._mean, kind="stable")[: max(1, options.top)]
+        top = tuple((self._classes[place], float(self._mean[place])) for place in order)
+        self._named = self._choose(self._mean, int(order[0]))
+        if self._named is None:
+            kind: Kind = "none of these"
+            return Answer(time, start, kind, kind, 1 - top[0][1], top)
+        label, probability = self._classes[self._named], float(self._mean[self._named])
+        return Answer(time, start, "action", label, probability, top)
+
+    def _choose(self, mean: Floats, best: int) -> int | None:
+        """Return the class named; None for none of these."""
+        if mean[best] >= self._options.enter:
+            return best
+        if self._named is not None and mean[self._named] >= self._options.leave:
+            return self._named
+        return None
+
+
+class EventTracker:
+    """Answers to events: a label counts once it has held for a while.
+
+    A window's label is that of most of its frames, so it changes when the window's middle passes a
+    boundary: events are dated by the middles of windows.
+
+    Args:
+        shortest: Seconds for which a label must hold before it is told.
+    """
+
+    def __init__(self, shortest: float) -> None:
+        self._shortest = shortest
+        self._current: Event | None = None
+        self._candidate: Event | None = None
+        self._middle: float | None = None
+        self._last = 0.0
+
+    def __call__(self, answer: Answer) -> list[Event]:
+        """Take the answer of the next window, and return what begins or ends."""
+        middle = (answer.start + answer.time) / 2
+        boundary = answer.start if self._middle is None else (self._middle + middle) / 2
+        self._middle, self._last = middle, answer.time
+        if self._current is not None and _is_same(self._current, answer):
+            self._candidate = None
+            self._current = _risen(self._current, answer)
+            return []
+        if self._candidate is None or not _is_same(self._candidate, answer):
+            self._candidate = Event(
+                answer.time,
+                boundary,
+                None,
+                answer.kind,
+                answer.label,
+                answer.probability,
+                answer.top,
+            )
+        else:
+            self._candidate = _risen(self._candidate, answer)
+        if answer.time - self._candidate.time < self._shortest:
+            return []
+        begun = replace(self._candidate, time=answer.time)
+        ended = self._close(begun.start, answer.time)
+        self._current, self._candidate = begun, None
+        return [*ended, begun]
+
+    def end(self) -> list[Event]:
+        """End the event that goes on where the last window ended, and forget the stream."""
+        ended = self._close(self._last, self._last)
+        self._current = self._candidate = None
+        self._middle = None
+        return ended
+
+    def _close(self, end: float, time: float) -> list[Event]:
+        if self._current is None:
+            return []
+        return [replace(self._current, time=time, end=max(end, self._current.start))]
+
+
+def _is_same(event: Event, answer: Answer) -> bool:
+    return (event.kind, event.label) == (answer.kind, answer.label)
+
+
+def _risen(event: Event, answer: Answer) -> Event:
+    """Return an event with an answer's probability, if that is higher."""
+    if answer.probability <= event.probability:
+        return event
+    return replace(event, probability=answer.probability, top=answer.top)
