@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from functools import partial
 from threading import Event as Stop
 from threading import Lock
 from typing import Any
@@ -150,12 +151,34 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.reconfigure(encoding="utf-8")
     sources = [_open(written, arguments) for written in arguments.sources]
     ends = all(isinstance(source, FileSource) for source in sources)
-    stop = Stop()
+    stop = StopAll()
     prepare()
     with stopping(stop, at_once=ends and arguments.overlay is None), ExitStack() as files:
         if arguments.clips:
             return _run_clips(arguments, recogniser, sources, files)
         return _run_streams(arguments, recogniser, sources, stop, files, one_by_one=ends)
+
+
+class StopAll(Stop):
+    """Ends every source when it is set; a source that has ended sets its own only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._others: list[Stop] = []
+
+    def another(self) -> Stop:
+        """Return what ends one source."""
+        other = Stop()
+        self._others.append(other)
+        if self.is_set():
+            other.set()
+        return other
+
+    def set(self) -> None:
+        """End them all."""
+        super().set()
+        for other in self._others:
+            other.set()
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -224,7 +247,7 @@ def _run_streams(
     arguments: argparse.Namespace,
     recogniser: Recogniser,
     sources: list[Source],
-    stop: Stop,
+    stop: StopAll,
     files: ExitStack,
     *,
     one_by_one: bool,
@@ -258,22 +281,28 @@ def _run_streams(
             remote_receivers(arguments, source.name, number, _notice) as remote,
             _overlay(arguments, recogniser, source) as outputs,
         ):
-            told = [*receivers, *remote]
-            return recognise_source(source, recogniser, told, options, stop=stop, **outputs)
+            own, told = stop.another(), [*receivers, *remote]
+            return recognise_source(source, recogniser, told, options, stop=own, **outputs)
 
+    # A process has one pair of hands for Ctrl-C: files are read in the thread that it interrupts.
+    works = [partial(work, place, source) for place, source in enumerate(sources, 1)]
+    if one_by_one or len(sources) == 1:
+        return _all_done(sources, works)
+    with ThreadPoolExecutor(len(sources)) as pool:
+        return _all_done(sources, [pool.submit(each).result for each in works])
+
+
+def _all_done(sources: list[Source], works: Sequence[Callable[[], RecognitionSummary]]) -> int:
+    """Say what became of each source; one that fails costs only its own answers."""
     failed = 0
-    with ThreadPoolExecutor(1 if one_by_one else len(sources)) as pool:
-        works = [
-            (source, pool.submit(work, place, source)) for place, source in enumerate(sources, 1)
-        ]
-        for source, result in works:
-            try:
-                _notice(describe_summary(result.result()))
-            except MotionveilError as error:
-                if len(sources) == 1:
-                    raise
-                failed += 1
-                _notice(f"error: {source.name}: {error}")
+    for source, work in zip(sources, works, strict=True):
+        try:
+            _notice(describe_summary(work()))
+        except MotionveilError as error:
+            if len(sources) == 1:
+                raise
+            failed += 1
+            _notice(f"error: {source.name}: {error}")
     return 1 if failed else 0
 
 
