@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from measuring import least_seconds, with_fair_malloc, write_figures
 from motionveil.export import write_c
-from motionveil.export.c import state_size
+from motionveil.export.integer import whole_numbers
 from motionveil.export.onnx import build_model
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming.geometry import area_average
@@ -75,7 +75,7 @@ def measure(
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
     shape = spec.required_geometry().shape(*size)
     small, out, expected = (np.empty((*shape, 3), np.uint8) for _ in range(3))
-    state = np.zeros(state_size(shape[1], shape[0]) // 2, np.uint16)
+    state = np.zeros(whole_numbers(spec).state_size(shape[1], shape[0]) // 2, np.uint16)
     previous = np.full((*shape, 3), np.nan, np.float32)
     turn = 0
 

@@ -42,36 +42,16 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from measuring import with_fair_malloc, write_figures
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import Guard, StreamEncoder
-from motionveil.streaming.geometry import area_average
 from motionveil.streaming.quantiser import make_quantiser
 from motionveil.streaming.veils import DifferenceVeil
 from released import ReleasedEncoder
+from streamed import FRAMES, Frames, averaging, make_frames, reading, streaming
 
 SIZES = ((224, 224), (480, 640), (1080, 1920))
-FRAMES = 16
-
-Frames = NDArray[np.uint8]
-
-
-def make_frames(kind: str, height: int, width: int) -> Frames:
-    """Return (16, H, W, 3) of `busy` or `still` video with sensor noise."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    frames = np.empty((FRAMES, height, width, 3), np.uint8)
-    for t in range(FRAMES):
-        shift = t / 2 if kind == "busy" else 0.0
-        picture = 127 + 60 * np.sin(x / 2.3 + shift) + 50 * np.cos(y / 1.9 - shift)
-        if kind == "still":
-            left = width // 8 + t * max(1, width // 200)
-            picture[height // 4 : 3 * height // 4, left : left + width // 5] = 200
-        noise = rng.normal(0, 2.5 if kind == "busy" else 1.0, (height, width, 3)).astype(np.float32)
-        frames[t] = np.clip(picture[..., None] + noise, 0, 255)
-    return frames
 
 
 def released(encoder: ReleasedEncoder, frames: Frames) -> torch.Tensor:
@@ -79,19 +59,6 @@ def released(encoder: ReleasedEncoder, frames: Frames) -> torch.Tensor:
     clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255  # (1, 3, T, H, W)
     veiled: torch.Tensor = encoder(clip)
     return veiled
-
-
-def streaming(encoder: StreamEncoder, frames: Frames) -> Callable[[], None]:
-    """Return a function that veils the frames one by one, without allocating."""
-    out = np.empty(encoder.shape_of(frames[0]), np.uint8)
-
-    def run() -> None:
-        encoder.reset()
-        encoder(frames[-1], out=out)
-        for frame in frames:
-            encoder(frame, out=out)
-
-    return run
 
 
 def blurring(frames: Frames) -> Callable[[], None]:
@@ -118,29 +85,6 @@ def copying(frames: Frames) -> Callable[[], None]:
         np.copyto(target, frames[-1])
         for frame in frames:
             np.copyto(target, frame)
-
-    return run
-
-
-def averaging(spec: EncoderSpec, frames: Frames) -> Callable[[], None]:
-    """Return a function that brings the frames to the encoder's size and does no more."""
-    shape = StreamEncoder(spec).shape_of(frames[0])
-    out = np.empty(shape, np.uint8)
-
-    def run() -> None:
-        for number in range(-1, len(frames)):
-            area_average(frames[number], shape[:2], out)
-
-    return run
-
-
-def reading(frames: Frames) -> Callable[[], None]:
-    """Return a function that reads every byte of the frames once."""
-    words = [frame.reshape(-1)[: frame.size // 8 * 8].view(np.uint64) for frame in frames]
-
-    def run() -> None:
-        for word in (words[-1], *words):
-            np.bitwise_xor.reduce(word)
 
     return run
 

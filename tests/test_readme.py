@@ -50,8 +50,8 @@ def examples() -> list[tuple[list[str], list[str]]]:
 
 
 def as_typed(words: list[str]) -> str:
-    """Return the command line for a shell; a pipe is one."""
-    return " ".join("|" if word == "|" else shlex.quote(word) for word in words)
+    """Return the command line for a shell, with its pipes and files."""
+    return " ".join(word if word in ("|", ">") else shlex.quote(word) for word in words)
 
 
 def needs_ut_interaction(words: list[str]) -> bool:
@@ -91,6 +91,11 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_actors(left / "actors", people=2, train_sessions=2, validation_sessions=1)
     actors = made.root.rename(left / "actors" / "seed0")
     shutil.copy(actors / "person00" / "session02.mkv", actors / "person00" / "session10.mkv")
+    rows = ["from,to,label"]
+    for clip in made.clips:
+        if clip.path == "person00/session02.mkv":  # 15 frames a second
+            rows.append(f"{clip.start / 15},{clip.end / 15},{clip.action}")
+    (folder / "truth.csv").write_text("\n".join(rows) + "\n")
     geometry = Geometry(size=64, rate=15)
     EncoderSpec.untrained(range=0.2, geometry=geometry).save(left / "encoder.json")
     invented_quickstart().save(left / "results.json")

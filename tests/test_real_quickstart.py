@@ -6,6 +6,7 @@ In one file, so that the quickstart is run once where tests are shared out over 
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import re
 import subprocess
@@ -39,11 +40,12 @@ class TestQuickstart:
         """The rows by method, and whether it was trained against the adversary."""
         return {(row["method"], bool(row["alpha"])): row for row in result["rows"]}
 
-    def test_results_hold_four_rows_and_the_time(self, result: dict[str, Any]):
+    def test_results_hold_five_rows_and_the_time(self, result: dict[str, Any]):
         methods = [(row["method"], row["alpha"]) for row in result["rows"]]
-        assert methods[:3] == [("raw", None), ("bdq-untrained", None), ("bdq", 0)]
-        assert [name for name, _ in methods[3:]] == ["bdq"]
-        assert methods[3][1] > 0
+        untrained = [(name, None) for name in ("raw", "bdq-untrained", "flow-untrained")]
+        assert methods[:4] == [*untrained, ("bdq", 0)]
+        assert [name for name, _ in methods[4:]] == ["bdq"]
+        assert methods[4][1] > 0
         assert result["seconds"] > 0
         for row in result["rows"]:
             privacy = row["privacy"]
@@ -60,6 +62,16 @@ class TestQuickstart:
     def test_identity_is_at_most_half_of_raw(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         raw, trained = (rows[key]["privacy"]["frame"] for key in (("raw", False), ("bdq", True)))
         assert trained["accuracy"] <= 0.5 * raw["accuracy"]
+
+    def test_a_motion_field_shows_less_than_a_difference(
+        self, rows: dict[tuple[str, bool], dict[str, Any]]
+    ):
+        difference, field = (rows[f"{name}-untrained", False] for name in ("bdq", "flow"))
+        assert field["action"]["accuracy"] >= 0.9 * difference["action"]["accuracy"]
+        assert (
+            field["privacy"]["frame"]["accuracy"]
+            <= 0.5 * difference["privacy"]["frame"]["accuracy"]
+        )
 
     def test_the_adversary_made_the_difference(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         plain, trained = (rows["bdq", adversarial]["privacy"]["frame"] for adversarial in (0, 1))
@@ -106,3 +118,56 @@ def test_raw_video_gives_both_one_frame_no_action_and_a_difference_the_identity(
     assert raw.privacy.frame.accuracy >= 0.95
     assert figures["one frame of raw video, action"] < 0.70
     assert figures["frame difference, identity by frame"] >= 3 / PEOPLE
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+class TestRecogniser:
+    """What the quickstart leaves names the actions of a held-out session, frame by frame."""
+
+    @pytest.fixture
+    def data(self, quickstart_run: Path) -> Path:
+        return quickstart_run / "actors" / "seed0"
+
+    def test_it_is_calibrated(self, quickstart_run: Path):
+        stored = json.loads((quickstart_run / "recogniser" / "recogniser.json").read_text("utf-8"))
+        scores = stored["scores"]
+        assert scores["accuracy"]["accuracy"] > 0.9
+        assert scores["named_accuracy"] >= scores["accuracy"]["accuracy"]
+        assert scores["named"] > 0.8
+        assert scores["calibration_error"] < 0.1
+        assert stored["calibration"]["clips"] > 100
+
+    def test_it_names_the_actions_of_sessions(self, quickstart_run: Path, data: Path):
+        truth: dict[str, list[tuple[float, float, str]]] = {}
+        with (data / "manifest.csv").open(encoding="utf-8", newline="") as file:
+            lines = (line for line in file if not line.startswith("#"))
+            for row in csv.DictReader(lines):
+                if row["split"] == "validation":
+                    span = (int(row["start"]) / 15, int(row["end"]) / 15, row["action"])
+                    truth.setdefault(row["path"], []).append(span)
+        sessions = sorted(truth)[:6]
+        command = [sys.executable, "-m", "motionveil", "recognise", "--json"]
+        command += [str(data / session) for session in sessions]
+        done = subprocess.run(
+            [*command, "--model", str(quickstart_run)],
+            env=GIVEN,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        events = [json.loads(line) for line in done.stdout.splitlines()]
+        found = total = 0
+        for session in sessions:
+            for start, end, action in truth[session]:
+                total += 1
+                found += any(
+                    event["label"] == action
+                    and event["source"].endswith(session)
+                    and event["state"] == "ends"
+                    and min(end, event["to"]) - max(start, event["from"]) > 0.25 * (end - start)
+                    for event in events
+                )
+        assert total == 48
+        assert found >= 0.8 * total

@@ -189,6 +189,10 @@ class ClipPrediction(Stored):
     privacy_frames: float
 
 
+PUBLISHED = ("per frame, as published", "by clip, as published")
+"""What the two readings of the published privacy network are called among attackers."""
+
+
 class Training(Stored):
     """How an attacker's network was trained.
 
@@ -265,11 +269,13 @@ class Row(Stored):
 
     @property
     def strongest(self) -> tuple[str, Accuracy] | None:
-        """The most accurate attacker and its accuracy; None where there were no attackers."""
+        """The most accurate attacker, the published one among them; None without attackers."""
         if not self.attackers:
             return None
-        best = max(self.attackers, key=lambda attacker: attacker.accuracy.accuracy)
-        return best.name, best.accuracy
+        found = [(attacker.name, attacker.accuracy) for attacker in self.attackers]
+        frame, clip = PUBLISHED
+        found += [(frame, self.privacy.frame), (clip, self.privacy.clip)]
+        return max(found, key=lambda one: one[1].accuracy)
 
     @field_validator("method")
     @classmethod

@@ -35,7 +35,7 @@ def test_prints_the_table_and_where_it_wrote(
         assert (out / name).stat().st_size > 0
     assert "filming the built-in data set" in said.err
     result = Result.read(out)
-    assert [row.alpha for row in result.rows] == [None, None, 0.0, 3.0]
+    assert [row.alpha for row in result.rows] == [None, None, None, 0.0, 3.0]
     assert result.seed == 2
     assert load_spec(out).provenance["alpha"] == 3.0
 
@@ -53,7 +53,7 @@ def test_a_wrong_recipe_fails_before_anything_is_made(
 
 @pytest.mark.slow
 def test_on_the_real_actors(tmp_path: Path) -> None:
-    """Ten people filmed, four encoders trained and validated, as small as networks get."""
+    """Ten people filmed, five encoders trained and validated, as small as networks get."""
     schedule = {"epochs": 1, "batch": 16}
     recipe = recipe_file(
         tmp_path, size=32, cache_size=36, adversarial=schedule, validation=schedule

@@ -35,6 +35,12 @@ class TestPublishedTable:
         assert convolution_flops(encoder, clip) == 120_422_400 == 2 * 25 * 3 * 16 * 224 * 224
         assert round(convolution_flops(encoder, clip) / 1e6, 1) == published("bdq") / 1e6
 
+    def test_the_motion_field_as_convolutions(self) -> None:
+        """9 x 9 taps of every pixel's luma, 30 x 30 of five products at every cell of a pair."""
+        clip = torch.empty(1, 3, 16, 224, 224)
+        expected = 2 * (81 * 16 * 224**2 + 5 * 30**2 * 15 * 28**2)
+        assert convolution_flops(encoder_of("flow"), clip) == expected
+
     def test_the_filter_of_wu_within_a_percent(self) -> None:
         """Convolutions cost the same a pixel: counted at 64 x 64, scaled to 224 x 224."""
         found = convolution_flops(encoder_of("unet"), torch.rand(1, 3, 2, 64, 64))
@@ -63,6 +69,24 @@ class TestAllOperations:
         window = 5 * 10  # nearly nothing: the Gaussian itself
         found = count_operations(load_encoder("bdq"), clip)
         assert 0 <= found - (1 + blur + normalise + quantise) * pixels <= window
+
+    @pytest.mark.parametrize("cell", [4, 8])
+    def test_the_motion_field_by_hand(self, cell: int) -> None:
+        T, H, W = 5, 32, 40
+        pairs, down, along = T - 1, H // cell, W // cell
+        cells, taps = pairs * down * along, 22 + cell
+        luma, blur = 5, 2 * (9 + 8)  # products and sums, along rows and columns
+        derivatives, products = 2 + 2 * 2 + 1, 5  # mean, central differences, difference
+        window = 5 * 2 * taps * (pairs * H * along + cells)
+        solve = 2 + 3 + 2 * 3 + 2  # the noise floor, determinant, numerators, divisions
+        position, quantise, scale = 4, 15 * 4, 1  # each boundary: subtract, scale, sigmoid, add
+        expected = (luma + blur) * T * H * W + (derivatives + products) * pairs * H * W
+        expected += window + (solve + 3 * (position + quantise + scale)) * cells
+        encoder = encoder_of(f"flow:cell={cell}")
+        assert sum(p.numel() for p in encoder.parameters()) == 18
+        found = count_operations(encoder, torch.rand(1, 3, T, H, W))
+        kernels = 10 * (9 + 23) + 2 * cell * taps  # the Gaussians, and the window over a cell
+        assert 0 <= found - expected <= kernels
 
     @pytest.mark.parametrize("name", ["raw", "downsample-4", "blur-1", "pixelate-2", "dvs-0.2"])
     def test_twice_the_frames_cost_twice(self, name: str) -> None:

@@ -53,7 +53,9 @@ def test_leaves_everything_behind(tmp_path: Path) -> None:
     assert "alpha 0 and with alpha 2" in said[1]
     assert Result.read(tmp_path) == result
     methods = [(row.method, row.alpha) for row in result.rows]
-    assert methods == [("raw", None), ("bdq-untrained", None), ("bdq", 0.0), ("bdq", 2.0)]
+    untrained = [("bdq-untrained", None), ("flow-untrained", None)]
+    assert methods == [("raw", None), *untrained, ("bdq", 0.0), ("bdq", 2.0)]
+    assert {tuple(a.name for a in row.attackers) for row in result.rows} == {("whole clip",)}
     assert result.kind == "quickstart"
     assert result.seconds >= sum(row.seconds for row in result.rows)
     assert load_spec(tmp_path) == result.rows[-1].encoder
@@ -84,7 +86,7 @@ def test_alpha_0_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for alpha in (0.0, 3.0):
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, tiny_recipe(alpha=alpha), [])
-    assert [[c.alpha for c in plan.choices[2:]] for plan in plans] == [[0.0], [0.0, 3.0]]
+    assert [[c.alpha for c in plan.choices[3:]] for plan in plans] == [[0.0], [0.0, 3.0]]
 
 
 def test_an_encoder_that_cannot_stream_is_refused_at_once(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,6 @@ import pytest
 from numpy.typing import NDArray
 
 from motionveil.export import write_c
-from motionveil.export.c import state_size
 from motionveil.spec import EncoderSpec
 
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror", "-O2"]
@@ -21,6 +21,47 @@ SANITIZERS = ["-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-g"]
 
 needs_a_compiler = pytest.mark.skipif(not COMPILERS, reason="needs gcc or clang")
 each_compiler = pytest.mark.parametrize("compiler", COMPILERS)
+
+
+HARNESS = """
+#include <stdio.h>
+#include <stdlib.h>
+#define MOTIONVEIL_HEADER_ONLY
+#include "encoder.c"
+
+/* Frames come in on the standard input and go out veiled; every block is as large as it must be,
+ * so that the sanitizer sees a byte too far. */
+int main(int count, char **words)
+{
+    int place;
+    for (place = 1; place + 2 < count; place += 3) {
+        const uint16_t width = (uint16_t)atoi(words[place]);
+        const uint16_t height = (uint16_t)atoi(words[place + 1]);
+        const int in_place = atoi(words[place + 2]);
+        const size_t size = (size_t)3 * width * height;
+#ifdef MOTIONVEIL_CELL
+        const size_t shown =
+            (size_t)3 * MOTIONVEIL_GRID((size_t)width) * MOTIONVEIL_GRID((size_t)height);
+#else
+        const size_t shown = size;
+#endif
+        void *state = malloc(MOTIONVEIL_STATE_SIZE(width, height));
+        uint8_t *frame = malloc(size);
+        uint8_t *out = in_place ? frame : malloc(shown);
+        int k;
+        motionveil_start(state);
+        for (k = 0; k < 3; k++) {
+            if (fread(frame, 1, size, stdin) != size) return 1;
+            motionveil_veil(state, frame, out, width, height);
+            if (fwrite(out, 1, shown, stdout) != shown) return 1;
+        }
+        if (!in_place) free(out);
+        free(frame);
+        free(state);
+    }
+    return 0;
+}
+"""
 
 
 class Clock(ctypes.Structure):
@@ -33,7 +74,8 @@ class Built:
     """A compiled encoder behind ctypes."""
 
     def __init__(self, spec: EncoderSpec, folder: Path, *, hard: bool) -> None:
-        write_c(spec, folder / "encoder.c", hard=hard)
+        self.numbers = write_c(spec, folder / "encoder.c", hard=hard)
+        self.cell = spec.cell
         compile_(COMPILERS[0], "-shared", "-fPIC", "-o", folder / "a.so", folder / "encoder.c")
         self.library = ctypes.CDLL(str(folder / "a.so"))
         place, side = ctypes.c_void_p, ctypes.c_uint16
@@ -48,8 +90,8 @@ class Built:
     def veil(self, clip: NDArray[np.uint8], *, in_place: bool = False) -> NDArray[np.uint8]:
         """Veil frames of any strides; guards around the state and the output must stay."""
         height, width = clip.shape[1:3]
-        size = state_size(width, height)
-        state = np.full(size // 2 + 8, 0xA5A5, np.uint16)
+        size = self.numbers.state_size(width, height)
+        state = np.full(size // 2 + 8, 0xA5A5, np.uint16)  # of 64-bit words for some methods
         out = np.full(clip[0].size + 16, 0x5A, np.uint8)
         self.library.motionveil_start(pointer(state))
         veiled = []
@@ -61,7 +103,8 @@ class Built:
             self.library.motionveil_veil(
                 pointer(state), pointer(source), pointer(out), width, height
             )
-            veiled.append(out[: frame.size].reshape(frame.shape).copy())
+            grid = -(-height // self.cell), -(-width // self.cell), 3
+            veiled.append(out[: math.prod(grid)].reshape(grid).copy())
             if not in_place:
                 np.testing.assert_array_equal(source, frame)
         assert (state[size // 2 :] == 0xA5A5).all(), "it wrote beyond its state"

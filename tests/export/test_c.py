@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from compiled import (
     COMPILERS,
+    HARNESS,
     Built,
     compile_,
     compile_sanitized,
@@ -26,11 +27,13 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.export import IntegerEncoder, write_c
-from motionveil.export.c import state_size
+from motionveil.export.difference_integer import integer_numbers
 from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
 
 CASES = [(name, hard) for name in SPECS for hard in (False, True)]
+
+STATE = integer_numbers(SPECS["shipped"])
 
 pytestmark = needs_a_compiler
 
@@ -102,7 +105,7 @@ class TestStart:
     ) -> None:
         library = built("shipped", False).library
         clip, out = noise(2, 6, 8), np.empty(6 * 8 * 3, np.uint8)
-        state = np.zeros(state_size(8, 6), np.uint16)  # memory of zeros is a start too
+        state = np.zeros(STATE.state_size(8, 6), np.uint16)  # memory of zeros is a start too
 
         def spread(frame: NDArray[np.uint8], width: int, height: int) -> int:
             library.motionveil_veil(pointer(state), pointer(frame), pointer(out), width, height)
@@ -117,41 +120,6 @@ class TestStart:
         assert spread(clip[0], 6, 8) > 0
         assert spread(clip[1], 6, 4) == 0, "another height alone"
         assert spread(clip[1], 3, 4) == 0, "another width alone"
-
-
-HARNESS = """
-#include <stdio.h>
-#include <stdlib.h>
-#define MOTIONVEIL_HEADER_ONLY
-#include "encoder.c"
-
-/* Frames come in on the standard input and go out veiled; every block is as large as it must be,
- * so that the sanitizer sees a byte too far. */
-int main(int count, char **words)
-{
-    int place;
-    for (place = 1; place + 2 < count; place += 3) {
-        const uint16_t width = (uint16_t)atoi(words[place]);
-        const uint16_t height = (uint16_t)atoi(words[place + 1]);
-        const int in_place = atoi(words[place + 2]);
-        const size_t size = (size_t)3 * width * height;
-        uint16_t *state = malloc(MOTIONVEIL_STATE_SIZE(width, height));
-        uint8_t *frame = malloc(size);
-        uint8_t *out = in_place ? frame : malloc(size);
-        int k;
-        motionveil_start(state);
-        for (k = 0; k < 3; k++) {
-            if (fread(frame, 1, size, stdin) != size) return 1;
-            motionveil_veil(state, frame, out, width, height);
-            if (fwrite(out, 1, size, stdout) != size) return 1;
-        }
-        if (!in_place) free(out);
-        free(frame);
-        free(state);
-    }
-    return 0;
-}
-"""
 
 
 @each_compiler
@@ -224,13 +192,14 @@ class TestMemory:
     @given(width=st.integers(1, 65535), height=st.integers(1, 65535))
     def test_the_formula_in_python(self, width: int, height: int) -> None:
         exact = 3 * width * height + 30 * width + 4
-        assert state_size(width, height) in (exact, exact + 1)
-        assert state_size(width, height) % 2 == 0
+        assert STATE.state_size(width, height) in (exact, exact + 1)
+        assert STATE.state_size(width, height) % 2 == 0
 
     def test_the_macro_is_that_formula_and_a_constant(self, tmp_path: Path) -> None:
         sizes = [(1, 1), (1, 2), (3, 5), (224, 224), (640, 480), (65535, 3)]
         lines = [
-            f"typedef char fits{k}[MOTIONVEIL_STATE_SIZE({w}, {h}) == {state_size(w, h)} ? 1 : -1];"
+            f"typedef char fits{k}[MOTIONVEIL_STATE_SIZE({w}, {h}) =="
+            f" {STATE.state_size(w, h)} ? 1 : -1];"
             for k, (w, h) in enumerate(sizes)
         ]
         write_c(SPECS["shipped"], tmp_path / "encoder.c")
@@ -243,7 +212,7 @@ class TestMemory:
         text = (tmp_path / "a.c").read_text()
         assert "25,312 for 114 x 64 (of 1920 x 1080)" in text
         assert "19,096 for 86 x 64 (of 640 x 480)" in text
-        assert (state_size(114, 64), state_size(86, 64)) == (25312, 19096)
+        assert (STATE.state_size(114, 64), STATE.state_size(86, 64)) == (25312, 19096)
 
 
 class TestComment:

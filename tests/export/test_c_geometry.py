@@ -26,10 +26,12 @@ from hypothesis import strategies as st
 
 from motionveil.errors import MotionveilError
 from motionveil.export import write_c
-from motionveil.export.c import state_size
+from motionveil.export.difference_integer import integer_numbers
 from motionveil.geometry import FrameRate, Geometry, rate_fraction
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.geometry import area_average
+
+STATE = integer_numbers(SPECS["shipped"])
 
 pytestmark = needs_a_compiler
 
@@ -162,7 +164,7 @@ class TestWorkingSize:
             lines += [
                 f"enum {{ w{k} = {macro[0]}, h{k} = {macro[1]} }};",
                 f"typedef char fits{k}[w{k} == {columns} && h{k} == {rows} ? 1 : -1];",
-                f"typedef char state{k}[{size} == {state_size(columns, rows)} ? 1 : -1];",
+                f"typedef char state{k}[{size} == {STATE.state_size(columns, rows)} ? 1 : -1];",
             ]
         write_c(spec_of(geometry), tmp_path / "encoder.c")
         head = '#define MOTIONVEIL_HEADER_ONLY\n#include "encoder.c"\n'

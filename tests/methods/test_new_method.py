@@ -1,9 +1,13 @@
-"""A method that a package of one's own brings: it trains, is compared, streams and is exported."""
+"""What a package of one's own adds: a method, a network, an attack, a data set and a sink.
+
+Each is as many files as `CONTRIBUTING.md` says.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +19,8 @@ import yaml
 
 from motionveil import methods
 from motionveil.cli import main
+from motionveil.datasets import loaders
+from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import attack_kinds
@@ -22,6 +28,7 @@ from motionveil.export import IntegerEncoder
 from motionveil.plugins import load_entry_points
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import StreamEncoder
+from motionveil.video import VideoSink, check_dest, read_clip, sinks
 from tiny import tiny_values, toy_frames, write_toys
 
 PLUGIN = Path(__file__).parents[1] / "plugin"
@@ -46,8 +53,13 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "[motionveil.methods]\nsign = motionveil_sign:Sign\n"
         "[motionveil.networks]\npooled = motionveil_tools.network\n"
         "[motionveil.attacks]\nbrightness = motionveil_tools.attack:Brightness\n"
+        "[motionveil.datasets]\nflat = motionveil_tools.dataset\n"
+        "[motionveil.sinks]\narray = motionveil_tools.sink\n"
     )
+    known, kinds = loaders.loaders(), {kind.example: kind for kind in sinks.sinks()}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaders, "_LOADERS", known)  # to be as before when the package is gone
+        patch.setattr(sinks, "_KINDS", kinds)
         patch.syspath_prepend(folder)
         patch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
         forget_plugins()
@@ -67,8 +79,24 @@ def run(plugin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_it_is_two_files() -> None:
-    assert len(list((PLUGIN / "motionveil_sign").glob("*.py"))) == 2
+FILES = {
+    "method": ["motionveil_sign/__init__.py", "motionveil_sign/encoder.py"],
+    "network": ["motionveil_tools/network.py"],
+    "attack": ["motionveil_tools/attack.py"],
+    "data set": ["motionveil_tools/dataset.py"],
+    "sink": ["motionveil_tools/sink.py"],
+}
+"""What adds what; the tests below use each."""
+
+
+def test_the_guide_gives_the_number_of_files() -> None:
+    text = (PLUGIN.parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    counts = dict(re.findall(r"^\| an? (.+?) \| (\d+) \|", text, re.MULTILINE))
+    assert counts == {name: str(len(files)) for name, files in FILES.items()}
+    shared = "motionveil_tools/__init__.py"
+    assert (PLUGIN / shared).read_text(encoding="utf-8").count("\n") <= 1, "it has no code"
+    there = {path.relative_to(PLUGIN).as_posix() for path in PLUGIN.rglob("*.py")}
+    assert there - {shared} == {file for files in FILES.values() for file in files}
 
 
 def test_it_is_trained(run: Path) -> None:
@@ -153,6 +181,43 @@ def test_it_veils_a_video(run: Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["encode", str(source), str(out), "--encoder", str(run)]) == 0
     assert out.exists()
     assert "encoder" in capsys.readouterr().out
+
+
+def test_a_data_set_is_indexed(
+    plugin: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for action in ("left", "right"):
+        for take in (0, 1):
+            with VideoSink(tmp_path / f"{action}-ann-{take}.mkv") as sink:
+                for frame in toy_frames(action, 0, take):
+                    sink.write(frame)
+    out = tmp_path / "manifest.csv"
+    assert main(["index", "flat", str(tmp_path), "--out", str(out)]) == 0
+    found = Manifest.read(out)
+    assert [(c.path, c.action, c.privacy["person"], c.split) for c in found.clips] == [
+        ("left-ann-0.mkv", "left", "ann", "validation"),
+        ("left-ann-1.mkv", "left", "ann", "train"),
+        ("right-ann-0.mkv", "right", "ann", "validation"),
+        ("right-ann-1.mkv", "right", "ann", "train"),
+    ]
+    with pytest.raises(SystemExit):
+        main(["index", "--help"])
+    assert "take 0 is for validation" in capsys.readouterr().out
+
+
+def test_a_sink_takes_the_destinations_that_it_names(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, words = next(run.parent.rglob("*.mkv")), ["--encoder", str(run), "--enlarge", "1"]
+    for name in ("veiled.npy", "veiled.mkv"):
+        assert main(["encode", str(source), str(tmp_path / name), *words]) == 0
+    veiled = np.load(tmp_path / "veiled.npy")
+    np.testing.assert_array_equal(veiled, read_clip(tmp_path / "veiled.mkv"))
+    with pytest.raises(MotionveilError, match="--codec h264 is for video files"):
+        check_dest("veiled.npy", codec="h264")
+    with pytest.raises(SystemExit):
+        main(["encode", "--help"])
+    assert re.search("out.npy +a numpy array", capsys.readouterr().out)
 
 
 def test_names_and_help(plugin: Path, capsys: pytest.CaptureFixture[str]) -> None:

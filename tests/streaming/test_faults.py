@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from motionveil.video import SyntheticSource, count_frames
-from motionveil.video.image_sequence import ABOUT, TIMES
+from motionveil.video.sinks.image_folder import ABOUT, TIMES
 from programs import PATIENCE, Program, Programs, as_filmed, kept, play, size_of_part, until
 from rtsp_server import RATE, Camera
 from streams import encoded, transport_stream

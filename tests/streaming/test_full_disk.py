@@ -13,7 +13,7 @@ import pytest
 
 from motionveil.cli import main
 from motionveil.video import SyntheticSource, count_frames
-from motionveil.video.image_sequence import ABOUT, TIMES
+from motionveil.video.sinks.image_folder import ABOUT, TIMES
 from programs import PATIENCE, Programs, as_filmed, kept, play, size_of_part, small_disk, until
 from streams import transport_stream
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from motionveil.video import count_frames
-from motionveil.video.image_sequence import TIMES
+from motionveil.video.sinks.image_folder import TIMES
 from programs import Programs, kept, parts, play, size_of_part, until
 
 RECORDINGS = {

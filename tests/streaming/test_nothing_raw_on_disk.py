@@ -20,7 +20,7 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from motionveil.cli import main
-from motionveil.video.image_sequence import ABOUT, TIMES
+from motionveil.video.sinks.image_folder import ABOUT, TIMES
 from programs import Programs, play, size_of_part, until
 from rtsp_server import Camera
 from streams import encoded

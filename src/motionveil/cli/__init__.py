@@ -19,6 +19,7 @@ COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",
     "encode": "veil a video",
     "recognise": "recognise actions in veiled video, live or from files",
+    "score": "score recognised events against true ones",
     "export": "export an encoder as an ONNX model or a C file",
     "events": "simulate an event camera",
     "faces": "blur faces in a video or a data set, as a baseline",

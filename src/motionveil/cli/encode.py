@@ -25,6 +25,7 @@ from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import FileSource, Source, check_dest, open_source
 from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.sinks import sinks
 
 EXAMPLES = """\
 sources:
@@ -35,10 +36,7 @@ sources:
   -                           standard input: y4m, mpegts, Matroska
   test:640x480@30             a synthetic camera
 destinations:
-  out.mp4 out.mkv out.webm    H.264; lossless FFV1, or H.264 with --codec h264; VP9
-  frames/                     PNG images; the name ends with a slash
-  -                           standard output, y4m
-  /dev/video9                 a virtual camera (v4l2loopback)
+{destinations}
 
 examples:
   motionveil encode in.mp4                        writes in.veiled.mp4
@@ -65,7 +63,8 @@ _TOLD = ("data", "privacy_label", "alpha")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.epilog = EXAMPLES
+    destinations = "\n".join(f"  {kind.example:<28}{kind.help}" for kind in sinks())
+    parser.epilog = EXAMPLES.replace("{destinations}", destinations)
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="video to veil; see below")
     parser.add_argument(
         "dest",

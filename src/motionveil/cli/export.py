@@ -14,9 +14,13 @@ examples:
   motionveil export bdq -o bdq.onnx             needs: pip install 'motionveil[export]'
   motionveil export runs/1 -o veil.c --hard
 
+BDQ and other maps of blurred differences can be exported, and flow (the motion field), whose output
+is the grid of cells.
+
 Neither file detects scene cuts, reconnects or exposure jumps: the caller must restart the encoder
-there, or the output is an image of the scene. Both resize a camera's frames to the size at which
-the encoder was trained and audited, and state the frame rate to use. See docs/export.md.
+there, or the output is an image of the scene (of flow: no valid velocity). Both resize a camera's
+frames to the size at which the encoder was trained and audited, and state the frame rate to use.
+See docs/export.md.
 """
 
 FORMATS = ("onnx", "c")
@@ -77,9 +81,9 @@ def _write_c(spec: EncoderSpec, path: Path, hard: bool) -> None:
     print(
         f"geometry: {spec.geometry}; every frame through motionveil_average, then motionveil_veil"
     )
-    print(f"bytes of state: {', '.join(state_sizes(spec))}")
+    print(f"bytes of state: {', '.join(state_sizes(spec, numbers))}")
     print(f"bytes of constant table: {len(numbers.table):,}")
-    print(f"off by {numbers.error:.4f} of a level in [0, 15] at most")
+    print(numbers.accuracy)
     print("start, and after every cut start again, with motionveil_start(state)")
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
+from functools import partial
 from threading import Event as Stop
 from threading import Lock
 from typing import Any
 
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
+from motionveil.cli.remote_options import add_remote_arguments, check_remote, remote_receivers
 from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.recognition import (
@@ -48,6 +50,7 @@ examples:
   motionveil recognise veiled.mkv --veiled --model runs/1 --vtt veiled.vtt
   motionveil recognise in.mp4 --model runs/1 --overlay named.mp4
   motionveil recognise clips/*.mp4 --model runs/1 --clips --json --top 3
+  motionveil recognise camera:0 --model runs/1 --mqtt mqtt://192.0.2.7/home/kitchen
 
 SOURCE is what `motionveil encode` takes: files, folders of frames, cameras, streams, a pipe (-), a
 made-up camera (test). It is veiled by the recogniser's own encoder; only veiled frames are looked
@@ -137,6 +140,7 @@ def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         help="in the overlay, each veiled pixel as N x N (default: %(default)s)",
     )
     parser.add_argument("--font", metavar="FILE", help="TrueType font of the overlay's labels")
+    add_remote_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -147,12 +151,34 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.reconfigure(encoding="utf-8")
     sources = [_open(written, arguments) for written in arguments.sources]
     ends = all(isinstance(source, FileSource) for source in sources)
-    stop = Stop()
+    stop = StopAll()
     prepare()
     with stopping(stop, at_once=ends and arguments.overlay is None), ExitStack() as files:
         if arguments.clips:
             return _run_clips(arguments, recogniser, sources, files)
         return _run_streams(arguments, recogniser, sources, stop, files, one_by_one=ends)
+
+
+class StopAll(Stop):
+    """Ends every source when it is set; a source that has ended sets its own only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._others: list[Stop] = []
+
+    def another(self) -> Stop:
+        """Return what ends one source."""
+        other = Stop()
+        self._others.append(other)
+        if self.is_set():
+            other.set()
+        return other
+
+    def set(self) -> None:
+        """End them all."""
+        super().set()
+        for other in self._others:
+            other.set()
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -162,6 +188,7 @@ def _check(arguments: argparse.Namespace) -> None:
             raise MotionveilError(f"--{name}: is for one SOURCE, and not for --clips")
     if arguments.windows and not arguments.json:
         raise MotionveilError("--windows: goes with --json")
+    check_remote(arguments)
 
 
 def _open(written: str, arguments: argparse.Namespace) -> Source:
@@ -220,7 +247,7 @@ def _run_streams(
     arguments: argparse.Namespace,
     recogniser: Recogniser,
     sources: list[Source],
-    stop: Stop,
+    stop: StopAll,
     files: ExitStack,
     *,
     one_by_one: bool,
@@ -240,8 +267,9 @@ def _run_streams(
         limit=arguments.frames,
     )
 
-    def work(source: Source) -> RecognitionSummary:
-        name = source.name if len(sources) > 1 else None
+    def work(place: int, source: Source) -> RecognitionSummary:
+        several = len(sources) > 1
+        name, number = (source.name, place) if several else (None, None)
         receivers: list[Receiver] = [_spoken(arguments, say, source.name, name)]
         if table is not None:
             receivers.append(table.receiver(source.name))
@@ -249,20 +277,32 @@ def _run_streams(
             file = getattr(arguments, kind)
             if file is not None:
                 receivers.append(SubtitleReport(files, file, kind=kind, live=live))
-        with _overlay(arguments, recogniser, source) as outputs:
-            return recognise_source(source, recogniser, receivers, options, stop=stop, **outputs)
+        with (
+            remote_receivers(arguments, source.name, number, _notice) as remote,
+            _overlay(arguments, recogniser, source) as outputs,
+        ):
+            own, told = stop.another(), [*receivers, *remote]
+            return recognise_source(source, recogniser, told, options, stop=own, **outputs)
 
+    # A process has one pair of hands for Ctrl-C: files are read in the thread that it interrupts.
+    works = [partial(work, place, source) for place, source in enumerate(sources, 1)]
+    if one_by_one or len(sources) == 1:
+        return _all_done(sources, works)
+    with ThreadPoolExecutor(len(sources)) as pool:
+        return _all_done(sources, [pool.submit(each).result for each in works])
+
+
+def _all_done(sources: list[Source], works: Sequence[Callable[[], RecognitionSummary]]) -> int:
+    """Say what became of each source; one that fails costs only its own answers."""
     failed = 0
-    with ThreadPoolExecutor(1 if one_by_one else len(sources)) as pool:
-        works = [(source, pool.submit(work, source)) for source in sources]
-        for source, result in works:
-            try:
-                _notice(describe_summary(result.result()))
-            except MotionveilError as error:
-                if len(sources) == 1:
-                    raise
-                failed += 1
-                _notice(f"error: {source.name}: {error}")
+    for source, work in zip(sources, works, strict=True):
+        try:
+            _notice(describe_summary(work()))
+        except MotionveilError as error:
+            if len(sources) == 1:
+                raise
+            failed += 1
+            _notice(f"error: {source.name}: {error}")
     return 1 if failed else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -40,6 +41,14 @@ class Encoder(nn.Module):
         """Return what a network is trained on: `forward`, unless training videos are varied."""
         veiled: Tensor = self(clip)
         return veiled
+
+    def filter_taps(self, shape: tuple[int, ...]) -> int:
+        """Return the taps of its Gaussian windows for a clip, as two-dimensional convolutions.
+
+        Args:
+            shape: The clip's, `(B, 3, T, H, W)`.
+        """
+        return 0 if self.window is None else self.window**2 * math.prod(shape)
 
     def load(self, folder: str | os.PathLike[str]) -> None:
         """Read what lies beside `encoder.json` in its folder; most encoders have nothing there."""

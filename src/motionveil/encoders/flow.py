@@ -193,6 +193,14 @@ class Flow(Encoder):
         frames = blur(luma(clip, self.settings.colours), self.sigma)
         return velocities(frames, self.window_sigma, self.log_eps.exp(), self.settings.cell)
 
+    def filter_taps(self, shape: tuple[int, ...]) -> int:
+        """Return the taps of the blur of the luma, and of the five products' windows at cells."""
+        B, _, T, H, W = shape
+        cell = self.settings.cell
+        blur = (2 * BLUR_RADIUS + 1) ** 2 * B * T * H * W
+        cells = B * (T - 1) * -(-H // cell) * -(-W // cell)
+        return blur + 5 * (2 * WINDOW_RADIUS + cell) ** 2 * cells
+
     def _runs_fused(self, clip: Tensor) -> bool:
         """Whether the kernel of the CPU computes this: it has no gradient for the clip."""
         tensors = (clip, *self.parameters())

@@ -112,7 +112,7 @@ def _try_rates(
     epochs = max(1, round(rule.trial * schedule.epochs))
     tried: dict[float, float] = {}
     for factor in rule.rates:
-        changes = {"lr": factor * schedule.lr, "epochs": epochs}
+        changes = {"lr": float(f"{factor * schedule.lr:.6g}"), "epochs": epochs}
         changes["warmup"] = min(schedule.warmup, epochs / 2)
         trial = schedule.model_copy(update=changes)
         # Each from the same weights and draws, and what follows from those too.

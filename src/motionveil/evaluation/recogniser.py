@@ -47,8 +47,9 @@ _PARTS = 5
 """One in so many recordings of the training part is left out to calibrate on."""
 
 _TOLERANCE = 8  # grey levels off neutral: half a step of 17, which compression does not reach
-_STILLEST = 0.01  # quantile of how much moves in a training clip,
-_STILL = 0.5  # and the share of it below which nothing is said to move
+_STILLEST = 0.05  # quantile of how much moves in a training clip,
+_STILL = 0.5  # and the share of it below which nothing is said to move,
+_LEAST = 0.0005  # or this: of an encoder that leaves clips empty, an empty frame is at rest
 _COMPARED = 4  # clips on which the exported network is compared
 
 
@@ -242,7 +243,7 @@ def _no_motion(encoder: Encoder, parts: EncodedParts) -> NoMotion | None:
     return NoMotion(
         neutral=neutral,
         tolerance=_TOLERANCE,
-        share=_STILL * float(np.quantile(shares, _STILLEST)),
+        share=max(_LEAST, _STILL * float(np.quantile(shares, _STILLEST))),
     )
 
 

@@ -144,11 +144,13 @@ def convolution_flops(encoder: Encoder, clip: Tensor) -> int:
 
     Args:
         encoder: The encoder. A Gaussian window of n pixels counts as an n x n convolution of every
-            frame and channel, however it is computed.
+            frame and channel that it filters, however it is computed; one that is taken at cells
+            only counts there.
         clip: Shape `(B, 3, T, H, W)`.
     """
-    if encoder.window is not None:
-        return 2 * encoder.window**2 * clip.numel()
+    taps = encoder.filter_taps(tuple(clip.shape))
+    if taps:
+        return 2 * taps
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         without_numbers(encoder)(clip.to("meta"))
     counted = counter.get_flop_counts().get("Global", {})

@@ -26,8 +26,9 @@ from motionveil.errors import MotionveilError
 from motionveil.faces.blurring import HOLD, MARGIN, Blur, FaceCounts, blur_video, blurred_frames
 from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
 from motionveil.video import read_frames
-from motionveil.video.image_sequence import ImageSequenceSink, is_pictures, list_pictures
+from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.sinks.image_folder import ImageSequenceSink
 
 LOG = "faces.json"
 SUFFIX = "-faces-blurred"

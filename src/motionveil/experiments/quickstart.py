@@ -11,9 +11,11 @@ import numpy as np
 from motionveil.datasets.actors import make_actors
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.suites import quick_attackers
 from motionveil.experiments.choices import default_choices
 from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.methods import choose
 from motionveil.report import write_report
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
@@ -34,7 +36,7 @@ def run_quickstart(
     command: str,
     say: Callable[[str], None],
 ) -> Result:
-    """Make the data, train with alpha = 0 and the recipe's, validate four encoders and report.
+    """Make the data, train with alpha = 0 and the recipe's, validate five encoders and report.
 
     Args:
         out: Folder for everything; a stopped run goes on where it was.
@@ -62,7 +64,8 @@ def run_quickstart(
         raise MotionveilError(f"quickstart runs in one process, not in {fabric.world_size}")
     say("filming the built-in data set")
     manifest = make_actors(out / "actors", seed=seed, workers=workers)
-    choices = default_choices(recipe)
+    plain, untrained, *trained = default_choices(recipe)
+    choices = [plain, untrained, choose("flow-untrained"), *trained]
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
@@ -71,10 +74,11 @@ def run_quickstart(
         splits=manifest.splits(),
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],
+        attackers=quick_attackers(recipe),
     )
     say(
-        "training and validating raw video, untrained BDQ, BDQ with alpha 0 and with"
-        f" alpha {recipe.alpha:g}"
+        "training and validating raw video, an untrained BDQ and motion field, BDQ with alpha 0 and"
+        f" with alpha {recipe.alpha:g}"
     )
     result = measure_tradeoff(
         plan, out, fabric, kind="quickstart", command=command, workers=workers

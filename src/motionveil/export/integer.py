@@ -1,138 +1,90 @@
 """The encoder in whole numbers: what the C file computes, in numpy, to the bit.
 
-First a camera's frame becomes a working frame, by areas (`average`). Then, value by value:
-
-    d       frame minus the frame before, in grey levels of 255            [-255, 255]
-    h       5 taps along x over d, rounded to 2^9 / S of a grey level      [-32640, 32640], int16
-    v       5 taps along y over h, in units of 2^9 / S^2 of a grey level   below 2^31, int32
-    entry   v rounded to 2^shift, clamped to the table                     int32
-    out     table[entry]                                                   uint8
-
-The taps are whole weights with the sum S, at most 2^16. S is free, since the table takes the scale,
-and is the one whose error is least.
+A camera's frame becomes a working frame, by areas (`average`). What follows is the method's, which
+names in `Method.c` what brings it to whole numbers.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.methods import KERNEL_SIZE, LEVELS
+from motionveil.plugins import import_object
 from motionveil.spec import EncoderSpec
 
-ROW_SHIFT = 9
-"""Bits that the sums along x lose to fit 16 bits."""
 
-LARGEST_SUM = 1 << 16
-"""Largest sum S of the weights: h, up to 255 S / 2^9, still fits int16, and S h int32."""
+class WholeNumbers(Protocol):
+    """The whole numbers of an encoder, and what is computed with them.
 
-LARGEST_TABLE = 8192
-"""Most entries of the table, each a byte. It has more than half of that, unless r is tiny."""
-
-
-@dataclass(frozen=True)
-class IntegerNumbers:
-    """The whole numbers of an encoder.
-
-    Attributes:
-        weights: Centre, first and second neighbour of the 5 taps, each in [0, 2^16].
-        shift: Bits between a sum along y and an entry of the table, >= 1.
-        table: uint8 (2 N + 1,): the veiled value of each entry, zero motion in the middle.
-        step: Grey levels (of 255) of blurred difference from one entry to the next.
-        error: The most, in levels of [0, 15], by which the position x at which the table is read
-            can be off from the exact one, for any two frames; rounded up to 1/10000.
+    A method names in `Method.c` a function that is called with the spec and `hard`, returns this,
+    and raises `MotionveilError` where the encoder cannot be exported.
     """
 
-    weights: tuple[int, int, int]
-    shift: int
-    table: NDArray[np.uint8]
-    step: float
-    error: float
+    @property
+    def template(self) -> str:
+        """The file in this folder that is made a C file."""
 
     @property
-    def sum(self) -> int:
-        """S, the sum of the five weights, even."""
-        centre, near, far = self.weights
-        return centre + 2 * (near + far)
-
-    @property
-    def zero(self) -> int:
-        """The entry of zero motion, N."""
-        return len(self.table) // 2
+    def table(self) -> NDArray[np.uint8]:
+        """The veiled value of each entry."""
 
     @property
     def neutral(self) -> int:
         """The grey value of the neutral frame, in [0, 255]."""
-        return int(self.table[self.zero])
 
-    def entries(self, difference: NDArray[np.integer]) -> NDArray[np.int32]:
-        """Blur a difference of frames and return which entry of the table each value is.
+    @property
+    def steps(self) -> bool:
+        """Whether it quantises in steps."""
 
-        Args:
-            difference: Frame minus frame before, whole numbers in [-255, 255], (H, W, 3).
+    @property
+    def accuracy(self) -> str:
+        """By how much it can be off, in a few words."""
 
-        Returns:
-            int32 (H, W, 3), in [0, 2 N].
-        """
-        rows = _blur(difference.astype(np.int32), self.weights, axis=1)
-        rows = (rows + (1 << ROW_SHIFT >> 1)) >> ROW_SHIFT
-        sums = _blur(rows, self.weights, axis=0)
-        entries = ((sums + (1 << self.shift >> 1)) >> self.shift) + self.zero
-        return np.clip(entries, 0, 2 * self.zero)
+    def state_size(self, width: int, height: int) -> int:
+        """Return the bytes of state that the C file needs for working frames."""
+
+    def values(self) -> dict[str, Any]:
+        """Return what the template leaves open: text, numbers, arrays of whole numbers."""
+
+    def veil(self, previous: NDArray[np.uint8], working: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Veil a working frame after another, both uint8 (h, w, 3)."""
 
 
-def integer_numbers(spec: EncoderSpec, *, hard: bool = False) -> IntegerNumbers:
+def whole_numbers(spec: EncoderSpec, *, hard: bool = False) -> WholeNumbers:
     """Bring an encoder to whole numbers.
 
     Args:
-        spec: An encoder that is a map of blurred differences (BDQ in fixed range).
+        spec: The encoder.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: It is no such map (says why).
+        MotionveilError: It cannot be exported (says why).
     """
-    difference = spec.difference(hard=hard)
-    reach = 255 * difference.range  # grey levels
-    weights, blur_error = _whole_weights(difference.weights)
-    total = weights[0] + 2 * (weights[1] + weights[2])
-    unit = (1 << ROW_SHIFT) / total**2
-    shift = 1
-    while 2 * np.ceil(reach / (unit * 2**shift)) + 1 > LARGEST_TABLE:
-        shift += 1
-    step = unit * 2**shift
-    zero = int(np.ceil(reach / step))
-    error = (blur_error + step / 2) * LEVELS / (2 * reach)
-    differences = np.arange(-zero, zero + 1) * (step / 255)
-    return IntegerNumbers(
-        weights=weights,
-        shift=shift,
-        table=difference.bytes_of(differences),
-        step=step,
-        error=float(np.ceil(error * 10_000) / 10_000),
-    )
+    numbers: WholeNumbers = import_object(spec.kind.c)(spec, hard=hard)
+    return numbers
 
 
 class IntegerEncoder:
     """Veils a stream of frames in whole numbers; the exported C file does the same to the bit.
 
     It is `motionveil.streaming.StreamEncoder` to one 8-bit level wherever the quantiser is no
-    steeper than that (`numbers.error` times its slope); with `hard`, a value within
-    `numbers.error` of a boundary may fall on its other side. The first frame, and one after
+    steeper than that (the error that `numbers` state times its slope); with `hard`, a value within
+    that error of a boundary may fall on its other side. The first frame, and one after
     `reset` or a change of size, has no frame before it and gives the neutral frame, never a
     picture of the scene.
 
     It does not keep to the encoder's rate: whoever calls leaves out the frames that come too early.
 
     Args:
-        spec: An encoder that is a map of blurred differences (BDQ in fixed range), with a
+        spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
             geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
-        MotionveilError: It is no such map (says why), or it has no geometry.
+        MotionveilError: It cannot be exported (says why), or it has no geometry.
 
     Example:
         >>> from motionveil.geometry import Geometry
@@ -144,9 +96,9 @@ class IntegerEncoder:
     """
 
     def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
-        self.numbers = integer_numbers(spec, hard=hard)
+        self.numbers = whole_numbers(spec, hard=hard)
         self._geometry = spec.required_geometry()
-        self._multiple = spec.multiple
+        self._multiple, self._cell = spec.multiple, spec.cell
         self._previous: NDArray[np.uint8] | None = None
 
     def __call__(self, frame: NDArray[np.uint8], aspect: Fraction | float = 1) -> NDArray[np.uint8]:
@@ -157,8 +109,8 @@ class IntegerEncoder:
             aspect: Sample aspect ratio: how much wider than high a pixel is shown.
 
         Returns:
-            The veiled frame, a new uint8 array (h, w, 3) of the working size; 17 grey levels to a
-            level of 0 to 15.
+            The veiled frame, a new uint8 array (h, w, 3) of the working size, or of its grid of
+            cells; 17 grey levels to a level of 0 to 15.
 
         Raises:
             ValueError: The array is of another type or shape.
@@ -174,9 +126,9 @@ class IntegerEncoder:
         _check(working)
         previous, self._previous = self._previous, working.copy()
         if previous is None or previous.shape != working.shape:
-            return np.full_like(working, self.numbers.neutral, order="C")
-        difference = working.astype(np.int16) - previous
-        return self.numbers.table[self.numbers.entries(difference)]
+            height, width = (-(-side // self._cell) for side in working.shape[:2])
+            return np.full((height, width, 3), self.numbers.neutral, np.uint8)
+        return self.numbers.veil(previous, working)
 
     def reset(self) -> None:
         """Forget the frame before: the next output is the neutral frame."""
@@ -216,34 +168,3 @@ def _overlaps(source: int, target: int) -> NDArray[np.float64]:
 def _check(frame: NDArray[np.uint8]) -> None:
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
         raise ValueError(f"a frame is uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
-
-
-def _whole_weights(gaussian: NDArray[np.float64]) -> tuple[tuple[int, int, int], float]:
-    """Return centre, first and second neighbour, and how far the blur can be off in grey levels.
-
-    Each candidate S gives the neighbours rounded and the centre the rest. With the weights' errors
-    e_k, either pass is off by at most 255 sum |e_k|, and h is rounded by 2^8 / S at most. S is even
-    so that the C file can keep h larger by S / 2, never negative.
-    """
-    sums = np.arange(LARGEST_SUM // 2, LARGEST_SUM + 1, 2)
-    _, _, centre, near, far = gaussian
-    nears, fars = np.rint(near * sums), np.rint(far * sums)
-    centres = sums - 2 * (nears + fars)
-    off = abs(centres / sums - centre) + 2 * (abs(nears / sums - near) + abs(fars / sums - far))
-    errors = 2 * 255 * off + (1 << ROW_SHIFT >> 1) / sums
-    best = int(np.argmin(errors))
-    return (int(centres[best]), int(nears[best]), int(fars[best])), float(errors[best])
-
-
-def _blur(
-    values: NDArray[np.int32], weights: tuple[int, int, int], *, axis: int
-) -> NDArray[np.int32]:
-    """Return the sums of the 5 taps along an axis of (H, W, 3), the border replicated."""
-    margin = KERNEL_SIZE // 2
-    size = values.shape[axis]
-    padding = [(margin, margin) if k == axis else (0, 0) for k in range(3)]
-    padded = np.pad(values, padding, mode="edge")
-    total = np.zeros_like(values)
-    for k in range(KERNEL_SIZE):
-        total += weights[abs(k - margin)] * padded.take(range(k, k + size), axis=axis)
-    return total

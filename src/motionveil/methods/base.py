@@ -106,7 +106,9 @@ class Method:
             `motionveil.streaming.veils.FrameVeil`.
         unstreamable: Why it cannot stream, where `stream` is None.
         onnx: What adds it to an ONNX model, called with the graph, the spec and `hard`; see
-            `motionveil.export.onnx.Part`. The default needs `difference`.
+            `motionveil.export.onnx.Part`.
+        c: What brings it to whole numbers, called with the spec and `hard`; see
+            `motionveil.export.integer.WholeNumbers`. Both defaults need `difference`.
         multiple: What both sides of a working frame must be multiples of; see `multiple_of`.
         blurs_faces: Whether it is measured on copies of the videos whose faces are blurred.
         colour, marker: In figures: a colour as #rrggbb and matplotlib's name of a marker.
@@ -128,6 +130,7 @@ class Method:
     stream: ClassVar[str | None] = None
     unstreamable: ClassVar[str] = "its output depends on frames still to come"
     onnx: ClassVar[str] = "motionveil.export.difference_onnx:add_difference"
+    c: ClassVar[str] = "motionveil.export.difference_integer:integer_numbers"
     multiple: ClassVar[int] = 2
     blurs_faces: ClassVar[bool] = False
     colour: ClassVar[str] = "#555555"

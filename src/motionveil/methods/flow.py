@@ -85,6 +85,7 @@ class Flow(Method):
     encoder = "motionveil.encoders.flow:Flow"
     stream = "motionveil.streaming.flow:FlowVeil"
     onnx = "motionveil.export.flow_onnx:add_flow"
+    c = "motionveil.export.flow_integer:integer_flow"
     colour, marker = "#009E73", "s"
 
     def start(self, start: Start, changes: Any) -> Settings | None:

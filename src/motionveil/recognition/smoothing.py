@@ -139,8 +139,16 @@ class EventTracker:
         return [*ended, begun]
 
     def end(self) -> list[Event]:
-        """End the event that goes on where the last window ended, and forget the stream."""
-        ended = self._close(self._last, self._last)
+        """End the event that goes on where the last window ended, and forget the stream.
+
+        A label that was about to be told is, if it has held for long enough by then.
+        """
+        begun, last = self._candidate, self._last
+        if begun is not None and last - begun.start >= self._shortest:
+            begun = replace(begun, time=last)
+            ended = [*self._close(begun.start, last), begun, replace(begun, end=last)]
+        else:
+            ended = self._close(last, last)
         self._current = self._candidate = None
         self._middle = None
         return ended

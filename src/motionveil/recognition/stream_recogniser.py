@@ -138,7 +138,7 @@ class StreamRecogniser:
         return self._events.end()
 
     def finish(self) -> list[Event]:
-        """End the stream, and return what ends by it.
+        """End the stream, and return what ends by it; its last window is asked about in any case.
 
         A stream of at least two frames that was shorter than a window is answered once, its last
         frame repeated, as clips that are too short are in training.
@@ -146,6 +146,8 @@ class StreamRecogniser:
         events: list[Event] = []
         if self.windows == 0 and self.breaks == 0 and len(self._window) > 1:
             self._events = EventTracker(0)
+            events = self._ask()
+        elif self.newest is not None and self.newest.time < self._window.end:
             events = self._ask()
         return events + self._events.end()
 

@@ -18,7 +18,7 @@ from motionveil.report.method_style import (
     label,
     strength_order,
 )
-from motionveil.results import Accuracy, ClipPrediction, Result, Row
+from motionveil.results import PUBLISHED, Accuracy, ClipPrediction, Result, Row
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,15 @@ class Method:
 
     @property
     def strongest(self) -> MethodAttacker | None:
-        """The most accurate attacker; None where there were none."""
-        return max(self.attackers, key=lambda a: a.accuracy.accuracy, default=None)
+        """The most accurate attacker, the published one among them; None without attackers."""
+        if not self.attackers:
+            return None
+        frame, clip = PUBLISHED
+        published = (
+            MethodAttacker(frame, self.frame, tuple(frame_scores(self.answers))),
+            MethodAttacker(clip, self.clip, tuple(clip_scores(self.answers))),
+        )
+        return max((*self.attackers, *published), key=lambda a: a.accuracy.accuracy)
 
     @property
     def privacy(self) -> Accuracy:
@@ -197,7 +204,7 @@ def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Me
         scores = (
             Accuracy.of(action_scores(answers), [seen[0].action for seen in answers]),
             Accuracy.of(frame_scores(answers), people),
-            Accuracy.of([_mean([_privacy_right(p) for p in seen]) for seen in answers], people),
+            Accuracy.of(clip_scores(answers), people),
         )
     attackers = tuple(_pooled_attackers(rows, tuple(clips)))
     return Method(method, alpha, only, answers, *scores, tuple(clips), attackers)
@@ -238,6 +245,11 @@ def action_scores(answers: Answers) -> list[float]:
 def frame_scores(answers: Answers) -> list[float]:
     """Return for each clip the share of frames on which the privacy network was right."""
     return [_mean([p.privacy_frames for p in seen]) for seen in answers]
+
+
+def clip_scores(answers: Answers) -> list[float]:
+    """Return for each clip the share of its rows whose privacy network was right by clip."""
+    return [_mean([_privacy_right(p) for p in seen]) for seen in answers]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -95,7 +95,7 @@ def no_bootstrap(methods: Sequence[Method]) -> str:
     """Return why there can be no paired bootstrap over these methods; empty where there can."""
     if not all(method.answers for method in methods):
         return "some rows hold no answers clip by clip"
-    if any(None in method.privacy_scores for method in methods):
+    if any(m.attackers and None in m.privacy_scores for m in methods):
         return "an attacker was not asked about every clip"
     if len({frozenset(method.keys) for method in methods}) > 1:
         return "the methods were not scored on the same clips"

@@ -19,8 +19,8 @@ from motionveil.streaming.geometry import working_frames
 from motionveil.study.design import SUFFIXES, Condition
 from motionveil.study.option_images import Image, resize
 from motionveil.video import Frame, VideoSink, probe, read_frames
-from motionveil.video.file_sink import DEFAULT_RATE
 from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.sinks import DEFAULT_RATE
 
 if TYPE_CHECKING:  # requires packages that only face detection needs
     from motionveil.faces import Detect, FaceCounts

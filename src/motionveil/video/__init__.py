@@ -8,9 +8,9 @@ Example:
     ...         sink.write(255 - frame.image, frame.pts)  # doctest: +SKIP
 """
 
-from motionveil.video.file_sink import VideoSink
-from motionveil.video.open_sink import check_dest, open_sink
 from motionveil.video.reader import count_frames, probe, read_clip, read_comment, read_frames
+from motionveil.video.sinks import check_dest, open_sink
+from motionveil.video.sinks.video_file import VideoSink
 from motionveil.video.source import FileSource, open_source
 from motionveil.video.synthetic import SyntheticSource
 from motionveil.video.types import Frame, Sink, Source, VideoInfo

@@ -80,6 +80,14 @@ class Settings:
         return "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
 
 
+def unknown_format(path: Path) -> MotionveilError:
+    """Return the error for a file of no known format."""
+    return MotionveilError(
+        f"{path}: cannot write {path.suffix or 'a file without suffix'!r};"
+        " the name must end in .mp4 (H.264) or .mkv (lossless FFV1) or .webm (VP9)"
+    )
+
+
 def settings_for(path: Path, *, codec: str | None, live: bool, time_base: Fraction) -> Settings:
     """Choose by a file's suffix, and the codec if one is asked for.
 
@@ -88,10 +96,7 @@ def settings_for(path: Path, *, codec: str | None, live: bool, time_base: Fracti
     """
     suffix = path.suffix.lower()
     if suffix not in CODECS:
-        raise MotionveilError(
-            f"{path}: cannot write {path.suffix or 'a file without suffix'!r};"
-            " the name must end in .mp4 (H.264) or .mkv (lossless FFV1) or .webm (VP9)"
-        )
+        raise unknown_format(path)
     chosen = next((name for name in CODECS[suffix] if codec in (None, name)), None)
     if chosen is None:
         raise MotionveilError(

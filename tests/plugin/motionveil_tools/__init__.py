@@ -1,1 +1,1 @@
-"""A network and an attack of another package."""
+"""A network, an attack, a data set and a sink of another package."""

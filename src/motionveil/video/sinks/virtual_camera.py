@@ -15,12 +15,8 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.video.file_sink import DEFAULT_RATE
-
-
-def is_device(dest: str) -> bool:
-    """Return whether a destination is written as a video device."""
-    return dest.startswith("/dev/video")
+from motionveil.video.sinks import DEFAULT_RATE, SinkOptions, register
+from motionveil.video.types import Sink
 
 
 class VirtualCameraSink:
@@ -85,3 +81,13 @@ class VirtualCameraSink:
         self._stream = self._container.add_stream("rawvideo", rate=self.rate)
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = "yuv420p"
+
+
+@register(
+    "/dev/video9",
+    "a virtual camera (v4l2loopback)",
+    takes=lambda dest: dest.startswith("/dev/video"),
+)
+def open_virtual_camera(dest: str, options: SinkOptions) -> Sink:
+    """Open a virtual camera."""
+    return VirtualCameraSink(dest, rate=options.rate)

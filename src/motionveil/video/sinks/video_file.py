@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
-from motionveil.video.codecs import settings_for
+from motionveil.video.codecs import CODECS, settings_for
+from motionveil.video.sinks import DEFAULT_RATE, SinkOptions, register
+from motionveil.video.types import Sink
 
-DEFAULT_RATE = Fraction(25)
 _BT709 = 1  # its number as matrix, primaries and transfer (ITU-T H.273)
 _LIMITED = 1
 
@@ -199,3 +200,30 @@ class VideoSink:
             # The first error is the one to tell.
             with suppress(av.FFmpegError, OSError):
                 self._container.close()
+
+
+def _is_video_file(dest: str) -> bool:
+    return "://" not in dest and Path(dest).suffix.lower() in CODECS
+
+
+def _check(dest: str, codec: str | None) -> None:
+    settings_for(Path(dest), codec=codec, live=False, time_base=Fraction(1))
+
+
+@register(
+    "out.mp4 out.mkv out.webm",
+    "H.264; lossless FFV1, or H.264 with --codec h264; VP9",
+    takes=_is_video_file,
+    check=_check,
+)
+def open_video_file(dest: str, options: SinkOptions) -> Sink:
+    """Open a video file."""
+    return VideoSink(
+        dest,
+        rate=options.rate,
+        time_base=options.time_base,
+        codec=options.codec,
+        live=options.live,
+        aspect=options.aspect,
+        comment=options.comment,
+    )

@@ -1,0 +1,110 @@
+"""`motionveil score EVENTS TRUTH`: how well actions were found in long video."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+from motionveil.cli.console_tables import print_table
+from motionveil.errors import MotionveilError
+from motionveil.recognition.score import OVERLAPS, Latency, Score, score
+from motionveil.recognition.score_files import read_events, read_truth
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "events", metavar="EVENTS", type=Path, help="what `motionveil recognise --json` wrote"
+    )
+    parser.add_argument(
+        "truth",
+        metavar="TRUTH",
+        type=Path,
+        help="CSV with the columns from, to (seconds), label and, for several sources, source",
+    )
+    parser.add_argument(
+        "--rate",
+        type=_positive,
+        default=10.0,
+        metavar="HZ",
+        help="frames a second of the frame-wise accuracy (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_positive,
+        help="length of the source, if there is one (default: the last time in both files)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the score as JSON")
+    parser.epilog = (
+        "example:\n"
+        "  motionveil recognise in.mp4 --model runs/1 --json > events.jsonl\n"
+        "  motionveil score events.jsonl truth.csv --json score.json"
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return value
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Score the events, print the tables, write the JSON."""
+    from motionveil.atomic_write import write_text_atomically
+
+    told, seconds = read_events(arguments.events)
+    truth = read_truth(arguments.truth, sorted(seconds))
+    for true in truth:
+        seconds[true.source] = max(seconds.get(true.source, 0.0), true.end)
+    if arguments.seconds is not None:
+        seconds = _given(seconds, arguments.seconds)
+    found = score(told, truth, seconds, rate=arguments.rate)
+    _print(found)
+    if arguments.json:
+        text = json.dumps(dataclasses.asdict(found), indent=1, ensure_ascii=False) + "\n"
+        print(f"wrote {write_text_atomically(arguments.json, text)}")
+    return 0
+
+
+def _given(seconds: dict[str, float], given: float) -> dict[str, float]:
+    if len(seconds) > 1:
+        raise MotionveilError(f"--seconds {given:g}: is for one source, not {len(seconds)}")
+    ((source, reached),) = seconds.items() or (("", 0.0),)
+    if given < reached:
+        raise MotionveilError(f"--seconds {given:g}: there are times up to {reached:g}")
+    return {source: given}
+
+
+def _print(found: Score) -> None:
+    rows = [("all", *(_number(found.f1[overlap]) for overlap in OVERLAPS))]
+    for label, values in found.f1_by_class.items():
+        rows.append((label, *(_number(values[overlap]) for overlap in OVERLAPS)))
+    print_table(("class", *(f"F1@{overlap:g}" for overlap in OVERLAPS)), rows)
+    print()
+    lines = [
+        (f"frame-wise accuracy at {found.rate:g} Hz", _number(found.frame_accuracy)),
+        ("mean average precision at 0.5", _number(found.mean_average_precision)),
+        ("latency from the action's start, s", _latency(found.latency_from_start)),
+        ("latency from the action's end, s", _latency(found.latency_from_end)),
+        ("false alarms an hour", _number(found.false_alarms_per_hour)),
+        ("false alarms", str(found.false_alarms)),
+        ("true actions", str(found.true_segments)),
+        ("actions told", str(found.told_segments)),
+        ("seconds", f"{found.seconds:.1f}"),
+        ("seconds without action", f"{found.background_seconds:.1f}"),
+    ]
+    print_table(("measure", "value"), lines)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _latency(value: Latency | None) -> str:
+    if value is None:
+        return "-"
+    return f"median {value.median:.2f}, 95 % {value.percentile_95:.2f}"

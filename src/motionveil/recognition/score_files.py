@@ -1,0 +1,142 @@
+"""The files that a score is made of: events as lines of JSON, the truth as CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from motionveil.errors import MotionveilError
+from motionveil.recognition.answers import Kind
+from motionveil.recognition.score import Segment
+
+COLUMNS = ("from", "to", "label")
+
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Line(BaseModel):
+    """A line of `motionveil recognise --json`."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    state: Literal["begins", "ends", "window"]
+    source: str
+    time: Seconds
+    kind: Kind
+    label: str
+    probability: Annotated[float, Field(ge=0, le=1)]
+    start: Seconds = Field(alias="from")
+    end: Seconds | None = Field(alias="to")
+
+
+def read_events(path: Path) -> tuple[list[Segment], dict[str, float]]:
+    """Return the actions told, and the last time of each source, in seconds.
+
+    An action that has not ended, of a run that was cut off, ends at the last time of its source.
+
+    Raises:
+        MotionveilError: It cannot be read, or is not what `motionveil recognise --json` writes;
+            names the line.
+    """
+    actions: list[Segment] = []
+    going: dict[str, _Line] = {}
+    lengths: dict[str, float] = {}
+    for line in _read_lines(path):
+        reached = max(line.time, line.end or 0.0)
+        lengths[line.source] = max(lengths.get(line.source, 0.0), reached)
+        if line.state == "begins" and line.kind == "action":
+            going[line.source] = line
+        elif line.state == "ends" and line.kind == "action":
+            begun = going.pop(line.source, line)
+            end = line.start if line.end is None else line.end
+            actions.append(_segment(line, end, begun.time))
+    for line in going.values():
+        actions.append(_segment(line, max(line.start, lengths[line.source]), line.time))
+    return actions, lengths
+
+
+def read_truth(path: Path, sources: list[str]) -> list[Segment]:
+    """Return the true actions of a CSV file with the columns from, to, label and perhaps source.
+
+    Args:
+        path: The file.
+        sources: Those of the events; without a column `source` there must be at most one.
+
+    Raises:
+        MotionveilError: It cannot be read, lacks a column, or a row is wrong; names the line.
+    """
+    rows = csv.DictReader(_read_text(path).splitlines())
+    names = rows.fieldnames or ()
+    missing = [column for column in COLUMNS if column not in names]
+    if missing:
+        raise MotionveilError(
+            f"{path}: no column {', '.join(missing)}; its first line must be from,to,label or"
+            " from,to,label,source"
+        )
+    if "source" not in names and len(sources) > 1:
+        listed = ", ".join(sources)
+        raise MotionveilError(f"{path}: needs a column source, for the events are of {listed}")
+    usual = sources[0] if sources else ""
+    truth = [_true(row, usual, f"{path}: line {rows.line_num}") for row in rows]
+    named = sorted({true.source for true in truth})
+    if truth and sources and not set(named) & set(sources):
+        raise MotionveilError(
+            f"{path}: sources {', '.join(named)}: none is one of the events',"
+            f" which are {', '.join(sources)}"
+        )
+    return truth
+
+
+def _true(row: dict[str, str | None], usual: str, place: str) -> Segment:
+    label, source = (row["label"] or "").strip(), row.get("source", usual)
+    try:
+        start, end = float(row["from"] or ""), float(row["to"] or "")
+    except ValueError:
+        start = end = math.nan
+    if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
+        raise MotionveilError(
+            f"{place}: from {row['from']}, to {row['to']}: must be seconds, from 0, the first"
+            " smaller than the second"
+        )
+    if not label or source is None:
+        raise MotionveilError(f"{place}: the label and the source must not be empty")
+    return Segment(source, start, end, label)
+
+
+def _segment(line: _Line, end: float, told: float) -> Segment:
+    return Segment(line.source, line.start, end, line.label, line.probability, told)
+
+
+def _read_lines(path: Path) -> Iterator[_Line]:
+    for number, text in enumerate(_read_text(path).split("\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            yield _Line.model_validate(json.loads(text))
+        except (json.JSONDecodeError, ValidationError) as error:
+            raise MotionveilError(
+                f"{path}: line {number}: is no line of `motionveil recognise --json`"
+                f" ({_problem(error)})"
+            ) from error
+
+
+def _problem(error: json.JSONDecodeError | ValidationError) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return error.msg
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise MotionveilError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise MotionveilError(f"{path}: is no UTF-8 text") from error

@@ -1,0 +1,160 @@
+"""The motion field as a C file: equal to the integer encoder to the bit."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from compiled import (
+    COMPILERS,
+    HARNESS,
+    Built,
+    compile_,
+    compile_sanitized,
+    each_compiler,
+    needs_a_compiler,
+)
+from export_examples import movers, noise
+from flow_examples import SPECS, hard_pairs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from motionveil.export import IntegerEncoder, write_c
+from motionveil.export.flow_integer import integer_flow
+from motionveil.streaming.geometry import area_average
+
+pytestmark = needs_a_compiler
+
+CASES = [(name, hard) for name in SPECS for hard in (False, True)]
+
+
+@pytest.fixture(scope="module")
+def built_flow(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Built]:
+    @cache
+    def build(name: str, hard: bool) -> Built:
+        return Built(SPECS[name], tmp_path_factory.mktemp("built"), hard=hard)
+
+    return build
+
+
+def expected(name: str, hard: bool, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    encoder = IntegerEncoder(SPECS[name], hard=hard)
+    return np.stack([encoder.veil(frame) for frame in clip])
+
+
+@pytest.mark.parametrize(("name", "hard"), CASES)
+@pytest.mark.parametrize("in_place", [False, True])
+def test_equals_the_integer_encoder(
+    name: str, hard: bool, in_place: bool, built_flow: Callable[[str, bool], Built]
+) -> None:
+    for clip in (movers(4, 45, 60), *hard_pairs(32, 48).values()):
+        veiled = built_flow(name, hard).veil(clip, in_place=in_place)
+        np.testing.assert_array_equal(veiled, expected(name, hard, clip))
+    moved = expected(name, hard, hard_pairs(32, 48)["large checkerboard"])[1]
+    assert np.ptp(moved) > 15, "the test needs motion"
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    case=st.sampled_from(CASES),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    in_place=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_equals_the_integer_encoder_at_every_size(
+    case: tuple[str, bool],
+    height: int,
+    width: int,
+    in_place: bool,
+    seed: int,
+    built_flow: Callable[[str, bool], Built],
+) -> None:
+    clip = noise(3, height, width, seed)
+    veiled = built_flow(*case).veil(clip, in_place=in_place)
+    np.testing.assert_array_equal(veiled, expected(*case, clip))
+
+
+@pytest.mark.parametrize("name", ["white", "signed", "least", "largest"])
+def test_extreme_numbers(name: str, tmp_path: Path) -> None:
+    change = {
+        "white": {"sigma": 0.01, "window": 0.01, "cell": 1},
+        "signed": {"colours": (1.0, -2.0, 0.5), "eps": 1e-3},
+        "least": {"eps": 1.0001e-7, "range": 0.01},
+        "largest": {"eps": 0.249, "range": 1000.0},
+    }[name]
+    spec = SPECS["default"].change(**change)
+    built = Built(spec, tmp_path, hard=False)
+    for clip in hard_pairs(17, 23).values():
+        encoder = IntegerEncoder(spec)
+        right = np.stack([encoder.veil(frame) for frame in clip])
+        np.testing.assert_array_equal(built.veil(clip), right)
+
+
+def test_averages_to_the_geometry(built_flow: Callable[[str, bool], Built]) -> None:
+    built, frame = built_flow("default", False), noise(1, 120, 161, 1)[0]
+    assert built.working_size(161, 120, 1, 1) == (32, 48)
+    np.testing.assert_array_equal(
+        built.average(frame, (32, 48), in_place=True), area_average(frame, (32, 48))
+    )
+
+
+@each_compiler
+@pytest.mark.parametrize("name", SPECS)
+def test_under_sanitizers(compiler: str, name: str, tmp_path: Path) -> None:
+    write_c(SPECS[name], tmp_path / "encoder.c")
+    program = compile_sanitized(compiler, tmp_path, HARNESS)
+    sizes = [(w, h) for w in (1, 2, 5, 9, 17) for h in (1, 3, 8, 30)] + [(64, 48)]
+    runs = [(w, h, k % 2) for k, (w, h) in enumerate(sizes)]
+    clips = [noise(3, h, w, seed) for seed, (w, h, _) in enumerate(runs)]
+    done = subprocess.run(
+        [str(program), *(str(word) for run in runs for word in run)],
+        input=b"".join(clip.tobytes() for clip in clips),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout == b"".join(expected(name, False, clip).tobytes() for clip in clips)
+
+
+@each_compiler
+def test_needs_no_library_and_no_floating_point(compiler: str, tmp_path: Path) -> None:
+    if platform.machine() not in ("x86_64", "AMD64", "aarch64", "arm64") or not shutil.which("nm"):
+        pytest.skip("needs nm, and a processor whose floating point can be switched off")
+    write_c(SPECS["default"], tmp_path / "a.c")
+    compile_(compiler, "-mgeneral-regs-only", "-c", "-o", tmp_path / "a.o", tmp_path / "a.c")
+    said = subprocess.run(
+        ["nm", str(tmp_path / "a.o")], capture_output=True, text=True, check=True
+    ).stdout
+    kinds = [line.split()[-2:] for line in said.splitlines()]
+    assert {name for kind, name in kinds if kind == "U"} <= {"memcpy", "memset"}
+    assert {kind for kind, _ in kinds} <= {"U", "T", "r", "s", "t"}, "no variable"
+
+
+def test_the_macro_of_the_state_is_the_formula(tmp_path: Path) -> None:
+    for name, spec in SPECS.items():
+        numbers = integer_flow(spec)
+        lines = [
+            f"typedef char fits{k}[MOTIONVEIL_STATE_SIZE({w}, {h}) =="
+            f" {numbers.state_size(w, h)} ? 1 : -1];"
+            for k, (w, h) in enumerate([(1, 1), (3, 5), (80, 64), (65535, 3)])
+        ]
+        write_c(spec, tmp_path / "encoder.c")
+        head = '#define MOTIONVEIL_HEADER_ONLY\n#include "encoder.c"\n'
+        (tmp_path / f"{name}.c").write_text(head + "\n".join(lines) + "\n")
+        compile_(COMPILERS[0], "-fsyntax-only", tmp_path / f"{name}.c")
+
+
+def test_lines_are_at_most_100_wide(tmp_path: Path) -> None:
+    for spec in SPECS.values():
+        write_c(spec, tmp_path / "a.c")
+        text = (tmp_path / "a.c").read_text()
+        assert max(len(line) for line in text.splitlines()) <= 100
+        assert integer_flow(spec).accuracy in text
