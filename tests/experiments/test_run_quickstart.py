@@ -55,7 +55,6 @@ def test_leaves_everything_behind(tmp_path: Path) -> None:
     methods = [(row.method, row.alpha) for row in result.rows]
     untrained = [("bdq-untrained", None), ("flow-untrained", None)]
     assert methods == [("raw", None), *untrained, ("bdq", 0.0), ("bdq", 2.0)]
-    assert {tuple(a.name for a in row.attackers) for row in result.rows} == {("whole clip",)}
     assert result.kind == "quickstart"
     assert result.seconds >= sum(row.seconds for row in result.rows)
     assert load_spec(tmp_path) == result.rows[-1].encoder

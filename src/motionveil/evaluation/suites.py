@@ -74,11 +74,6 @@ def attackers(recipe: Recipe) -> list[Attack]:
     ]
 
 
-def quick_attackers(recipe: Recipe) -> list[Attack]:
-    """Return one attacker on whole clips, of half the usual epochs: for a first look."""
-    return [_clips(recipe, _stretched(recipe.validation, 0.5), CLIP)]
-
-
 def strongest(recipe: Recipe) -> list[Attack]:
     """Return the attackers of which the strongest counts, and the action as what is left of use."""
     return [*attackers(recipe), _clips(recipe, recipe.validation, "action", target="action")]

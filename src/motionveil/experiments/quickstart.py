@@ -11,7 +11,6 @@ import numpy as np
 from motionveil.datasets.actors import make_actors
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.suites import quick_attackers
 from motionveil.experiments.choices import default_choices
 from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
@@ -74,7 +73,6 @@ def run_quickstart(
         splits=manifest.splits(),
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],
-        attackers=quick_attackers(recipe),
     )
     say(
         "training and validating raw video, an untrained BDQ and motion field, BDQ with alpha 0 and"
