@@ -15,7 +15,10 @@ from camera_film import Frames
 
 _WORKER = """
 import pickle, sys
-from motionveil.streaming import Guard, StreamEncoder
+try:
+    from motionveil.streaming import Guard, StreamEncoder
+except ModuleNotFoundError:  # so the package was called once
+    from motionveil.capture import Guard, StreamEncoder
 from motionveil.spec import load_spec
 while True:
     try:
