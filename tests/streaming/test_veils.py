@@ -12,6 +12,7 @@ from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.stream_encoder import enlarge_cells
 
 SHAPE = (40, 52)
 
@@ -45,9 +46,9 @@ def test_agrees_with_the_module(spec: EncoderSpec) -> None:
     video = torch.from_numpy(frames).permute(3, 0, 1, 2)[None] / 255
     with torch.no_grad():
         exact = 17 * build_encoder(spec)(video)[0].permute(1, 2, 3, 0).numpy()
-    veiled = veiled[len(veiled) - len(exact) :]
+    veiled = enlarge_cells(veiled[len(veiled) - len(exact) :], spec.cell, SHAPE)
     assert np.abs(veiled - exact).max() <= 1.01
-    assert np.ptp(veiled) > 40, "the test needs motion"
+    assert np.ptp(veiled) > 15, "the test needs motion"
 
 
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.name)

@@ -38,11 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="length of the source, if there is one (default: the last time in both files)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the score as JSON")
-    parser.epilog = (
-        "example:\n"
-        "  motionveil recognise in.mp4 --model runs/1 --json > events.jsonl\n"
-        "  motionveil score events.jsonl truth.csv --json score.json"
-    )
+    parser.epilog = "example:\n  motionveil score events.jsonl truth.csv --json score.json"
 
 
 def _positive(text: str) -> float:
