@@ -16,8 +16,7 @@ from matplotlib.figure import Figure
 
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import StreamEncoder
-from motionveil.streaming.geometry import working_frames
-from motionveil.streaming.stream_encoder import enlarge_cells
+from motionveil.streaming.geometry import repeat_pixels, working_frames
 from motionveil.video import read_frames
 
 COLUMNS = 6
@@ -41,7 +40,7 @@ def main() -> None:
         stream = StreamEncoder(spec, native=True)
         shown = [stream(frame.image, time=frame.time) for frame in frames]
         shape = frames[0].image.shape[:2]
-        images[name] = [enlarge_cells(image, spec.cell, shape) for image in shown]
+        images[name] = [repeat_pixels(image, spec.cell, shape) for image in shown]
     height, width = frames[0].image.shape[:2]
     figure = Figure(
         figsize=(COLUMNS * 1.4, len(images) * 1.4 * height / width), layout="constrained"

@@ -15,7 +15,7 @@ from motionveil.errors import MotionveilError
 from motionveil.methods.flow import FlowSettings, quantise_velocity
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import StreamEncoder
-from motionveil.streaming.stream_encoder import enlarge_cells
+from motionveil.streaming.geometry import repeat_pixels
 
 Array = NDArray[np.float64]
 
@@ -171,7 +171,7 @@ def test_a_camera_gives_the_bytes_that_are_audited(name: str, shape: tuple[int, 
     first, *rest = (stream(frame) for frame in frames)
     assert first is not None
     assert np.all(first == stream.neutral)
-    found = enlarge_cells(np.stack([r for r in rest if r is not None]), spec.cell, shape)
+    found = repeat_pixels(np.stack([r for r in rest if r is not None]), spec.cell, shape)
     assert found.shape == expected.shape
     assert np.abs(found.astype(float) - expected).max() <= 1
 

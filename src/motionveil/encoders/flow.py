@@ -29,13 +29,9 @@ def luma(clip: Tensor, colours: tuple[float, float, float]) -> Tensor:
 
 
 def blur(frames: Tensor, sigma: Tensor) -> Tensor:
-    """Blur `(..., H, W)` with a Gaussian of 9 taps; the border repeats the edge pixels."""
-    weights = functional.gaussian_weights(sigma, 2 * BLUR_RADIUS + 1).to(frames.dtype)
-    for axis in (-1, -2):
-        length = frames.shape[axis]
-        padded = _repeat_edges(frames, BLUR_RADIUS, axis)
-        frames = _sum_of(padded.narrow(axis, k, length) * w for k, w in enumerate(weights.unbind()))
-    return frames
+    """Blur `(B, T, H, W)` with a Gaussian of 9 taps; the border repeats the edge pixels."""
+    weights = functional.gaussian_weights(sigma, 2 * BLUR_RADIUS + 1)
+    return functional.blur_by(frames.unsqueeze(1), weights).squeeze(1)
 
 
 def gradients(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -52,7 +48,7 @@ def gradients(frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     along = [
         (padded.narrow(axis, 2, mean.shape[axis]) - padded.narrow(axis, 0, mean.shape[axis])) / 2
         for axis in (-1, -2)
-        for padded in [_repeat_edges(mean, 1, axis)]
+        for padded in [functional.repeat_edges(mean, 1, axis)]
     ]
     return along[0], along[1], frames[:, 1:] - frames[:, :-1]
 
@@ -118,12 +114,6 @@ def enlarge(values: Tensor, cell: int, height: int, width: int) -> Tensor:
     """Repeat every value of `(..., h, w)` over its cell, cut to `(..., height, width)`."""
     repeated = values.repeat_interleave(cell, -2).repeat_interleave(cell, -1)
     return repeated[..., :height, :width]
-
-
-def _repeat_edges(frames: Tensor, reach: int, axis: int) -> Tensor:
-    first = frames.narrow(axis, 0, 1)
-    last = frames.narrow(axis, frames.shape[axis] - 1, 1)
-    return torch.cat((first,) * reach + (frames,) + (last,) * reach, axis)
 
 
 def _sum_of(terms: object) -> Tensor:

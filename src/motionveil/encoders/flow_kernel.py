@@ -12,8 +12,8 @@ numbers per cell. The backward pass is three scalar products.
   rows for each cell.
 - With `(A + eps 1) v = -b`, `(A + eps 1) dv = -(db + dA v)`: one more solution per derivative.
 
-Threads share out pairs of frames, and each pair is computed the same way whoever does it; the
-scalar products are taken in one order. Results do not depend on the number of threads.
+Threads share out pairs of frames, and a pair's result does not depend on its thread; the scalar
+products are taken in one order. Results do not depend on the number of threads.
 """
 
 from __future__ import annotations

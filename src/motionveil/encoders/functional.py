@@ -128,29 +128,33 @@ def blur(clip: Tensor, sigma: Tensor, size: int = KERNEL_SIZE) -> Tensor:
     _check_video("clip", clip)
     if sigma.numel() == 3:
         channels = zip(clip.split(1, dim=1), sigma.reshape(3), strict=True)
-        return torch.cat([_blur(one, gaussian_weights(own, size)) for one, own in channels], dim=1)
-    return _blur(clip, gaussian_weights(sigma, size))
+        return torch.cat(
+            [blur_by(one, gaussian_weights(own, size)) for one, own in channels], dim=1
+        )
+    return blur_by(clip, gaussian_weights(sigma, size))
 
 
-def _blur(clip: Tensor, window: Tensor) -> Tensor:
+def blur_by(clip: Tensor, window: Tensor) -> Tensor:
+    """Blur `(B, C, T, H, W)` along both axes with the weights of a window, (size,)."""
     weights = window.to(clip.dtype).unbind()
     reach = len(weights) // 2
     height, width = clip.shape[-2:]
     frames = clip.flatten(0, 1)  # (B * 3, T, H, W)
     # Shifted sums instead of a convolution: autocast leaves them in full precision, the compiler
     # fuses them, and autograd keeps only the padded input.
-    padded = _repeat_edges(frames, reach, dim=-1)
+    padded = repeat_edges(frames, reach, dim=-1)
     rows = padded[..., :width] * weights[0]
     for shift, weight in enumerate(weights[1:], start=1):
         rows = torch.addcmul(rows, padded[..., shift : shift + width], weight)
-    padded = _repeat_edges(rows, reach, dim=-2)
+    padded = repeat_edges(rows, reach, dim=-2)
     columns = padded[..., :height, :] * weights[0]
     for shift, weight in enumerate(weights[1:], start=1):
         columns = torch.addcmul(columns, padded[..., shift : shift + height, :], weight)
     return columns.unflatten(0, clip.shape[:2])
 
 
-def _repeat_edges(frames: Tensor, reach: int, dim: int) -> Tensor:
+def repeat_edges(frames: Tensor, reach: int, dim: int) -> Tensor:
+    """Return frames with the values at both ends of a dimension repeated `reach` times."""
     # Not torch's `pad`, which keeps its input for the gradient.
     first = frames.narrow(dim, 0, 1)
     last = frames.narrow(dim, frames.shape[dim] - 1, 1)
@@ -312,7 +316,7 @@ def veil(
         ValueError: The shape, dtype or a value of an argument is wrong.
     """
     check_clip(clip, least_frames=2)
-    motion = _blur(_difference(clip), gaussian_weights(sigma))
+    motion = blur_by(_difference(clip), gaussian_weights(sigma))
     return _quantise(_normalise(motion, mode, range), boundaries, hardness, hard)
 
 

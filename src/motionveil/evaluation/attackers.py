@@ -13,15 +13,16 @@ from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.audit import AuditPlan, attack_veiled
 from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.suites import CLIP, FRAMES, RETRIEVAL, TRANSFORMER
 from motionveil.results import Accuracy, Attacker, ClipPrediction
 from motionveil.spec import EncoderSpec
 from motionveil.training.experiment import Experiment
 
 NAMES = {
-    "frame": "per frame",
-    "clip": "whole clip",
-    "transformer": "transformer",
-    "re-identification": "re-identification",
+    FRAMES: "per frame",
+    CLIP: "whole clip",
+    TRANSFORMER: "transformer",
+    RETRIEVAL: "re-identification",
 }
 """What tables call the attackers of `motionveil.evaluation.suites.attackers`."""
 
@@ -98,7 +99,7 @@ def attackers_of(
             if finding.by_frame:
                 frames = {answer.clip: answer.frames for answer in finding.answers}
                 found.append(_attacker(name, frames, finding, predictions))
-                name = AVERAGED if name == NAMES["frame"] else f"{name}, averaged"
+                name = AVERAGED if name == NAMES[FRAMES] else f"{name}, averaged"
             found.append(_attacker(name, clips, finding, predictions))
     return found
 

@@ -30,7 +30,7 @@ from motionveil.methods import method_names
 from motionveil.plugins import import_named
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
-from motionveil.streaming.stream_encoder import enlarge_cells
+from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.veils import streams
 
 FORMAT = 3
@@ -121,7 +121,7 @@ def _veil_by_frame(spec: EncoderSpec, frames: Frames, times: Times) -> Frames:
     veiled = [stream(frame, time=time) for frame, time in zip(frames, times, strict=True)]
     first = 0 if stream.neutral is None else 1
     left = np.stack([image for image in veiled[first:] if image is not None] or [frames[:0, 0]])
-    return enlarge_cells(left, spec.cell, frames.shape[1:3]) if spec.cell > 1 else left
+    return repeat_pixels(left, spec.cell, frames.shape[1:3])
 
 
 def _veil_of_function(written: str) -> Veil:

@@ -212,17 +212,8 @@ def _some(
 ) -> ClipDataset:
     """Return some of the training clips, drawn as for training or from their middles."""
     whole = parts.training
-    return ClipDataset(
-        whole.cache,
-        clips,
-        t=whole.t,
-        size=whole.size,
-        privacy_label=experiment.privacy_label,
-        training=training,
-        seed=whole.seed,
-        scales=whole.scales,
-        fit=whole.fit,
-        threads=whole.threads,
+    return experiment.dataset(
+        whole.cache, training=training, frames=whole.t, fit=whole.fit, clips=clips
     )
 
 

@@ -1,7 +1,7 @@
 """The encoder out of Python: an ONNX model or a C file for the machine behind the camera.
 
 Needs numpy and no torch. `motionveil.export.onnx` stands on the package `onnx` and is imported by
-whoever asks for that format:
+the caller that asks for that format:
 
     from motionveil.export.onnx import write_onnx
 

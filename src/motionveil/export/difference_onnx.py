@@ -25,7 +25,7 @@ START = (
     " scene itself: keep it in memory, and let nobody have it. Leave out frames that come faster"
     " than `rate` of the metadata's `geometry` a second: what the encoder hides was measured there."
 )
-"""What whoever runs the model has to know; it is written into the model."""
+"""Instructions for use, written into the model."""
 
 
 def add_difference(graph: Graph, spec: EncoderSpec, *, hard: bool) -> Part:

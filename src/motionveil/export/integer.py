@@ -76,7 +76,7 @@ class IntegerEncoder:
     `reset` or a change of size, has no frame before it and gives the neutral frame, never a
     picture of the scene.
 
-    It does not keep to the encoder's rate: whoever calls leaves out the frames that come too early.
+    It does not keep to the encoder's rate: the caller leaves out the frames that come too early.
 
     Args:
         spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a

@@ -32,7 +32,7 @@ class Part:
         neutral: The grey value of no motion, 0 to 255.
         steps: Whether it quantises in steps.
         previous, blurred: Channels of the state as it comes in and as it goes out.
-        start: What whoever runs the model has to know; it is written into the model.
+        start: Instructions for use, written into the model.
         veiled: Names of the height and width of what leaves.
     """
 
@@ -83,7 +83,7 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
 
     h and w are `spec.geometry.shape(H, W)`. For the motion field `blurred` is the luma, of one
     channel, and `veiled` the grid, (ceil(h / cell), ceil(w / cell), 3). The model has no clock:
-    whoever runs it leaves out the frames that come too early for `spec.geometry.rate`. It takes a
+    the caller leaves out the frames that come too early for `spec.geometry.rate`. It takes a
     picture of any aspect, a line too, which `Geometry.shape` refuses.
 
     **Start with `previous` filled with NaN, never with zeros**: the difference to zeros is a
@@ -91,10 +91,10 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     of no motion, the neutral frame. A `previous` of another size gives the neutral frame (of 1 x 1
     pixel it always does, and so will do to start) or an error of the runtime, never a picture.
 
-    **`blurred` is a picture of the scene**: whoever runs the model feeds it back and keeps it.
+    **`blurred` is a picture of the scene**: the caller feeds it back and keeps it.
 
     Scene cuts, reconnects and jumps of exposure are not noticed: there too the difference is a
-    picture of the scene. Whoever calls must notice, and start again with NaN.
+    picture of the scene. The caller must notice, and start again with NaN.
 
     The metadata hold `encoder.json`, `geometry` (its `size` and `rate`, JSON), `motionveil` (the
     version), `quantisation` (`soft` or `hard`), `neutral` (the grey value of no motion) and `start`

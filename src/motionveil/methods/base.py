@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -31,6 +31,50 @@ class Settings(BaseModel):
     """Base of all settings: unknown fields are errors, and values are immutable."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
+    """Return the `2 radius + 1` weights of a Gaussian window, float64, sum 1."""
+    offsets = np.arange(-radius, radius + 1)
+    weights = np.exp(-(offsets**2) / (2 * sigma**2))
+    return np.asarray(weights / weights.sum())
+
+
+def even_boundaries(count: int) -> tuple[float, ...]:
+    """Return the boundaries before training: 0.5, 1.5, ... (paper, section 3.1)."""
+    return tuple(n + 0.5 for n in range(count))
+
+
+def check_boundaries(row: Sequence[float]) -> None:
+    """Refuse boundaries that do not ascend within [0, N].
+
+    Raises:
+        ValueError: They do not.
+    """
+    if list(row) != sorted(row):
+        raise ValueError("the boundaries must ascend")
+    if row[0] < 0 or row[-1] > len(row):
+        raise ValueError(f"the boundaries must lie in [0, {len(row)}]")
+
+
+def quantise(
+    position: NDArray[np.float64], row: Sequence[float], hardness: float, *, hard: bool
+) -> NDArray[np.float64]:
+    """Map positions in [0, N], any shape, to levels in [0, 15] by N boundaries (equation 4).
+
+    Args:
+        position: What is quantised, float64.
+        row: The boundaries.
+        hardness: H, the steepness of the sigmoids.
+        hard: Count the boundaries below instead of summing sigmoids.
+    """
+    levels = np.zeros_like(position)
+    for boundary in row:
+        if hard:
+            levels += position > boundary
+        else:
+            levels += 1 / (1 + np.exp(-hardness * (position - boundary)))
+    return levels * (LEVELS / len(row))
 
 
 @dataclass(frozen=True)

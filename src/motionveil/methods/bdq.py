@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from motionveil.errors import MotionveilError
+from motionveil.methods import base
 from motionveil.methods.base import (
     KERNEL_SIZE,
     LEVELS,
@@ -24,7 +25,7 @@ from motionveil.methods.base import (
 Modules = Literal["B", "D", "Q", "BD", "BQ", "DQ", "BDQ"]
 """Which of the three modules an encoder has, in their order."""
 
-INITIAL_BOUNDARIES = tuple(n + 0.5 for n in range(LEVELS))
+INITIAL_BOUNDARIES = base.even_boundaries(LEVELS)
 """The boundaries before training: 0.5, 1.5, ..., 14.5 (paper, section 3.1)."""
 
 Sigma = Annotated[float, Field(gt=0)]
@@ -99,10 +100,7 @@ class BDQSettings(Settings):
         if len({len(row) for row in self.rows}) > 1:
             raise ValueError("every channel must have the same number of boundaries")
         for row in self.rows:
-            if list(row) != sorted(row):
-                raise ValueError("the boundaries must ascend")
-            if row[0] < 0 or row[-1] > len(row):
-                raise ValueError(f"the boundaries must lie in [0, {len(row)}]")
+            base.check_boundaries(row)
         if ("D" in self.modules and self.range_mode == "fixed") != (self.range is not None):
             raise ValueError(
                 "D with range_mode 'fixed' needs a range, and nothing else has one (modules"
@@ -152,7 +150,7 @@ class BDQ(Method):
         known = dict(changes)
         kept = settings if isinstance(settings, BDQSettings) else None
         if "levels" in known:
-            known["boundaries"] = tuple(n + 0.5 for n in range(int(known.pop("levels"))))
+            known["boundaries"] = base.even_boundaries(int(known.pop("levels")))
         if known.pop("channels", 1) == 3:
             first = kept or BDQSettings(range_mode="clip")
             known.setdefault("sigma", first.sigmas[:1] * 3)
@@ -226,11 +224,10 @@ def _why_not(settings: BDQSettings) -> str:
 
 def gaussian(sigma: float | None) -> NDArray[np.float64]:
     """Return the 5 weights of the separable Gaussian, sum 1; None blurs nothing."""
-    offsets = np.arange(KERNEL_SIZE) - KERNEL_SIZE // 2
+    radius = KERNEL_SIZE // 2
     if sigma is None:
-        return (offsets == 0).astype(np.float64)
-    weights = np.exp(-(offsets**2) / (2 * sigma**2))
-    return weights / weights.sum()
+        return np.eye(KERNEL_SIZE)[radius]
+    return base.gaussian(sigma, radius)
 
 
 def quantised(
@@ -252,10 +249,4 @@ def quantised(
     position = np.clip(position, 0, len(row))
     if "Q" not in settings.modules:
         return position * (LEVELS / len(row))
-    levels = np.zeros_like(position)
-    for boundary in row:
-        if hard:
-            levels += position > boundary
-        else:
-            levels += 1 / (1 + np.exp(-settings.hardness * (position - boundary)))
-    return levels * (LEVELS / len(row))
+    return base.quantise(position, row, settings.hardness, hard=hard)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
+from motionveil.methods import base
 from motionveil.methods.base import GREY, LEVELS, Method, Settings, Start
 
 BLUR_RADIUS = 4
@@ -24,8 +25,6 @@ WINDOW_RADIUS = 11
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G and B (ITU-R BT.601)."""
-
-INITIAL_BOUNDARIES = tuple(n + 0.5 for n in range(LEVELS))
 
 
 class FlowSettings(Settings):
@@ -50,7 +49,9 @@ class FlowSettings(Settings):
     window: float = Field(default=3.0, gt=0)
     eps: float = Field(default=1e-4, gt=0)
     range: float = Field(default=3.0, gt=0)
-    boundaries: tuple[float, ...] = Field(default=INITIAL_BOUNDARIES, min_length=2, max_length=255)
+    boundaries: tuple[float, ...] = Field(
+        default=base.even_boundaries(LEVELS), min_length=2, max_length=255
+    )
     hardness: float = Field(default=5.0, gt=0)
     hard: bool = False
     colours: tuple[float, float, float] = LUMA
@@ -58,8 +59,7 @@ class FlowSettings(Settings):
     @field_validator("boundaries")
     @classmethod
     def _check_boundaries(cls, row: tuple[float, ...]) -> tuple[float, ...]:
-        if list(row) != sorted(row) or row[0] < 0 or row[-1] > len(row):
-            raise ValueError(f"boundaries must ascend within [0, {len(row)}]")
+        base.check_boundaries(row)
         return row
 
     @property
@@ -96,7 +96,7 @@ class Flow(Method):
         """Return settings with some changed; `levels` sets evenly spaced boundaries."""
         known = dict(changes)
         if "levels" in known:
-            known["boundaries"] = tuple(n + 0.5 for n in range(int(known.pop("levels"))))
+            known["boundaries"] = base.even_boundaries(int(known.pop("levels")))
         return super().change(settings, known)
 
     def check(self, changes: Any) -> dict[str, Any]:
@@ -133,15 +133,9 @@ class Taps(NamedTuple):
 
 def taps(settings: FlowSettings) -> Taps:
     """Return the windows of a motion field."""
-    window = _gaussian(settings.window, WINDOW_RADIUS)
+    window = base.gaussian(settings.window, WINDOW_RADIUS)
     box = np.full(settings.cell, 1 / settings.cell)
-    return Taps(_gaussian(settings.sigma, BLUR_RADIUS), np.convolve(window, box))
-
-
-def _gaussian(sigma: float, radius: int) -> NDArray[np.float64]:
-    offsets = np.arange(-radius, radius + 1)
-    weights = np.exp(-(offsets**2) / (2 * sigma**2))
-    return np.asarray(weights / weights.sum())
+    return Taps(base.gaussian(settings.sigma, BLUR_RADIUS), np.convolve(window, box))
 
 
 def quantise_velocity(
@@ -151,13 +145,7 @@ def quantise_velocity(
     row, centre = settings.boundaries, settings.centre
     position = centre * (1 + np.asarray(velocity, np.float64) / settings.range)
     position = np.clip(position, 0, len(row))
-    levels = np.zeros_like(position)
-    for boundary in row:
-        if hard or settings.hard:
-            levels += position > boundary
-        else:
-            levels += 1 / (1 + np.exp(-settings.hardness * (position - boundary)))
-    return levels * (LEVELS / len(row))
+    return base.quantise(position, row, settings.hardness, hard=hard or settings.hard)
 
 
 def velocity_bytes(

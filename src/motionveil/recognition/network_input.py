@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from motionveil.streaming.geometry import repeat_pixels
+
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -44,9 +46,8 @@ class NetworkInput(BaseModel):
 
     def image(self, veiled: Image) -> Image:
         """Return a veiled frame, uint8 (h, w, 3), as uint8 (size, size, 3)."""
-        if self.cell > 1:
-            veiled = veiled.repeat(self.cell, 0).repeat(self.cell, 1)
-        return resize(_cut(veiled, self.fit), (self.size, self.size))
+        whole = repeat_pixels(veiled, self.cell)
+        return resize(_cut(whole, self.fit), (self.size, self.size))
 
     def clips(self, images: Image) -> Floats:
         """Return images, uint8 (..., T, size, size, 3), as float32 (..., 3, T, size, size)."""

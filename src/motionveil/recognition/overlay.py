@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Answer
-from motionveil.streaming.pipeline import enlarged
+from motionveil.streaming.geometry import repeat_pixels
 from motionveil.video import Sink, check_dest, open_sink
 
 Image = NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Overlay:
         from PIL import Image as Pictures
         from PIL import ImageDraw
 
-        large = enlarged(image, self._times)
+        large = repeat_pixels(image, self._times)
         height, width = large.shape[:2]
         # Even sides: H.264 that every player shows has no others.
         canvas = np.zeros((height + _BAND + height % 2, width + width % 2, 3), np.uint8)

@@ -139,7 +139,7 @@ class EventTracker:
         return [*ended, begun]
 
     def end(self) -> list[Event]:
-        """End the event that goes on where the last window ended, and forget the stream.
+        """End the current event where the last window ended, and forget the stream.
 
         A label that was about to be told is, if it has held for long enough by then.
         """

@@ -48,6 +48,25 @@ def working_frames(
         fresh = False
 
 
+def repeat_pixels(image: Image, times: int, shape: tuple[int, ...] | None = None) -> Image:
+    """Return an image with each pixel repeated along both sides.
+
+    Args:
+        image: uint8 (..., h, w, 3): one or several.
+        times: How often.
+        shape: Height and width of the result, at most `times` times those of the image, where it
+            is to be cut.
+
+    Returns:
+        uint8 (..., times * h, times * w, 3), or cut; `image` itself where nothing changes.
+    """
+    if times > 1:
+        image = image.repeat(times, -3).repeat(times, -2)
+    if shape is not None and image.shape[-3:-1] != shape[:2]:
+        image = np.ascontiguousarray(image[..., : shape[0], : shape[1], :])
+    return image
+
+
 def area_average(frame: Image, shape: tuple[int, int], out: Image | None = None) -> Image:
     """Resize an image by averaging areas; enlarging repeats pixels.
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
+from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.guard import Reason
 from motionveil.streaming.lane import ClosedError, Lane
 from motionveil.streaming.status import Status
@@ -176,7 +177,7 @@ class Pipeline:
                     self.status.guarded[frame.guard] += 1
                 self.status.guard = frame.guard
                 if number > 0 or self._first == "neutral":
-                    image = enlarged(frame.image, self._enlarge)
+                    image = repeat_pixels(frame.image, self._enlarge)
                     self.status.height, self.status.width = image.shape[:2]
                     sink.write(image, frame.pts + shift)
                     self.status.wrote(frame.arrived)
@@ -191,11 +192,6 @@ class Pipeline:
 def _newest(older: Frame, newer: Frame) -> Frame:
     """Drop the older of two frames, but not the knowledge that something is missing there."""
     return newer._replace(fresh=newer.fresh or older.fresh)
-
-
-def enlarged(image: NDArray[np.uint8], times: int) -> NDArray[np.uint8]:
-    """Return an image (H, W, 3) with each pixel repeated along both sides."""
-    return image if times == 1 else image.repeat(times, 0).repeat(times, 1)
 
 
 def _chain(first: _Veiled, rest: Iterator[_Veiled]) -> Iterator[_Veiled]:

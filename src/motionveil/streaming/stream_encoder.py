@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from motionveil.geometry import FrameRate, Geometry
 from motionveil.spec import EncoderSpec
-from motionveil.streaming.geometry import area_average
+from motionveil.streaming.geometry import area_average, repeat_pixels
 from motionveil.streaming.guard import Guard, Reason
 from motionveil.streaming.veils import FrameVeil, make_veil
 
@@ -122,14 +122,14 @@ class StreamEncoder:
         self._fresh = self._fresh or fresh
         if not self._rate.takes(time):
             return None
-        shape = self.shape_of(frame, aspect)
+        working = self._working_shape(frame, aspect)
+        shape = self._grid(working)
         if out is None:
             out = np.empty(shape, np.uint8)
         elif out.dtype != np.uint8 or out.shape != shape or not out.flags.c_contiguous:
             raise ValueError(f"out must be contiguous uint8 {shape}, not {out.dtype} {out.shape}")
         if np.may_share_memory(frame, out):
             raise ValueError("out must not be the frame itself")
-        working = (*self._working_shape(frame, aspect), 3)
         resized = self._shape is not None and self._shape != working
         if self._shape != working:
             self._make_room(working)
@@ -145,14 +145,20 @@ class StreamEncoder:
         self, frame: NDArray[np.uint8], aspect: Fraction | float = 1
     ) -> tuple[int, int, int]:
         """Return the shape of what a frame, uint8 (H, W, 3), is veiled to."""
-        height, width = self._working_shape(frame, aspect)
-        return -(-height // self._cell), -(-width // self._cell), 3
+        return self._grid(self._working_shape(frame, aspect))
 
-    def _working_shape(self, frame: NDArray[np.uint8], aspect: Fraction | float) -> tuple[int, int]:
+    def _working_shape(
+        self, frame: NDArray[np.uint8], aspect: Fraction | float
+    ) -> tuple[int, int, int]:
         height, width = frame.shape[:2]
         if self.geometry is None:
-            return height, width
-        return self.geometry.shape(height, width, aspect, multiple=self._multiple)
+            return height, width, 3
+        return *self.geometry.shape(height, width, aspect, multiple=self._multiple), 3
+
+    def _grid(self, working: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Return the shape of what a working frame of a shape is veiled to."""
+        height, width, _ = working
+        return -(-height // self._cell), -(-width // self._cell), 3
 
     def reset(self) -> None:
         """Forget the frame before: the next frame is taken, and its output is the neutral frame."""
@@ -196,9 +202,7 @@ class StreamEncoder:
 
     def _shown(self, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Return a veiled frame at the working size: each value where the scene is."""
-        if self._cell == 1:
-            return out
-        return enlarge_cells(out, self._cell, self._working.shape[:2])
+        return repeat_pixels(out, self._cell, self._working.shape[:2])
 
     def _unpreceded(self, resized: bool) -> Reason | None:
         """Return why there is no frame to compare with, or None."""
@@ -211,18 +215,6 @@ class StreamEncoder:
     def _make_room(self, shape: tuple[int, int, int]) -> None:
         self._shape = shape
         self._working, self._previous = (np.empty(shape, np.uint8) for _ in range(2))
-
-
-def enlarge_cells(image: NDArray[np.uint8], cell: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Repeat each pixel of an image, uint8 (..., h, w, 3), over its cell.
-
-    Args:
-        image: One frame or several.
-        cell: Pixels of the working frame per pixel, along both axes.
-        shape: Height and width of the working frame, at most `cell` times those of the image.
-    """
-    repeated = image.repeat(cell, -3).repeat(cell, -2)
-    return np.ascontiguousarray(repeated[..., : shape[0], : shape[1], :])
 
 
 def prepare() -> float:

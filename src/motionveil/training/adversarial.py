@@ -284,8 +284,7 @@ class AdversarialTraining:
                     uncertainty = self.adversaries.uncertainty(seen, share)
                     loss = recognised - self.recipe.alpha * uncertainty["entropy"]
                     # Gradients are averaged over the processes; the loss is a sum of their shares.
-                    learned = recognised if waits else loss
-                    self.fabric.backward(learned * (share * self.fabric.world_size))
+                    self.fabric.backward(loss * (share * self.fabric.world_size))
             measured = {
                 "loss_encoder": loss,
                 "loss_action": recognised,

@@ -16,7 +16,7 @@ from motionveil._version import __version__
 from motionveil.datasets.cache import ClipCache, Fit
 from motionveil.datasets.dataset import ClipDataset, batches
 from motionveil.datasets.frame_counts import median_rate
-from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
@@ -110,12 +110,26 @@ class Experiment:
         return self.dataset(self.cache, training=training, frames=self.recipe.frames)
 
     def dataset(
-        self, cache: ClipCache, *, training: bool, frames: int, fit: Fit = "short-side"
+        self,
+        cache: ClipCache,
+        *,
+        training: bool,
+        frames: int,
+        fit: Fit = "short-side",
+        clips: Sequence[Clip] | None = None,
     ) -> ClipDataset:
-        """Return one part of a cache of the experiment's clips, `frames` frames of each."""
+        """Return one part of a cache of the experiment's clips, `frames` frames of each.
+
+        Args:
+            cache: The clips.
+            training: The part, and whether frames are drawn at random or from the middle.
+            frames: Consecutive frames of a clip.
+            fit: How frames become squares.
+            clips: These clips instead of the part.
+        """
         return ClipDataset(
             cache,
-            cache.manifest.part(self.split, training=training),
+            cache.manifest.part(self.split, training=training) if clips is None else clips,
             t=frames,
             size=self.recipe.size,
             privacy_label=self.privacy_label,
