@@ -104,8 +104,9 @@ class Retrieve(LearningAttack):
     def _search(self, data: AttackData, half: int, people: list[str]) -> RetrievalResult:
         manifest = data.manifest
         known = list(manifest.part(data.split, training=True))
+        sought = [clip for clip in known if clip.privacy[data.label] in people]
         clips = [clip for clip in known if clip.privacy[data.label] not in people]
-        gallery = known if self.everyone else [clip for clip in known if clip not in clips]
+        gallery = known if self.everyone else sought
         held_out = manifest.part(data.split, training=False)
         queries = [clip for clip in held_out if clip.privacy[data.label] in people]
         torch.manual_seed(seed_for(data.seed, "audit", self.name, half))
