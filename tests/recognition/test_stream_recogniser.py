@@ -99,6 +99,16 @@ def test_a_label_does_not_flicker(make: Make) -> None:
     assert [label for label, _, _ in smooth.ended] == [CLASSES[0]]
 
 
+@pytest.mark.parametrize(("first", "end"), [(4, 9), (6, 11)])
+def test_two_windows_a_stride_apart_hold_a_stride(make: Make, first: int, end: int) -> None:
+    """Asked at 0.3, 0.6, 0.8, 1.1, 1.3: windows are 0.2 or 0.3 s apart, for a stride of 0.25."""
+    shown = [2 if first <= number < end else 0 for number in range(20)]
+    stream = Stream(make, stride=0.25, shortest=0.25).show(shown)
+    labels = [answer.label for answer in stream.told]
+    assert labels.count(CLASSES[2]) == 2
+    assert CLASSES[2] in [event.label for event in stream.events]
+
+
 def test_an_action_is_left_later_than_it_is_entered(make: Make) -> None:
     blended = veiled(0).astype(int)
     blended[..., 1] = 220  # the network gives about 0.9 to 0.1 times less

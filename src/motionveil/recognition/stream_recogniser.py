@@ -94,7 +94,8 @@ class StreamRecogniser:
         )
         self._window = Window(spec.frames, spec.input.size, spec.geometry.rate)
         self._smoother = Smoother(spec.classes, smoothing)
-        self._events = EventTracker(options.shortest)
+        # A window waits for its frame, up to an interval; two may be closer than a stride by that.
+        self._events = EventTracker(max(0.0, options.shortest - 1 / spec.geometry.rate))
         self._due: float | None = None
         self.newest: Answer | None = None
         self.frames = self.windows = self.breaks = 0
