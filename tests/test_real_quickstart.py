@@ -55,6 +55,16 @@ class TestQuickstart:
                 assert 0 < accuracy["chance_level"] < 0.5
                 assert accuracy["n"] == len(row["predictions"]) >= 100
 
+    def test_it_films_ten_people_in_eight_actions(self, quickstart_run: Path):
+        dataset = Result.read(quickstart_run).dataset
+        assert dataset.parts == {"validation": (800, 240)}
+        assert len(dataset.privacy_names) == PEOPLE
+        assert len(dataset.actions) == 8
+
+    def test_the_first_held_out_video_is_veiled_whole(self, quickstart_run: Path):
+        held_out = next((quickstart_run / "actors" / "seed0").glob("person00/session10.mkv"))
+        assert count_frames(quickstart_run / "veiled.mp4") == count_frames(held_out)
+
     def test_action_is_kept(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         raw, trained = (rows[key]["action"]["accuracy"] for key in (("raw", False), ("bdq", True)))
         assert trained >= 0.9 * raw

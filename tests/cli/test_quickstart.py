@@ -9,7 +9,6 @@ from motionveil.cli import main
 from motionveil.datasets.manifest import Manifest
 from motionveil.results import Result
 from motionveil.spec import load_spec
-from motionveil.video import count_frames
 from tiny import tiny_values, write_toys
 
 
@@ -49,20 +48,3 @@ def test_a_wrong_recipe_fails_before_anything_is_made(
     assert "range_mode batch" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.slow
-def test_on_the_real_actors(tmp_path: Path) -> None:
-    """Ten people filmed, five encoders trained and validated, as small as networks get."""
-    schedule = {"epochs": 1, "batch": 16}
-    recipe = recipe_file(
-        tmp_path, size=32, cache_size=36, adversarial=schedule, validation=schedule
-    )
-    out = tmp_path / "quick"
-    assert main(["quickstart", "--out", str(out), "--recipe", recipe, "--device", "cpu"]) == 0
-    result = Result.read(out)
-    assert result.dataset.parts == {"validation": (800, 240)}
-    assert len(result.dataset.privacy_names) == 10
-    assert len(result.dataset.actions) == 8
-    held_out = next((out / "actors" / "seed0").glob("person00/session10.mkv"))
-    assert count_frames(out / "veiled.mp4") == count_frames(held_out)
