@@ -95,8 +95,8 @@ class TestRtsp:
         stream, frames = source.frames(Event()), []
         frames += islice(stream, 20)
         camera.kill()
-        # What had arrived by then is still to come.
-        back = Timer(0.5, camera.start, ["--size", "96x72"])
+        # What had arrived by then is still to come, maybe cut within a picture.
+        back = Timer(1, camera.start, ["--size", "96x72"])
         back.start()
         for frame in stream:
             frames.append(frame)
@@ -118,11 +118,11 @@ class TestRtsp:
         assert [pts[n] - pts[again] for n in range(again, again + 10)] == list(
             range(0, 36000, STEP)
         )
-        name = camera.url
-        assert notices[0].startswith(f"{name}: connection lost: ")
-        assert notices[0].endswith("connecting again in 0.5 s")
-        assert notices[1] == f"{name}: connection lost: Connection refused; connecting again in 1 s"
-        assert notices[-1].startswith(f"{name}: connected again after ")
+        lost = [notice for notice in notices if "connection lost" in notice]
+        assert lost[0].startswith(f"{camera.url}: connection lost: ")
+        assert lost[0].endswith("connecting again in 0.5 s")
+        assert lost[1].endswith("connection lost: Connection refused; connecting again in 1 s")
+        assert notices[-1].startswith(f"{camera.url}: connected again after ")
 
     def test_a_camera_that_falls_silent(self, camera: Camera) -> None:
         camera.start("--frames", "12")
@@ -306,7 +306,9 @@ class TestHttp:
         times = [frame.time for frame in frames]
         assert times == sorted(set(times))
         assert times[again] - times[again - 1] >= 0.5
-        assert re.search(r"connection lost: .*; connecting again in 0\.5 s$", notices[0])
+        assert any(
+            re.search(r"connection lost: .*; connecting again in 0\.5 s$", n) for n in notices
+        )
 
     def test_a_page(self, site: str) -> None:
         with pytest.raises(MotionveilError, match=r"/\.\.\.: no frame for 1 s: "):
