@@ -243,10 +243,10 @@ def small_swin3d(classes: int, weights: Weights = None) -> nn.Module:
     """
     network = torchvision_models().video.swin_transformer.SwinTransformer3d(
         patch_size=[2, 8, 8],
-        embed_dim=48,
+        embed_dim=32,
         depths=[2, 2],
-        num_heads=[3, 6],
-        window_size=[8, 4, 4],
+        num_heads=[1, 2],
+        window_size=[8, 2, 2],
         stochastic_depth_prob=0.0,
         num_classes=classes,
         patch_embed=_Stem,
