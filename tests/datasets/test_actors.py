@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from motionveil.actors.motion import JOINTS, Performance, pose
+from motionveil.actors.people import Person, make_people
+from motionveil.actors.render import Camera, Session, draw_person, film
 from motionveil.datasets.actors import ACTIONS, make_actors
-from motionveil.datasets.actors.people import JOINTS, Performance, Person, make_people, pose
-from motionveil.datasets.actors.render import Camera, Session, draw_person, film
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.video import count_frames, read_clip
@@ -36,7 +37,7 @@ def person() -> Person:
 
 def quiet_session(seed: int = 0) -> Session:
     """A room without the sensor's noise."""
-    return dataclasses.replace(Session.draw(SIZE, np.random.default_rng(seed)), noise=0.0)
+    return dataclasses.replace(Session.draw(SIZE, SIZE, np.random.default_rng(seed)), noise=0.0)
 
 
 class TestManifest:
@@ -297,7 +298,7 @@ class TestRendering:
 
 class TestSessions:
     def test_rooms_and_light_differ(self) -> None:
-        sessions = [Session.draw(SIZE, np.random.default_rng(n)) for n in range(4)]
+        sessions = [Session.draw(SIZE, SIZE, np.random.default_rng(n)) for n in range(4)]
         for i in range(4):
             assert sessions[i].room.shape == sessions[i].light.shape == (SIZE, SIZE, 3)
             assert sessions[i].room.min() >= 0

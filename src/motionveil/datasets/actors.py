@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled
-from motionveil.datasets.actors.people import ACTIONS, Person, make_people
-from motionveil.datasets.actors.render import FRAME_RATE, Session, film
+from motionveil.actors import ACTIONS
+from motionveil.actors.people import Person, make_people
+from motionveil.actors.render import FRAME_RATE, Session, film
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.datasets.progress import track
 from motionveil.video import VideoSink
@@ -116,7 +116,7 @@ def _clips(number: int, visit: int, split: str) -> Iterator[Clip]:
 
 
 def _film_session(video: Path, person: Person, seed: int, number: int, visit: int) -> None:
-    session = Session.draw(FRAME_SIZE, np.random.default_rng([seed, 1, number, visit]))
+    session = Session.draw(FRAME_SIZE, FRAME_SIZE, np.random.default_rng([seed, 1, number, visit]))
     with VideoSink(video, rate=Fraction(FRAME_RATE)) as sink:
         for index, action in enumerate(ACTIONS):
             rng = np.random.default_rng([seed, 2, number, visit, index])
