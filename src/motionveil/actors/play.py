@@ -13,7 +13,6 @@ from motionveil.actors.motion import (
     ACTIONS,
     Performance,
     Posture,
-    between,
     posture,
     standing,
 )
@@ -78,7 +77,7 @@ class Step:
         passed = seconds - self.start
         if self.performance is None:
             share = _smooth(passed / min(_MOVING, self.end - self.start))
-            held = between(self.begin.posture, self.finish.posture, share)
+            held = (1 - share) * self.begin.posture + share * self.finish.posture
         else:
             share = passed / (self.end - self.start)
             phase = self.phases[0] + share * (self.phases[1] - self.phases[0])

@@ -7,15 +7,17 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from threading import Event
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.actors.scene import Act, ActingScene
 from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.types import Frame, Image, VideoInfo
+
+if TYPE_CHECKING:
+    from motionveil.actors.play import Act
 
 _WRITTEN = re.compile(
     r"test(:actors)?(?::(\d{1,5})x(\d{1,5})(?:@(\d{1,6})(?:/(\d{1,5}))?)?)?"
@@ -45,6 +47,9 @@ class SyntheticSource:
         actors: Show people who do the actions of the built-in data, one after the other; they and
             their room are in no data set. Otherwise a textured still scene with two shapes.
 
+    Attributes:
+        acts: Whether people act.
+
     Raises:
         MotionveilError: The size or the rate makes no sense.
     """
@@ -71,21 +76,13 @@ class SyntheticSource:
         self._rate = Fraction(rate)
         self.info: VideoInfo | None = VideoInfo(width, height, self._rate, 1 / self._rate, frames)
         random = np.random.default_rng(seed)
-        self._scene: _Scene = (
-            ActingScene(height, width, seed, margin=_MARGIN)
-            if actors
-            else _Shapes(random, width, height)
-        )
+        self.acts = actors
+        self._scene = _acting(width, height, seed) if actors else _Shapes(random, width, height)
         noise = random.normal(0, self._scene.noise, 3 * width * height + _FIELDS).round()
         # Added as bytes that wrap around, which is subtraction for the negative ones; the scene
         # keeps a margin, so nothing wraps in the picture.
         self._noise = noise.clip(-_MARGIN, _MARGIN).astype(np.int8).view(np.uint8)
         self._seed = seed
-
-    @property
-    def acts(self) -> bool:
-        """Whether drawn people act."""
-        return isinstance(self._scene, ActingScene)
 
     def truth(self, seconds: float) -> list[Act]:
         """Return the actions that can be seen in the first so many seconds, in order."""
@@ -145,13 +142,19 @@ def synthetic_source(written: str) -> SyntheticSource | None:
 
 
 class _Scene(Protocol):
-    """What a made-up camera sees, without noise; see `ActingScene`."""
+    """What a made-up camera sees, without noise; see `ActingCamera`."""
 
     noise: float
 
     def picture(self, seconds: float) -> Image: ...
 
     def acts(self, seconds: float) -> Iterator[Act]: ...
+
+
+def _acting(width: int, height: int, seed: int) -> _Scene:
+    from motionveil.actors.acting_camera import ActingCamera  # numba: needed for this one only
+
+    return ActingCamera(height, width, seed, margin=_MARGIN)
 
 
 class _Shapes:

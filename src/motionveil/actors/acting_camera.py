@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.actors.motion import Pose, joints_of
+from motionveil.actors.motion import Pose, pose_of
 from motionveil.actors.play import Act, Play
 from motionveil.actors.render import Camera, Session, draw_person
 
@@ -17,7 +17,7 @@ _SWAY = 0.8  # of the torso, a second, before the person's own tempo; as in the 
 _BODY = 0.2  # body heights by which flesh and cloth reach beyond the joints
 
 
-class ActingScene:
+class ActingCamera:
     """A play in one room, seen by a camera that stands still.
 
     Args:
@@ -54,7 +54,7 @@ class ActingScene:
         person, size, (top, left) = visit.person, self._size, self._corner
         stance = step.stance(seconds, person.manner)
         sway = 2 * np.pi * _SWAY * person.manner.tempo * seconds
-        joints = joints_of(stance.posture, person.build, person.manner, sway)
+        joints = pose_of(stance.posture, person.build, person.manner, sway)
         x, floor = left + (0.5 + stance.x) * size, top + visit.floor * size
         camera = Camera(x=x, floor=floor, scale=visit.scale * size, yaw=stance.yaw)
         rows, columns = self._box(joints, camera)
