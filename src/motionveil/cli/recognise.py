@@ -40,11 +40,15 @@ from motionveil.recognition.reports import (
 from motionveil.secret import secret
 from motionveil.streaming import prepare
 from motionveil.streaming.process import stopping
-from motionveil.video import FileSource, Sink, Source, VideoInfo, open_source
+from motionveil.video import FileSource, Sink, Source, SyntheticSource, VideoInfo, open_source
 from motionveil.video.reader import FOLDER_RATE
+
+SHIPPED = "actors"
+"""The recogniser that comes with the package."""
 
 EXAMPLES = """\
 examples:
+  motionveil recognise test:actors
   motionveil recognise in.mp4 --model quickstart
   motionveil recognise camera:0 --model runs/1 --json
   motionveil recognise veiled.mkv --veiled --model runs/1 --vtt veiled.vtt
@@ -53,8 +57,8 @@ examples:
   motionveil recognise camera:0 --model runs/1 --mqtt mqtt://192.0.2.7/home/kitchen
 
 SOURCE is what `motionveil encode` takes: files, folders of frames, cameras, streams, a pipe (-), a
-made-up camera (test). It is veiled by the recogniser's own encoder; only veiled frames are looked
-at. A label is told when it begins and again when it ends: an action, "none of these" or
+made-up camera (test, test:actors). It is veiled by the recogniser's own encoder; only veiled frames
+are looked at. A label is told when it begins and again when it ends: an action, "none of these" or
 "no motion".
 """
 
@@ -66,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        required=True,
-        help="the folder of a quickstart, train or validate, or a recogniser/ folder",
+        help="the folder of a quickstart, train or validate, a recogniser/ folder, or the name of a"
+        f" recogniser that comes with the package (default, of test:actors only: {SHIPPED})",
     )
     parser.add_argument("--veiled", action="store_true", help="SOURCE is veiled already")
     parser.add_argument(
@@ -146,10 +150,10 @@ def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Recognise the sources, and say what was done in them."""
     _check(arguments)
-    recogniser = load_recogniser(arguments.model)
+    sources = [_open(written, arguments) for written in arguments.sources]
+    recogniser = _load(arguments.model, sources)
     if arguments.json and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
-    sources = [_open(written, arguments) for written in arguments.sources]
     ends = all(isinstance(source, FileSource) for source in sources)
     stop = StopAll()
     prepare()
@@ -200,6 +204,29 @@ def _open(written: str, arguments: argparse.Namespace) -> Source:
         notice=_notice,
         name=None if expanded == written else shown(written),
     )
+
+
+def _load(model: str | None, sources: list[Source]) -> Recogniser:
+    """Load the recogniser; nobody gets real people's actions named by one that knows none unwarned.
+
+    Raises:
+        MotionveilError: None is given, and the one that comes with the package does not fit; or
+            see `load_recogniser`.
+    """
+    drawn = all(isinstance(source, SyntheticSource) and source.acts for source in sources)
+    if model is None and not drawn:
+        raise MotionveilError(
+            "--model: give the folder of a `motionveil quickstart`, `train` or `validate`; the"
+            f" recogniser that comes with the package, {SHIPPED}, has seen drawn people only and is"
+            " for test:actors. For real people, train one on videos of your own"
+        )
+    recogniser = load_recogniser(SHIPPED if model is None else model)
+    if recogniser.spec.knows_drawn_people_only and not drawn:
+        _notice(
+            f"warning: {model}: trained on drawn people only; what it says of real people means"
+            " nothing. Train one on videos of your own"
+        )
+    return recogniser
 
 
 def _notice(line: str) -> None:
