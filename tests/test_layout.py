@@ -26,6 +26,7 @@ GROUND = {
     "bind_address",
     "numba_cache",
     "process_hardening",
+    "secret",
     "_version",
 }
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}

@@ -15,8 +15,8 @@ from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
 from motionveil.cli.progress import frame_bar
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
+from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, FolderSummary, veil_folder

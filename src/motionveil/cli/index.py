@@ -19,7 +19,12 @@ from motionveil.datasets.validate_manifest import find_missing
 from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
-OPTIONS = {"split": "--split", "share": "--share", "non_gestures": "--with-non-gestures", "pauses": "--with-pauses"}
+OPTIONS = {
+    "split": "--split",
+    "share": "--share",
+    "non_gestures": "--with-non-gestures",
+    "pauses": "--with-pauses",
+}
 """Options of some data sets only, by the argument of their index function."""
 
 
@@ -59,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         dest="pauses",
-        help="actors: scenes with pauses between the actions, which are the background",
+        help="actors: footage with pauses between the actions, which are the background",
     )
     parser.add_argument(
         "--background",

@@ -19,18 +19,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled
-from motionveil.datasets.actors.people import ACTIONS, Person, make_people
-from motionveil.datasets.actors.render import FRAME_RATE, Session, film
-from motionveil.datasets.actors.scene import (
+from motionveil.actors import ACTIONS
+from motionveil.actors.footage import (
     BACKGROUND,
     Script,
     acting,
-    film_scene,
-    scene_labels,
+    film_footage,
+    footage_labels,
     stretches,
     strolling,
 )
+from motionveil.actors.people import Person, make_people
+from motionveil.actors.render import FRAME_RATE, Session, film
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.datasets.progress import track
 from motionveil.video import VideoSink
@@ -46,11 +46,11 @@ CLIP_FRAMES = 20
 FRAME_SIZE = 96
 """Width and height in pixels."""
 
-SCENES: dict[str, Script] = {"acting": acting, "strolling": strolling}
+FOOTAGE: dict[str, Script] = {"acting": acting, "strolling": strolling}
 """What a session with pauses is filmed of, a video each."""
 
 _AROUND = 6
-"""Frames around a stretch of a scene that belong to its clip. So most frames of a window of 16 that
+"""Frames around a stretch of footage that belong to its clip. So most frames of a window of 16 that
 is cut out of the clip are in the stretch, and networks learn where actions begin and end."""
 
 _LEAST = 10  # frames of a stretch that becomes a clip
@@ -78,7 +78,7 @@ def make_actors(
         people: Number of people (the privacy label `identity`), at least 2.
         train_sessions: Sessions of each person to train on, at least 1.
         validation_sessions: Sessions of each person to validate on, at least 1.
-        pauses: Film scenes instead of cut-out performances, see `motionveil.datasets.actors.scene`:
+        pauses: Film footage instead of cut-out performances, see `motionveil.actors.footage`:
             what is between the actions becomes clips of the background.
         workers: Videos rendered in parallel; by default one per processor.
 
@@ -104,7 +104,7 @@ def make_actors(
         for number in range(people)
         for visit in range(train_sessions + validation_sessions)
     ]
-    film_visit, clips_of = (_film_scenes, _scene_clips) if pauses else (_film_session, _clips)
+    film_visit, clips_of = (_film_footage, _footage_clips) if pauses else (_film_session, _clips)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         filmed = pool.map(lambda visit: film_visit(folder, visit), visits)
         for _ in track(filmed, "Rendering", len(visits)):
@@ -138,7 +138,7 @@ class _Visit(NamedTuple):
         return np.random.default_rng([self.seed, kind, self.who, self.number, *more])
 
     def session(self) -> Session:
-        return Session.draw(FRAME_SIZE, self.rng(1))
+        return Session.draw(FRAME_SIZE, FRAME_SIZE, self.rng(1))
 
     def video(self, scene: str = "") -> str:
         suffix = f"-{scene}" if scene else ""
@@ -171,11 +171,11 @@ def _film_session(folder: Path, visit: _Visit) -> None:
     _write(folder / visit.video(), chain.from_iterable(performances))
 
 
-def _film_scenes(folder: Path, visit: _Visit) -> None:
+def _film_footage(folder: Path, visit: _Visit) -> None:
     session = visit.session()
-    for index, (name, script) in enumerate(SCENES.items()):
-        scene = film_scene(visit.person, script, session, visit.rng(3, index))
-        _write(folder / visit.video(name), (instant.image for instant in scene))
+    for index, (name, script) in enumerate(FOOTAGE.items()):
+        footage = film_footage(visit.person, script, session, visit.rng(3, index))
+        _write(folder / visit.video(name), (instant.image for instant in footage))
 
 
 def _write(video: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
@@ -186,9 +186,9 @@ def _write(video: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
             sink.write(frame)
 
 
-def _scene_clips(visit: _Visit, split: str) -> Iterator[Clip]:
-    for index, (name, script) in enumerate(SCENES.items()):
-        labels = scene_labels(visit.person, script, visit.rng(3, index))
+def _footage_clips(visit: _Visit, split: str) -> Iterator[Clip]:
+    for index, (name, script) in enumerate(FOOTAGE.items()):
+        labels = footage_labels(visit.person, script, visit.rng(3, index))
         for label, start, end in stretches(labels):
             if end - start < _LEAST:
                 continue
