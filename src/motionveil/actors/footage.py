@@ -9,22 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice, pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.actors.motion import (
-    Angles,
-    Performance,
-    Posture,
-    between,
-    joints_of,
-    posture,
-    standing,
-)
+from motionveil.actors.motion import Performance, Posture, pose_of, posture, standing
 from motionveil.actors.people import Person
 from motionveil.actors.render import FRAME_RATE, Camera, Session, draw_person
 
@@ -36,6 +27,7 @@ _SHOT = 20  # frames over which the speed of a movement that has an end is drawn
 _STRIDE = 0.75  # body heights that a cycle of walking covers
 _OUTSIDE = 0.35  # of the frame's width beyond its border: nothing is seen of the person
 _NEARER = 0.12  # by how much less far the camera is, for a body height ahead
+_ELBOWS = (2, 5)  # their places in a posture
 _BACKWARDS = ("lower-arms", "stand-up", "walk-backward", "circle-counterclockwise")
 
 
@@ -83,7 +75,7 @@ class Actor:
             scale=self._shown() * size,
             yaw=self.yaw,
         )
-        joints = joints_of(self._posture, self._person.build, self._person.manner, self._sway)
+        joints = pose_of(self._posture, self._person.build, self._person.manner, self._sway)
         draw_person(image, self._person, joints, camera)
 
     def pause(self, frames: int) -> Iterator[str]:
@@ -92,10 +84,8 @@ class Actor:
         before = (frames - fidget) // 2
         yield from self._move(self._posture, before)
         if fidget:
-            rest, left = self._posture, bool(self._rng.choice([True, False]))
-            abduction, pitch, elbow = rest.left_arm if left else rest.right_arm
-            arm = (abduction, pitch, elbow + self._rng.uniform(0.8, 1.6))
-            bent = replace(rest, left_arm=arm) if left else replace(rest, right_arm=arm)
+            rest, bent = self._posture, self._posture.copy()
+            bent[self._rng.choice(_ELBOWS)] += self._rng.uniform(0.8, 1.6)
             yield from self._move(bent, fidget // 2)
             yield from self._move(rest, fidget - fidget // 2)
         yield from self._move(self._posture, frames - fidget - before)
@@ -118,10 +108,8 @@ class Actor:
         turns = int(self._rng.integers(1, 3)) if action.startswith("circle") else 1
         performance = Performance.draw(action, _SHOT, self._rng)
         yield from self._perform(performance, turns)
-        held = self._posture
-        self._posture = replace(
-            held, left_arm=_unwound(held.left_arm), right_arm=_unwound(held.right_arm)
-        )
+        # A whole turn of an arm is none.
+        self._posture -= 2 * np.pi * np.round(self._posture / (2 * np.pi))
 
     def walk(self, cycles: float, *, forward: bool = True) -> Iterator[str]:
         """Walk as the person is turned, two steps a cycle; it has no name outside the frame."""
@@ -161,7 +149,7 @@ class Actor:
         for number, phase in enumerate(phases, 1):
             weight = min(1.0, number / _BLEND)
             target = posture(performance, self._person.manner, float(phase))
-            self._posture = between(before, target, weight)
+            self._posture = before + weight * (target - before)
             self._go_on()
             yield performance.action
 
@@ -169,17 +157,12 @@ class Actor:
         before = self._posture
         for number in range(1, frames + 1):
             weight = 0.5 - 0.5 * math.cos(math.pi * number / frames)
-            self._posture = between(before, target, weight)
+            self._posture = before + weight * (target - before)
             self._go_on()
             yield BACKGROUND
 
     def _go_on(self) -> None:
         self._sway += 2 * np.pi * 0.8 * self._person.manner.tempo / FRAME_RATE
-
-
-def _unwound(arm: Angles) -> Angles:
-    """Return the angles of an arm without whole turns."""
-    return tuple(angle - 2 * math.pi * round(angle / (2 * math.pi)) for angle in arm)
 
 
 Script = Callable[[Actor, np.random.Generator], Iterator[str]]
