@@ -46,6 +46,10 @@ JOINTS = (
 Pose = dict[str, NDArray[np.float64]]
 """Joint name to (x, y, z) in body heights: x to the person's left, y up from the floor, z ahead."""
 
+Posture = NDArray[np.float64]
+"""Angles in radians: (abduction, pitch, elbow) of the left and the right arm, (thigh, knee) of the
+left and the right leg, the torso's lean. What is between two postures is their weighted mean."""
+
 
 @dataclass(frozen=True)
 class Performance:
@@ -90,26 +94,6 @@ class Performance:
         return phases[::-1] if ACTIONS.index(self.action) % 2 else phases
 
 
-Angles = tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Posture:
-    """How a body is held, in radians.
-
-    Attributes:
-        left_arm, right_arm: Abduction, pitch and bend of the elbow.
-        left_leg, right_leg: Pitch of the thigh and bend of the knee.
-        lean: How much more than usual the torso leans ahead.
-    """
-
-    left_arm: Angles
-    right_arm: Angles
-    left_leg: Angles
-    right_leg: Angles
-    lean: float = 0.0
-
-
 def pose(performance: Performance, build: Build, manner: Manner, phase: float, sway: float) -> Pose:
     """Return the joints at one instant.
 
@@ -120,20 +104,34 @@ def pose(performance: Performance, build: Build, manner: Manner, phase: float, s
         phase: Position in the movement; one-shot movements run from 0 to 1, cycles repeat at 1.
         sway: Phase of the torso's sway, in radians.
     """
-    return joints_of(posture(performance, manner, phase), build, manner, sway)
+    return pose_of(posture(performance, manner, phase), build, manner, sway)
 
 
-def joints_of(held: Posture, build: Build, manner: Manner, sway: float) -> Pose:
+def posture(performance: Performance, manner: Manner, phase: float) -> Posture:
+    """Return the angles of a performance at a phase, see `pose`."""
+    # Who walks leans ahead, which shows which way they face.
+    lean = manner.lean + (0.15 if performance.action.startswith("walk") else 0.0)
+    return np.concatenate([*_angles(performance, manner, phase), [lean]])
+
+
+def standing(manner: Manner) -> Posture:
+    """Return the posture of who stands and does nothing."""
+    arm, leg = (0.14, 0.05, manner.elbow), (0.02, 0.04)
+    return np.array([*arm, *arm, *leg, *leg, manner.lean])
+
+
+def pose_of(posture: Posture, build: Build, manner: Manner, sway: float) -> Pose:
     """Return the joints of a posture; see `pose`."""
+    left_arm, right_arm, left_leg, right_leg = np.split(posture[:-1], (3, 6, 8))
+    lean = float(posture[-1])
     tilt = manner.sway * np.sin(sway)
-    lean = manner.lean + held.lean
     up = np.array([np.sin(tilt), np.cos(tilt) * np.cos(lean), np.sin(lean)])
     pelvis = np.zeros(3)
     neck = pelvis + build.torso * up
     joints: Pose = {"pelvis": pelvis, "neck": neck, "head": neck + (build.head + 0.035) * up}
     for side, sign, arm, leg in (
-        ("left", 1.0, held.left_arm, held.left_leg),
-        ("right", -1.0, held.right_arm, held.right_leg),
+        ("left", 1.0, left_arm, left_leg),
+        ("right", -1.0, right_arm, right_leg),
     ):
         shoulder = neck + np.array([sign * build.shoulder / 2, -0.035, 0.0])
         hip = pelvis + np.array([sign * build.hip / 2, 0.0, 0.0])
@@ -184,64 +182,48 @@ def _direction(abduction: float, pitch: float) -> NDArray[np.float64]:
     return np.array([down * np.sin(abduction), -down * np.cos(abduction), np.sin(pitch)])
 
 
-def posture(performance: Performance, manner: Manner, phase: float) -> Posture:
-    """Return how the body is held at one instant; see `pose`."""
+Angles = tuple[float, ...]
+
+
+def _angles(
+    performance: Performance, manner: Manner, phase: float
+) -> tuple[Angles, Angles, Angles, Angles]:
+    """Return (abduction, pitch, elbow) of both arms, then (thigh, knee) of both legs."""
     reach = manner.amplitude
     less = 1 - manner.asymmetry
-    rest, stand = _rest(manner), _STAND
+    rest = (0.14, 0.05, manner.elbow)
+    stand = (0.02, 0.04)
     kind = performance.action.partition("-")[0]
     if kind in ("raise", "lower"):
         lift = 0.15 + 2.5 * reach * _ease(phase)
-        elbow = manner.elbow * 0.5
-        return Posture((lift * less, 0.05, elbow), (lift, 0.05, elbow), stand, stand)
+        return (
+            (lift * less, 0.05, manner.elbow * 0.5),
+            (lift, 0.05, manner.elbow * 0.5),
+            stand,
+            stand,
+        )
     if kind in ("squat", "stand"):
         depth = _ease(phase) * min(1.0, 0.9 * reach)
         leg = (1.25 * depth, 2.2 * depth)
-        left = (0.12, 1.1 * depth * less, manner.elbow)
-        return Posture(left, (0.12, 1.1 * depth, manner.elbow), leg, leg)
+        arm = (0.12, 1.1 * depth, manner.elbow)
+        return (0.12, 1.1 * depth * less, manner.elbow), arm, leg, leg
     turn = 2 * np.pi * phase
     if kind == "walk":
         swing = 0.5 * reach * np.sin(turn)
-        return Posture(
+        left = (swing, 0.1 + 0.7 * max(0.0, np.cos(turn)))
+        right = (-swing, 0.1 + 0.7 * max(0.0, -np.cos(turn)))
+        return (
             (0.1, -1.1 * swing * less, manner.elbow),
             (0.1, 1.1 * swing, manner.elbow),
-            (swing, 0.1 + 0.7 * max(0.0, np.cos(turn))),
-            (-swing, 0.1 + 0.7 * max(0.0, -np.cos(turn))),
-            lean=0.15,  # who walks leans ahead, which shows which way they face
+            left,
+            right,
         )
-    # `joints_of` mirrors the right arm: turn it the other way, so that both turn clockwise as the
-    # camera sees them.
+    # `pose` mirrors the right arm: turn it the other way, so that both turn clockwise as the camera
+    # sees them.
     circling = (-turn if performance.left_arm else turn, 0.0, 0.15 * manner.elbow)
     if performance.left_arm:
-        return Posture(circling, rest, stand, stand)
-    return Posture(rest, circling, stand, stand)
-
-
-def standing(manner: Manner) -> Posture:
-    """Return how somebody stands who does nothing."""
-    return Posture(_rest(manner), _rest(manner), _STAND, _STAND)
-
-
-def between(one: Posture, other: Posture, share: float) -> Posture:
-    """Return the posture on the way from one to another: at 0 the one, at 1 the other."""
-
-    def mix(a: Angles, b: Angles) -> Angles:
-        return tuple(x + share * (y - x) for x, y in zip(a, b, strict=True))
-
-    return Posture(
-        mix(one.left_arm, other.left_arm),
-        mix(one.right_arm, other.right_arm),
-        mix(one.left_leg, other.left_leg),
-        mix(one.right_leg, other.right_leg),
-        one.lean + share * (other.lean - one.lean),
-    )
-
-
-_STAND = (0.02, 0.04)
-
-
-def _rest(manner: Manner) -> Angles:
-    return (0.14, 0.05, manner.elbow)
+        return circling, rest, stand, stand
+    return rest, circling, stand, stand
 
 
 def _ease(phase: float) -> float:

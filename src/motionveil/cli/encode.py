@@ -35,6 +35,7 @@ sources:
   rtsp://host/live            a network stream, also http, https; reconnects
   -                           standard input: y4m, mpegts, Matroska
   test:640x480@30             a synthetic camera
+  test:actors                 a synthetic camera that shows drawn people who act
 destinations:
 {destinations}
 

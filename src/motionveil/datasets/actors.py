@@ -12,11 +12,23 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionveil.actors import ACTIONS
+from motionveil.actors.footage import (
+    BACKGROUND,
+    Script,
+    acting,
+    film_footage,
+    footage_labels,
+    stretches,
+    strolling,
+)
 from motionveil.actors.people import Person, make_people
 from motionveil.actors.render import FRAME_RATE, Session, film
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
@@ -34,6 +46,15 @@ CLIP_FRAMES = 20
 FRAME_SIZE = 96
 """Width and height in pixels."""
 
+FOOTAGE: dict[str, Script] = {"acting": acting, "strolling": strolling}
+"""What a session with pauses is filmed of, a video each."""
+
+_AROUND = 6
+"""Frames around a stretch of footage that belong to its clip. So most frames of a window of 16 that
+is cut out of the clip are in the stretch, and networks learn where actions begin and end."""
+
+_LEAST = 10  # frames of a stretch that becomes a clip
+
 
 def make_actors(
     root: str | os.PathLike[str],
@@ -42,6 +63,7 @@ def make_actors(
     people: int = PEOPLE,
     train_sessions: int = 10,
     validation_sessions: int = 3,
+    pauses: bool = False,
     workers: int | None = None,
 ) -> Manifest:
     """Render the built-in data set and write its manifest.
@@ -51,15 +73,18 @@ def make_actors(
 
     Args:
         root: Takes a folder with the videos, `manifest.csv` and `manifest.json`: `seed0`, for
-            another number of people `seed0-people4`.
+            another number of people `seed0-people4`, with pauses `seed0-pauses`.
         seed: Draws people, rooms, performances and noise.
         people: Number of people (the privacy label `identity`), at least 2.
         train_sessions: Sessions of each person to train on, at least 1.
         validation_sessions: Sessions of each person to validate on, at least 1.
+        pauses: Film footage instead of cut-out performances, see `motionveil.actors.footage`:
+            what is between the actions becomes clips of the background.
         workers: Videos rendered in parallel; by default one per processor.
 
     Returns:
-        The manifest, with `people * (train_sessions + validation_sessions) * 8` clips.
+        The manifest, with `people * (train_sessions + validation_sessions) * 8` clips; more with
+        pauses.
 
     Raises:
         ValueError: A count is too small.
@@ -72,53 +97,100 @@ def make_actors(
         )
     # People are drawn to differ from each other: another number gives other people.
     suffix = "" if people == PEOPLE else f"-people{people}"
-    folder = Path(root) / f"seed{seed}{suffix}"
+    folder = Path(root) / f"seed{seed}{suffix}{'-pauses' if pauses else ''}"
     persons = make_people(people, seed)
     visits = [
-        (number, visit)
+        _Visit(persons[number], seed, number, visit)
         for number in range(people)
         for visit in range(train_sessions + validation_sessions)
     ]
-
-    def make(visit: tuple[int, int]) -> None:
-        video = folder / _video_name(*visit)
-        if not video.exists():
-            _film_session(video, persons[visit[0]], seed, *visit)
-
+    film_visit, clips_of = (_film_footage, _footage_clips) if pauses else (_film_session, _clips)
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for _ in track(pool.map(make, visits), "Rendering", len(visits)):
+        filmed = pool.map(lambda visit: film_visit(folder, visit), visits)
+        for _ in track(filmed, "Rendering", len(visits)):
             pass
     clips = tuple(
         clip
-        for number, visit in visits
-        for clip in _clips(number, visit, "train" if visit < train_sessions else VALIDATION)
+        for visit in visits
+        for clip in clips_of(visit, "train" if visit.number < train_sessions else VALIDATION)
     )
     rule = f"the last {validation_sessions} sessions of each person are held out"
-    manifest = Manifest("actors", folder, clips, split_rule=rule)
+    manifest = Manifest(
+        "actors-with-pauses" if pauses else "actors",
+        folder,
+        clips,
+        split_rule=rule,
+        background=BACKGROUND if pauses else None,
+    )
     return Manifest.read(manifest.write(folder / "manifest.csv"))
 
 
-def _video_name(number: int, visit: int) -> str:
-    return f"person{number:02d}/session{visit:02d}.mkv"
+class _Visit(NamedTuple):
+    """A session of a person."""
 
+    person: Person
+    seed: int
+    who: int
+    number: int
 
-def _clips(number: int, visit: int, split: str) -> Iterator[Clip]:
-    for index, action in enumerate(ACTIONS):
-        yield Clip(
-            path=_video_name(number, visit),
-            start=index * CLIP_FRAMES,
-            end=(index + 1) * CLIP_FRAMES,
+    def rng(self, *purpose: int) -> np.random.Generator:
+        kind, *more = purpose
+        return np.random.default_rng([self.seed, kind, self.who, self.number, *more])
+
+    def session(self) -> Session:
+        return Session.draw(FRAME_SIZE, FRAME_SIZE, self.rng(1))
+
+    def video(self, scene: str = "") -> str:
+        suffix = f"-{scene}" if scene else ""
+        return f"person{self.who:02d}/session{self.number:02d}{suffix}.mkv"
+
+    def clip(self, path: str, start: int, end: int, action: str, split: str) -> Clip:
+        return Clip(
+            path=path,
+            start=start,
+            end=end,
             action=action,
-            privacy={"identity": f"person{number:02d}"},
-            group=f"person{number:02d}-session{visit:02d}",
+            privacy={"identity": f"person{self.who:02d}"},
+            group=f"person{self.who:02d}-session{self.number:02d}",
             split=split,
         )
 
 
-def _film_session(video: Path, person: Person, seed: int, number: int, visit: int) -> None:
-    session = Session.draw(FRAME_SIZE, FRAME_SIZE, np.random.default_rng([seed, 1, number, visit]))
+def _clips(visit: _Visit, split: str) -> Iterator[Clip]:
+    for index, action in enumerate(ACTIONS):
+        start = index * CLIP_FRAMES
+        yield visit.clip(visit.video(), start, start + CLIP_FRAMES, action, split)
+
+
+def _film_session(folder: Path, visit: _Visit) -> None:
+    session = visit.session()
+    performances = (
+        film(visit.person, action, session, CLIP_FRAMES, visit.rng(2, index))
+        for index, action in enumerate(ACTIONS)
+    )
+    _write(folder / visit.video(), chain.from_iterable(performances))
+
+
+def _film_footage(folder: Path, visit: _Visit) -> None:
+    session = visit.session()
+    for index, (name, script) in enumerate(FOOTAGE.items()):
+        footage = film_footage(visit.person, script, session, visit.rng(3, index))
+        _write(folder / visit.video(name), (instant.image for instant in footage))
+
+
+def _write(video: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
+    if video.exists():
+        return
     with VideoSink(video, rate=Fraction(FRAME_RATE)) as sink:
-        for index, action in enumerate(ACTIONS):
-            rng = np.random.default_rng([seed, 2, number, visit, index])
-            for frame in film(person, action, session, CLIP_FRAMES, rng):
-                sink.write(frame)
+        for frame in frames:
+            sink.write(frame)
+
+
+def _footage_clips(visit: _Visit, split: str) -> Iterator[Clip]:
+    for index, (name, script) in enumerate(FOOTAGE.items()):
+        labels = footage_labels(visit.person, script, visit.rng(3, index))
+        for label, start, end in stretches(labels):
+            if end - start < _LEAST:
+                continue
+            around = max(0, start - _AROUND), min(len(labels), end + _AROUND)
+            yield visit.clip(visit.video(name), *around, label, split)
