@@ -30,6 +30,7 @@ def camera(name: str, rate: int, *lines: str) -> str:
     return "\n    ".join([f"  {name}:", f"source: test:64x48@{rate}", *lines]) + "\n"
 
 
+@pytest.mark.slow
 def test_from_start_to_end(tmp_path: Path, make: Make) -> None:  # noqa: F811
     recogniser = make()
     file = tmp_path / "cameras.yaml"
@@ -109,6 +110,7 @@ def _all_of(manager: socket.socket) -> set[bytes]:
         return said
 
 
+@pytest.mark.slow
 def test_a_camera_outlives_no_service(tmp_path: Path) -> None:
     file = tmp_path / "cameras.yaml"
     file.write_text(DEFAULTS + camera("hall", 10))
@@ -131,6 +133,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_check_tries_every_camera_and_starts_nothing(tmp_path: Path) -> None:
     file = tmp_path / "cameras.yaml"
     file.write_text(
