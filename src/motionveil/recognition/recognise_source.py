@@ -19,6 +19,7 @@ from motionveil.recognition.veiled import VeiledFrames, check_veiled
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.guard import Reason
 from motionveil.streaming.pipeline import Pipeline
+from motionveil.streaming.status import Status
 from motionveil.video import Sink, Source, VideoInfo
 
 Image = NDArray[np.uint8]
@@ -81,6 +82,7 @@ def recognise_source(
     stop: Stop | None = None,
     open_output: Callable[[VideoInfo, Fraction], Sink] | None = None,
     show: Show = lambda image, time, answer: None,
+    watch: Callable[[Status, Image], None] = lambda status, image: None,
 ) -> RecognitionSummary:
     """Name what is done in a source, and tell the receivers.
 
@@ -95,6 +97,7 @@ def recognise_source(
         stop: Set it to end the source; what goes on then is told to have ended.
         open_output: Opens a sink for the veiled frames, each of which it is given; None for none.
         show: See `Show`.
+        watch: As in `motionveil.streaming.veil_source`; not called for what is veiled already.
 
     Raises:
         MotionveilError: The source cannot be read whole, the encoder cannot stream, or the source
@@ -104,7 +107,7 @@ def recognise_source(
     run = _Run(recogniser, tuple(receivers), options, show)
     if options.veiled:
         return run.veiled(source, stop or Stop(), open_output)
-    return run.filmed(source, stop or Stop(), open_output)
+    return run.filmed(source, stop or Stop(), open_output, watch)
 
 
 OpenOutput = Callable[[VideoInfo, Fraction], Sink]
@@ -126,7 +129,11 @@ class _Run:
         self._ended: dict[str, int] = {}
 
     def filmed(
-        self, source: Source, stop: Stop, open_output: OpenOutput | None
+        self,
+        source: Source,
+        stop: Stop,
+        open_output: OpenOutput | None,
+        watch: Callable[[Status, Image], None],
     ) -> RecognitionSummary:
         """Veil a source and recognise it."""
         encoder = StreamEncoder(
@@ -137,7 +144,14 @@ class _Run:
             inner = None if open_output is None else open_output(info, time_base)
             return _Tap(inner, time_base, lambda: pipeline.status.guard, self.take)
 
-        pipeline = Pipeline(source, encoder, open_sink, limit=self._options.limit, stop=stop)
+        pipeline = Pipeline(
+            source,
+            encoder,
+            open_sink,
+            limit=self._options.limit,
+            stop=stop,
+            watch=lambda image: watch(pipeline.status, image),
+        )
         status = pipeline.run()
         self._tell(self._stream.finish())
         return self._summary(source, status.frames_in, status.dropped, status.seconds)
