@@ -23,7 +23,14 @@ from motionveil.results import Accuracy, Result
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- attackers: (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
-ATTACKERS = ("per frame", "frames averaged", "whole clip", "transformer", "re-identification")
+ATTACKERS = (
+    "per frame",
+    "frames averaged",
+    "whole clip",
+    "course over time",
+    "transformer",
+    "re-identification",
+)
 
 
 def keep(source: Path, to: Path) -> None:
