@@ -28,8 +28,8 @@ class Small1D(nn.Module):
         self.head = nn.Linear(8 * width, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Map `(B, 3, T, H, W)` in [-1, 1], T >= 2 and H, W >= 8, to logits `(B, classes)`."""
-        check_clips(clips, frames=2, pixels=8)
+        """Map `(B, 3, T, H, W)` in [-1, 1], T >= 2 and H, W >= 16, to logits `(B, classes)`."""
+        check_clips(clips, frames=2, pixels=16)
         parts = nn.functional.adaptive_avg_pool3d(clips, (clips.shape[2], 8, 8))
         logits: Tensor = self.head(self.features(parts.movedim(2, -1).flatten(1, 3)))
         return logits
