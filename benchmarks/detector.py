@@ -47,6 +47,7 @@ from motionveil.recognition import Event, Recogniser, StreamRecogniser, load_rec
 from motionveil.recognition.score import (
     OVERLAPS,
     Segment,
+    confusion,
     frame_accuracy,
     match,
     mean_average_precision,
@@ -173,16 +174,16 @@ def latency(sessions: list[Sums], percentile: float) -> float:
 
 
 def precision(sessions: list[Found]) -> float:
-    """Return the mean average precision, each session a source of its own."""
-    told, truth = (
-        [
-            replace(segment, source=str(number))
-            for number, one in enumerate(sessions)
-            for segment in getattr(one, part)
-        ]
-        for part in ("told", "truth")
-    )
-    return mean_average_precision(told, truth) or 0.0
+    return mean_average_precision(*apart(sessions)) or 0.0
+
+
+def apart(sessions: list[Found]) -> tuple[list[Segment], list[Segment]]:
+    """Return what was told and what is true, each session a source of its own."""
+    told, truth = [], []
+    for number, one in enumerate(sessions):
+        told += [replace(segment, source=str(number)) for segment in one.told]
+        truth += [replace(segment, source=str(number)) for segment in one.truth]
+    return told, truth
 
 
 def with_interval(sessions: list[Any], measure: Callable[[list[Any]], float]) -> dict[str, Any]:
@@ -198,12 +199,6 @@ def with_interval(sessions: list[Any], measure: Callable[[list[Any]], float]) ->
 def score_acting(sessions: list[Found]) -> dict[str, Any]:
     """Score the sessions in which people act."""
     sums = [sums_of(found) for found in sessions]
-    confusion = Counter[tuple[str, str]]()
-    for found in sessions:
-        for true in found.truth:
-            met = [told for told in found.told if overlap_of(told, true) > 0]
-            best = max(met, key=lambda told: overlap_of(told, true), default=None)
-            confusion[true.label, best.label if best else ""] += 1
     return {
         "sessions": len(sessions),
         "seconds": sum(found.seconds for found in sessions),
@@ -217,12 +212,8 @@ def score_acting(sessions: list[Found]) -> dict[str, Any]:
         "mean_average_precision": with_interval(sessions, precision),
         "latency_from_end_median": with_interval(sums, lambda some: latency(some, 50)),
         "latency_from_end_95": with_interval(sums, lambda some: latency(some, 95)),
-        "confusion": [[*pair, number] for pair, number in sorted(confusion.items())],
+        "confusion": confusion(*apart(sessions)),
     }
-
-
-def overlap_of(one: Segment, other: Segment) -> float:
-    return min(one.end, other.end) - max(one.start, other.start)
 
 
 def score_alarms(parts: list[Found], *, allowed: str | None = None) -> dict[str, Any]:
