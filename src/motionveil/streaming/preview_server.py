@@ -23,12 +23,13 @@ from urllib.parse import parse_qs
 from motionveil.streaming.preview_admission import Admission, TooManyGuessesError
 from motionveil.streaming.preview_connections import Connections, read_head
 from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
+from motionveil.streaming.status import Stat
 
-Stats = Mapping[str, float | int | str | None]
+Stats = Mapping[str, Stat]
 
 STATS = (
     *("source", "encoder", "width", "height", "frames_in", "frames_out"),
-    *("left_out", "dropped", "damaged", "guarded"),
+    *("left_out", "dropped", "damaged", "guarded", "destinations"),
     *("guard", "fps", "latency_p50_ms", "latency_p95_ms", "seconds", "ended"),
 )
 """The numbers that the page knows; no other leaves the process."""
@@ -180,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _numbers(self, *, ended: bool = False) -> str:
         stats = self.server.stats()
-        numbers: dict[str, float | int | str | None] = {}
+        numbers: dict[str, Stat] = {}
         for name in STATS:
             if name in stats:
                 value = stats[name]  # JSON knows no NaN
