@@ -6,8 +6,8 @@ import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
+from motionveil.secret import secret
 from motionveil.video import Destination, DestinationState, Segments
 from motionveil.video.sinks.standard_output import CONTAINERS
 

@@ -17,8 +17,8 @@ from motionveil.cli.describe_veiled import describe_encoder, describe_folder, de
 from motionveil.cli.destination_options import add_destination_arguments, destinations
 from motionveil.cli.options import count_from
 from motionveil.cli.progress import frame_bar
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
+from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
@@ -37,6 +37,7 @@ sources:
   rtsp://host/live            a network stream, also http, https; reconnects
   -                           standard input: y4m, mpegts, Matroska
   test:640x480@30             a synthetic camera
+  test:actors                 a synthetic camera that shows drawn people who act
 destinations:
 {destinations}
 
