@@ -34,9 +34,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from measuring import Seconds, least_seconds, with_fair_malloc, write_figures
+from motionveil.actors.people import make_people
+from motionveil.actors.render import Session, film
 from motionveil.datasets.actors import ACTIONS
-from motionveil.datasets.actors.people import make_people
-from motionveil.datasets.actors.render import Session, film
 from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.dataset import ClipDataset, batches
 from motionveil.datasets.manifest import Clip, Manifest
@@ -67,7 +67,7 @@ def film_clips(height: int, width: int, clips: int = CLIPS) -> Iterator[Frames]:
     people = make_people(2, SEED)
     for number in range(clips):
         rng = np.random.default_rng([SEED, number])
-        session = Session.draw(width, rng)
+        session = Session.draw(width, width, rng)
         action = ACTIONS[number % len(ACTIONS)]
         square = film(people[number % len(people)], action, session, CLIP_FRAMES, rng)
         yield square[:, width - height :]  # people stand at the bottom

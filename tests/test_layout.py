@@ -26,6 +26,7 @@ GROUND = {
     "bind_address",
     "numba_cache",
     "process_hardening",
+    "secret",
     "_version",
 }
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
@@ -95,6 +96,7 @@ def by_path(files: list[Path]) -> pytest.MarkDecorator:
 WITHOUT_TORCH = (
     "spec",
     "results",
+    "actors.acting_camera",
     "video",
     "streaming",
     "report",

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from motionveil.cli import main
-from motionveil.cli.secret import secret, without_secrets
 from motionveil.errors import MotionveilError
+from motionveil.secret import secret, without_secrets
 from motionveil.video import count_frames
 from rtsp_server import Camera
 from videos import moving_square, write_video

@@ -5,16 +5,26 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from motionveil.actors.footage import (
+    BACKGROUND,
+    acting,
+    film_footage,
+    footage_labels,
+    stretches,
+    strolling,
+)
+from motionveil.actors.motion import JOINTS, Performance, pose
+from motionveil.actors.people import Person, make_people
+from motionveil.actors.render import Camera, Session, draw_person, film
+from motionveil.datasets import actors as actors_module
 from motionveil.datasets.actors import ACTIONS, make_actors
-from motionveil.datasets.actors.people import JOINTS, Performance, Person, make_people, pose
-from motionveil.datasets.actors.render import Camera, Session, draw_person, film
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.video import count_frames, read_clip
@@ -36,7 +46,7 @@ def person() -> Person:
 
 def quiet_session(seed: int = 0) -> Session:
     """A room without the sensor's noise."""
-    return dataclasses.replace(Session.draw(SIZE, np.random.default_rng(seed)), noise=0.0)
+    return dataclasses.replace(Session.draw(SIZE, SIZE, np.random.default_rng(seed)), noise=0.0)
 
 
 class TestManifest:
@@ -297,7 +307,7 @@ class TestRendering:
 
 class TestSessions:
     def test_rooms_and_light_differ(self) -> None:
-        sessions = [Session.draw(SIZE, np.random.default_rng(n)) for n in range(4)]
+        sessions = [Session.draw(SIZE, SIZE, np.random.default_rng(n)) for n in range(4)]
         for i in range(4):
             assert sessions[i].room.shape == sessions[i].light.shape == (SIZE, SIZE, 3)
             assert sessions[i].room.min() >= 0
@@ -323,3 +333,50 @@ def test_no_temporary_file_is_left(actors: Manifest) -> None:
         "session01.mkv",
         "session02.mkv",
     ]
+
+
+class TestPauses:
+    def test_what_is_between_the_actions_is_background(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(actors_module, "FOOTAGE", {"strolling": strolling})
+        manifest = make_actors(
+            tmp_path, people=2, train_sessions=1, validation_sessions=1, pauses=True
+        )
+        assert (manifest.name, manifest.background) == ("actors-with-pauses", BACKGROUND)
+        assert manifest.root.name == "seed0-people2-pauses"
+        assert set(manifest.actions) == {BACKGROUND, "walk-forward"}
+        assert {clip.action for clip in manifest.part(training=False)} == {"walk-forward"}
+        person = make_people(2, seed=0)[1]
+        session = Session.draw(96, 96, np.random.default_rng([0, 1, 1, 0]))
+        rng = np.random.default_rng([0, 3, 1, 0, 0])
+        drawn = list(film_footage(person, strolling, session, rng))
+        video = manifest.root / "person01/session00-strolling.mkv"
+        frames = read_clip(video, 0, count_frames(video))
+        assert np.array_equal(frames, np.stack([instant.image for instant in drawn]))
+        for clip in manifest.clips:
+            if clip.path == "person01/session00-strolling.mkv":
+                inside = [instant.label for instant in drawn[clip.start : clip.end]]
+                assert Counter(inside).most_common(1)[0][0] == clip.action
+
+    def test_every_action_once_and_nobody_at_both_ends(self, person: Person) -> None:
+        labels = footage_labels(person, acting, np.random.default_rng(3))
+        found = stretches(labels)
+        assert found == stretches(footage_labels(person, acting, np.random.default_rng(3)))
+        assert [stretch.label == BACKGROUND for stretch in found] == [True, False] * 10 + [True]
+        told = Counter(stretch.label for stretch in found)
+        assert told == {BACKGROUND: 11, "walk-forward": 3} | {
+            action: 1 for action in ACTIONS if action != "walk-forward"
+        }
+        assert [found[0].start, found[-1].end] == [0, len(labels)]
+
+    def test_a_person_moves_without_jumps(self, person: Person) -> None:
+        """A frame differs from the next by a few percent of its pixels; from a cut by far more."""
+        rng = np.random.default_rng(2)
+        filmed = film_footage(person, acting, quiet_session(), rng)
+        images = np.stack([instant.image for instant in islice(filmed, 300)]).astype(int)
+        changed = (abs(np.diff(images, axis=0)).max(3) > 12).mean((1, 2))
+        assert 0.01 < changed.max() < 0.15
+        empty = (images == images[0]).all((1, 2, 3))
+        assert empty[:30].all()
+        assert not empty[100:].any()

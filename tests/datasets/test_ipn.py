@@ -110,6 +110,8 @@ class TestWhole:
         assert Counter(clip.split for clip in manifest.clips) == {"train": 4039, "validation": 1610}
         assert len(manifest.actions) == 14
         assert sum(clip.action == "non_gesture" for clip in manifest.clips) == 1431
+        assert manifest.background == "non_gesture"
+        assert len(manifest.part(training=False)) == 1101
 
     def test_videos_of_other_lengths(
         self, whole: dict[str, int], tmp_path: Path, capsys: pytest.CaptureFixture[str]

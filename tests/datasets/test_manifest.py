@@ -230,3 +230,21 @@ def test_faults_in_memory(tmp_path: Path) -> None:
     odd = replace(CLIPS[1], privacy={"person": "ann"})
     with pytest.raises(MotionveilError, match="mine: clip 1: privacy labels"):
         Manifest("mine", tmp_path, (CLIPS[0], odd))
+
+
+def test_background_is_learned_and_not_scored(tmp_path: Path) -> None:
+    still = Clip("a/2.mp4", 20, 40, "run", {"person": "bob", "gender": "m"}, "s2", "validation")
+    clips = (*CLIPS[:2], replace(still, start=5, action="wave"), still)
+    written = Manifest("mine", tmp_path, clips, background="run")
+    assert written.hash == Manifest("mine", tmp_path, clips).hash
+    read = Manifest.read(written.write(tmp_path / "manifest.csv"))
+    assert read == written
+    assert read.actions == ("run", "wave")
+    assert read.part(training=True) == list(CLIPS[:2])
+    assert read.part(training=False) == [clips[2]]
+    assert read.held_out_background() == [still]
+    assert Manifest("mine", tmp_path, clips).held_out_background() == []
+    with pytest.raises(MotionveilError, match="background 'sit': no clip has this"):
+        Manifest("mine", tmp_path, clips, background="sit")
+    with pytest.raises(MotionveilError, match="no clip is left with an action in 'validation'"):
+        Manifest("mine", tmp_path, (*CLIPS[:2], still), background="run").part(training=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from motionveil import load_recogniser
-from motionveil.datasets.manifest import Clip, Manifest
+from motionveil.datasets.cache import ClipCache
+from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.encoders import build_encoder
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.encoded_parts import encode_parts
@@ -162,3 +164,28 @@ def test_a_stream_of_one_action_is_named(recogniser: Recogniser, spec: EncoderSp
 def test_the_default_encoder_is_refused(recogniser: Recogniser) -> None:
     with pytest.raises(MotionveilError, match="works at"):
         recogniser.spec.check_encoder(load_spec("bdq"), "bdq")
+
+
+def test_background_is_learned_and_not_counted(learner: Experiment, tmp_path: Path) -> None:
+    """One of the toys' two ways is called background: what is left to score goes the other."""
+    manifest = replace(learner.cache.manifest, background="left")
+    cache = ClipCache.build(manifest, size=learner.recipe.cache_size, fit=learner.recipe.fit)
+    experiment = replace(learner, cache=cache)
+    folder = tmp_path / "recogniser"
+    row = validate_encoder(experiment, experiment.untrained(), method="bdq", recogniser=folder)
+    recogniser = load_recogniser(folder)
+    numbers = recogniser.spec
+    assert (numbers.background, numbers.actions) == ("left", ("right",))
+    assert numbers.scores is not None
+    assert numbers.scores.accuracy == row.action
+    assert row.action.n == 4
+    answers: dict[str, list[Answer]] = {"left": [], "right": []}
+    for clip in manifest.clips:
+        if clip.split == VALIDATION:
+            file = write_clip(manifest, clip, tmp_path / "clip.mkv")
+            answers[clip.action].append(recognise_clip(FileSource(file), recogniser, top=9))
+    assert {len(answer.top) for told in answers.values() for answer in told} == {1}
+    right = [answer.top[0] > ("right", 0.5) for answer in answers["right"]]
+    assert np.mean(right) == row.action.accuracy
+    named = [answer.label == "right" for answer in answers["left"]]
+    assert np.mean(named) == numbers.scores.background_named

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -206,3 +207,20 @@ def test_memory_does_not_grow(make: Make) -> None:
     tracemalloc.stop()
     assert stream.frames == 12_000
     assert grown < 20_000
+
+
+def test_background_is_none_of_these(make: Make) -> None:
+    """Even where the threshold would let it pass, and where it is more probable than an action."""
+    options = StreamOptions(**PLAIN, threshold=0.01, leave=0.5, top=9)
+    stream = Stream(make)
+    stream.recogniser = StreamRecogniser(
+        load_recogniser(make(background=CLASSES[2])), options, told=stream.told.append
+    )
+    stream.show([0] * 6 + [2] * 6 + [1] * 6)
+    labels = [answer.label for answer in stream.told]
+    assert [label for label, _ in groupby(labels)] == [CLASSES[0], "none of these", CLASSES[1]]
+    assert {name for answer in stream.told for name, _ in answer.top} == set(CLASSES[:2])
+    unknown = next(answer for answer in stream.told if answer.kind == "none of these")
+    assert unknown.probability == pytest.approx(1 - unknown.top[0][1])
+    with pytest.raises(ValueError, match="background is 'grün'"):
+        make("other", background="grün")

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from motionveil._version import __version__
-from motionveil.cli.secret import Parser, without_secrets
+from motionveil.cli.parser import Parser
 from motionveil.errors import MotionveilError
 from motionveil.process_hardening import forbid_core_dumps
+from motionveil.secret import without_secrets
 
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",

@@ -15,8 +15,8 @@ from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
 from motionveil.cli.progress import frame_bar
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
+from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, VeilSummary, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, FolderSummary, veil_folder
@@ -35,6 +35,7 @@ sources:
   rtsp://host/live            a network stream, also http, https; reconnects
   -                           standard input: y4m, mpegts, Matroska
   test:640x480@30             a synthetic camera
+  test:actors                 a synthetic camera that shows drawn people who act
 destinations:
 {destinations}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 from collections import Counter
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +19,12 @@ from motionveil.datasets.validate_manifest import find_missing
 from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
-OPTIONS = {"split": "--split", "share": "--share", "non_gestures": "--with-non-gestures"}
+OPTIONS = {
+    "split": "--split",
+    "share": "--share",
+    "non_gestures": "--with-non-gestures",
+    "pauses": "--with-pauses",
+}
 """Options of some data sets only, by the argument of their index function."""
 
 
@@ -51,7 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         dest="non_gestures",
-        help="ipn: keep segments without a gesture, as a separate action",
+        help="ipn: keep segments without a gesture, as background",
+    )
+    parser.add_argument(
+        "--with-pauses",
+        action="store_true",
+        default=None,
+        dest="pauses",
+        help="actors: footage with pauses between the actions, which are the background",
+    )
+    parser.add_argument(
+        "--background",
+        metavar="ACTION",
+        help="action label of clips without an action: learned as a class of its own, not scored",
     )
     parser.epilog = (
         f"kinds and their splits:\n{_help()}\n\n"
@@ -73,6 +91,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Write the manifest, and print its clips by action and label, and warnings."""
     loader = loaders()[arguments.kind]
     manifest = loader.index(arguments.root, **_options(arguments, loader))
+    if arguments.background is not None:
+        manifest = replace(manifest, background=arguments.background)
     written = manifest.write(arguments.out)
     console = Console()
     for label in manifest.privacy_labels:

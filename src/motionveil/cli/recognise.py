@@ -17,7 +17,6 @@ from typing import Any
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
 from motionveil.cli.remote_options import add_remote_arguments, check_remote, remote_receivers
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.recognition import (
     Answer,
@@ -38,6 +37,7 @@ from motionveil.recognition.reports import (
     answer_fields,
     describe_answer,
 )
+from motionveil.secret import secret
 from motionveil.streaming import prepare
 from motionveil.streaming.process import stopping
 from motionveil.video import FileSource, Sink, Source, VideoInfo, open_source

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
 from motionveil.recognition.remote import RemoteReceiver, receiver_kinds
+from motionveil.secret import secret
 
 
 def add_remote_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.bind_address import host_and_port
-from motionveil.cli.secret import secret
 from motionveil.errors import MotionveilError
+from motionveil.secret import secret
 
 if TYPE_CHECKING:
     from motionveil.study.server.context import Context

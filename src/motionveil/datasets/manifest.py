@@ -15,9 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
 from motionveil.atomic_write import write_text_atomically
+from motionveil.datasets.sidecar import KEPT, Sidecar, read_text
 from motionveil.errors import MotionveilError
 
 FIRST_COLUMNS = ("path", "start", "end", "action")
@@ -74,10 +73,13 @@ class Manifest:
             where a data set can be split in several. Kept in the sidecar, not in the hash.
         rate: Frames a second of its folders of frames, which have no timestamps; None for 25.
             Kept in the sidecar.
+        background: The action label of clips without an action; None if there are none. Networks
+            are trained on them as on a class of its own, but no accuracy counts them. Kept in the
+            sidecar.
 
     Raises:
         MotionveilError: A clip is at fault, two clips are the same, the splits are neither
-            train/validation nor folds, or frames are in two splits.
+            train/validation nor folds, frames are in two splits, or no clip is of the background.
     """
 
     name: str
@@ -86,11 +88,17 @@ class Manifest:
     file: Path | None = field(default=None, compare=False)
     split_rule: str = ""
     rate: float | None = None
+    background: str | None = None
 
     def __post_init__(self) -> None:
         for position, fault in find_faults(self.clips):
             where = f"{self.name}: clip {position}" if position is not None else self.name
             raise MotionveilError(f"{where}: {fault}")
+        if self.background is not None and self.background not in self.actions:
+            raise MotionveilError(
+                f"{self.file or self.name}: background {self.background!r}: no clip has this"
+                f" action; there are {', '.join(self.actions)}"
+            )
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -133,7 +141,10 @@ class Manifest:
         return tuple(sorted(names, key=lambda name: (len(name), name)))
 
     def part(self, split: str | None = None, *, training: bool) -> list[Clip]:
-        """Return one part of a split; the two parts are disjoint and together hold every clip.
+        """Return one part of a split; the two parts are disjoint.
+
+        Together they hold every clip, but for the background among those held out, which no
+        accuracy counts: see `held_out_background`.
 
         Args:
             split: The name of the part held out: one of `splits()`. None means `"validation"`.
@@ -142,18 +153,29 @@ class Manifest:
         Raises:
             MotionveilError: There is no such split, or the part is empty.
         """
+        clips = self._side(split, training=training)
+        if not training:
+            clips = [clip for clip in clips if clip.action != self.background]
+        if not clips:
+            what = "to train on beside" if training else "with an action in"
+            raise MotionveilError(
+                f"{self.file or self.name}: no clip is left {what} {split or VALIDATION!r}"
+            )
+        return clips
+
+    def held_out_background(self, split: str | None = None) -> list[Clip]:
+        """Return the background clips of the part held out; none where there is no background."""
+        clips = self._side(split, training=False)
+        return [clip for clip in clips if clip.action == self.background]
+
+    def _side(self, split: str | None, *, training: bool) -> list[Clip]:
         held_out = VALIDATION if split is None else split
         if held_out not in self.splits():
             raise MotionveilError(
                 f"{self.file or self.name}: no split {held_out!r};"
                 f" it has {', '.join(self.splits()) or 'training clips only'}"
             )
-        clips = [clip for clip in self.clips if (clip.split != held_out) == training]
-        if not clips:
-            raise MotionveilError(
-                f"{self.file or self.name}: no clip is left to train on beside {held_out!r}"
-            )
-        return clips
+        return [clip for clip in self.clips if (clip.split != held_out) == training]
 
     def write(self, path: str | os.PathLike[str]) -> Path:
         """Write the CSV and its sidecar, the CSV last, and return the CSV's path.
@@ -172,7 +194,7 @@ class Manifest:
         written_root = (
             root.relative_to(folder) if root.is_relative_to(folder) else root
         ).as_posix()
-        sidecar = _Sidecar(
+        sidecar = Sidecar(
             name=self.name,
             root=written_root,
             clips=len(self.clips),
@@ -181,6 +203,7 @@ class Manifest:
             splits=sorted({clip.split for clip in self.clips}),
             split_rule=self.split_rule,
             rate=self.rate,
+            background=self.background,
             hash=self.hash,
         )
         write_text_atomically(file.with_suffix(".json"), sidecar.model_dump_json(indent=2) + "\n")
@@ -207,16 +230,16 @@ class Manifest:
                 the value and what would be right. Or the sidecar describes another CSV.
         """
         file = Path(path)
-        lines = list(io.StringIO(_read_text(file, "the manifest"), newline=None))
+        lines = list(io.StringIO(read_text(file, "the manifest"), newline=None))
         root = _root(file, lines)
         clips, line_numbers = _parse(file, lines)
         for position, fault in find_faults(clips):
             where = f"{file}:{line_numbers[position]}" if position is not None else f"{file}"
             raise MotionveilError(f"{where}: {fault}")
-        sidecar = _Sidecar.read(file.with_suffix(".json"))
-        known = {} if sidecar is None else {"split_rule": sidecar.split_rule, "rate": sidecar.rate}
+        sidecar = Sidecar.read(file.with_suffix(".json"))
+        known = {} if sidecar is None else sidecar.model_dump(include=KEPT)
         name = file.stem if sidecar is None else sidecar.name
-        manifest = cls(name, root, clips, file, **known)  # type: ignore[arg-type]
+        manifest = cls(name, root, clips, file, **known)
         if sidecar and sidecar.hash != manifest.hash:
             raise MotionveilError(
                 f"{file}: its hash is {manifest.hash[:12]}, {file.with_suffix('.json').name} has"
@@ -239,42 +262,6 @@ def choose_name(value: str | None, names: tuple[str, ...], option: str, where: P
     if value not in names:
         raise MotionveilError(f"{where}: {option} {value}: it has {', '.join(names)}")
     return value
-
-
-class _Sidecar(BaseModel):
-    """What the CSV holds, for people and programs that do not read it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    root: str
-    clips: int
-    actions: list[str]
-    privacy: dict[str, list[str]]
-    splits: list[str]
-    split_rule: str = ""
-    rate: float | None = None
-    hash: str
-
-    @classmethod
-    def read(cls, file: Path) -> _Sidecar | None:
-        if not file.exists():
-            return None
-        try:
-            return cls.model_validate_json(_read_text(file, "the manifest's sidecar"))
-        except ValidationError as error:
-            first = error.errors()[0]
-            field_name = ".".join(str(part) for part in first["loc"])
-            raise MotionveilError(f"{file}: {field_name or 'not JSON'}: {first['msg']}") from error
-
-
-def _read_text(file: Path, what: str) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot read {what}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: {what} is not UTF-8 text (byte {error.start})") from error
 
 
 def _root(file: Path, lines: Sequence[str]) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from motionveil.datasets.dataset import ClipDataset
@@ -106,20 +107,23 @@ def leave_recogniser(
             f"{folder}: networks of the paper's order see other video than leaves a camera; set"
             " order=camera for a recogniser"
         )
-    calibrated, no_motion = _calibrate(experiment, parts), _no_motion(encoder, parts)
-    logits, labels = _answers(experiment, parts, network, parts.validation)
+    calibrated, no_motion = _calibrate(experiment, parts), _no_motion(experiment, encoder, parts)
+    answers = _answers(experiment, parts, network, parts.validation)
+    background = _answers_to_background(experiment, parts, network)
     if not experiment.fabric.is_global_zero:
         return
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).unlink(missing_ok=True)  # it is written last: until then there is none
-    classes = experiment.cache.manifest.actions
+    manifest = experiment.cache.manifest
+    classes = manifest.actions
     positions = list(range(min(_COMPARED, len(parts.validation))))
     clips = parts.validation.load(positions, seed=0, epoch=0).clips
     error = export_onnx(network, _shown(parts, clips), folder / NETWORK, classes=len(classes))
     architecture = experiment.recipe.action.name
     save_weights(network, folder / WEIGHTS, {"architecture": architecture})
-    RecogniserSpec(
-        classes=tuple(classes),
+    spec = RecogniserSpec(
+        classes=classes,
+        background=manifest.background,
         frames=parts.training.t,
         geometry=parts.geometry,
         input=NetworkInput(
@@ -134,9 +138,9 @@ def leave_recogniser(
         ),
         calibration=calibrated,
         no_motion=no_motion,
-        scores=_scores(logits, labels, calibrated),
         provenance=_provenance(experiment),
-    ).save(folder)
+    )
+    spec.model_copy(update={"scores": _scores(spec, *answers, background)}).save(folder)
 
 
 def _provenance(experiment: Experiment) -> dict[str, object]:
@@ -176,6 +180,16 @@ def _answers(
     return np.asarray(outputs), np.asarray(data.actions.numpy())
 
 
+def _answers_to_background(
+    experiment: Experiment, parts: EncodedParts, network: nn.Module
+) -> Floats | None:
+    """Return a network's logits for the background held out; None if there is none."""
+    clips = experiment.cache.manifest.held_out_background(experiment.split)
+    if not clips:
+        return None
+    return _answers(experiment, parts, network, _some(experiment, parts, clips, False))[0]
+
+
 def _calibrate(experiment: Experiment, parts: EncodedParts) -> Calibration:
     """Train a second network on most recordings, and calibrate on the others."""
     kept, held = hold_out(parts.training.clips)
@@ -185,9 +199,11 @@ def _calibrate(experiment: Experiment, parts: EncodedParts) -> Calibration:
     logits, labels = _answers(experiment, parts, network, data)
     temperature = calibration.fit_temperature(logits, labels)
     probabilities = calibration.softmax(logits, temperature)
+    manifest = experiment.cache.manifest
+    acting = np.array([manifest.actions[label] != manifest.background for label in labels])
     return Calibration(
         temperature=temperature,
-        threshold=calibration.passing_threshold(probabilities, labels, PASSING),
+        threshold=calibration.passing_threshold(probabilities[acting], labels[acting], PASSING),
         passing=PASSING,
         clips=len(labels),
     )
@@ -210,22 +226,25 @@ def hold_out(clips: Sequence[Clip]) -> tuple[list[Clip], list[Clip]]:
 def _some(
     experiment: Experiment, parts: EncodedParts, clips: Sequence[Clip], training: bool
 ) -> ClipDataset:
-    """Return some of the training clips, drawn as for training or from their middles."""
+    """Return some clips of the same cache, drawn as for training or from their middles."""
     whole = parts.training
     return experiment.dataset(
         whole.cache, training=training, frames=whole.t, fit=whole.fit, clips=clips
     )
 
 
-def _no_motion(encoder: Encoder, parts: EncodedParts) -> NoMotion | None:
-    """Return below which share of moved values nothing moves: half of the stillest clips'."""
+def _no_motion(experiment: Experiment, encoder: Encoder, parts: EncodedParts) -> NoMotion | None:
+    """Return below which share of moved values nothing moves: half of the stillest actions'."""
     spec = encoder.spec
     neutral = make_veil(spec).neutral if streams(spec) else None
     if neutral is None:
         return None
     seen = NetworkInput(size=parts.training.size, fit=parts.training.fit)
     shares = []
+    background = experiment.cache.manifest.background
     for clip in parts.training.clips:
+        if clip.action == background:
+            continue
         frames = parts.training.cache.frames(clip)
         start = max(0, (len(frames) - parts.training.t) // 2)
         window = frames[start : start + parts.training.t]
@@ -238,10 +257,13 @@ def _no_motion(encoder: Encoder, parts: EncodedParts) -> NoMotion | None:
     )
 
 
-def _scores(logits: Floats, labels: Integers, calibrated: Calibration) -> Scores:
-    probabilities = calibration.softmax(logits, calibrated.temperature)
-    right = probabilities.argmax(1) == labels
-    named = probabilities.max(1) >= calibrated.threshold
+def _scores(
+    spec: RecogniserSpec, logits: Floats, labels: Integers, background: Floats | None
+) -> Scores:
+    """Return the scores of a network's answers to actions, and to the background if any."""
+    temperature = spec.calibration.temperature
+    probabilities = calibration.softmax(logits, temperature)
+    right, named = probabilities.argmax(1) == labels, _named(spec, probabilities)
     return Scores(
         accuracy=Accuracy.of(right.astype(float).tolist(), labels.tolist()),
         calibration_error=calibration.expected_calibration_error(probabilities, labels),
@@ -254,4 +276,13 @@ def _scores(logits: Floats, labels: Integers, calibrated: Calibration) -> Scores
             ReliabilityBin(n=n, probability=probability, accuracy=accuracy)
             for n, probability, accuracy in calibration.reliability(probabilities, labels)
         ],
+        background_named=None
+        if background is None
+        else float(_named(spec, calibration.softmax(background, temperature)).mean()),
     )
+
+
+def _named(spec: RecogniserSpec, probabilities: Floats) -> NDArray[np.bool_]:
+    """Say of which clips, (clips, classes), an action is named."""
+    actions = spec.action_probabilities(probabilities).max(1)
+    return (actions == probabilities.max(1)) & (actions >= spec.calibration.threshold)

@@ -8,7 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
@@ -16,6 +18,8 @@ from motionveil.geometry import Geometry
 from motionveil.recognition.network_input import NetworkInput
 from motionveil.results import Accuracy
 from motionveil.spec import EncoderSpec
+
+Floats = NDArray[np.float64]
 
 FILE, NETWORK, WEIGHTS = "recogniser.json", "action.onnx", "action.safetensors"
 FOLDER = "recogniser"
@@ -97,6 +101,8 @@ class Scores(_Stored):
         named: Share of the clips whose answer reaches the threshold.
         named_accuracy: Share of right answers among those; None where there are none.
         reliability: Accuracy by probability.
+        background_named: Share of the held-out background clips that are named as an action; None
+            where the data have no background.
     """
 
     accuracy: Accuracy
@@ -105,6 +111,7 @@ class Scores(_Stored):
     named: float
     named_accuracy: float | None
     reliability: list[ReliabilityBin]
+    background_named: float | None = None
 
 
 class RecogniserSpec(_Stored):
@@ -112,6 +119,7 @@ class RecogniserSpec(_Stored):
 
     Attributes:
         classes: Names of the actions, in the order of the network's outputs.
+        background: The one of them that is no action: what is answered then is none of these.
         frames: Veiled frames of a window.
         geometry: Size and rate at which frames are veiled.
         input: How veiled frames are brought to the network.
@@ -125,6 +133,7 @@ class RecogniserSpec(_Stored):
     """
 
     classes: tuple[str, ...] = Field(min_length=2)
+    background: str | None = None
     frames: int = Field(ge=1, le=4096)
     geometry: Geometry
     input: NetworkInput
@@ -142,6 +151,21 @@ class RecogniserSpec(_Stored):
         if len(set(names)) < len(names) or not all(name.strip() for name in names):
             raise ValueError("class names must differ and must not be empty")
         return names
+
+    @model_validator(mode="after")
+    def _check_background(self) -> RecogniserSpec:
+        if self.background is not None and self.background not in self.classes:
+            raise ValueError(f"background is {self.background!r}, it must be one of the classes")
+        return self
+
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """The classes but for the background, in their order."""
+        return tuple(name for name in self.classes if name != self.background)
+
+    def action_probabilities(self, probabilities: Floats) -> Floats:
+        """Return those of the `actions`, (..., actions), of those of all classes."""
+        return probabilities[..., [name != self.background for name in self.classes]]
 
     @property
     def seconds(self) -> float:

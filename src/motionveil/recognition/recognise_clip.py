@@ -47,8 +47,9 @@ def recognise_clip(
     places = np.minimum(np.arange(start, start + spec.frames), len(images) - 1)
     probabilities = recogniser.probabilities(np.stack([images[place] for place in places]))
     order = np.argsort(-probabilities, kind="stable")[: max(1, top)]
-    best = tuple((spec.classes[place], float(probabilities[place])) for place in order)
-    named = best[0][1] >= spec.calibration.threshold
+    best = tuple((spec.actions[place], float(probabilities[place])) for place in order)
+    background = 1 - float(probabilities.sum())
+    named = best[0][1] >= max(spec.calibration.threshold, background)
     return Answer(
         time=times[places[-1]],
         start=times[start],

@@ -48,8 +48,12 @@ class Recogniser:
         return self._network(self.spec.input.clips(images)[None])[0]
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """Return the calibrated probabilities, (classes,), for one window; see `logits`."""
-        return softmax(self.logits(images), self.spec.calibration.temperature)
+        """Return the calibrated probabilities, (actions,), for one window; see `logits`.
+
+        They are those of `spec.actions`, and what is left to one is the background's.
+        """
+        found = softmax(self.logits(images), self.spec.calibration.temperature)
+        return self.spec.action_probabilities(found)
 
 
 def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recogniser:

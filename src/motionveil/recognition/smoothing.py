@@ -36,7 +36,7 @@ class Smoother:
     """The exponential moving average of probabilities, with hysteresis.
 
     Args:
-        classes: Names of the actions.
+        classes: Names of the actions, the background not among them.
         options: How.
     """
 
@@ -66,7 +66,7 @@ class Smoother:
         Args:
             time: Timestamp of its last frame in seconds.
             start: Timestamp of its first frame.
-            probabilities: (classes,).
+            probabilities: (classes,); what is left to one is the background's.
         """
         options = self._options
         if self._mean is None or options.half_life <= 0:
@@ -86,9 +86,10 @@ class Smoother:
 
     def _choose(self, mean: Floats, best: int) -> int | None:
         """Return the class named; None for none of these."""
-        if mean[best] >= self._options.enter:
+        nothing = 1 - float(mean.sum())  # the background's probability
+        if mean[best] >= max(self._options.enter, nothing):
             return best
-        if self._named is not None and mean[self._named] >= self._options.leave:
+        if self._named is not None and mean[self._named] >= max(self._options.leave, nothing):
             return self._named
         return None
 

@@ -93,7 +93,7 @@ class StreamRecogniser:
             top=options.top,
         )
         self._window = Window(spec.frames, spec.input.size, spec.geometry.rate)
-        self._smoother = Smoother(spec.classes, smoothing)
+        self._smoother = Smoother(spec.actions, smoothing)
         # A window waits for its frame, up to an interval; two may be closer than a stride by that.
         self._events = EventTracker(max(0.0, options.shortest - 1 / spec.geometry.rate))
         self._due: float | None = None

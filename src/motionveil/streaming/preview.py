@@ -5,21 +5,16 @@ Standard library and PyAV only. The module is given veiled frames and never sees
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.bind_address import host_and_port, not_taken
-from motionveil.errors import MotionveilError
-from motionveil.streaming.preview_admission import SHORTEST_TOKEN, Admission
 from motionveil.streaming.preview_screen import Screen
-from motionveil.streaming.preview_server import Server, Stats, is_loopback
+from motionveil.streaming.preview_site import Stats, StreamSite
+from motionveil.streaming.site_server import SiteServer
 
 
 class Preview:
@@ -73,29 +68,14 @@ class Preview:
     ) -> None:
         if not rate > 0:
             raise ValueError(f"the rate is above 0, not {rate}")
-        host, port = host_and_port("--preview", address, 8080)
-        if token is not None:
-            _check_token(token, 1 if is_loopback(host) else SHORTEST_TOKEN)
-        if token is None and not is_loopback(host):
-            raise MotionveilError(
-                f"--preview {address} can be seen by others: give --preview-token-file, or keep to"
-                f" this machine with 127.0.0.1:{port}"
-            )
         self._screen = Screen(rate)
-        self._server = _listen(address, host, port)
-        self._server.serve(self._screen, stats, Admission(token), loopback=is_loopback(host))
-        port = self._server.server_address[1]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
-        self.shown = self.url if token is None else f"{self.url}?token=..."
-        if token is not None:
-            self.url += f"?token={quote(token, safe='')}"
-        self._running = False
+        site = StreamSite(self._screen, stats)
+        self._server = SiteServer(site, address, token, option="--preview")
+        self.url, self.shown = self._server.url, self._server.shown
 
     def __enter__(self) -> Preview:
-        self._running = True
-        for work, name in ((self._screen.encode, "encode"), (self._server.serve_forever, "serve")):
-            threading.Thread(target=work, name=f"preview-{name}", daemon=True).start()
+        threading.Thread(target=self._screen.encode, name="preview-encode", daemon=True).start()
+        self._server.start()
         return self
 
     def __exit__(
@@ -122,29 +102,4 @@ class Preview:
 
     def close(self) -> None:
         """Tell the pages that the stream has ended, end all connections and free the port."""
-        with suppress(OSError):
-            self._server.socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        if self._running:
-            self._server.shutdown()
-            self._running = False
-        self._server.server_close()
-        self._screen.close()
-        self._server.hang_up()
-
-
-def _check_token(token: str, shortest: int) -> None:
-    length = len(token.strip())
-    if length < shortest:
-        raise MotionveilError(
-            f"--preview-token: has {length} characters; give {SHORTEST_TOKEN} or more that nobody"
-            ' guesses, such as python3 -c "import secrets; print(secrets.token_urlsafe())" prints'
-        )
-
-
-def _listen(address: str, host: str, port: int) -> Server:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return Server((host, port), family)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name too long to look up
-        reason = not_taken(host, port, error)
-        raise MotionveilError(f"--preview {address}: {reason}") from error
+        self._server.close(self._screen.close)

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import io
 import ipaddress
-import json
 import re
 import secrets
 import selectors
 import socket
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import closing, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
-from math import isfinite
 from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,21 +20,13 @@ from urllib.parse import parse_qs
 from motionveil.streaming.preview_admission import Admission, TooManyGuessesError
 from motionveil.streaming.preview_connections import Connections, read_head
 from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
-
-Stats = Mapping[str, float | int | str | None]
-
-STATS = (
-    *("source", "encoder", "width", "height", "frames_in", "frames_out"),
-    *("left_out", "dropped", "damaged", "guarded"),
-    *("guard", "fps", "latency_p50_ms", "latency_p95_ms", "seconds", "ended"),
-)
-"""The numbers that the page knows; no other leaves the process."""
+from motionveil.streaming.preview_site import Site
 
 _TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take a picture
 _BOUNDARY = "motionveil-picture"
 _ANNOUNCE = f"\r\n--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:@/\[\]]+))(?::\d*)?")  # [IPv6] or name, :port
-_TYPES = {"page": "text/html; charset=utf-8", "json": "application/json", "text": "text/plain"}
+_HTML, _JSON, _TEXT = "text/html; charset=utf-8", "application/json", "text/plain"
 _HEADERS = {
     "Cache-Control": "no-store",
     "Connection": "close",
@@ -68,18 +57,15 @@ class Server(ThreadingHTTPServer):
         self.connections = Connections()
         super().__init__(address, _Handler)
 
-    def serve(
-        self, screen: Screen, stats: Callable[[], Stats], admission: Admission, *, loopback: bool
-    ) -> None:
+    def serve(self, site: Site, admission: Admission, *, loopback: bool) -> None:
         """Say what to show to whom, before `serve_forever`.
 
         Args:
-            screen: Has the pictures.
-            stats: Gives the numbers.
+            site: Has the page, the pictures and the numbers.
             admission: Says whose requests are served.
             loopback: Refuse requests that name a host that is not this machine's loopback.
         """
-        self.screen, self.stats, self.admission, self.loopback = screen, stats, admission, loopback
+        self.site, self.admission, self.loopback = site, admission, loopback
 
     def server_bind(self) -> None:
         """Bind, without asking the DNS for this machine's name as the library's own would."""
@@ -124,35 +110,45 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self) -> None:
-        """Answer with a page, the stream or the numbers."""
+        """Answer with a page, the stream, the numbers or another document."""
         name, _, query = self.path.partition("?")
         self._query = parse_qs(query)
         path = {"/": self._page, "/stream": self._stream, "/stats": self._stats}.get(name)
+        if self.server.site.sign_in is not None and name == "/session":
+            path = self._session
         try:
-            refusal = self._refusal(is_page=name == "/")
+            refusal = self._refusal(name)
         except TooManyGuessesError as error:
             self._send_away(error.seconds)
             return
-        if refusal or path is None:
-            status = HTTPStatus.FORBIDDEN if refusal else HTTPStatus.NOT_FOUND
-            self._answer(status, "text", refusal or "There is nothing here; look at /.")
-        else:
+        if refusal:
+            self._refuse(refusal, is_page=name == "/")
+        elif path is not None:
             path()
+        else:
+            self._document(name)
 
     do_HEAD = do_GET  # noqa: N815, the library calls it so
 
-    def _refusal(self, *, is_page: bool) -> str | None:
+    def _refusal(self, path: str) -> str | None:
         """Return why this request must not be served, None if it may."""
         host = _HOST.fullmatch(self.headers.get("Host", ""))
         if self.server.loopback and not (host and is_loopback(host[1] or host[2])):
             return "This address is not the preview's; open the one that motionveil printed."
         # A strange page may link to this one, but not show its picture as its own.
         site = self.headers.get("Sec-Fetch-Site", "none")
-        if not is_page and site not in ("none", "same-origin"):
+        if path != "/" and site not in ("none", "same-origin"):
             return "Another site asked for this."
-        if self._may_see():
+        if path in self.server.site.public or self._may_see():
             return None
         return "The preview's token is missing or wrong; open the address with its ?token=."
+
+    def _refuse(self, reason: str, *, is_page: bool) -> None:
+        asked = self.server.site.sign_in if is_page else None
+        if asked is None:
+            self._answer(HTTPStatus.FORBIDDEN, _TEXT, reason)
+        else:
+            self._answer_page(HTTPStatus.FORBIDDEN, asked)
 
     def _may_see(self) -> bool:
         # One token a request: more would be as many guesses.
@@ -161,55 +157,75 @@ class _Handler(BaseHTTPRequestHandler):
         scheme, _, bearer = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             given = bearer.strip().encode("latin-1", "replace")
-        ticket = next(iter(self._query.get("ticket", [])), "")
+        ticket = next(iter(self._query.get("ticket", [])), "") or self._cookie()
         return self.server.admission.admits(self.client_address[0], given, ticket)
 
+    def _cookie(self) -> str:
+        """Return the ticket that a browser was given when it signed in; "" if none."""
+        for pair in self.headers.get("Cookie", "").split(";"):
+            name, _, value = pair.strip().partition("=")
+            if name == self._cookie_name:
+                return value
+        return ""
+
+    @property
+    def _cookie_name(self) -> str:
+        return f"motionveil-{self.server.server_address[1]}"  # a host's ports share its cookies
+
+    def _session(self) -> None:
+        """Give a browser that has shown the token the ticket as a cookie."""
+        cookie = f"{self._cookie_name}={self.server.admission.ticket}"
+        headers = {"Set-Cookie": f"{cookie}; Path=/; HttpOnly; SameSite=Strict"}
+        self._answer(HTTPStatus.OK, _TEXT, "Signed in.", headers)
+
     def _page(self) -> None:
-        page = resources.files(__package__).joinpath("preview.html").read_text(encoding="utf-8")
+        page = self.server.site.page().replace("{{ticket}}", self.server.admission.ticket)
+        self._answer_page(HTTPStatus.OK, page)
+
+    def _answer_page(self, status: HTTPStatus, page: str) -> None:
         nonce = secrets.token_urlsafe(16)
-        page = page.replace("{{ticket}}", self.server.admission.ticket)
         ours = f"; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'"
         policy = {"Content-Security-Policy": _HEADERS["Content-Security-Policy"] + ours}
-        self._answer(HTTPStatus.OK, "page", page.replace("{{nonce}}", nonce), policy)
+        self._answer(status, _HTML, page.replace("{{nonce}}", nonce), policy)
+
+    def _document(self, path: str) -> None:
+        found = self.server.site.document(path)
+        if found is None:
+            self._answer(HTTPStatus.NOT_FOUND, _TEXT, "There is nothing here; look at /.")
+        else:
+            self._answer(HTTPStatus(found.status), found.type, found.text)
 
     def _stats(self) -> None:
         if "text/event-stream" in self.headers.get("Accept", ""):
             self._events()
         else:
-            self._answer(HTTPStatus.OK, "json", self._numbers())
-
-    def _numbers(self, *, ended: bool = False) -> str:
-        stats = self.server.stats()
-        numbers: dict[str, float | int | str | None] = {}
-        for name in STATS:
-            if name in stats:
-                value = stats[name]  # JSON knows no NaN
-                numbers[name] = None if isinstance(value, float) and not isfinite(value) else value
-        viewers = self.server.screen.viewers
-        numbers["watching"] = bool(self._name()) and self._name() in viewers
-        numbers["room"] = len(viewers) < MAX_VIEWERS
-        return json.dumps(numbers | {"ended": True} if ended else numbers)
+            self._answer(HTTPStatus.OK, _JSON, self.server.site.numbers(self._name()))
 
     def _name(self) -> str:
         return self._query.get("viewer", [""])[0]
 
     def _events(self) -> None:
-        """Send the numbers once a second, and at last that the stream has ended."""
+        """Send what is new, for as long as somebody listens."""
         if not self.server.connections.keep(self.connection):
             self._answer_full()
             return
         self._keep_the_queue_short()
         self._begin(HTTPStatus.OK, "text/event-stream; charset=utf-8")
-        closed = self.server.screen.closed
-        over = self.command == "HEAD"
-        while not over:
-            over = closed.is_set()
-            self.wfile.write(f"data: {self._numbers(ended=over)}\n\n".encode())
-            over = over or (not closed.wait(1) and self._has_left())
+        with closing(self.server.site.feed(self._name())) as feed:
+            for number, block in enumerate(feed):
+                if number > 0 and self._has_left():
+                    return
+                self.wfile.write(block.encode())
+                if self.command == "HEAD":
+                    return
 
     def _stream(self) -> None:
         """Send each viewer the newest picture, as fast as it takes them."""
-        with self.server.screen.watch(self._name()) as room:
+        screen = self.server.site.screen(self._query.get("camera", [""])[0])
+        if screen is None:
+            self._answer(HTTPStatus.NOT_FOUND, _TEXT, "There is no such camera.")
+            return
+        with screen.watch(self._name()) as room:
             if not room or not self.server.connections.keep(self.connection):
                 self._answer_full()
                 return
@@ -217,26 +233,26 @@ class _Handler(BaseHTTPRequestHandler):
             kind = f"multipart/x-mixed-replace; boundary={_BOUNDARY}"
             self._begin(HTTPStatus.OK, kind)
             if self.command == "GET":
-                self._send_pictures()
+                self._send_pictures(screen)
 
     def _answer_full(self) -> None:
         full = f"{MAX_VIEWERS} others watch already; close one of them."
-        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "text", full)
+        self._answer(HTTPStatus.SERVICE_UNAVAILABLE, _TEXT, full)
 
     def _send_away(self, seconds: int) -> None:
         text = f"Too many wrong tokens. Try again in {seconds} s."
         headers = {"Retry-After": str(seconds)}
-        self._answer(HTTPStatus.TOO_MANY_REQUESTS, "text", text, headers)
+        self._answer(HTTPStatus.TOO_MANY_REQUESTS, _TEXT, text, headers)
 
     def _refuse_long_one(self) -> None:
         self.command, self.request_version = "GET", "HTTP/1.0"  # the library would have read them
         self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
-    def _send_pictures(self) -> None:
+    def _send_pictures(self, screen: Screen) -> None:
         # What announces a picture goes out right after the one before it, for a browser (Chromium)
         # shows a picture only when the next is announced; so their lengths cannot be told.
         self.wfile.write(_ANNOUNCE[2:])
-        number, screen = 0, self.server.screen
+        number = 0
         while not screen.closed.is_set():
             newer = screen.picture(number, timeout=1)
             if newer:
@@ -264,7 +280,7 @@ class _Handler(BaseHTTPRequestHandler):
         self, status: HTTPStatus, kind: str, text: str, headers: Mapping[str, str] | None = None
     ) -> None:
         body = text.encode()
-        self._begin(status, _TYPES[kind], {"Content-Length": str(len(body)), **(headers or {})})
+        self._begin(status, kind, {"Content-Length": str(len(body)), **(headers or {})})
         if self.command != "HEAD":
             self.wfile.write(body)
 
@@ -281,10 +297,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         if code == HTTPStatus.NOT_IMPLEMENTED:  # the library's word for a method without do_...
             self._answer(
-                HTTPStatus.METHOD_NOT_ALLOWED, "text", "GET and HEAD only.", {"Allow": "GET, HEAD"}
+                HTTPStatus.METHOD_NOT_ALLOWED, _TEXT, "GET and HEAD only.", {"Allow": "GET, HEAD"}
             )
         else:
-            self._answer(HTTPStatus(code), "text", HTTPStatus(code).phrase)
+            self._answer(HTTPStatus(code), _TEXT, HTTPStatus(code).phrase)
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Log nothing: a request line may hold the token."""

@@ -19,7 +19,8 @@ from motionveil.video.types import Frame, Source, VideoInfo
 
 _WAYS = (
     "a source is a file, a folder of frames, camera, camera:1, camera:NAME, an address"
-    f" ({', '.join(f'{scheme}://' for scheme in STREAM_SCHEMES)}), - (a pipe) or test:640x480@30"
+    f" ({', '.join(f'{scheme}://' for scheme in STREAM_SCHEMES)}), - (a pipe), test:640x480@30"
+    " or test:actors"
 )
 
 
@@ -66,7 +67,7 @@ def open_source(
     - `camera`, `camera:1`, `camera:NAME`, `camera:/dev/video2`: a camera of this machine;
     - `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `udp://`, `srt://`: a stream;
     - `-`: standard input (Y4M, MPEG-TS, Matroska, ...);
-    - `test`, `test:640x480@30`: a made-up camera, in real time.
+    - `test`, `test:640x480@30`, `test:actors`: a made-up camera, in real time.
 
     A network is not asked before `frames` is.
 

@@ -1,4 +1,4 @@
-"""A made-up camera: for trying out, measuring and testing without one."""
+"""Made-up cameras: for trying out, measuring and testing without one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from threading import Event
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,13 @@ from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.video.types import Frame, Image, VideoInfo
 
-_WRITTEN = re.compile(r"test(?::(\d{1,5})x(\d{1,5})(?:@(\d{1,6})(?:/(\d{1,5}))?)?)?")
+if TYPE_CHECKING:
+    from motionveil.actors.play import Act
+
+_WRITTEN = re.compile(
+    r"test(:actors)?(?::(\d{1,5})x(\d{1,5})(?:@(\d{1,6})(?:/(\d{1,5}))?)?)?"
+    r"(?::seed=(\d{1,9}))?(:fast)?"
+)
 _SMALLEST = 16
 _NOISE = 4.0  # standard deviation, in levels: a sensor in good light
 _MARGIN = 20  # levels that noise may add or take
@@ -23,10 +30,11 @@ _FIELDS = 65521  # different noise fields; a prime
 
 
 class SyntheticSource:
-    """A textured still scene with sensor noise, and two shapes that move through it.
+    """A scene with sensor noise: two shapes that move, or drawn people who act.
 
-    Frame n is a function of size, rate, seed and n alone. It costs about two copies of the
-    picture; noise of different frames is taken from one long row of numbers at different places.
+    Frame n is a function of the arguments and n alone. Noise of different frames is taken from one
+    long row of numbers at different places, so a frame costs about two copies of the picture, and
+    whoever is drawn.
 
     Args:
         width: Pixels, from 16 on.
@@ -36,6 +44,11 @@ class SyntheticSource:
         paced: Frames come in real time, as from a camera; otherwise as fast as they are asked
             for, as from a file.
         seed: Of scene and noise.
+        actors: Show people who do the actions of the built-in data, one after the other; they and
+            their room are in no data set. Otherwise a textured still scene with two shapes.
+
+    Attributes:
+        acts: Whether people act.
 
     Raises:
         MotionveilError: The size or the rate makes no sense.
@@ -50,24 +63,30 @@ class SyntheticSource:
         frames: int | None = None,
         paced: bool = True,
         seed: int = 0,
+        actors: bool = False,
     ) -> None:
+        name = f"test:{'actors:' if actors else ''}{width}x{height}@{rate}"
         if min(width, height) < _SMALLEST or rate <= 0:
             raise MotionveilError(
-                f"test:{width}x{height}@{rate}: a test picture is {_SMALLEST}x{_SMALLEST} or more,"
-                " at a rate above 0"
+                f"{name}: a test picture is {_SMALLEST}x{_SMALLEST} or more, at a rate above 0"
             )
-        self.name = f"test:{width}x{height}@{rate}"
+        self.name = f"{name}:seed={seed}" if seed else name
         self.live = paced
         self.damaged = 0
         self._rate = Fraction(rate)
         self.info: VideoInfo | None = VideoInfo(width, height, self._rate, 1 / self._rate, frames)
         random = np.random.default_rng(seed)
-        self._scene = _scene(random, width, height)
-        noise = random.normal(0, _NOISE, self._scene.size + _FIELDS).round()
+        self.acts = actors
+        self._scene = _acting(width, height, seed) if actors else _Shapes(random, width, height)
+        noise = random.normal(0, self._scene.noise, 3 * width * height + _FIELDS).round()
         # Added as bytes that wrap around, which is subtraction for the negative ones; the scene
         # keeps a margin, so nothing wraps in the picture.
         self._noise = noise.clip(-_MARGIN, _MARGIN).astype(np.int8).view(np.uint8)
         self._seed = seed
+
+    def truth(self, seconds: float) -> list[Act]:
+        """Return the actions that can be seen in the first so many seconds, in order."""
+        return list(self._scene.acts(seconds))
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Yield the frames; see `Source.frames`. Timestamps are frame numbers from 0.
@@ -86,16 +105,7 @@ class SyntheticSource:
 
     def picture(self, number: int) -> Image:
         """Return the picture of frame `number`, uint8 (H, W, 3), RGB; a new array each time."""
-        image = self._scene.copy()
-        height, width = image.shape[:2]
-        seconds = float(number / self._rate)
-        tall, wide = height // 2, width // 8
-        left = round(_there_and_back(seconds / 7 + 0.1) * (width - wide))
-        image[height // 4 : height // 4 + tall, left : left + wide] = (200, 60, 50)
-        size = min(height, width) // 5
-        left = round(_there_and_back(seconds / 4 + 0.6) * (width - size))
-        top = round(_there_and_back(seconds / 5 + 0.3) * (height - size))
-        image[top : top + size, left : left + size][_disc(size)] = (50, 90, 210)
+        image = self._scene.picture(float(number / self._rate))
         # 25253: neighbours in time take their noise from places far apart.
         at = (number * 25253 + self._seed) % _FIELDS
         image += self._noise[at : at + image.size].reshape(image.shape)
@@ -103,7 +113,10 @@ class SyntheticSource:
 
 
 def synthetic_source(written: str) -> SyntheticSource | None:
-    """Return the source written as `test`, `test:640x480` or `test:640x480@30000/1001`.
+    """Return the source written as `test` or `test:actors`, with what follows, all of it optional.
+
+    That is its size and rate, `:640x480` or `:640x480@30000/1001`; `:seed=1`; and `:fast`, for
+    frames as fast as they are asked for.
 
     Raises:
         MotionveilError: It starts with `test:` and goes on otherwise.
@@ -111,13 +124,63 @@ def synthetic_source(written: str) -> SyntheticSource | None:
     if written != "test" and not written.startswith("test:"):
         return None
     found = _WRITTEN.fullmatch(written)
-    if found is None or found[4] == "0":
+    if found is None or found[5] == "0":
         raise MotionveilError(
-            f"{shown(written)}: must look like test:640x480@30 or test:640x480@30000/1001"
+            f"{shown(written)}: must look like test:640x480@30, test:640x480@30000/1001,"
+            " test:actors or test:actors:320x240@15:seed=1:fast"
         )
-    width, height, above, below = found.groups()
+    actors, width, height, above, below, seed, fast = found.groups()
     rate = Fraction(int(above or 30), int(below or 1))
-    return SyntheticSource(int(width or 640), int(height or 480), rate)
+    return SyntheticSource(
+        int(width or 640),
+        int(height or 480),
+        rate,
+        paced=not fast,
+        seed=int(seed or 0),
+        actors=bool(actors),
+    )
+
+
+class _Scene(Protocol):
+    """What a made-up camera sees, without noise; see `ActingCamera`."""
+
+    noise: float
+
+    def picture(self, seconds: float) -> Image: ...
+
+    def acts(self, seconds: float) -> Iterator[Act]: ...
+
+
+def _acting(width: int, height: int, seed: int) -> _Scene:
+    from motionveil.actors.acting_camera import ActingCamera  # numba: needed for this one only
+
+    return ActingCamera(height, width, seed, margin=_MARGIN)
+
+
+class _Shapes:
+    """A textured still scene, and two shapes that move through it."""
+
+    noise = _NOISE
+
+    def __init__(self, random: np.random.Generator, width: int, height: int) -> None:
+        self._still = _scene(random, width, height)
+
+    def acts(self, seconds: float) -> Iterator[Act]:
+        """Yield nothing: nobody is there."""
+        return iter(())
+
+    def picture(self, seconds: float) -> Image:
+        """Return what is seen at a time, uint8 (H, W, 3), RGB; a new array."""
+        image = self._still.copy()
+        height, width = image.shape[:2]
+        tall, wide = height // 2, width // 8
+        left = round(_there_and_back(seconds / 7 + 0.1) * (width - wide))
+        image[height // 4 : height // 4 + tall, left : left + wide] = (200, 60, 50)
+        size = min(height, width) // 5
+        left = round(_there_and_back(seconds / 4 + 0.6) * (width - size))
+        top = round(_there_and_back(seconds / 5 + 0.3) * (height - size))
+        image[top : top + size, left : left + size][_disc(size)] = (50, 90, 210)
+        return image
 
 
 def _scene(random: np.random.Generator, width: int, height: int) -> Image:

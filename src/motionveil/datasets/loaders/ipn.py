@@ -113,7 +113,7 @@ def index(
     Args:
         root: The data set's folder.
         split: One of `SPLITS`.
-        non_gestures: Keep the segments without a gesture, as an action of their own.
+        non_gestures: Keep the segments without a gesture, as the background.
 
     Raises:
         MotionveilError: There is no such split, an annotation file is missing or a row of one is
@@ -145,6 +145,7 @@ def index(
         folder,
         tuple(clips),
         split_rule="published: the owners' lists, no person in both parts",
+        background=ACTIONS[NON_GESTURE] if non_gestures else None,
     )
 
 

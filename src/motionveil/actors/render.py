@@ -13,15 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.datasets.actors.people import (
-    PATTERNS,
-    Cloth,
-    Colour,
-    Performance,
-    Person,
-    Pose,
-    pose,
-)
+from motionveil.actors.motion import Performance, Pose, pose
+from motionveil.actors.people import PATTERNS, Cloth, Colour, Person
 
 
 @dataclass(frozen=True)
@@ -203,8 +196,8 @@ class Session:
     """One visit of one person: a room, its light and the camera's noise.
 
     Attributes:
-        room: Background, float32 (size, size, 3) in [0, 1].
-        light: Multiplies the frame, float32 (size, size, 3): brightness, tint and direction.
+        room: Background, float32 (H, W, 3) in [0, 1].
+        light: Multiplies the frame, float32 (H, W, 3): brightness, tint and direction.
         noise: Standard deviation of the sensor's noise in [0, 1].
     """
 
@@ -213,14 +206,23 @@ class Session:
     noise: float
 
     @classmethod
-    def draw(cls, size: int, rng: np.random.Generator) -> Session:
-        """Draw a session at random, for square frames of `size` pixels."""
-        return cls(_room(size, rng), _light(size, rng), float(rng.uniform(0.004, 0.012)))
+    def draw(cls, height: int, width: int, rng: np.random.Generator) -> Session:
+        """Draw a session at random, for frames of so many pixels."""
+        noise = 0.004, 0.012
+        return cls(_room(height, width, rng), _light(height, width, rng), rng.uniform(*noise))
 
 
-def _room(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def _places(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return rows and columns of pixels, from 0 to 1 across the square in the middle."""
+    size = min(height, width)
+    rows, columns = np.mgrid[0:height, 0:width] / size
+    return rows - (height - size) // 2 / size, columns - (width - size) // 2 / size
+
+
+def _room(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return a wall and a floor with furniture and paintings, softly textured."""
-    rows, columns = np.mgrid[0:size, 0:size] / size
+    size = min(height, width)
+    rows, columns = _places(height, width)
     wall = rng.uniform(0.25, 0.85) + rng.uniform(-0.12, 0.12, 3)
     ground = rng.uniform(0.2, 0.7) + rng.uniform(-0.1, 0.1, 3)
     skirting = _ramp((rows - rng.uniform(0.72, 0.86)) * size)
@@ -242,8 +244,8 @@ def _ramp(distance: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.clip(0.5 + distance, 0, 1)
 
 
-def _light(size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    rows, columns = np.mgrid[0:size, 0:size] / size - 0.5
+def _light(height: int, width: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    rows, columns = (places - 0.5 for places in _places(height, width))
     angle = rng.uniform(0, 2 * np.pi)
     slope = 1 + rng.uniform(0, 0.35) * (np.cos(angle) * rows + np.sin(angle) * columns)
     tint = rng.uniform(0.75, 1.1) * (1 + rng.uniform(-0.07, 0.07, 3))

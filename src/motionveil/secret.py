@@ -1,15 +1,13 @@
-"""Addresses and tokens that must not stand on a command line, and messages that keep them."""
+"""Addresses and tokens that must not stand where others read them, and messages that keep them."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
 from urllib.parse import quote
 
 from motionveil.bind_address import may_hold_password, shown
@@ -36,13 +34,21 @@ def secret(written: str | None, file: str | None, option: str) -> str | None:
         MotionveilError: Both are given, a variable is not set, or the file cannot be read.
     """
     if file is None:
-        return None if written is None else _expanded(written)
+        return None if written is None else expand_variables(written)
     if written is not None:
         raise MotionveilError(f"{option} and {option}-file: give one of the two")
-    return _line_of(file, f"{option}-file")
+    return line_of(file, f"{option}-file")
 
 
-def _expanded(written: str) -> str:
+def expand_variables(written: str) -> str:
+    """Return a text with the environment's values in the place of `${NAME}`.
+
+    Before the `@` of an address, what would end a name or a password there is percent-encoded.
+
+    Raises:
+        MotionveilError: A variable is not set.
+    """
+
     def value(found: re.Match[str]) -> str:
         if found[1] not in os.environ:
             raise MotionveilError(f"${{{found[1]}}}: this environment variable is not set")
@@ -55,7 +61,16 @@ def _expanded(written: str) -> str:
     return _VARIABLE.sub(value, _USERINFO.sub(encoded, written, count=1))
 
 
-def _line_of(file: str, option: str) -> str:
+def line_of(file: str, option: str) -> str:
+    """Return the one line that a file holds; warns on stderr if other users can read it.
+
+    Args:
+        file: Its name.
+        option: What asked for it, which errors name.
+
+    Raises:
+        MotionveilError: It cannot be read, or holds no line or several.
+    """
     if file == "-":
         raise MotionveilError(f"{option} -: give a file; standard input may be the video")
     try:
@@ -96,20 +111,3 @@ def _replaced(message: str, secret: str, by: str) -> str:
     if not secret or secret == by:
         return message
     return message.replace(secret, by).replace(repr(secret)[1:-1], by)
-
-
-class Parser(argparse.ArgumentParser):
-    """Complains about a command line without repeating its passwords."""
-
-    _words: Sequence[str] = ()
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Remember the words, for `error`."""
-        self._words = list(sys.argv[1:] if args is None else args)
-        return super().parse_known_args(args, namespace)
-
-    def error(self, message: str) -> NoReturn:
-        """Print usage and the message, and exit with status 2."""
-        if message.startswith("unrecognized arguments"):  # an option mistyped is no less secret
-            message = re.sub(r"(--[^\s=]+)([ =])(?!-)\S+", r"\1\2...", message)
-        super().error(without_secrets(message, self._words))

@@ -1,0 +1,196 @@
+"""The built-in data set: synthetic people who move, rendered from a random seed.
+
+Ten people, each dressed, built and moving in a way of their own, perform eight actions in several
+sessions with other rooms, light, places and distances. The actions are four pairs that differ only
+in the direction of time, so no single frame tells the two of a pair apart. Whole sessions are held
+out for validation, so a room cannot give a person away.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.actors import ACTIONS
+from motionveil.actors.footage import (
+    BACKGROUND,
+    Script,
+    acting,
+    film_footage,
+    footage_labels,
+    stretches,
+    strolling,
+)
+from motionveil.actors.people import Person, make_people
+from motionveil.actors.render import FRAME_RATE, Session, film
+from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
+from motionveil.datasets.progress import track
+from motionveil.video import VideoSink
+
+__all__ = ["ACTIONS", "make_actors"]
+
+PEOPLE = 10
+"""How many people there are, if not asked for otherwise."""
+
+CLIP_FRAMES = 20
+"""Frames of one performance; a network of 16 frames can start at five places."""
+
+FRAME_SIZE = 96
+"""Width and height in pixels."""
+
+FOOTAGE: dict[str, Script] = {"acting": acting, "strolling": strolling}
+"""What a session with pauses is filmed of, a video each."""
+
+_AROUND = 6
+"""Frames around a stretch of footage that belong to its clip. So most frames of a window of 16 that
+is cut out of the clip are in the stretch, and networks learn where actions begin and end."""
+
+_LEAST = 10  # frames of a stretch that becomes a clip
+
+
+def make_actors(
+    root: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    people: int = PEOPLE,
+    train_sessions: int = 10,
+    validation_sessions: int = 3,
+    pauses: bool = False,
+    workers: int | None = None,
+) -> Manifest:
+    """Render the built-in data set and write its manifest.
+
+    Every session is one lossless video with a clip of each action. A video that is there already
+    is kept, so an interrupted run resumes; the same arguments give the same frames.
+
+    Args:
+        root: Takes a folder with the videos, `manifest.csv` and `manifest.json`: `seed0`, for
+            another number of people `seed0-people4`, with pauses `seed0-pauses`.
+        seed: Draws people, rooms, performances and noise.
+        people: Number of people (the privacy label `identity`), at least 2.
+        train_sessions: Sessions of each person to train on, at least 1.
+        validation_sessions: Sessions of each person to validate on, at least 1.
+        pauses: Film footage instead of cut-out performances, see `motionveil.actors.footage`:
+            what is between the actions becomes clips of the background.
+        workers: Videos rendered in parallel; by default one per processor.
+
+    Returns:
+        The manifest, with `people * (train_sessions + validation_sessions) * 8` clips; more with
+        pauses.
+
+    Raises:
+        ValueError: A count is too small.
+        MotionveilError: The folder cannot be written.
+    """
+    if people < 2 or train_sessions < 1 or validation_sessions < 1:
+        raise ValueError(
+            f"{people} people in {train_sessions} + {validation_sessions} sessions:"
+            " there must be at least 2 people and 1 session of each kind"
+        )
+    # People are drawn to differ from each other: another number gives other people.
+    suffix = "" if people == PEOPLE else f"-people{people}"
+    folder = Path(root) / f"seed{seed}{suffix}{'-pauses' if pauses else ''}"
+    persons = make_people(people, seed)
+    visits = [
+        _Visit(persons[number], seed, number, visit)
+        for number in range(people)
+        for visit in range(train_sessions + validation_sessions)
+    ]
+    film_visit, clips_of = (_film_footage, _footage_clips) if pauses else (_film_session, _clips)
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        filmed = pool.map(lambda visit: film_visit(folder, visit), visits)
+        for _ in track(filmed, "Rendering", len(visits)):
+            pass
+    clips = tuple(
+        clip
+        for visit in visits
+        for clip in clips_of(visit, "train" if visit.number < train_sessions else VALIDATION)
+    )
+    rule = f"the last {validation_sessions} sessions of each person are held out"
+    manifest = Manifest(
+        "actors-with-pauses" if pauses else "actors",
+        folder,
+        clips,
+        split_rule=rule,
+        background=BACKGROUND if pauses else None,
+    )
+    return Manifest.read(manifest.write(folder / "manifest.csv"))
+
+
+class _Visit(NamedTuple):
+    """A session of a person."""
+
+    person: Person
+    seed: int
+    who: int
+    number: int
+
+    def rng(self, *purpose: int) -> np.random.Generator:
+        kind, *more = purpose
+        return np.random.default_rng([self.seed, kind, self.who, self.number, *more])
+
+    def session(self) -> Session:
+        return Session.draw(FRAME_SIZE, FRAME_SIZE, self.rng(1))
+
+    def video(self, scene: str = "") -> str:
+        suffix = f"-{scene}" if scene else ""
+        return f"person{self.who:02d}/session{self.number:02d}{suffix}.mkv"
+
+    def clip(self, path: str, start: int, end: int, action: str, split: str) -> Clip:
+        return Clip(
+            path=path,
+            start=start,
+            end=end,
+            action=action,
+            privacy={"identity": f"person{self.who:02d}"},
+            group=f"person{self.who:02d}-session{self.number:02d}",
+            split=split,
+        )
+
+
+def _clips(visit: _Visit, split: str) -> Iterator[Clip]:
+    for index, action in enumerate(ACTIONS):
+        start = index * CLIP_FRAMES
+        yield visit.clip(visit.video(), start, start + CLIP_FRAMES, action, split)
+
+
+def _film_session(folder: Path, visit: _Visit) -> None:
+    session = visit.session()
+    performances = (
+        film(visit.person, action, session, CLIP_FRAMES, visit.rng(2, index))
+        for index, action in enumerate(ACTIONS)
+    )
+    _write(folder / visit.video(), chain.from_iterable(performances))
+
+
+def _film_footage(folder: Path, visit: _Visit) -> None:
+    session = visit.session()
+    for index, (name, script) in enumerate(FOOTAGE.items()):
+        footage = film_footage(visit.person, script, session, visit.rng(3, index))
+        _write(folder / visit.video(name), (instant.image for instant in footage))
+
+
+def _write(video: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
+    if video.exists():
+        return
+    with VideoSink(video, rate=Fraction(FRAME_RATE)) as sink:
+        for frame in frames:
+            sink.write(frame)
+
+
+def _footage_clips(visit: _Visit, split: str) -> Iterator[Clip]:
+    for index, (name, script) in enumerate(FOOTAGE.items()):
+        labels = footage_labels(visit.person, script, visit.rng(3, index))
+        for label, start, end in stretches(labels):
+            if end - start < _LEAST:
+                continue
+            around = max(0, start - _AROUND), min(len(labels), end + _AROUND)
+            yield visit.clip(visit.video(name), *around, label, split)
