@@ -99,6 +99,8 @@ WITHOUT_TORCH = (
     "actors.acting_camera",
     "video",
     "streaming",
+    "service.camera_process",
+    "service.run",
     "report",
     "report.published_rows",
     "study.create",

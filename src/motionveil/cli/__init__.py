@@ -20,6 +20,7 @@ COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",
     "encode": "veil a video",
     "recognise": "recognise actions in veiled video, live or from files",
+    "serve": "run many cameras from one file, with one page for all",
     "score": "score recognised events against true ones",
     "export": "export an encoder as an ONNX model or a C file",
     "events": "simulate an event camera",
@@ -64,8 +65,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             extra = "export"
         if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
             extra = "faces"
-        if arguments.command == "recognise":
-            extra = "recognise"
+        if arguments.command in ("recognise", "serve"):
+            extra = arguments.command
         print(
             f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
             f" pip install 'motionveil[{extra}]'",

@@ -29,7 +29,7 @@ class Delivered:
         delivered: The receiver has confirmed them. Others may have arrived nevertheless.
         dropped: The oldest that waited, when there was no room for a new one.
         refused: The receiver would not take them.
-        left: Not confirmed when the run ended.
+        left: Not confirmed yet, or when the run ended.
     """
 
     delivered: int
@@ -106,6 +106,11 @@ class Delivery(Generic[Message]):
         with self._changed:
             self._abandoned = True
             self._changed.notify_all()
+        return self.counts()
+
+    def counts(self) -> Delivered:
+        """Return what has become of the messages so far."""
+        with self._changed:
             known = self._delivered + self._dropped + self._refused
             return Delivered(self._delivered, self._dropped, self._refused, self._taken - known)
 

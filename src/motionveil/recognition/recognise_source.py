@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event as Stop
+from time import monotonic
 from types import TracebackType
 
 import numpy as np
@@ -19,13 +20,16 @@ from motionveil.recognition.veiled import VeiledFrames, check_veiled
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.guard import Reason
 from motionveil.streaming.pipeline import Pipeline
-from motionveil.video import Sink, Source, VideoInfo
+from motionveil.streaming.status import Status
+from motionveil.video import Frame, Sink, Source, VideoInfo
 
 Image = NDArray[np.uint8]
 
 Show = Callable[[Image, float, "Answer | None"], None]
 """Called with each veiled frame, its time in seconds and the newest answer; the array is used
 again afterwards."""
+
+Watch = Callable[[Status, Image], None]
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ def recognise_source(
     stop: Stop | None = None,
     open_output: Callable[[VideoInfo, Fraction], Sink] | None = None,
     show: Show = lambda image, time, answer: None,
+    watch: Watch = lambda status, image: None,
 ) -> RecognitionSummary:
     """Name what is done in a source, and tell the receivers.
 
@@ -95,6 +100,7 @@ def recognise_source(
         stop: Set it to end the source; what goes on then is told to have ended.
         open_output: Opens a sink for the veiled frames, each of which it is given; None for none.
         show: See `Show`.
+        watch: As in `motionveil.streaming.veil_source`.
 
     Raises:
         MotionveilError: The source cannot be read whole, the encoder cannot stream, or the source
@@ -103,8 +109,8 @@ def recognise_source(
     options = options or RecognitionOptions()
     run = _Run(recogniser, tuple(receivers), options, show)
     if options.veiled:
-        return run.veiled(source, stop or Stop(), open_output)
-    return run.filmed(source, stop or Stop(), open_output)
+        return run.veiled(source, stop or Stop(), open_output, watch)
+    return run.filmed(source, stop or Stop(), open_output, watch)
 
 
 OpenOutput = Callable[[VideoInfo, Fraction], Sink]
@@ -126,7 +132,11 @@ class _Run:
         self._ended: dict[str, int] = {}
 
     def filmed(
-        self, source: Source, stop: Stop, open_output: OpenOutput | None
+        self,
+        source: Source,
+        stop: Stop,
+        open_output: OpenOutput | None,
+        watch: Watch,
     ) -> RecognitionSummary:
         """Veil a source and recognise it."""
         encoder = StreamEncoder(
@@ -137,16 +147,27 @@ class _Run:
             inner = None if open_output is None else open_output(info, time_base)
             return _Tap(inner, time_base, lambda: pipeline.status.guard, self.take)
 
-        pipeline = Pipeline(source, encoder, open_sink, limit=self._options.limit, stop=stop)
+        pipeline = Pipeline(
+            source,
+            encoder,
+            open_sink,
+            limit=self._options.limit,
+            stop=stop,
+            watch=lambda image: watch(pipeline.status, image),
+        )
         status = pipeline.run()
         self._tell(self._stream.finish())
         return self._summary(source, status.frames_in, status.dropped, status.seconds)
 
     def veiled(
-        self, source: Source, stop: Stop, open_output: OpenOutput | None
+        self,
+        source: Source,
+        stop: Stop,
+        open_output: OpenOutput | None,
+        watch: Watch,
     ) -> RecognitionSummary:
         """Recognise a source that is veiled already."""
-        seen, count, sink = VeiledFrames(self.spec), 0, None
+        seen, count, sink, status = VeiledFrames(self.spec), 0, None, Status()
         try:
             for count, frame in enumerate(source.frames(stop), 1):
                 if count == 1:
@@ -155,9 +176,12 @@ class _Run:
                     if open_output is not None:
                         sink = open_output(source.info, frame.time_base)
                         sink.__enter__()
-                self.take(frame.image, frame.time, seen.reason(frame))
+                read, reason = monotonic(), seen.reason(frame)
+                self.take(frame.image, frame.time, reason)
                 if sink is not None:
                     sink.write(frame.image, frame.pts)
+                _count(status, frame, read, reason)
+                watch(status, frame.image)
                 if count == self._options.limit or stop.is_set():
                     break
         except BaseException as error:
@@ -201,6 +225,19 @@ class _Run:
             events=self._ended,
             seconds=seconds,
         )
+
+
+def _count(status: Status, frame: Frame, read: float, guarded: Reason | None) -> None:
+    """Count a frame that came veiled, was read at a time and has been recognised now."""
+    arrived = read if frame.arrived is None else frame.arrived
+    if status.started is None:
+        status.started = arrived
+    status.frames_in += 1
+    status.height, status.width = frame.image.shape[:2]
+    status.guard = guarded
+    if guarded is not None:
+        status.guarded[guarded] += 1
+    status.wrote(arrived)
 
 
 class _Tap:

@@ -6,6 +6,7 @@ import itertools
 import math
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 
 from motionveil.streaming.guard import Reason
 
@@ -15,17 +16,27 @@ _DECADES = 8  # up to 1000 s
 
 
 class Latency:
-    """A histogram of waiting times: constant memory, percentiles to about 1 %."""
+    """A histogram of waiting times: constant memory, percentiles to about 1 %.
+
+    Attributes:
+        total: Seconds waited by all together.
+    """
 
     def __init__(self) -> None:
         self._bins = [0] * (_DECADES * _BINS_PER_DECADE + 1)
         self._count = 0
+        self.total = 0.0
 
     def add(self, seconds: float) -> None:
         """Count one wait, in seconds."""
-        place = math.log10(max(seconds, _SHORTEST) / _SHORTEST) * _BINS_PER_DECADE
-        self._bins[min(int(place), len(self._bins) - 1)] += 1
+        self._bins[_place(seconds)] += 1
         self._count += 1
+        self.total += seconds
+
+    def at_most(self, bounds: Sequence[float]) -> list[int]:
+        """Return how many waits were not longer than each bound in seconds, to about 1 %."""
+        seen = list(itertools.accumulate(self._bins))
+        return [seen[_place(bound)] for bound in bounds]
 
     def percentile(self, percent: float) -> float | None:
         """Return the wait, in seconds, that `percent` of the frames do not exceed; None if none."""
@@ -35,6 +46,12 @@ class Latency:
         seen = itertools.accumulate(self._bins)
         place = next(place for place, number in enumerate(seen) if number >= wanted)
         return _SHORTEST * 10 ** ((place + 0.5) / _BINS_PER_DECADE)
+
+
+def _place(seconds: float) -> int:
+    """Return the bin of a wait."""
+    place = math.log10(max(seconds, _SHORTEST) / _SHORTEST) * _BINS_PER_DECADE
+    return min(int(place), _DECADES * _BINS_PER_DECADE)
 
 
 class Status:

@@ -1,0 +1,184 @@
+"""One camera in a process of its own: `python -m motionveil.service.camera_process NAME FD`.
+
+The process that holds raw frames serves no network; see `motionveil.service.channel`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from fractions import Fraction
+from multiprocessing.connection import Connection
+from threading import Event
+
+from motionveil.errors import MotionveilError
+from motionveil.process_hardening import forbid_core_dumps
+from motionveil.recognition import (
+    Recogniser,
+    RecognitionOptions,
+    StreamOptions,
+    load_recogniser,
+    recognise_source,
+)
+from motionveil.recognition.remote import RemoteReceiver, receiver_kinds
+from motionveil.service.channel import receive
+from motionveil.service.config import Camera
+from motionveil.service.reporter import Reporter
+from motionveil.spec import EncoderSpec, load_spec
+from motionveil.streaming import StreamEncoder, VeilOptions, prepare, veil_source
+from motionveil.streaming.process import stopping
+from motionveil.streaming.veil_video import describe_encoder
+from motionveil.video import Sink, Source, VideoInfo, check_dest, open_sink, open_source
+
+TERMINATED = 143
+"""Exit status of a process that was asked to end, but not by its supervisor."""
+
+_GRACE = 1.0  # seconds for events that are not delivered when the process ends
+
+
+def main() -> int:
+    """Do what the supervisor says; 0 when the source has ended or the supervisor said stop."""
+    forbid_core_dumps()
+    connection = Connection(int(sys.argv[2]))
+    task = receive(connection)
+    assert isinstance(task, dict)
+    camera = Camera.model_validate(task["camera"])
+    stop = Event()
+    reporter = Reporter(connection, stop)
+    try:
+        with stopping(stop, at_once=False):
+            if task["kind"] == "probe":
+                reporter.tell("probed", text=_probe(camera, reporter, stop))
+            else:
+                _run(camera, reporter, stop)
+    except MotionveilError as error:
+        reporter.tell("failed", text=str(error))
+        return 1
+    finally:
+        reporter.close()
+    return TERMINATED if stop.is_set() and not reporter.told_to_stop else 0
+
+
+class _Veil:
+    """The encoder of a camera, and its recogniser if it has one."""
+
+    def __init__(self, camera: Camera) -> None:
+        self.recogniser: Recogniser | None = None
+        if camera.recogniser is not None:
+            self.recogniser = load_recogniser(camera.recogniser)
+            self.spec: EncoderSpec = self.recogniser.spec.stream_spec()
+        else:
+            assert camera.encoder is not None, "the file gives one or the other"
+            self.spec = load_spec(camera.encoder)
+        encoder = StreamEncoder(self.spec)  # refuses what cannot stream
+        self.geometry = encoder.geometry
+        self.is_baseline = encoder.neutral is None
+
+    @property
+    def name(self) -> str:
+        """What the page calls it."""
+        return f"{self.spec.name}, {self.geometry}"
+
+
+def _open(camera: Camera, reporter: Reporter) -> Source:
+    if camera.source == "-":
+        raise MotionveilError("source -: a service has no standard input; name a source")
+    return open_source(
+        camera.source,
+        give_up=camera.limits.give_up,
+        notice=reporter.notice,
+        name=camera.shown,
+    )
+
+
+def _destinations(camera: Camera) -> list[str]:
+    """Return the destinations of this start, checked."""
+    now = datetime.now()
+    dests = [d if "://" in d else now.strftime(d) for d in camera.destinations]
+    for dest in dests:
+        check_dest(dest, codec=camera.codec)
+    if len(dests) > 1:
+        raise MotionveilError("destinations: give one")
+    return dests
+
+
+def _probe(camera: Camera, reporter: Reporter, stop: Event) -> str:
+    """Check everything that a camera needs, and read one frame; write nothing."""
+    veil = _Veil(camera)
+    _destinations(camera)
+    source = _open(camera, reporter)
+    frame = next(iter(source.frames(stop)), None)
+    info = source.info
+    if frame is None or info is None:
+        raise MotionveilError(f"{source.name}: gave no frame")
+    rate = "unknown rate" if info.rate is None else f"{float(info.rate):.4g} frames/s"
+    warning = "; warning: this encoder shows the scene" if veil.is_baseline else ""
+    return f"{source.name}: {info.width} x {info.height} at {rate}; {veil.name}{warning}"
+
+
+def _run(camera: Camera, reporter: Reporter, stop: Event) -> None:
+    veil = _Veil(camera)
+    if veil.is_baseline:
+        reporter.notice(f"warning: {veil.spec.name} shows the scene: it is no protection")
+    dests = _destinations(camera)
+    dest = dests[0] if dests else None
+    source = _open(camera, reporter)
+    prepare()
+    reporter.further = lambda: {"encoder": veil.name, "source": source.name}
+    options = VeilOptions(codec=camera.codec)
+    if veil.recogniser is None:
+        veil_source(source, dest, veil.spec, options, stop=stop, watch=reporter.watch)
+        return
+
+    def open_output(info: VideoInfo, time_base: Fraction) -> Sink:
+        assert dest is not None
+        assert veil.geometry is not None
+        return open_sink(
+            dest,
+            rate=veil.geometry.frame_rate(info.rate),
+            time_base=time_base,
+            codec=camera.codec,
+            live=True,
+            comment=describe_encoder(veil.spec, options),
+        )
+
+    receivers = [_receiver(camera, kind, address, reporter) for kind, address in camera.receivers]
+    reporter.further = lambda: {
+        "encoder": veil.name,
+        "source": source.name,
+        "receivers": {r.option: _delivered(r) for r in receivers},
+    }
+    try:
+        recognise_source(
+            source,
+            veil.recogniser,
+            [reporter, *receivers],
+            RecognitionOptions(stream=StreamOptions(threshold=camera.threshold)),
+            stop=stop,
+            open_output=None if dest is None else open_output,
+            watch=reporter.watch,
+        )
+    finally:
+        until = time.monotonic() + _GRACE  # for all of them together
+        for receiver in receivers:
+            outcome = receiver.delivery.close(max(0.05, until - time.monotonic()))
+            if outcome.lost:
+                reporter.notice(f"{receiver.name}: {outcome}")
+
+
+def _receiver(camera: Camera, kind: str, address: str, reporter: Reporter) -> RemoteReceiver:
+    return receiver_kinds()[kind](address, camera.name, notice=reporter.notice)
+
+
+def _delivered(receiver: RemoteReceiver) -> dict[str, int]:
+    counts = receiver.delivery.counts()
+    return {
+        "delivered": counts.delivered,
+        "lost": counts.dropped + counts.refused,
+        "waiting": counts.left,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

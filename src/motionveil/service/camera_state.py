@@ -1,0 +1,155 @@
+"""What is known of a camera: its state, its counts over all starts, its actions."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from motionveil.service.channel import LATENCIES
+from motionveil.service.timeline import Timeline
+
+State = Literal["starting", "running", "waiting", "restarting", "ended", "stopped"]
+"""- `starting`: its process has been started, and no frame has come yet;
+- `running`: frames come;
+- `waiting`: none has come for some seconds;
+- `restarting`: its process has ended, and will be started again;
+- `ended`: its source has ended;
+- `stopped`: the service has stopped it."""
+
+HEALTHY: frozenset[State] = frozenset({"starting", "running", "ended"})
+
+_SILENCE = 5.0  # seconds without a frame
+_LAST = 20  # actions that are listed
+_COUNTS = ("frames_in", "frames_out", "left_out", "dropped", "damaged")
+
+
+@dataclass(frozen=True)
+class Action:
+    """An action, by the wall clock; `end` is None as long as it goes on."""
+
+    label: str
+    probability: float
+    begin: float
+    end: float | None
+
+
+class Totals:
+    """Counts of a camera over all starts of its process."""
+
+    def __init__(self) -> None:
+        self._before: Counter[str] = Counter()
+        self._now: Counter[str] = Counter()
+
+    def update(self, counts: Mapping[str, float]) -> None:
+        """Take the counts of the process that runs."""
+        self._now = Counter(counts)
+
+    def restart(self) -> None:
+        """Keep what was counted: the next process begins at 0."""
+        self._before, self._now = self._before + self._now, Counter()
+
+    def __call__(self) -> Counter[str]:
+        """Return the sums."""
+        return self._before + self._now
+
+
+class CameraState:
+    """One thread writes, any may read.
+
+    Attributes:
+        state: See `State`.
+        since: When it began, by the wall clock.
+        problem: Why the process ended last time; "" if it never did.
+        restarts: How often it was started again.
+        numbers: The newest counts of the process, as `Status.snapshot` gives them.
+        totals: Counts over all starts: frames, `guarded:REASON`, `action:LABEL`,
+            `delivered:KIND`, `lost:KIND`, `latency:BOUND`, `latency_sum`.
+        waiting_events: Events that are not delivered yet, by kind of receiver.
+        memory: Bytes of the process.
+        encoder, source: What they are called.
+        current: The action that goes on; None if none does.
+        last: Actions that have ended, the newest first.
+        timeline: Actions of the last day.
+    """
+
+    def __init__(self) -> None:
+        self.state: State = "starting"
+        self.since = time.time()
+        self.problem, self.restarts, self.memory = "", 0, 0
+        self.encoder = self.source = ""
+        self.numbers: Mapping[str, Any] = {}
+        self.totals, self._actions = Totals(), Counter[str]()
+        self.waiting_events: dict[str, int] = {}
+        self.current: Action | None = None
+        self.last: deque[Action] = deque(maxlen=_LAST)
+        self.timeline = Timeline()
+        self._newest_frame = time.monotonic()
+
+    def enter(self, state: State) -> None:
+        """Change the state."""
+        if state != self.state:
+            self.state, self.since = state, time.time()
+
+    def started(self) -> None:
+        """Note that a process has been started."""
+        self._newest_frame = time.monotonic()
+        self.enter("starting")
+
+    def ended(self) -> None:
+        """Note that the process has ended; what went on is over."""
+        self.totals.restart()
+        if self.current is not None:
+            self._finish(self.current, time.time())
+        self.numbers, self.waiting_events, self.memory = {}, {}, 0
+
+    def status(self, said: Mapping[str, Any]) -> None:
+        """Take a status of the process."""
+        before = self.numbers.get("frames_out", 0)
+        self.numbers = numbers = said.get("counts", {})
+        self.memory = said["memory"]
+        self.encoder, self.source = said.get("encoder", ""), said.get("source", "")
+        receivers = said.get("receivers", {})
+        self.waiting_events = {kind: counts["waiting"] for kind, counts in receivers.items()}
+        self.totals.update(_flat(said, numbers, receivers))
+        if numbers.get("frames_out", 0) > before:
+            self._newest_frame = time.monotonic()
+            self.enter("running")
+        elif self.state == "running" and time.monotonic() - self._newest_frame > _SILENCE:
+            self.enter("waiting")
+
+    def event(self, said: Mapping[str, Any]) -> None:
+        """Take an event that begins or ends; what is no action ends the one before only."""
+        if not said["action"]:
+            return
+        action = Action(said["label"], said["probability"], said["begin"], said["end"])
+        if action.end is None:
+            self.current = action
+        else:
+            self._finish(action, action.end)
+
+    @property
+    def actions(self) -> Mapping[str, int]:
+        """Actions that have ended since the service started, by label."""
+        return self._actions.copy()
+
+    def _finish(self, action: Action, end: float) -> None:
+        self.current = None
+        self._actions[action.label] += 1
+        self.last.appendleft(Action(action.label, action.probability, action.begin, end))
+        self.timeline.add(action.label, action.begin, end)
+
+
+def _flat(
+    said: Mapping[str, Any], numbers: Mapping[str, Any], receivers: Mapping[str, Mapping[str, int]]
+) -> dict[str, float]:
+    flat: dict[str, float] = {name: numbers.get(name, 0) for name in _COUNTS}
+    flat |= {f"guarded:{reason}": n for reason, n in said.get("guarded", {}).items()}
+    bins = zip(LATENCIES, said.get("latency", []), strict=False)
+    flat |= {f"latency:{bound}": n for bound, n in bins}
+    flat["latency_sum"] = said.get("latency_sum", 0.0)
+    for kind, counts in receivers.items():
+        flat |= {f"{name}:{kind}": counts[name] for name in ("delivered", "lost")}
+    return flat

@@ -1,0 +1,153 @@
+"""The page of all cameras: veiled pictures, state, actions, counts; health and metrics."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from motionveil.service.camera_state import HEALTHY, Action
+from motionveil.service.metrics import metrics
+from motionveil.service.supervised import Supervised
+from motionveil.streaming.preview_screen import Screen
+from motionveil.streaming.preview_site import Document, json_value, read_page
+
+_PICTURES = 0.2  # seconds between two pictures of a camera
+_NUMBERS = 1.0
+_DAYS = 60.0  # seconds between two timelines
+_LISTED = 8  # actions that have ended, a camera
+_SHOWN = (
+    *("width", "height", "fps", "latency_p50_ms", "latency_p95_ms", "guard", "frames_in"),
+    *("frames_out", "left_out", "dropped", "damaged"),
+)
+"""Numbers of a camera that the page shows; of those that are counts, over all starts."""
+
+
+class ServicePage:
+    """What the service's address shows; see `motionveil.streaming.preview_site.Site`.
+
+    Every page has one connection, on which the pictures of all cameras come too: a browser opens
+    six to a server at most.
+
+    Args:
+        cameras: Returns the cameras by name.
+    """
+
+    public = frozenset({"/healthz"})
+
+    def __init__(self, cameras: Callable[[], Mapping[str, Supervised]]) -> None:
+        self._cameras = cameras
+        self.closed = threading.Event()
+        self.sign_in: str | None = read_page(__package__, "sign_in.html")
+
+    def page(self) -> str:
+        """Return the page."""
+        return read_page(__package__, "page.html")
+
+    def screen(self, camera: str) -> Screen | None:
+        """Return what has the pictures of a camera."""
+        found = self._cameras().get(camera)
+        return None if found is None else found.screen
+
+    def numbers(self, viewer: str) -> str:
+        """Return what is known of all cameras, as JSON."""
+        return json.dumps({"cameras": [_camera(camera) for camera in self._cameras().values()]})
+
+    def feed(self, viewer: str) -> Generator[str, None, None]:
+        """Yield numbers (messages), pictures and, once a minute, the timelines of the day."""
+        numbers_due = days_due = time.monotonic()
+        with ExitStack() as stack:
+            pictures = _Pictures(viewer, stack)
+            while not self.closed.is_set():
+                now = time.monotonic()
+                if now >= days_due:
+                    days_due = now + _DAYS
+                    yield f"event: day\ndata: {self._days()}\n\n"
+                if now >= numbers_due:
+                    numbers_due = now + _NUMBERS
+                    yield f"data: {self.numbers(viewer)}\n\n"
+                for name, jpeg in pictures.new(self._cameras()):
+                    picture = {"camera": name, "jpeg": base64.b64encode(jpeg).decode()}
+                    yield f"event: picture\ndata: {json.dumps(picture)}\n\n"
+                self.closed.wait(_PICTURES)
+        yield "event: ended\ndata: {}\n\n"
+
+    def document(self, path: str) -> Document | None:
+        """Return the service's health or its metrics."""
+        if path == "/metrics":
+            text = metrics({name: camera.state for name, camera in self._cameras().items()})
+            return Document("text/plain; version=0.0.4; charset=utf-8", text)
+        if path == "/healthz":
+            return self._health()
+        return None
+
+    def _health(self) -> Document:
+        """Say how many cameras are well; names of cameras are for those with the token."""
+        states = [camera.state.state for camera in self._cameras().values()]
+        well = sum(state in HEALTHY for state in states)
+        text = json.dumps({"cameras": len(states), "healthy": well})
+        return Document("application/json", text, 200 if well == len(states) else 503)
+
+    def _days(self) -> str:
+        return json.dumps({n: c.state.timeline.steps() for n, c in self._cameras().items()})
+
+
+class _Pictures:
+    """The newest pictures of cameras that come and go, for one page."""
+
+    def __init__(self, viewer: str, stack: ExitStack) -> None:
+        self._viewer, self._stack = viewer, stack
+        self._seen: dict[str, tuple[Screen, int]] = {}
+
+    def new(self, cameras: Mapping[str, Supervised]) -> Iterator[tuple[str, bytes]]:
+        """Yield cameras with a picture that has not been sent yet."""
+        for name, camera in cameras.items():
+            screen = camera.screen
+            if screen is None:
+                continue
+            before, number = self._seen.get(name, (None, 0))
+            if screen is not before:  # also after a reload; with no room, no picture will come
+                self._stack.enter_context(screen.watch(self._viewer))
+                number = 0
+            found = screen.picture(number, timeout=0)
+            self._seen[name] = (screen, found[0] if found else number)
+            if found:
+                yield name, found[1]
+
+
+def _camera(camera: Supervised) -> dict[str, Any]:
+    state = camera.state
+    numbers = {name: json_value(state.numbers.get(name)) for name in _SHOWN}
+    totals = state.totals()
+    for name in ("frames_in", "frames_out", "left_out", "dropped", "damaged"):
+        numbers[name] = int(totals[name])
+    guarded = sum(n for name, n in totals.items() if name.startswith("guarded:"))
+    current = state.current
+    return {
+        "name": camera.camera.name,
+        "state": state.state,
+        "since": state.since,
+        "problem": state.problem,
+        "restarts": state.restarts,
+        "source": state.source,
+        "encoder": state.encoder,
+        "recognises": camera.camera.recogniser is not None,
+        "picture": camera.screen is not None,
+        "guarded": int(guarded),
+        **numbers,
+        "current": None if current is None else _action(current),
+        "last": [_action(action) for action in list(state.last)[:_LISTED]],
+    }
+
+
+def _action(action: Action) -> dict[str, Any]:
+    return {
+        "label": action.label,
+        "probability": round(action.probability, 2),
+        "begin": action.begin,
+        "end": action.end,
+    }
