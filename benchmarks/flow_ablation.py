@@ -11,16 +11,15 @@ each other, not with those of the protocol. About ten minutes on one core.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from measuring import write_json
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, cross_entropy
 
+from measuring import write_figures
 from motionveil.datasets.actors import make_actors
 from motionveil.encoders.flow import Flow
 from motionveil.encoders.moments import Moments
@@ -146,6 +145,11 @@ def shuffled(fields: Tensor) -> Tensor:
     return torch.stack([one[torch.randperm(len(one), generator=generator)] for one in fields])
 
 
+def in_parts(fields: Tensor) -> Tensor:
+    """Return the mean of each quarter of the frame."""
+    return adaptive_avg_pool2d(fields.flatten(0, 1), 2).unflatten(0, fields.shape[:2])
+
+
 VERSIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the field, 8 x 8 cells": lambda f: f,
     "where something moves (0 or 1)": lambda f: (f.abs().sum(2, keepdim=True) > 0).float(),
@@ -155,12 +159,12 @@ VERSIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "no course: mean speed of each cell": lambda f: f.abs().mean(1, keepdim=True).expand_as(f),
     "noise of 0.3 pixels per frame": noisy(0.3),
     "noise of 0.6 pixels per frame": noisy(0.6),
-    "mean of 2 x 2 parts": lambda f: adaptive_avg_pool2d(f.flatten(0, 1), 2).unflatten(0, f.shape[:2]),
+    "mean of 2 x 2 parts": in_parts,
     "mean of the frame": lambda f: f.mean((3, 4)),
     "moments, 15 levels": moments(levels=15, step=3 / 7),
     "moments, 5 levels": moments(levels=5, step=1),
     "moments, 3 levels": moments(levels=3, step=0.5),
-}  # fmt: skip
+}
 
 
 def main() -> None:
@@ -177,12 +181,9 @@ def main() -> None:
         for target in ("action", "identity"):
             row[target], row[f"{target}_training"] = recognise(data, numbers, target)
         rows.append(row)
-        print(
-            f"{name:42} {row['action']:6.1f}  {row['identity']:8.1f}  ({row['identity_training']:.1f})",
-            flush=True,
-        )
-    if arguments.json is not None:
-        write_json(arguments.json, {"n": len(data.held_out), "rows": rows})
+        learned = f"({row['identity_training']:.1f})"
+        print(f"{name:42} {row['action']:6.1f}  {row['identity']:8.1f}  {learned}", flush=True)
+    write_figures(arguments.json, {"n": len(data.held_out), "rows": rows})
 
 
 if __name__ == "__main__":
