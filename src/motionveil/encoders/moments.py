@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from motionveil.encoders.base import Encoder
-from motionveil.encoders.flow import Flow, enlarge
+from motionveil.encoders.flow import Flow
 from motionveil.methods.moments import LEAST_SPREAD, MomentsSettings, centres
 from motionveil.spec import EncoderSpec
 
@@ -14,8 +14,8 @@ from motionveil.spec import EncoderSpec
 class Moments(Encoder):
     """Six moments of the motion field, each over its running mean; nothing is learned.
 
-    The running means begin anew with each clip. Channels of the output are the affine motion of
-    the six levels along x and y, and the level of no motion everywhere.
+    The running means begin anew with each clip. What the output shows stands in
+    `motionveil.methods.moments.show_moments`.
 
     Example:
         >>> encoder = Moments(EncoderSpec.untrained("moments"))
@@ -45,12 +45,14 @@ class Moments(Encoder):
         settings = self.settings
         cell, centre = settings.cell, settings.field.centre
         cells = self.field(clip)[:, :2, :, ::cell, ::cell]
-        levels = self.levels(cells / centre - 1)
-        y, x = (2 * places for places in self._places(cells))
-        mean, along, down = (part[..., None, None] for part in levels.unbind(3))
-        motion = (mean + along * x + down * y[:, None]) / (3 * settings.side)
-        shown = torch.cat((centre * (1 + motion), torch.full_like(motion[:, :1], centre)), 1)
-        return enlarge(shown, cell, *clip.shape[-2:])
+        levels = self.levels(cells / centre - 1)  # (B, 2, T - 1, 3)
+        shown = centre * (1 + levels / settings.side)
+        height, width = clip.shape[-2:]
+        rows = -(-height // cell)
+        upper = min(cell * ((rows + 1) // 2), height)
+        halves = shown.permute(0, 3, 2, 1)[..., None].expand(-1, -1, -1, -1, width)
+        sides = torch.tensor([upper, height - upper], device=clip.device)
+        return halves.repeat_interleave(sides, 3)
 
     def levels(self, field: Tensor) -> Tensor:
         """Return the levels of the moments, `(B, 2, T, 3)`, whole numbers.

@@ -153,13 +153,14 @@ def centres(side: int) -> Floats:
 def show_moments(
     settings: MomentsSettings, levels: NDArray[Any], shape: tuple[int, int]
 ) -> NDArray[np.uint8]:
-    """Return the affine motion of these moments as a picture, uint8 (h, w, 2).
+    """Return a picture of the levels of these moments, (6,): uint8 (h, w, 3).
 
-    The levels lie on disk as in every veiled frame, 17 grey levels to one of 0 to 15, 7 is none.
-    Which moments they were can be read off it: nothing is added and nothing lost.
+    The upper half shows those along x and the lower half those along y: the mean in red, the
+    moments along x and y in green and blue. So networks for pictures, which see colours better than
+    places, can read them; 17 grey levels are one of 0 to 15, as in every veiled frame, 7 is none.
     """
-    centre = settings.field.centre
-    mean, along, down = np.asarray(levels, np.float64).reshape(2, 3).T
-    x, y = 2 * centres(shape[1])[None, :, None], 2 * centres(shape[0])[:, None, None]
-    motion = (mean + along * x + down * y) / (3 * settings.side)
-    return np.rint(GREY * centre * (1 + motion)).astype(np.uint8)
+    height, width = shape
+    shown = settings.field.centre * (1 + np.asarray(levels, np.float64) / settings.side)
+    halves = np.rint(GREY * shown).astype(np.uint8).reshape(2, 1, 1, 3)
+    upper = (height + 1) // 2
+    return np.broadcast_to(halves.repeat((upper, height - upper), 0)[:, 0], (height, width, 3))

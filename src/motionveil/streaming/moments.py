@@ -44,5 +44,4 @@ class MomentsVeil:
         self._flow(frame, previous, self._field)
         velocity = self._field[..., :2] / (GREY * self._centre) - 1
         levels = self._running(velocity)
-        out[..., :2] = show_moments(self._settings, levels, out.shape[:2])
-        out[..., 2] = self.neutral
+        out[...] = show_moments(self._settings, levels, out.shape[:2])
