@@ -12,6 +12,7 @@ from motionveil.video import count_frames
 from rtsp_recorder import recorder
 
 
+@pytest.mark.slow
 def test_several_of_which_one_is_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -21,9 +22,9 @@ def test_several_of_which_one_is_dead(
     (tmp_path / "dead.txt").write_text("rtmp://127.0.0.1:1/app/streamkey\n")
     with recorder(password="eve:hunter2") as server:
         words = [
-            *("test:96x72@10", f"rtsp://eve:${{RTSP_PASSWORD}}@127.0.0.1:{server.port}/live"),
+            *("test:96x72@30", f"rtsp://eve:${{RTSP_PASSWORD}}@127.0.0.1:{server.port}/live"),
             *("hls/live.m3u8", "rec/%Y%m%d-%H%M%S.mp4", "whole.mkv", "--dest-file", "dead.txt"),
-            *("--frames", "60", "--segment", "2", "--keep", "1h", "--keep-size", "1G"),
+            *("--frames", "90", "--segment", "1", "--keep", "1h", "--keep-size", "1G"),
         ]
         assert main(["encode", *words]) == 1
         server.wait_for(1)
