@@ -168,7 +168,7 @@ def _run(camera: Camera, reporter: Reporter, stop: Event) -> None:
 
 
 def _receiver(camera: Camera, kind: str, address: str, reporter: Reporter) -> RemoteReceiver:
-    return receiver_kinds()[kind](address, camera.name, notice=reporter.notice)
+    return receiver_kinds()[kind](address, camera.name, which=camera.name, notice=reporter.notice)
 
 
 def _delivered(receiver: RemoteReceiver) -> dict[str, int]:

@@ -40,20 +40,21 @@ class Totals:
     """Counts of a camera over all starts of its process."""
 
     def __init__(self) -> None:
-        self._before: Counter[str] = Counter()
-        self._now: Counter[str] = Counter()
+        # Of all processes before, and of the one that runs; replaced together, for who reads.
+        self._parts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
 
     def update(self, counts: Mapping[str, float]) -> None:
         """Take the counts of the process that runs."""
-        self._now = Counter(counts)
+        self._parts = (self._parts[0], Counter(counts))
 
     def restart(self) -> None:
         """Keep what was counted: the next process begins at 0."""
-        self._before, self._now = self._before + self._now, Counter()
+        self._parts = (self(), Counter())
 
     def __call__(self) -> Counter[str]:
         """Return the sums."""
-        return self._before + self._now
+        before, now = self._parts
+        return before + now
 
 
 class CameraState:
