@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from numpy.typing import NDArray
 
 from motionveil.spec import EncoderSpec
@@ -255,6 +256,60 @@ class TestGuard:
                 == 0
             )
             assert "veiled" in page.page.get_attribute("#picture", "alt")
+
+
+ANSWER = {
+    **{"time": 100.0, "seconds": 60.0, "label": "手を振る", "kind": "action", "probability": 0.93},
+    "events": [
+        {"kind": "action", "label": "<b>sit</b>", "probability": 0.8, "from": 55.0, "to": 70.0},
+        {"kind": "none of these", "label": "none of these", "probability": 0.5}
+        | {"from": 70.0, "to": 97.0},
+        {"kind": "action", "label": "手を振る", "probability": 0.93, "from": 97.0, "to": 100.0},
+    ],
+}
+
+
+PLACES = """() => [...document.querySelectorAll("#timeline > div")].map((node) => {
+    const [own, all] = [node, node.parentNode].map((n) => n.getBoundingClientRect());
+    return [(own.left - all.left) / all.width, own.width / all.width];
+})"""
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("viewport", [LAPTOP, PHONE], ids=["laptop", "phone"])
+    def test_are_named_drawn_and_listed(self, browser: Any, viewport: dict[str, int]) -> None:
+        answer: dict[str, Any] = dict(ANSWER)
+        with Camera(answers=lambda: answer) as camera, opened(browser, viewport) as page:
+            camera.numbers["recogniser"] = "mine"
+            page.open(camera.preview)
+            page.wait_for_text("#label", "手を振る")
+            page.wait_for_text("[data-stat=recogniser]", "mine")
+            assert page.text("#probability") == "93 %"
+            meter = page.page.locator("[role=meter]")
+            assert meter.get_attribute("aria-valuenow") == "93"
+            items = page.page.locator("#events li").all_inner_texts()
+            assert [" ".join(item.split()) for item in items] == [
+                "手を振る 93 %, now",
+                "<b>sit</b> 80 %, 30 s ago",
+            ]
+            drawn = page.page.evaluate(PLACES)
+            places = [(15 / 60, 15 / 60), (30 / 60, 27 / 60), (57 / 60, 3 / 60)]
+            np.testing.assert_allclose(drawn, places, atol=0.01)
+            width = page.page.evaluate("document.documentElement.scrollWidth")
+            assert width <= viewport["width"]
+            assert page.page.locator("#label[aria-live=polite]").count() == 1
+            assert Axe().run(page.page).response["violations"] == []
+            answer.update(label="no motion", kind="no motion", probability=1.0)
+            page.wait_for_text("#label", "no motion")
+            page.wait_for_text("#probability", "")
+            assert page.problems == []
+
+    def test_are_not_shown_where_nothing_is_recognised(self, browser: Any) -> None:
+        with Camera() as camera, opened(browser) as page:
+            page.open(camera.preview)
+            page.wait("live")
+            assert not page.page.is_visible("#answer")
+            assert not page.page.is_visible("[data-stat=recogniser]")
 
 
 class TestEnd:

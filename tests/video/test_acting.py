@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from itertools import pairwise
 from threading import Event
@@ -51,8 +52,8 @@ def test_everybody_does_everything_and_nobody_twice_at_once(source: SyntheticSou
     assert {act.action for act in source.truth(60)} == set(ACTIONS)
     assert all(one.start < one.end <= other.start for one, other in pairwise(acts))
     seconds = np.array([act.end - act.start for act in acts])
-    assert 0.5 < seconds.min() < seconds.max() < 6
-    assert seconds.sum() < 0.7 * 600, "there are pauses"
+    assert 0.1 < seconds.min() < seconds.max() < 6
+    assert seconds.sum() < 0.6 * 600, "there are pauses"
     cut = source.truth(acts[1].start + 0.1)
     assert cut[0] == acts[0]
     assert cut[1].end == pytest.approx(acts[1].start + 0.1)
@@ -72,14 +73,16 @@ def test_the_truth_is_what_is_seen(source: SyntheticSource) -> None:
     assert tops["stand-up"] > 8
     assert tops["raise-arms"] > 1
     assert tops["lower-arms"] < -1
-    back = first(source, "walk-backward")
-    ahead = [act for act in source.truth(back.start) if act.action == "walk-forward"][-1]
-    ways = []
-    for act in (ahead, back):
-        start, end = (silhouette(source, at)[:, 1].mean() for at in (act.start, act.end))
-        ways.append(end - start)
-    assert abs(ways[0]) > 15
-    assert ways[1] == pytest.approx(-ways[0], abs=5)
+
+
+def test_walkers_go_where_they_look_or_back(source: SyntheticSource) -> None:
+    play = Play()
+    for action, sign in (("walk-forward", 1), ("walk-backward", -1)):
+        act = first(source, action)
+        ends = [silhouette(source, at)[:, 1].mean() for at in (act.start + 0.2, act.end)]
+        seen = play.at((act.start + act.end) / 2)
+        assert seen is not None
+        assert (ends[1] - ends[0]) * math.sin(seen[1].yaw) * sign > 8
 
 
 def test_rooms_are_empty_between_two_people(source: SyntheticSource) -> None:
@@ -93,7 +96,9 @@ def test_rooms_are_empty_between_two_people(source: SyntheticSource) -> None:
 
 
 def test_they_are_none_of_those_that_are_trained_on() -> None:
-    acting = {Play(seed).visit(at).person for seed in (0, 1) for at in (0, 60, 120)}
+    seen = [Play(seed).at(at) for seed in (0, 1) for at in range(1, 200, 10)]
+    acting = {one[0] for one in seen if one is not None}
+    assert len(acting) > 4
     for seed in range(10):
         assert not acting & set(make_people(10, seed))
 

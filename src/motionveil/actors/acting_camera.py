@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.actors.motion import Pose, pose_of
+from motionveil.actors.motion import Pose
+from motionveil.actors.people import make_people
 from motionveil.actors.play import Act, Play
-from motionveil.actors.render import Camera, Session, draw_person
+from motionveil.actors.render import Camera, Session, draw_person, film
 
 Image = NDArray[np.uint8]
 
-_SWAY = 0.8  # of the torso, a second, before the person's own tempo; as in the built-in data
+_ROOM = 4  # which of the seed's random numbers are the room's
 _BODY = 0.2  # body heights by which flesh and cloth reach beyond the joints
 
 
@@ -34,11 +36,11 @@ class ActingCamera:
         self._play = Play(seed)
         self._size = min(height, width)
         self._corner = (height - self._size) // 2, (width - self._size) // 2
-        self._session = Session.draw(height, width, np.random.default_rng([seed, 4]))
+        self._session = Session.draw(height, width, np.random.default_rng([seed, _ROOM]))
         self._margin = margin
         self._room = self._lit(self._session.room, self._session.light)
         self.noise = 255 * self._session.noise
-        self.picture(self._play.visit(0.0).steps[0].end)  # compiles what draws a person
+        _compile()
 
     def acts(self, seconds: float) -> Iterator[Act]:
         """Yield the actions that can be seen before a time; see `Play.acts`."""
@@ -47,20 +49,17 @@ class ActingCamera:
     def picture(self, seconds: float) -> Image:
         """Return what is seen at a time, uint8 (H, W, 3), RGB, without noise; a new array."""
         image = self._room.copy()
-        visit = self._play.visit(seconds)
-        step = visit.step(seconds)
-        if step is None:
+        seen = self._play.at(seconds)
+        if seen is None:
             return image
-        person, size, (top, left) = visit.person, self._size, self._corner
-        stance = step.stance(seconds, person.manner)
-        sway = 2 * np.pi * _SWAY * person.manner.tempo * seconds
-        joints = pose_of(stance.posture, person.build, person.manner, sway)
-        x, floor = left + (0.5 + stance.x) * size, top + visit.floor * size
-        camera = Camera(x=x, floor=floor, scale=visit.scale * size, yaw=stance.yaw)
+        person, stance = seen
+        joints, camera = stance.joints(person), stance.camera(self._size)
+        top, left = self._corner
+        camera = replace(camera, x=left + camera.x, floor=top + camera.floor)
         rows, columns = self._box(joints, camera)
         part = self._session.room[rows, columns].copy()
         if part.size:
-            inside = Camera(x - columns.start, floor - rows.start, camera.scale, camera.yaw)
+            inside = replace(camera, x=camera.x - columns.start, floor=camera.floor - rows.start)
             draw_person(part, person, joints, inside)
             image[rows, columns] = self._lit(part, self._session.light[rows, columns])
         return image
@@ -79,3 +78,9 @@ class ActingCamera:
     def _lit(self, room: NDArray[np.float32], light: NDArray[np.float32]) -> Image:
         levels = np.round(room * light * 255)
         return levels.clip(self._margin, 255 - self._margin).astype(np.uint8)
+
+
+def _compile() -> None:
+    """Have numba compile what draws a person, before frames are due."""
+    rng = np.random.default_rng(0)
+    film(make_people(1, 0)[0], "raise-arms", Session.draw(16, 16, rng), 1, rng)

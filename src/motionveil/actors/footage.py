@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.actors.motion import Performance, Posture, pose_of, posture, standing
+from motionveil.actors.motion import Performance, Pose, Posture, pose_of, posture, standing
 from motionveil.actors.people import Person
 from motionveil.actors.render import FRAME_RATE, Camera, Session, draw_person
 
@@ -38,6 +38,36 @@ class Instant(NamedTuple):
     label: str
 
 
+class Stance(NamedTuple):
+    """How and where a person stands. Lengths are shares of the side of the frame's middle square.
+
+    Attributes:
+        posture: See `Posture`.
+        sway: Phase of the torso's sway, in radians.
+        x: Column of the pelvis.
+        floor: Row of the floor.
+        scale: Body height.
+        yaw: Angle by which the person is turned from the camera, in radians.
+    """
+
+    posture: Posture
+    sway: float
+    x: float
+    floor: float
+    scale: float
+    yaw: float
+
+    def camera(self, size: int) -> Camera:
+        """Return the camera of a frame whose middle square has a side of so many pixels."""
+        return Camera(
+            x=self.x * size, floor=self.floor * size, scale=self.scale * size, yaw=self.yaw
+        )
+
+    def joints(self, person: Person) -> Pose:
+        """Return the joints of a person who stands so."""
+        return pose_of(self.posture, person.build, person.manner, self.sway)
+
+
 class Actor:
     """A person in a room, who stands outside at first.
 
@@ -46,17 +76,21 @@ class Actor:
     Args:
         person: Who.
         rng: Draws how everything is done.
+        outside: How far beyond the border, as a share of the frame's width, nothing is seen.
 
     Attributes:
+        outside: See above.
         x: Column of the pelvis, as a share of the frame's width.
         ahead: How much nearer to the camera than the room's middle, in body heights.
         yaw: Angle by which the person is turned from the camera, in radians; 0 to pi: to the right.
         scale: Body height in the room's middle, as a share of the frame's width.
     """
 
-    def __init__(self, person: Person, rng: np.random.Generator) -> None:
-        self._person, self._rng = person, rng
-        self.x, self.ahead, self.yaw = -_OUTSIDE, 0.0, 0.0
+    def __init__(
+        self, person: Person, rng: np.random.Generator, *, outside: float = _OUTSIDE
+    ) -> None:
+        self._person, self._rng, self.outside = person, rng, outside
+        self.x, self.ahead, self.yaw = -outside, 0.0, 0.0
         self.scale, self._floor = float(rng.uniform(0.66, 0.8)), float(rng.uniform(0.9, 0.96))
         self._posture = standing(person.manner)
         self._sway = float(rng.uniform(0, 2 * np.pi))
@@ -64,19 +98,18 @@ class Actor:
     @property
     def visible(self) -> bool:
         """Whether anything is seen of the person."""
-        return -_OUTSIDE < self.x < 1 + _OUTSIDE
+        return -self.outside < self.x < 1 + self.outside
+
+    @property
+    def stance(self) -> Stance:
+        """How and where the person stands now."""
+        floor = self._floor + 0.03 * self.ahead
+        return Stance(self._posture, self._sway, self.x, floor, self._shown(), self.yaw)
 
     def draw(self, image: NDArray[np.float32]) -> None:
         """Draw the person into a frame, float32 (size, size, 3) in [0, 1], in place."""
-        size = image.shape[0]
-        camera = Camera(
-            x=self.x * size,
-            floor=(self._floor + 0.03 * self.ahead) * size,
-            scale=self._shown() * size,
-            yaw=self.yaw,
-        )
-        joints = pose_of(self._posture, self._person.build, self._person.manner, self._sway)
-        draw_person(image, self._person, joints, camera)
+        stance = self.stance
+        draw_person(image, self._person, stance.joints(self._person), stance.camera(len(image)))
 
     def pause(self, frames: int) -> Iterator[str]:
         """Stay as one is for a while; in a longer pause an elbow may be bent and stretched."""
@@ -202,7 +235,7 @@ def acting(actor: Actor, rng: np.random.Generator) -> Iterator[str]:
                 yield from actor.act(action)
         yield from actor.relax()
     yield from _pause(actor, rng)
-    yield from actor.walk_to(1 + _OUTSIDE if actor.x > 0.5 else -_OUTSIDE)
+    yield from actor.walk_to(1 + actor.outside if actor.x > 0.5 else -actor.outside)
     yield from _absence(rng)
 
 
@@ -233,7 +266,7 @@ def _pause(actor: Actor, rng: np.random.Generator) -> Iterator[str]:
 
 
 def _enter(actor: Actor, rng: np.random.Generator) -> Iterator[str]:
-    actor.x = float(rng.choice([-_OUTSIDE, 1 + _OUTSIDE]))
+    actor.x = float(rng.choice([-actor.outside, 1 + actor.outside]))
     yield from actor.walk_to(float(rng.uniform(0.35, 0.65)))
     yield from actor.relax()
 

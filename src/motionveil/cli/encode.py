@@ -5,15 +5,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TextIO
 
+import numpy as np
+from numpy.typing import NDArray
+
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
+from motionveil.cli.preview_options import (
+    add_preview_arguments,
+    open_preview,
+    read_preview_token,
+)
 from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
 from motionveil.secret import secret
@@ -154,19 +163,7 @@ def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--preview", metavar="HOST:PORT", help="show the veiled stream in a browser"
-    )
-    parser.add_argument(
-        "--preview-token",
-        metavar="TOKEN",
-        help="password for viewers, 16 characters or more; required beyond 127.0.0.1",
-    )
-    parser.add_argument(
-        "--preview-token-file",
-        metavar="FILE",
-        help="read the token from a file, which keeps it secret",
-    )
+    add_preview_arguments(parser)
     parser.add_argument(
         "--give-up",
         type=float,
@@ -220,9 +217,7 @@ def _read_secrets(arguments: argparse.Namespace) -> None:
         arguments.source = secret(written, arguments.source_file, "--source")
     hidden = f"what {arguments.source_file} holds" if written is None else shown(written)
     arguments.source_name = None if arguments.source == written else hidden
-    arguments.preview_token = secret(
-        arguments.preview_token, arguments.preview_token_file, "--preview-token"
-    )
+    read_preview_token(arguments)
 
 
 def _run_source(
@@ -246,9 +241,11 @@ def _run_source(
     stop = Event()
     with stopping(stop, at_once=is_file):
         print(f"ready in {prepare():.1f} s", file=output, flush=True)
-        with _preview(arguments, source, output) as show, _progress(source) as progress:
+        names = {"source": source.name, "encoder": arguments.encoder}
+        say = partial(print, file=output, flush=True)
+        with open_preview(arguments, names, say) as show, _progress(source) as progress:
 
-            def watch(status: Status, image: object) -> None:
+            def watch(status: Status, image: NDArray[np.uint8]) -> None:
                 show(status, image)
                 progress(status)
 
@@ -353,33 +350,6 @@ def _rate(text: str) -> Fraction:
 
 def _notice(line: str) -> None:
     print(f"motionveil: {line}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def _preview(
-    arguments: argparse.Namespace, source: Source, output: TextIO
-) -> Iterator[Callable[[Status, object], None]]:
-    """Serve the preview if it is wanted, and yield what shows a frame there."""
-    if arguments.preview is None:
-        with nullcontext():
-            yield lambda status, image: None
-        return
-    from motionveil.streaming.preview import Preview
-
-    newest: list[Status] = []
-
-    def stats() -> dict[str, float | int | str | None]:
-        counts = newest[-1].snapshot() if newest else {}
-        return {"source": source.name, "encoder": arguments.encoder, **counts}
-
-    with Preview(arguments.preview, token=arguments.preview_token, stats=stats) as preview:
-        print(f"preview at {preview.shown}", file=output, flush=True)
-
-        def show(status: Status, image: object) -> None:
-            newest[:] = [status]
-            preview.show(image)  # type: ignore[arg-type]
-
-        yield show
 
 
 @contextmanager

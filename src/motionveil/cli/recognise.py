@@ -16,7 +16,13 @@ from typing import Any
 
 from motionveil.bind_address import shown
 from motionveil.cli.options import count_from
-from motionveil.cli.remote_options import add_remote_arguments, check_remote, remote_receivers
+from motionveil.cli.preview_options import open_preview, read_preview_token
+from motionveil.cli.recognise_options import (
+    add_answer_arguments,
+    add_window_arguments,
+    stream_options,
+)
+from motionveil.cli.remote_options import check_remote, remote_receivers
 from motionveil.errors import MotionveilError
 from motionveil.recognition import (
     Answer,
@@ -24,7 +30,6 @@ from motionveil.recognition import (
     Recogniser,
     RecognitionOptions,
     RecognitionSummary,
-    StreamOptions,
     load_recogniser,
     recognise_clip,
     recognise_source,
@@ -37,14 +42,19 @@ from motionveil.recognition.reports import (
     answer_fields,
     describe_answer,
 )
+from motionveil.recognition.timeline import Timeline
 from motionveil.secret import secret
 from motionveil.streaming import prepare
 from motionveil.streaming.process import stopping
-from motionveil.video import FileSource, Sink, Source, VideoInfo, open_source
+from motionveil.video import FileSource, Sink, Source, SyntheticSource, VideoInfo, open_source
 from motionveil.video.reader import FOLDER_RATE
+
+SHIPPED = "actors"
+"""The recogniser that comes with the package."""
 
 EXAMPLES = """\
 examples:
+  motionveil recognise test:actors --preview 127.0.0.1:8080
   motionveil recognise in.mp4 --model quickstart
   motionveil recognise camera:0 --model runs/1 --json
   motionveil recognise veiled.mkv --veiled --model runs/1 --vtt veiled.vtt
@@ -53,8 +63,8 @@ examples:
   motionveil recognise camera:0 --model runs/1 --mqtt mqtt://192.0.2.7/home/kitchen
 
 SOURCE is what `motionveil encode` takes: files, folders of frames, cameras, streams, a pipe (-), a
-made-up camera (test). It is veiled by the recogniser's own encoder; only veiled frames are looked
-at. A label is told when it begins and again when it ends: an action, "none of these" or
+made-up camera (test, test:actors). It is veiled by the recogniser's own encoder; only veiled frames
+are looked at. A label is told when it begins and again when it ends: an action, "none of these" or
 "no motion".
 """
 
@@ -66,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        required=True,
-        help="the folder of a quickstart, train or validate, or a recogniser/ folder",
+        help="the folder of a quickstart, train or validate, a recogniser/ folder, or the name of a"
+        f" recogniser that comes with the package (default, of test:actors only: {SHIPPED})",
     )
     parser.add_argument("--veiled", action="store_true", help="SOURCE is veiled already")
     parser.add_argument(
@@ -75,8 +85,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="one answer per file, of its middle, as validation scores it; nothing is smoothed",
     )
-    _add_window_arguments(parser)
-    _add_answer_arguments(parser)
+    add_window_arguments(parser)
+    add_answer_arguments(parser)
     parser.add_argument(
         "--rate",
         type=Fraction,
@@ -93,63 +103,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_window_arguments(parser: argparse.ArgumentParser) -> None:
-    usual = StreamOptions()
-    for option, field, text in (
-        ("--stride", "stride", "time between two windows"),
-        ("--half-life", "half_life", "half-life of a window's weight in the moving average"),
-        ("--shortest", "shortest", "time for which a label must hold before it is told"),
-    ):
-        value = getattr(usual, field)
-        parser.add_argument(
-            option,
-            type=float,
-            default=value,
-            metavar="SECONDS",
-            help=f"{text} (default: {value:g})",
-        )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        metavar="P",
-        help="probability below which it is none of these (default: the recogniser's)",
-    )
-
-
-def _add_answer_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--top", type=count_from(1), default=1, metavar="K", help="list the K most probable actions"
-    )
-    parser.add_argument("--json", action="store_true", help="write lines of JSON to stdout")
-    parser.add_argument(
-        "--windows", action="store_true", help="with --json, a line for every window too"
-    )
-    parser.add_argument("--csv", metavar="FILE", help="write a table of the labels that ended")
-    parser.add_argument("--vtt", metavar="FILE", help="write the actions as WebVTT subtitles")
-    parser.add_argument("--srt", metavar="FILE", help="write the actions as SRT subtitles")
-    parser.add_argument(
-        "--overlay",
-        metavar="OUT",
-        help="write the veiled video with labels drawn into it: .mp4, .mkv, .webm",
-    )
-    parser.add_argument(
-        "--enlarge",
-        type=count_from(1),
-        default=4,
-        metavar="N",
-        help="in the overlay, each veiled pixel as N x N (default: %(default)s)",
-    )
-    parser.add_argument("--font", metavar="FILE", help="TrueType font of the overlay's labels")
-    add_remote_arguments(parser)
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Recognise the sources, and say what was done in them."""
     _check(arguments)
-    recogniser = load_recogniser(arguments.model)
+    sources = [_open(written, arguments) for written in arguments.sources]
+    recogniser = _load(arguments.model, sources)
     if arguments.json and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")
-    sources = [_open(written, arguments) for written in arguments.sources]
     ends = all(isinstance(source, FileSource) for source in sources)
     stop = StopAll()
     prepare()
@@ -183,12 +143,13 @@ class StopAll(Stop):
 
 def _check(arguments: argparse.Namespace) -> None:
     several = len(arguments.sources) > 1
-    for name in ("vtt", "srt", "overlay"):
+    for name in ("vtt", "srt", "overlay", "preview"):
         if getattr(arguments, name) is not None and (several or arguments.clips):
             raise MotionveilError(f"--{name}: is for one SOURCE, and not for --clips")
     if arguments.windows and not arguments.json:
         raise MotionveilError("--windows: goes with --json")
     check_remote(arguments)
+    read_preview_token(arguments)
 
 
 def _open(written: str, arguments: argparse.Namespace) -> Source:
@@ -200,6 +161,34 @@ def _open(written: str, arguments: argparse.Namespace) -> Source:
         notice=_notice,
         name=None if expanded == written else shown(written),
     )
+
+
+def _load(model: str | None, sources: list[Source]) -> Recogniser:
+    """Load the recogniser; nobody gets real people's actions named by one that knows none unwarned.
+
+    Raises:
+        MotionveilError: None is given, and the one that comes with the package does not fit; or
+            see `load_recogniser`.
+    """
+    drawn = all(isinstance(source, SyntheticSource) and source.acts for source in sources)
+    if model is None and not drawn:
+        raise MotionveilError(
+            "--model: give the folder of a `motionveil quickstart`, `train` or `validate`; the"
+            f" recogniser that comes with the package, {SHIPPED}, has seen drawn people only and is"
+            " for test:actors. For real people, train one on videos of your own"
+        )
+    recogniser = load_recogniser(SHIPPED if model is None else model)
+    if recogniser.spec.knows_drawn_people_only and not drawn:
+        _notice(
+            f"warning: {model}: trained on drawn people only; what it says of real people means"
+            " nothing. Train one on videos of your own"
+        )
+    return recogniser
+
+
+def _describe(model: str | None, recogniser: Recogniser) -> str:
+    drawn = ", trained on drawn people only" if recogniser.spec.knows_drawn_people_only else ""
+    return f"{SHIPPED if model is None else model}{drawn}"
 
 
 def _notice(line: str) -> None:
@@ -256,13 +245,7 @@ def _run_streams(
     say, live = _printer(), not one_by_one
     table = None if arguments.csv is None else CsvReport(files, arguments.csv, live=live)
     options = RecognitionOptions(
-        stream=StreamOptions(
-            stride=arguments.stride,
-            half_life=arguments.half_life,
-            shortest=arguments.shortest,
-            threshold=arguments.threshold,
-            top=arguments.top,
-        ),
+        stream=stream_options(arguments),
         veiled=arguments.veiled,
         limit=arguments.frames,
     )
@@ -277,12 +260,21 @@ def _run_streams(
             file = getattr(arguments, kind)
             if file is not None:
                 receivers.append(SubtitleReport(files, file, kind=kind, live=live))
+        timeline = Timeline()
+        names = {
+            "source": source.name,
+            "encoder": f"{recogniser.spec.encoder.name}, {recogniser.spec.geometry}",
+            "recogniser": _describe(arguments.model, recogniser),
+        }
         with (
             remote_receivers(arguments, source.name, number, _notice) as remote,
             _overlay(arguments, recogniser, source) as outputs,
+            open_preview(arguments, names, _notice, timeline.snapshot) as watch,
         ):
-            own, told = stop.another(), [*receivers, *remote]
-            return recognise_source(source, recogniser, told, options, stop=own, **outputs)
+            own, told = stop.another(), [*receivers, *remote, timeline]
+            return recognise_source(
+                source, recogniser, told, options, stop=own, watch=watch, **outputs
+            )
 
     # A process has one pair of hands for Ctrl-C: files are read in the thread that it interrupts.
     works = [partial(work, place, source) for place, source in enumerate(sources, 1)]

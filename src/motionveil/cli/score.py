@@ -11,7 +11,8 @@ from pathlib import Path
 from motionveil.cli.console_tables import print_table
 from motionveil.errors import MotionveilError
 from motionveil.recognition.score import OVERLAPS, Latency, Score, score
-from motionveil.recognition.score_files import read_events, read_truth
+from motionveil.recognition.score_files import acted_truth, read_events, read_truth
+from motionveil.video import synthetic_source
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "truth",
         metavar="TRUTH",
-        type=Path,
-        help="CSV with the columns from, to (seconds), label and, for several sources, source",
+        help="CSV with the columns from, to (seconds), label and, for several sources, source;"
+        " of events of test:actors, test:actors",
     )
     parser.add_argument(
         "--rate",
@@ -38,7 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="length of the source, if there is one (default: the last time in both files)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the score as JSON")
-    parser.epilog = "example:\n  motionveil score events.jsonl truth.csv --json score.json"
+    parser.epilog = (
+        "examples:\n"
+        "  motionveil score events.jsonl truth.csv --json score.json\n"
+        "  motionveil recognise test:actors:fast --frames 1800 --json > events.jsonl\n"
+        "  motionveil score events.jsonl test:actors"
+    )
 
 
 def _positive(text: str) -> float:
@@ -53,11 +59,15 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.atomic_write import write_text_atomically
 
     told, seconds = read_events(arguments.events)
-    truth = read_truth(arguments.truth, sorted(seconds))
-    for true in truth:
-        seconds[true.source] = max(seconds.get(true.source, 0.0), true.end)
+    made_up = synthetic_source(arguments.truth)
+    if made_up is None:
+        truth = read_truth(Path(arguments.truth), sorted(seconds))
+        for true in truth:
+            seconds[true.source] = max(seconds.get(true.source, 0.0), true.end)
     if arguments.seconds is not None:
         seconds = _given(seconds, arguments.seconds)
+    if made_up is not None:
+        truth = acted_truth(made_up, seconds)
     found = score(told, truth, seconds, rate=arguments.rate)
     _print(found)
     if arguments.json:

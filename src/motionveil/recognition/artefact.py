@@ -25,6 +25,9 @@ FILE, NETWORK, WEIGHTS = "recogniser.json", "action.onnx", "action.safetensors"
 FOLDER = "recogniser"
 """The folder's name within a run."""
 
+DRAWN = frozenset({"actors", "actors-with-pauses"})
+"""Names of the built-in data, which show drawn people."""
+
 
 class _Stored(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -171,6 +174,11 @@ class RecogniserSpec(_Stored):
     def seconds(self) -> float:
         """How much of a stream a window covers, at the full rate."""
         return self.frames / self.geometry.rate
+
+    @property
+    def knows_drawn_people_only(self) -> bool:
+        """Whether it was trained on the built-in data, and has never seen real people."""
+        return self.provenance.get("data") in DRAWN
 
     def stream_spec(self) -> EncoderSpec:
         """Return the encoder at the recogniser's geometry."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event as Stop
+from time import monotonic
 from types import TracebackType
 
 import numpy as np
@@ -20,13 +21,15 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.guard import Reason
 from motionveil.streaming.pipeline import Pipeline
 from motionveil.streaming.status import Status
-from motionveil.video import Sink, Source, VideoInfo
+from motionveil.video import Frame, Sink, Source, VideoInfo
 
 Image = NDArray[np.uint8]
 
 Show = Callable[[Image, float, "Answer | None"], None]
 """Called with each veiled frame, its time in seconds and the newest answer; the array is used
 again afterwards."""
+
+Watch = Callable[[Status, Image], None]
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ def recognise_source(
     stop: Stop | None = None,
     open_output: Callable[[VideoInfo, Fraction], Sink] | None = None,
     show: Show = lambda image, time, answer: None,
-    watch: Callable[[Status, Image], None] = lambda status, image: None,
+    watch: Watch = lambda status, image: None,
 ) -> RecognitionSummary:
     """Name what is done in a source, and tell the receivers.
 
@@ -97,7 +100,7 @@ def recognise_source(
         stop: Set it to end the source; what goes on then is told to have ended.
         open_output: Opens a sink for the veiled frames, each of which it is given; None for none.
         show: See `Show`.
-        watch: As in `motionveil.streaming.veil_source`; not called for what is veiled already.
+        watch: As in `motionveil.streaming.veil_source`.
 
     Raises:
         MotionveilError: The source cannot be read whole, the encoder cannot stream, or the source
@@ -106,7 +109,7 @@ def recognise_source(
     options = options or RecognitionOptions()
     run = _Run(recogniser, tuple(receivers), options, show)
     if options.veiled:
-        return run.veiled(source, stop or Stop(), open_output)
+        return run.veiled(source, stop or Stop(), open_output, watch)
     return run.filmed(source, stop or Stop(), open_output, watch)
 
 
@@ -133,7 +136,7 @@ class _Run:
         source: Source,
         stop: Stop,
         open_output: OpenOutput | None,
-        watch: Callable[[Status, Image], None],
+        watch: Watch,
     ) -> RecognitionSummary:
         """Veil a source and recognise it."""
         encoder = StreamEncoder(
@@ -157,10 +160,14 @@ class _Run:
         return self._summary(source, status.frames_in, status.dropped, status.seconds)
 
     def veiled(
-        self, source: Source, stop: Stop, open_output: OpenOutput | None
+        self,
+        source: Source,
+        stop: Stop,
+        open_output: OpenOutput | None,
+        watch: Watch,
     ) -> RecognitionSummary:
         """Recognise a source that is veiled already."""
-        seen, count, sink = VeiledFrames(self.spec), 0, None
+        seen, count, sink, status = VeiledFrames(self.spec), 0, None, Status()
         try:
             for count, frame in enumerate(source.frames(stop), 1):
                 if count == 1:
@@ -169,9 +176,12 @@ class _Run:
                     if open_output is not None:
                         sink = open_output(source.info, frame.time_base)
                         sink.__enter__()
-                self.take(frame.image, frame.time, seen.reason(frame))
+                read, reason = monotonic(), seen.reason(frame)
+                self.take(frame.image, frame.time, reason)
                 if sink is not None:
                     sink.write(frame.image, frame.pts)
+                _count(status, frame, read, reason)
+                watch(status, frame.image)
                 if count == self._options.limit or stop.is_set():
                     break
         except BaseException as error:
@@ -215,6 +225,19 @@ class _Run:
             events=self._ended,
             seconds=seconds,
         )
+
+
+def _count(status: Status, frame: Frame, read: float, guarded: Reason | None) -> None:
+    """Count a frame that came veiled, was read at a time and has been recognised now."""
+    arrived = read if frame.arrived is None else frame.arrived
+    if status.started is None:
+        status.started = arrived
+    status.frames_in += 1
+    status.height, status.width = frame.image.shape[:2]
+    status.guard = guarded
+    if guarded is not None:
+        status.guarded[guarded] += 1
+    status.wrote(arrived)
 
 
 class _Tap:

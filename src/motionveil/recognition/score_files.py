@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Kind
 from motionveil.recognition.score import Segment
+from motionveil.video import SyntheticSource
 
 COLUMNS = ("from", "to", "label")
 
@@ -91,6 +92,29 @@ def read_truth(path: Path, sources: list[str]) -> list[Segment]:
             f" which are {', '.join(sources)}"
         )
     return truth
+
+
+def acted_truth(source: SyntheticSource, lengths: dict[str, float]) -> list[Segment]:
+    """Return the true actions of a made-up camera before which people act.
+
+    Args:
+        source: The camera, of the same seed as that of the events.
+        lengths: Seconds of the events' one source; see `read_events`.
+
+    Raises:
+        MotionveilError: Nobody acts there, or the events are of another source or of several.
+    """
+    others = [name for name in lengths if not name.startswith("test:actors:")]
+    if not source.acts or others or len(lengths) > 1:
+        listed = ", ".join(lengths) or "nothing"
+        raise MotionveilError(
+            f"{source.name}: is the truth of one source, test:actors; the events are of {listed}"
+        )
+    return [
+        Segment(name, act.start, act.end, act.action)
+        for name, seconds in lengths.items()
+        for act in source.truth(seconds)
+    ]
 
 
 def _true(row: dict[str, str | None], usual: str, place: str) -> Segment:

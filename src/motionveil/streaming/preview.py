@@ -6,8 +6,9 @@ Standard library and PyAV only. The module is given veiled frames and never sees
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,9 @@ class Preview:
             `source`, `encoder` and `guard` (why the newest frame is neutral) are words, latencies
             are in ms, `seconds` is the time since the start, `ended` is a truth value; others
             are counts. Each may be missing or None.
+        answers: Called four times a second for each page, from other threads, for what is
+            recognised in the stream: see `motionveil.recognition.timeline.Timeline.snapshot`.
+            None where nothing is recognised.
         rate: Pictures a second at most. They are also kept to a third of one core.
 
     Attributes:
@@ -64,12 +68,13 @@ class Preview:
         *,
         token: str | None = None,
         stats: Callable[[], Stats] = dict,
+        answers: Callable[[], Mapping[str, Any]] | None = None,
         rate: float = 15.0,
     ) -> None:
         if not rate > 0:
             raise ValueError(f"the rate is above 0, not {rate}")
         self._screen = Screen(rate)
-        site = StreamSite(self._screen, stats)
+        site = StreamSite(self._screen, stats, answers)
         self._server = SiteServer(site, address, token, option="--preview")
         self.url, self.shown = self._server.url, self._server.shown
 

@@ -7,18 +7,20 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from importlib import resources
 from math import isfinite
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
 
 Stats = Mapping[str, float | int | str | None]
 
 STATS = (
-    *("source", "encoder", "width", "height", "frames_in", "frames_out"),
+    *("source", "encoder", "recogniser", "width", "height", "frames_in", "frames_out"),
     *("left_out", "dropped", "damaged", "guarded"),
     *("guard", "fps", "latency_p50_ms", "latency_p95_ms", "seconds", "ended"),
 )
 """The numbers that the page knows; no other leaves the process."""
+
+_ANSWERS_A_SECOND = 4
 
 
 class Document(NamedTuple):
@@ -59,18 +61,24 @@ class Site(Protocol):
 
 
 class StreamSite:
-    """One stream: its picture, and its numbers once a second.
+    """One stream: its picture, its numbers once a second, and what is recognised in it.
 
     Args:
         screen: Has the pictures.
         stats: Gives the numbers; see `STATS`.
+        answers: Gives what is recognised; None where nothing is.
     """
 
     public: frozenset[str] = frozenset()
     sign_in: str | None = None
 
-    def __init__(self, screen: Screen, stats: Callable[[], Stats]) -> None:
-        self._screen, self._stats = screen, stats
+    def __init__(
+        self,
+        screen: Screen,
+        stats: Callable[[], Stats],
+        answers: Callable[[], Mapping[str, Any]] | None = None,
+    ) -> None:
+        self._screen, self._stats, self._answers = screen, stats, answers
         self.closed = screen.closed
 
     def page(self) -> str:
@@ -91,10 +99,18 @@ class StreamSite:
         return json.dumps(numbers | {"ended": True} if ended else numbers)
 
     def feed(self, viewer: str) -> Generator[str, None, None]:
-        """Yield the numbers once a second, and at last that the stream has ended."""
+        """Yield the numbers once a second, and at last that the stream has ended.
+
+        Where something is recognised, yield that in between, as events called `answer`.
+        """
         while not self.closed.is_set():
             yield f"data: {self.numbers(viewer)}\n\n"
-            self.closed.wait(1)
+            if self._answers is None:
+                self.closed.wait(1)
+                continue
+            for _ in range(_ANSWERS_A_SECOND):
+                yield f"event: answer\ndata: {json.dumps(self._answers())}\n\n"
+                self.closed.wait(1 / _ANSWERS_A_SECOND)
         yield f"data: {self.numbers(viewer, ended=True)}\n\n"
 
     def document(self, path: str) -> Document | None:

@@ -12,7 +12,7 @@ from motionveil.video.reader import count_frames, probe, read_clip, read_comment
 from motionveil.video.sinks import check_dest, open_sink
 from motionveil.video.sinks.video_file import VideoSink
 from motionveil.video.source import FileSource, open_source
-from motionveil.video.synthetic import SyntheticSource
+from motionveil.video.synthetic import SyntheticSource, synthetic_source
 from motionveil.video.types import Frame, Sink, Source, VideoInfo
 
 __all__ = [
@@ -31,4 +31,5 @@ __all__ = [
     "read_clip",
     "read_comment",
     "read_frames",
+    "synthetic_source",
 ]

@@ -1,0 +1,74 @@
+"""The options of `motionveil recognise` about windows, labels and answers."""
+
+from __future__ import annotations
+
+import argparse
+
+from motionveil.cli.options import count_from
+from motionveil.cli.preview_options import add_preview_arguments
+from motionveil.cli.remote_options import add_remote_arguments
+from motionveil.recognition import StreamOptions
+
+
+def add_window_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how windows become labels."""
+    usual = StreamOptions()
+    for option, field, text in (
+        ("--stride", "stride", "time between two windows"),
+        ("--half-life", "half_life", "half-life of a window's weight in the moving average"),
+        ("--shortest", "shortest", "time for which a label must hold before it is told"),
+    ):
+        value = getattr(usual, field)
+        parser.add_argument(
+            option,
+            type=float,
+            default=value,
+            metavar="SECONDS",
+            help=f"{text} (default: {value:g})",
+        )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        metavar="P",
+        help="probability below which it is none of these (default: the recogniser's)",
+    )
+
+
+def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what is done with answers."""
+    parser.add_argument(
+        "--top", type=count_from(1), default=1, metavar="K", help="list the K most probable actions"
+    )
+    parser.add_argument("--json", action="store_true", help="write lines of JSON to stdout")
+    parser.add_argument(
+        "--windows", action="store_true", help="with --json, a line for every window too"
+    )
+    parser.add_argument("--csv", metavar="FILE", help="write a table of the labels that ended")
+    parser.add_argument("--vtt", metavar="FILE", help="write the actions as WebVTT subtitles")
+    parser.add_argument("--srt", metavar="FILE", help="write the actions as SRT subtitles")
+    parser.add_argument(
+        "--overlay",
+        metavar="OUT",
+        help="write the veiled video with labels drawn into it: .mp4, .mkv, .webm",
+    )
+    parser.add_argument(
+        "--enlarge",
+        type=count_from(1),
+        default=4,
+        metavar="N",
+        help="in the overlay, each veiled pixel as N x N (default: %(default)s)",
+    )
+    parser.add_argument("--font", metavar="FILE", help="TrueType font of the overlay's labels")
+    add_preview_arguments(parser)
+    add_remote_arguments(parser)
+
+
+def stream_options(arguments: argparse.Namespace) -> StreamOptions:
+    """Return how windows become labels."""
+    return StreamOptions(
+        stride=arguments.stride,
+        half_life=arguments.half_life,
+        shortest=arguments.shortest,
+        threshold=arguments.threshold,
+        top=arguments.top,
+    )
