@@ -19,10 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from motionveil.service.camera_state import CameraState
 from motionveil.service.config import Camera, Limits
+from motionveil.service.day_timeline import DayTimeline
 from motionveil.service.log import Log
 from motionveil.service.page import ServicePage
 from motionveil.service.supervised import Supervised
-from motionveil.service.timeline import Timeline
 from motionveil.streaming.site_server import SiteServer
 
 TOKEN = "a token of 24 characters"
@@ -115,10 +115,10 @@ class TestDocuments:
             assert get(f"{url}stream?camera=none&token={TOKEN.replace(' ', '+')}")[0] == 404
 
 
-class TestTimeline:
+class TestDayTimeline:
     def test_shares_an_action_out_to_steps_and_forgets_after_a_day(self) -> None:
         now = [1_000_000_000.0 // 300 * 300]
-        timeline = Timeline(lambda: now[0])
+        timeline = DayTimeline(lambda: now[0])
         timeline.add("walk", now[0] - 310, now[0] - 290)
         timeline.add("wave", now[0] - 5, now[0] - 2)
         timeline.add("old", now[0] - 100_000, now[0] - 99_000)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from motionveil.service.channel import LATENCIES
-from motionveil.service.timeline import Timeline
+from motionveil.service.day_timeline import DayTimeline
 
 State = Literal["starting", "running", "waiting", "restarting", "ended", "stopped"]
 """- `starting`: its process has been started, and no frame has come yet;
@@ -86,7 +86,7 @@ class CameraState:
         self.waiting_events: dict[str, int] = {}
         self.current: Action | None = None
         self.last: deque[Action] = deque(maxlen=_LAST)
-        self.timeline = Timeline()
+        self.timeline = DayTimeline()
         self._newest_frame = time.monotonic()
 
     def enter(self, state: State) -> None:
