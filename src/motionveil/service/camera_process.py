@@ -5,12 +5,15 @@ The process that holds raw frames serves no network; see `motionveil.service.cha
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
 from datetime import datetime
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from threading import Event
+from typing import NoReturn
 
 from motionveil.errors import MotionveilError
 from motionveil.process_hardening import forbid_core_dumps
@@ -180,5 +183,15 @@ def _delivered(receiver: RemoteReceiver) -> dict[str, int]:
     }
 
 
+def _exit(status: int) -> NoReturn:
+    """End at once: all is written, and the teardown of the libraries can take a second."""
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        _exit(main())
+    except BaseException:
+        traceback.print_exc()
+        _exit(1)

@@ -23,7 +23,7 @@ from motionveil.service.config import Camera
 from motionveil.service.log import Level, Log
 from motionveil.streaming.preview_screen import Screen
 
-STOPS_WITHIN = 4.0
+STOPS_WITHIN = 3.5
 """Seconds that a process has to finish its recordings; then it is killed."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds before a process is started again
