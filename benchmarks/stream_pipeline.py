@@ -32,7 +32,7 @@ from motionveil.atomic_write import write_text_atomically
 from motionveil.spec import load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source, veil_video
 from motionveil.video import SyntheticSource, VideoSink
-from motionveil.video.codecs import settings_for
+from motionveil.video.codecs import encoding_for, muxing_for
 
 FRAMES = 300
 
@@ -52,10 +52,11 @@ def transcode(source: Path, dest: Path) -> None:
         stream = reader.streams.video[0]
         stream.thread_type = "AUTO"
         assert stream.time_base is not None
-        settings = settings_for(dest, codec=None, live=False, time_base=stream.time_base)
-        with av.open(str(dest), "w", options=settings.muxing) as writer:
+        encoding = encoding_for(dest, codec=None, live=False)
+        muxing = muxing_for(dest, live=False, time_base=stream.time_base)
+        with av.open(str(dest), "w", options=muxing.options) as writer:
             out: Any = writer.add_stream(
-                settings.library, rate=stream.average_rate, options=settings.encoding
+                encoding.library, rate=stream.average_rate, options=encoding.options
             )
             out.width, out.height, out.pix_fmt = stream.width, stream.height, "yuv420p"
             for frame in reader.decode(stream):

@@ -185,13 +185,7 @@ class TestEncode:
         assert main(["encode", "${NAME}.avi"]) == 0
         assert count_frames(tmp_path / "other.veiled.mp4") == 3  # half the rate
 
-    @pytest.mark.parametrize(
-        ("words", "reason"),
-        [([], "SOURCE (or --source-file)"), (["--source-file", "f", "a", "b"], "DEST alone")],
-    )
-    def test_needs_one_source(
-        self, words: list[str], reason: str, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_needs_a_source(self, capsys: pytest.CaptureFixture[str]) -> None:
         with pytest.raises(SystemExit, match="2"):
-            main(["encode", *words])
-        assert reason in capsys.readouterr().err
+            main(["encode"])
+        assert "SOURCE (or --source-file)" in capsys.readouterr().err

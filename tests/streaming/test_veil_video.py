@@ -11,7 +11,7 @@ import motionveil
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import StreamEncoder, VeilOptions, veil_video
-from motionveil.video import VideoSink, probe, read_clip, read_frames
+from motionveil.video import DestinationState, VideoSink, probe, read_clip, read_frames
 from videos import AS_FILMED, NTSC, cut_short, moving_square, write_pictures, write_video
 
 SPEC = EncoderSpec.untrained(range=0.25, geometry=AS_FILMED)
@@ -38,7 +38,7 @@ def test_output_is_the_stream_encoders(tmp_path: Path) -> None:
         read_clip(tmp_path / "b.mkv"), np.stack([encoder(frame) for frame in clip])
     )
     assert (summary.frames_in, summary.frames_out) == (10, 10)
-    assert summary.dest == str(tmp_path / "b.mkv")
+    assert summary.destinations == (DestinationState(str(tmp_path / "b.mkv"), 10),)
 
 
 @pytest.mark.parametrize("first", ["neutral", "drop"])

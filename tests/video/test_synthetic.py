@@ -63,6 +63,15 @@ def test_real_time_and_stop() -> None:
     assert time.monotonic() - start < 0.5
 
 
+def test_frames_that_nobody_fetches_are_lost() -> None:
+    frames = SyntheticSource(64, 48, 50).frames(Event())
+    first = next(frames)
+    time.sleep(1.5)
+    late = next(frames)
+    assert first.pts == 0
+    assert late.pts >= 75
+
+
 def test_it_is_cheap() -> None:
     source = SyntheticSource(1280, 720, 30, frames=20, paced=False)
     start = time.process_time()

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
+from motionveil.cli.describe_veiled import describe_encoder, describe_folder, describe_summary
+from motionveil.cli.destination_options import add_destination_arguments, destinations
 from motionveil.cli.options import count_from
 from motionveil.cli.preview_options import (
     add_preview_arguments,
@@ -27,12 +29,12 @@ from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
 from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
-from motionveil.streaming import VeilOptions, VeilSummary, prepare, veil_source
-from motionveil.streaming.folder import DEFAULT_NAME, FolderSummary, veil_folder
+from motionveil.streaming import VeilOptions, prepare, veil_source
+from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
 from motionveil.streaming.process import stopping
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
-from motionveil.video import FileSource, Source, check_dest, open_source
+from motionveil.video import Destination, FileSource, Source, check_dest, open_source
 from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sinks import sinks
 
@@ -58,6 +60,8 @@ examples:
   motionveil encode rtsp://127.0.0.1:8554/live live.mkv --codec h264
   motionveil encode 'rtsp://user:${PASSWORD}@host/live' live.mkv
   motionveil encode --source-file camera.txt live.mkv
+  motionveil encode camera rtsp://127.0.0.1:8554/veiled hls/live.m3u8 \\
+      'rec/%Y%m%d-%H%M%S.mkv' --codec h264 --segment 10m --keep 7d --keep-size 20G
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | motionveil encode - - | ffplay -
 
 The source is resampled to the size and frame rate at which the encoder was trained and audited;
@@ -67,20 +71,17 @@ hides identity only as far as the encoder was trained and audited for it; an unt
 nothing.
 """
 
-_TOLD = ("data", "privacy_label", "alpha")
-"""What of an encoder's provenance is printed."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    destinations = "\n".join(f"  {kind.example:<28}{kind.help}" for kind in sinks())
-    parser.epilog = EXAMPLES.replace("{destinations}", destinations)
+    kinds = "\n".join(f"  {kind.example:<28}{kind.help}" for kind in sinks())
+    parser.epilog = EXAMPLES.replace("{destinations}", kinds)
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="video to veil; see below")
     parser.add_argument(
         "dest",
         metavar="DEST",
-        nargs="?",
-        help="destination; see below (default, for a file: SOURCE's name + .veiled.mp4)",
+        nargs="*",
+        help="destinations; see below (default, for a file: SOURCE's name + .veiled.mp4)",
     )
     parser.add_argument(
         "--source-file",
@@ -141,6 +142,7 @@ def _add_video_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--codec", choices=["h264", "ffv1", "vp9"], help="codec; of a .mkv, h264 or ffv1"
     )
+    add_destination_arguments(parser, "DEST")
     parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")
 
 
@@ -188,8 +190,8 @@ def run(arguments: argparse.Namespace) -> int:
             "warning: --native: veiled at the source's own size and rate; no figure of this"
             " encoder holds there, and faces may be readable"
         )
-    output = sys.stderr if arguments.dest == "-" else sys.stdout
-    print(f"encoder {arguments.encoder}: {describe(spec)}", file=output, flush=True)
+    output = sys.stderr if "-" in arguments.dest else sys.stdout
+    print(f"encoder {arguments.encoder}: {describe_encoder(spec)}", file=output, flush=True)
     options = VeilOptions(
         native=arguments.native,
         enlarge=arguments.enlarge,
@@ -207,9 +209,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _read_secrets(arguments: argparse.Namespace) -> None:
     """Put the real SOURCE and token in their places, and in `source_name` what messages say."""
     if arguments.source_file is not None:
-        if arguments.dest is not None:
-            arguments.wrong_usage("--source-file stands for SOURCE: give a DEST alone")
-        arguments.source, arguments.dest = None, arguments.source
+        if arguments.source is not None:  # it is the first DEST
+            arguments.dest = [arguments.source, *arguments.dest]
+        arguments.source = None
     elif arguments.source is None:
         arguments.wrong_usage("the following arguments are required: SOURCE (or --source-file)")
     written = arguments.source
@@ -223,8 +225,8 @@ def _read_secrets(arguments: argparse.Namespace) -> None:
 def _run_source(
     arguments: argparse.Namespace, spec: EncoderSpec, options: VeilOptions, output: TextIO
 ) -> int:
-    if arguments.dest is not None:
-        check_dest(arguments.dest, codec=options.codec)
+    dests = destinations(arguments, arguments.dest, codec=options.codec)
+    check_dest(*dests)
     source = open_source(
         arguments.source,
         rate=arguments.rate,
@@ -233,10 +235,9 @@ def _run_source(
         name=arguments.source_name,
     )
     is_file = isinstance(source, FileSource)
-    dest = arguments.dest
-    if dest is None and is_file:
-        dest = str(default_dest(Path(arguments.source)))
-    if dest is None and arguments.preview is None:
+    if not dests and is_file:
+        dests = [Destination(str(default_dest(Path(arguments.source))), options.codec)]
+    if not dests and arguments.preview is None:
         raise MotionveilError(f"{source.name}: give a DEST to write to, or --preview to look at it")
     stop = Event()
     with stopping(stop, at_once=is_file):
@@ -249,14 +250,16 @@ def _run_source(
                 show(status, image)
                 progress(status)
 
-            summary = veil_source(source, dest, spec, options, stop=stop, watch=watch)
+            summary = veil_source(
+                source, dests, spec, options, stop=stop, notice=_notice, watch=watch
+            )
     for line in describe_summary(summary):
         print(line, file=output)
-    return 0
+    return 1 if any(state.trouble for state in summary.destinations) else 0
 
 
 def _run_folder(arguments: argparse.Namespace, spec: EncoderSpec, options: VeilOptions) -> int:
-    if arguments.dest is not None or arguments.preview is not None:
+    if arguments.dest or arguments.dest_file or arguments.preview is not None:
         raise MotionveilError("--out veils a folder of videos: it goes with no DEST or --preview")
     if arguments.source_name is not None and not Path(arguments.source).is_dir():
         raise MotionveilError(f"{arguments.source_name}: no such folder")
@@ -278,64 +281,12 @@ def _run_folder(arguments: argparse.Namespace, spec: EncoderSpec, options: VeilO
     return 1 if summary.failed else 0
 
 
-def describe_summary(summary: VeilSummary) -> list[str]:
-    """Say what was written, in lines for a person."""
-    info, rate = summary.info, summary.rate
-    reasons = ", ".join(f"{reason} {number}" for reason, number in summary.guarded.items())
-    damaged = f", {summary.damaged} damaged" if summary.damaged else ""
-    lines = [] if summary.dest in (None, "-") else [f"wrote {summary.dest}"]
-    lines.append(
-        f"{summary.frames_in} frames in: {summary.taken} taken, {summary.left_out} left out by"
-        f" rate, {summary.dropped} dropped{damaged}; {sum(summary.guarded.values())}"
-        f" guarded{f' ({reasons})' if reasons else ''}; {summary.frames_out} written"
-    )
-    lines.append(
-        f"{info.width}x{info.height} at {_told(info.rate)} in,"
-        f" {summary.width}x{summary.height} at {_told(rate)} out, {summary.seconds:.1f} s"
-    )
-    if summary.latency_p50 is not None and summary.latency_p95 is not None:
-        p50, p95 = summary.latency_p50 * 1e3, summary.latency_p95 * 1e3
-        lines.append(f"latency p50 {p50:.3g} ms, p95 {p95:.3g} ms, from arrival to written")
-    return lines
-
-
-def describe_folder(summary: FolderSummary) -> list[str]:
-    """Say what became of a folder's videos, in lines for a person."""
-    lines = [f"wrote {veiled.dest}" for veiled in summary.veiled.values()]
-    frames = sum(veiled.frames_out for veiled in summary.veiled.values())
-    guarded = sum(sum(veiled.guarded.values()) for veiled in summary.veiled.values())
-    lines.append(
-        f"{len(summary.veiled)} videos veiled ({frames} frames, {guarded} guarded),"
-        f" {len(summary.skipped)} there already, {len(summary.failed)} failed"
-    )
-    return lines
-
-
 def default_dest(source: Path) -> Path:
     """Return where a veiled video goes when nothing is said: beside its source."""
     if source.name in ("", ".."):  # "." has no name of its own
         source = source.resolve()
     name = source.name if source.is_dir() else source.stem
     return source.with_name(f"{name}.veiled.mp4")
-
-
-def describe(spec: EncoderSpec) -> str:
-    """Return an encoder's method and what of its provenance tells where it fits, in one line."""
-    known = spec.provenance
-    facts = [f"{name} {known[name]}" for name in _TOLD if _is_short(known.get(name))]
-    geometry = [] if spec.geometry is None else [str(spec.geometry)]
-    return ", ".join([spec.name, *geometry, *(facts or ["of unknown provenance"])])
-
-
-def _told(rate: Fraction | None) -> str:
-    if rate is None:
-        return "unknown frames/s"
-    exact = f" ({rate})" if rate.denominator > 1 else ""
-    return f"{float(rate):.6g}{exact} frames/s"
-
-
-def _is_short(value: object) -> bool:
-    return isinstance(value, str | int | float) and len(str(value)) <= 40
 
 
 def _rate(text: str) -> Fraction:

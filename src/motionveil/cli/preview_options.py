@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.secret import secret
-from motionveil.streaming.status import Status
+from motionveil.streaming.status import Stat, Status
 
 Show = Callable[[Status, NDArray[np.uint8]], None]
 
@@ -62,7 +62,7 @@ def open_preview(
 
     newest: list[Status] = []
 
-    def stats() -> dict[str, float | int | str | None]:
+    def stats() -> dict[str, Stat]:
         return {**names, **(newest[-1].snapshot() if newest else {})}
 
     with Preview(

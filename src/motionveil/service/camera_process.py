@@ -32,7 +32,15 @@ from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import StreamEncoder, VeilOptions, prepare, veil_source
 from motionveil.streaming.process import stopping
 from motionveil.streaming.veil_video import describe_encoder
-from motionveil.video import Sink, Source, VideoInfo, check_dest, open_sink, open_source
+from motionveil.video import (
+    Sink,
+    Source,
+    SyntheticSource,
+    VideoInfo,
+    check_dest,
+    open_sink,
+    open_source,
+)
 
 TERMINATED = 143
 """Exit status of a process that was asked to end, but not by its supervisor."""
@@ -78,6 +86,16 @@ class _Veil:
         self.geometry = encoder.geometry
         self.is_baseline = encoder.neutral is None
 
+    def warnings(self, source: Source) -> list[str]:
+        """Return what whoever runs the camera must know."""
+        warnings = []
+        if self.is_baseline:
+            warnings.append(f"{self.spec.name} shows the scene: it is no protection")
+        drawn = isinstance(source, SyntheticSource) and source.acts
+        if self.recogniser is not None and self.recogniser.spec.knows_drawn_people_only:
+            warnings += [] if drawn else ["this recogniser was trained on drawn people only"]
+        return warnings
+
     @property
     def name(self) -> str:
         """What the page calls it."""
@@ -116,17 +134,17 @@ def _probe(camera: Camera, reporter: Reporter, stop: Event) -> str:
     if frame is None or info is None:
         raise MotionveilError(f"{source.name}: gave no frame")
     rate = "unknown rate" if info.rate is None else f"{float(info.rate):.4g} frames/s"
-    warning = "; warning: this encoder shows the scene" if veil.is_baseline else ""
-    return f"{source.name}: {info.width} x {info.height} at {rate}; {veil.name}{warning}"
+    warnings = "".join(f"; warning: {warning}" for warning in veil.warnings(source))
+    return f"{source.name}: {info.width} x {info.height} at {rate}; {veil.name}{warnings}"
 
 
 def _run(camera: Camera, reporter: Reporter, stop: Event) -> None:
     veil = _Veil(camera)
-    if veil.is_baseline:
-        reporter.notice(f"warning: {veil.spec.name} shows the scene: it is no protection")
     dests = _destinations(camera)
     dest = dests[0] if dests else None
     source = _open(camera, reporter)
+    for warning in veil.warnings(source):
+        reporter.notice(f"warning: {warning}")
     prepare()
     reporter.further = lambda: {"encoder": veil.name, "source": source.name}
     options = VeilOptions(codec=camera.codec)

@@ -37,8 +37,9 @@ class Preview:
         token: What a viewer must know; needed for a host that is not loopback.
         stats: Called once a second for each page, from other threads, for the numbers in `STATS`:
             `source`, `encoder` and `guard` (why the newest frame is neutral) are words, latencies
-            are in ms, `seconds` is the time since the start, `ended` is a truth value; others
-            are counts. Each may be missing or None.
+            are in ms, `seconds` is the time since the start, `ended` is a truth value,
+            `destinations` lists objects like `DestinationState`; others are counts. Each may be
+            missing or None.
         answers: Called four times a second for each page, from other threads, for what is
             recognised in the stream: see `motionveil.recognition.timeline.Timeline.snapshot`.
             None where nothing is recognised.

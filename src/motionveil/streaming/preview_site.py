@@ -10,12 +10,13 @@ from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
 from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
+from motionveil.streaming.status import Stat
 
-Stats = Mapping[str, float | int | str | None]
+Stats = Mapping[str, Stat]
 
 STATS = (
     *("source", "encoder", "recogniser", "width", "height", "frames_in", "frames_out"),
-    *("left_out", "dropped", "damaged", "guarded"),
+    *("left_out", "dropped", "damaged", "guarded", "destinations"),
     *("guard", "fps", "latency_p50_ms", "latency_p95_ms", "seconds", "ended"),
 )
 """The numbers that the page knows; no other leaves the process."""
@@ -124,6 +125,6 @@ def read_page(package: str | None, name: str) -> str:
     return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
-def json_value(value: float | int | str | None) -> float | int | str | None:
+def json_value(value: Stat) -> Stat:
     """Return a value that JSON knows: it has no NaN and no infinity."""
     return None if isinstance(value, float) and not isfinite(value) else value

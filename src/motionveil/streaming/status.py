@@ -6,9 +6,14 @@ import itertools
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 
 from motionveil.streaming.guard import Reason
+from motionveil.video import DestinationState
+
+Stat = float | int | str | None | list[dict[str, float | int | str | None]]
+"""A number that the preview shows; of several destinations, what is known of each."""
 
 _SHORTEST = 1e-5  # seconds
 _BINS_PER_DECADE = 200  # 1.2 % wide each
@@ -66,6 +71,7 @@ class Status:
         guarded: Neutral frames by reason; the first frame is one.
         guard: Why the newest frame written is neutral; None if it is a difference.
         latency: From a frame's arrival in this process to the end of its writing.
+        destinations: Returns what became of the frames for each destination.
         width: Pixels of a frame as it is written; 0 before the first.
         height: Likewise.
         started: `time.monotonic()` of the first frame's arrival; None before.
@@ -78,6 +84,7 @@ class Status:
         self.guarded: Counter[Reason] = Counter()
         self.guard: Reason | None = None
         self.latency = Latency()
+        self.destinations: Callable[[], list[DestinationState]] = list
         self.width = self.height = 0
         self.started: float | None = None
         self.ended = False
@@ -108,7 +115,7 @@ class Status:
             return None
         return (len(stamps) - 1) / (stamps[-1] - stamps[0])
 
-    def snapshot(self) -> dict[str, float | int | str | None]:
+    def snapshot(self) -> dict[str, Stat]:
         """Return the numbers that the preview shows."""
         p50, p95 = self.latency.percentile(50), self.latency.percentile(95)
         return {
@@ -124,6 +131,7 @@ class Status:
             "fps": self.fps,
             "latency_p50_ms": None if p50 is None else p50 * 1e3,
             "latency_p95_ms": None if p95 is None else p95 * 1e3,
+            "destinations": [asdict(state) for state in self.destinations()],
             "seconds": self.seconds,
             "ended": self.ended,
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,16 @@ from motionveil.streaming.guard import Guard, Reason
 from motionveil.streaming.pipeline import First, Pipeline
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
-from motionveil.video import FileSource, Sink, Source, VideoInfo, check_dest, open_sink
+from motionveil.video import (
+    Destination,
+    DestinationState,
+    FileSource,
+    Sink,
+    Source,
+    VideoInfo,
+    check_dest,
+    open_sink,
+)
 from motionveil.video.reader import FOLDER_RATE
 
 
@@ -33,7 +42,8 @@ class VeilOptions:
         hard: Quantise in steps instead of sigmoids.
         guard: Write the neutral frame where two frames have no valid difference; see `Guard`.
         first: The first frame has no difference: write the `"neutral"` frame, or `"drop"` it.
-        codec: `"h264"`, `"ffv1"` or `"vp9"`, where the file's format leaves a choice.
+        codec: `"h264"`, `"ffv1"` or `"vp9"`, where a format leaves a choice; of destinations that
+            are given as strings.
         limit: Stop after so many frames; None for all.
     """
 
@@ -52,7 +62,7 @@ class VeilSummary:
 
     Attributes:
         source: What was read.
-        dest: What was written; None if it was only shown.
+        destinations: What was written where; nothing if it was only shown.
         info: The source's size, rate and clock.
         width: Pixels of a veiled frame, as written.
         height: Likewise.
@@ -70,7 +80,7 @@ class VeilSummary:
     """
 
     source: str
-    dest: str | None
+    destinations: tuple[DestinationState, ...]
     info: VideoInfo
     width: int
     height: int
@@ -89,11 +99,12 @@ class VeilSummary:
 
 def veil_source(
     source: Source,
-    dest: str | None,
+    dest: str | Destination | Sequence[str | Destination] | None,
     spec: EncoderSpec,
     options: VeilOptions | None = None,
     *,
     stop: Event | None = None,
+    notice: Callable[[str], None] = lambda line: None,
     watch: Callable[[Status, NDArray[np.uint8]], None] = lambda status, image: None,
 ) -> VeilSummary:
     """Veil a source: the frames that the encoder's rate takes, with their timestamps, no more.
@@ -104,10 +115,12 @@ def veil_source(
 
     Args:
         source: See `motionveil.video.open_source`.
-        dest: See `motionveil.video.open_sink`; None to write nothing (but to `watch`).
+        dest: One or several; see `motionveil.video.open_sink`. None to write nothing (but to
+            `watch`).
         spec: The encoder.
         options: How; `VeilOptions()` if None.
         stop: Set it to end the source; what was read is still written.
+        notice: Told in one line what happens to a destination while the others go on.
         watch: Called with each veiled frame and the counts so far, in the thread of the caller;
             the array is used again afterwards.
 
@@ -116,9 +129,10 @@ def veil_source(
             the source or cannot be written.
     """
     options = options or VeilOptions()
-    if dest is not None:
-        check_dest(dest, codec=options.codec)
-        _refuse_overwriting(source.name, dest)
+    dests = _listed(dest)
+    check_dest(*dests, codec=options.codec)
+    for written in dests:
+        _refuse_overwriting(source.name, written if isinstance(written, str) else written.to)
     encoder = StreamEncoder(
         spec,
         native=options.native,
@@ -127,19 +141,23 @@ def veil_source(
     )
 
     def open_output(info: VideoInfo, time_base: Fraction) -> Sink:
-        if dest is None:
+        if not dests:
             return NoSink()
         # What comes from a camera, a network or a pipe will not come again.
         once = not isinstance(source, FileSource)
-        return open_sink(
-            dest,
+        sink = open_sink(
+            *dests,
             rate=_rate(encoder, info),
             time_base=time_base,
             codec=options.codec,
             live=once,
             aspect=info.aspect if options.native else Fraction(1),  # else taken into account
             comment=describe_encoder(spec, options),
+            pace=not source.live,
+            notice=notice,
         )
+        pipeline.status.destinations = sink.states
+        return sink
 
     pipeline = Pipeline(
         source,
@@ -156,7 +174,7 @@ def veil_source(
         raise MotionveilError(f"{source.name}: gave no frame")
     return VeilSummary(
         source=source.name,
-        dest=dest,
+        destinations=tuple(status.destinations()),
         info=source.info,
         width=status.width,
         height=status.height,
@@ -212,6 +230,14 @@ def describe_encoder(spec: EncoderSpec, options: VeilOptions) -> str:
     geometry = NATIVE if options.native else str(spec.geometry)
     kind = "hard" if options.hard else "soft"
     return f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}"
+
+
+def _listed(
+    dest: str | Destination | Sequence[str | Destination] | None,
+) -> Sequence[str | Destination]:
+    if dest is None:
+        return ()
+    return (dest,) if isinstance(dest, str | Destination) else dest
 
 
 NATIVE = "source's own size and rate, at which nothing was audited"

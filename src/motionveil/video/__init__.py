@@ -9,15 +9,18 @@ Example:
 """
 
 from motionveil.video.reader import count_frames, probe, read_clip, read_comment, read_frames
-from motionveil.video.sinks import check_dest, open_sink
+from motionveil.video.sinks import Destination, Segments, check_dest, open_sink
 from motionveil.video.sinks.video_file import VideoSink
 from motionveil.video.source import FileSource, open_source
 from motionveil.video.synthetic import SyntheticSource, synthetic_source
-from motionveil.video.types import Frame, Sink, Source, VideoInfo
+from motionveil.video.types import DestinationState, Frame, Sink, Source, VideoInfo
 
 __all__ = [
+    "Destination",
+    "DestinationState",
     "FileSource",
     "Frame",
+    "Segments",
     "Sink",
     "Source",
     "SyntheticSource",

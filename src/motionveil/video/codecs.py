@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Literal
@@ -28,15 +28,23 @@ _WHOLE: dict[Codec, dict[str, str]] = {
 }
 # A live encoder must not hold frames back: no reordering, no looking ahead, a key frame a second
 # or so (by `gop_size`), so that whoever joins or recovers the file sees a picture soon.
+# Parameter sets come with every key frame too, for whoever joins a broadcast, and key frames come
+# regularly, so that files that are cut have the length asked for.
 _LIVE: dict[Codec, dict[str, str]] = {
-    "h264": {"preset": "veryfast", "crf": "18", "tune": "zerolatency"},
+    "h264": {
+        "preset": "veryfast",
+        "crf": "18",
+        "tune": "zerolatency",
+        "x264-params": "repeat-headers=1:scenecut=0",
+    },
     "ffv1": {"level": "3"},
     "vp9": {**_WHOLE["vp9"], "lag-in-frames": "0"},
 }
-# Whole clusters or fragments reach the file once a second, whatever happens afterwards.
+# Whole clusters or fragments reach the file once a second, whatever happens afterwards. With a
+# trailer FFmpeg would not tell that the last fragment did not fit on the disk.
 _LIVE_MUXING = {
     ".mp4": {
-        "movflags": "empty_moov+default_base_moof+frag_keyframe",
+        "movflags": "empty_moov+default_base_moof+frag_keyframe+skip_trailer",
         "frag_duration": "1000000",  # microseconds
         "flush_packets": "1",
     },
@@ -46,23 +54,26 @@ _LIVE_MUXING = {
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How one file is written.
+class Encoding:
+    """How frames are encoded; what is to be encoded alike is encoded once.
 
     Attributes:
-        container: FFmpeg's name of the container.
-        library: FFmpeg's name of the encoder.
-        codec: Ours.
-        muxing: Options of the container.
-        encoding: Options of the encoder.
-        lossless: The RGB read back is the RGB written.
+        codec: Its name here.
+        live: No frame is held back, and there is a key frame a second.
     """
 
-    container: str
-    library: str
     codec: Codec
-    muxing: dict[str, str]
-    encoding: dict[str, str]
+    live: bool
+
+    @property
+    def library(self) -> str:
+        """FFmpeg's name of the encoder."""
+        return _LIBRARIES[self.codec]
+
+    @property
+    def options(self) -> dict[str, str]:
+        """FFmpeg's options of the encoder."""
+        return dict((_LIVE if self.live else _WHOLE)[self.codec])
 
     @property
     def lossless(self) -> bool:
@@ -80,6 +91,18 @@ class Settings:
         return "yuv420p" if width % 2 == height % 2 == 0 else "yuv444p"
 
 
+LIVE_H264 = Encoding("h264", live=True)
+"""What every broadcast carries."""
+
+
+@dataclass(frozen=True)
+class Muxing:
+    """How packets are written: FFmpeg's name of the container, and its options."""
+
+    container: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
 def unknown_format(path: Path) -> MotionveilError:
     """Return the error for a file of no known format."""
     return MotionveilError(
@@ -88,7 +111,7 @@ def unknown_format(path: Path) -> MotionveilError:
     )
 
 
-def settings_for(path: Path, *, codec: str | None, live: bool, time_base: Fraction) -> Settings:
+def encoding_for(path: Path, *, codec: str | None, live: bool) -> Encoding:
     """Choose by a file's suffix, and the codec if one is asked for.
 
     Raises:
@@ -103,14 +126,28 @@ def settings_for(path: Path, *, codec: str | None, live: bool, time_base: Fracti
             f"{path}: {suffix} does not take the codec {codec!r}; it takes"
             f" {' or '.join(CODECS[suffix])}"
         )
+    return Encoding(chosen, live)
+
+
+def muxing_for(path: Path, *, live: bool, time_base: Fraction) -> Muxing:
+    """Return how a file with one of the suffixes in `CODECS` is written."""
+    suffix = path.suffix.lower()
     # "bitexact" keeps the names and versions of the libraries out of the file.
-    muxing = {"fflags": "+bitexact"}
+    options = {"fflags": "+bitexact"}
     if live:
-        muxing |= _LIVE_MUXING[suffix]
+        options |= _LIVE_MUXING[suffix]
     elif suffix == ".mp4":
-        muxing["movflags"] = "faststart"
+        options["movflags"] = "faststart"
     if suffix == ".mp4":
         # The movie's clock dates the first frame; by default it counts milliseconds only.
-        muxing["movie_timescale"] = str(time_base.denominator)
-    encoding = dict((_LIVE if live else _WHOLE)[chosen])
-    return Settings(_CONTAINERS[suffix], _LIBRARIES[chosen], chosen, muxing, encoding)
+        options["movie_timescale"] = str(time_base.denominator)
+    return Muxing(_CONTAINERS[suffix], options)
+
+
+def metadata_for(container: str, comment: str | None) -> dict[str, str]:
+    """Return what carries a comment in a container, where it can carry one."""
+    if comment is None:
+        return {}
+    if container in ("mpegts", "hls"):
+        return {"service_name": comment, "service_provider": "motionveil"}
+    return {"title" if container == "rtsp" else "comment": comment}

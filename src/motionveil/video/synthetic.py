@@ -26,6 +26,7 @@ _WRITTEN = re.compile(
 _SMALLEST = 16
 _NOISE = 4.0  # standard deviation, in levels: a sensor in good light
 _MARGIN = 20  # levels that noise may add or take
+_PATIENCE = 1.0  # seconds
 _FIELDS = 65521  # different noise fields; a prime
 
 
@@ -91,12 +92,16 @@ class SyntheticSource:
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Yield the frames; see `Source.frames`. Timestamps are frame numbers from 0.
 
-        A frame's `arrived` is the moment for which it was due; None if not paced.
+        A frame's `arrived` is the moment for which it was due; None if not paced. Like a camera, a
+        paced source loses the frames for which nobody had time for a second.
         """
         assert self.info is not None
         start, number = time.monotonic(), 0
-        while not stop.is_set() and number != self.info.frames:
+        while not stop.is_set() and (self.info.frames is None or number < self.info.frames):
             due = start + float(number / self._rate) if self.live else None
+            if due is not None and time.monotonic() > due + _PATIENCE:
+                number = int((time.monotonic() - start) * self._rate)
+                continue
             image = self.picture(number)
             if due is not None and stop.wait(max(0.0, due - time.monotonic())):
                 return

@@ -124,6 +124,23 @@ class Sink(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class DestinationState:
+    """What became of the frames for one destination so far.
+
+    Attributes:
+        name: Where they go; without a password.
+        frames: Frames written.
+        dropped: Frames that it did not get.
+        trouble: Why it takes none now; None if it does.
+    """
+
+    name: str
+    frames: int
+    dropped: int = 0
+    trouble: str | None = None
+
+
 class Decoded(NamedTuple):
     """A frame as it leaves the decoder: an `av.VideoFrame`, neither RGB nor upright yet."""
 

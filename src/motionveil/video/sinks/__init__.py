@@ -7,8 +7,8 @@ importing it registers it.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib import import_module
 from pathlib import Path
@@ -18,10 +18,32 @@ from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.plugins import load_entry_points
 from motionveil.video.codecs import unknown_format
+from motionveil.video.destinations import Destinations
+from motionveil.video.packets import PacketSink
 from motionveil.video.types import Sink
 
 GROUP = "motionveil.sinks"
 DEFAULT_RATE = Fraction(25)
+
+
+@dataclass(frozen=True)
+class Segments:
+    """How a recording is cut into files, and which of them are kept.
+
+    Attributes:
+        length: Seconds after which a file ends, at the next key frame.
+        keep: Seconds after which a file is deleted; None to keep all.
+        most: Bytes that all files together may have before the oldest are deleted; None for any.
+    """
+
+    length: float = 600.0
+    keep: float | None = None
+    most: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("length", self.length), ("keep", self.keep), ("most", self.most)):
+            if value is not None and value <= 0:
+                raise MotionveilError(f"segments: {name} must be above 0, not {value:g}")
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,10 @@ class SinkOptions:
         live: A recording that cannot be repeated; see `VideoSink`.
         aspect: Sample aspect ratio, for formats that store it.
         comment: Comment to store in the output; None for none.
+        container: `"y4m"`, `"mpegts"` or `"matroska"`, of the standard output.
+        segments: Of files that are cut.
+        notice: Told in one line when a destination fails that is tried again, and when it takes
+            frames again.
     """
 
     time_base: Fraction
@@ -43,9 +69,27 @@ class SinkOptions:
     live: bool = False
     aspect: Fraction = Fraction(1)
     comment: str | None = None
+    container: str = "y4m"
+    segments: Segments = Segments()
+    notice: Callable[[str], None] = lambda line: None
 
 
-Open = TypeVar("Open", bound=Callable[[str, SinkOptions], Sink])
+@dataclass(frozen=True)
+class Destination:
+    """A destination, and what is chosen for it alone.
+
+    Attributes:
+        to: How it is written; see `open_sink`. May hold a password.
+        codec: As in `SinkOptions`, like the others.
+    """
+
+    to: str = field(repr=False)
+    codec: str | None = None
+    container: str = "y4m"
+    segments: Segments = Segments()
+
+
+Open = TypeVar("Open", bound=Callable[[str, SinkOptions], Sink | PacketSink])
 
 
 def no_codec(dest: str, codec: str | None) -> None:
@@ -58,6 +102,8 @@ def no_codec(dest: str, codec: str | None) -> None:
 class SinkKind:
     """A kind of destination.
 
+    Its sink takes frames; or packets, which are encoded for all that take them encoded alike.
+
     Attributes:
         example: How a destination of this kind is written, for the help.
         help: One line.
@@ -69,7 +115,7 @@ class SinkKind:
 
     example: str
     help: str
-    open: Callable[[str, SinkOptions], Sink]
+    open: Callable[[str, SinkOptions], Sink | PacketSink]
     takes: Callable[[str], bool]
     check: Callable[[str, str | None], None] = no_codec
 
@@ -90,7 +136,7 @@ def register(
         ValueError: The example is taken.
 
     Example:
-        >>> @register("udp://", "a socket", takes=lambda d: d[:6] == "udp://")  # doctest: +SKIP
+        >>> @register("tcp://", "a socket", takes=lambda d: d[:6] == "tcp://")  # doctest: +SKIP
         ... def open_socket(dest: str, options: SinkOptions) -> Sink: ...
     """
 
@@ -111,43 +157,86 @@ def sinks() -> list[SinkKind]:
     return list(_KINDS.values())
 
 
-def check_dest(dest: str, *, codec: str | None = None) -> None:
-    """Raise an error for an invalid destination, before anything is read.
+Written = str | Destination
+"""A destination as it may be given; a string stands for itself and the usual choices."""
+
+
+def check_dest(*dests: Written, codec: str | None = None) -> None:
+    """Raise an error for invalid destinations, before anything is read.
 
     Args:
-        dest: As for `open_sink`.
-        codec: As for `SinkOptions`.
+        dests: As for `open_sink`.
+        codec: Likewise.
 
     Raises:
-        MotionveilError: No kind of destination takes it, or the codec does not go with it.
+        MotionveilError: No kind of destination takes one, the codec does not go with it, or it is
+            given twice.
     """
-    _kind_of(dest).check(dest, codec)
+    seen: set[str] = set()
+    for dest in _destinations(dests, codec):
+        _kind_of(dest.to).check(dest.to, dest.codec)
+        if dest.to in seen:
+            raise MotionveilError(f"{shown(dest.to)}: is given twice")
+        seen.add(dest.to)
 
 
 def open_sink(
-    dest: str,
-    *,
+    *dests: Written,
     rate: Fraction | None,
     time_base: Fraction,
     codec: str | None = None,
     live: bool = False,
     aspect: Fraction = Fraction(1),
     comment: str | None = None,
-) -> Sink:
-    """Open a destination; use it as a context manager.
+    pace: bool = False,
+    notice: Callable[[str], None] = lambda line: None,
+) -> Destinations:
+    """Open one or more destinations; use the result as a context manager.
 
     Args:
-        dest: A file name ending in `.mp4`, `.mkv` or `.webm`; a folder of images, written with a
-            slash at its end; `-`, the standard output as y4m; a virtual camera, `/dev/videoN`; or
-            a destination that a plugin takes.
-        rate, time_base, codec, live, aspect, comment: See `SinkOptions`.
+        dests: Each a file name ending in `.mp4`, `.mkv` or `.webm`; such a name with `%H` and the
+            like for the time, for files that are cut; a folder of images, written with a slash at
+            its end; a playlist for HLS, ending in `.m3u8`; an address, `rtsp://`, `rtmp://`,
+            `udp://` or `srt://`; `-`, the standard output; a virtual camera, `/dev/videoN`; or a
+            destination that a plugin takes.
+        codec: Of destinations that are given as strings; see `SinkOptions`.
+        rate, time_base, live, aspect, comment: See `SinkOptions`.
+        pace: See `Destinations`.
+        notice: Told in one line what happens to a destination while the others go on.
 
     Raises:
-        MotionveilError: No kind of destination takes it, or the codec does not go with it.
+        MotionveilError: As `check_dest`.
     """
-    kind = _kind_of(dest)
-    kind.check(dest, codec)
-    return kind.open(dest, SinkOptions(time_base, rate, codec, live, aspect, comment))
+    check_dest(*dests, codec=codec)
+    opened = [
+        _kind_of(dest.to).open(
+            dest.to,
+            SinkOptions(
+                time_base,
+                rate,
+                dest.codec,
+                live,
+                aspect,
+                comment,
+                dest.container,
+                dest.segments,
+                notice,
+            ),
+        )
+        for dest in _destinations(dests, codec)
+    ]
+    return Destinations(
+        opened,
+        rate=rate or DEFAULT_RATE,
+        time_base=time_base,
+        aspect=aspect,
+        pace=pace,
+        notice=notice,
+    )
+
+
+def _destinations(dests: Sequence[Written], codec: str | None) -> list[Destination]:
+    return [Destination(dest, codec) if isinstance(dest, str) else dest for dest in dests]
 
 
 def _kind_of(dest: str) -> SinkKind:
@@ -155,5 +244,8 @@ def _kind_of(dest: str) -> SinkKind:
         if kind.takes(dest):
             return kind
     if "://" in dest:
-        raise MotionveilError(f"{shown(dest)}: veiled video goes to files and pipes, to no address")
+        raise MotionveilError(
+            f"{shown(dest)}: veiled video goes to no such address; it goes to rtsp://, rtmp://,"
+            " udp:// and srt://"
+        )
     raise unknown_format(Path(dest))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -13,8 +12,7 @@ from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.video.sinks import DEFAULT_RATE, SinkOptions, no_codec, register
-from motionveil.video.types import Sink
+from motionveil.video.sinks import DEFAULT_RATE
 
 
 class Y4mSink:
@@ -95,17 +93,3 @@ class Y4mSink:
         frame: Any = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
         frame = self._converter.reformat(frame, format="yuv444p", dst_colorspace=Colorspace.ITU601)
         return np.ascontiguousarray(frame.to_ndarray())  # (3, H, W)
-
-
-def _check(dest: str, codec: str | None) -> None:
-    if sys.stdout.isatty():
-        raise MotionveilError("-: video on a terminal is of no use; pipe it somewhere")
-    no_codec(dest, codec)
-
-
-@register("-", "standard output, y4m", takes=lambda dest: dest == "-", check=_check)
-def open_standard_output(dest: str, options: SinkOptions) -> Sink:
-    """Open the standard output."""
-    return Y4mSink(
-        sys.stdout.buffer, rate=options.rate, aspect=options.aspect, comment=options.comment
-    )

@@ -1,0 +1,105 @@
+"""Options of the commands that write veiled video: where to, and how it is cut and kept."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from motionveil.errors import MotionveilError
+from motionveil.secret import secret
+from motionveil.video import Destination, DestinationState, Segments
+from motionveil.video.sinks.standard_output import CONTAINERS
+
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_BYTES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+
+
+def add_destination_arguments(parser: argparse.ArgumentParser, written: str) -> None:
+    """Declare the options.
+
+    Args:
+        parser: Where to declare them.
+        written: How the option or argument that names destinations is written: `DEST`.
+    """
+    usual = Segments()
+    parser.add_argument(
+        "--dest-file",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help=f"read one more {written} from a file, such as a URL with a password; repeatable",
+    )
+    parser.add_argument(
+        "--format",
+        choices=CONTAINERS,
+        default=CONTAINERS[0],
+        help="format of the destination - (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--segment",
+        type=_unit(_SECONDS, "duration", "90, 10m or 1h"),
+        default=usual.length,
+        metavar="DURATION",
+        help=f"length of files that are cut: 90, 10m, 1h (default: {usual.length / 60:g}m)",
+    )
+    parser.add_argument(
+        "--keep",
+        type=_unit(_SECONDS, "duration", "12h or 7d"),
+        metavar="DURATION",
+        help="delete files that are cut after this time: 12h, 7d (default: keep all)",
+    )
+    parser.add_argument(
+        "--keep-size",
+        type=_unit(_BYTES, "size", "500M or 20G"),
+        metavar="BYTES",
+        help="delete the oldest of them beyond this size in all: 500M, 20G (default: keep all)",
+    )
+
+
+def destinations(
+    arguments: argparse.Namespace, written: Sequence[str], *, codec: str | None = None
+) -> list[Destination]:
+    """Return the destinations that were asked for, with variables and files in their places.
+
+    Args:
+        arguments: Those of the command.
+        written: Destinations of the command line.
+        codec: As in `Destination`.
+
+    Raises:
+        MotionveilError: A variable is not set, a file cannot be read, or an option is for a kind of
+            destination that is not there.
+    """
+    given = [secret(dest, None, "DEST") for dest in written]
+    given += [secret(None, file, "--dest") for file in arguments.dest_file]
+    found = [dest for dest in given if dest is not None]
+    if arguments.format != CONTAINERS[0] and "-" not in found:
+        raise MotionveilError(f"--format {arguments.format}: is for the destination -")
+    most = arguments.keep_size
+    segments = Segments(
+        arguments.segment, arguments.keep, None if most is None else max(1, round(most))
+    )
+    return [Destination(dest, codec, arguments.format, segments) for dest in found]
+
+
+def describe_destinations(states: Sequence[DestinationState]) -> list[str]:
+    """Say what was written where, a line each."""
+    lines = []
+    for state in states:
+        if len(states) == 1 and state.dropped == 0 and state.trouble is None:
+            lines += [] if state.name == "standard output" else [f"wrote {state.name}"]
+            continue
+        trouble = "" if state.trouble is None else f"; {state.trouble}"
+        lines.append(f"wrote {state.name}: {state.frames} frames, {state.dropped} dropped{trouble}")
+    return lines
+
+
+def _unit(units: Mapping[str, float], what: str, example: str) -> Callable[[str], float]:
+    def read(text: str) -> float:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]?)", text)
+        if found is None or found[2] not in units or float(found[1]) <= 0:
+            raise argparse.ArgumentTypeError(f"{text!r} is no {what}; write {example}")
+        return float(found[1]) * units[found[2]]
+
+    return read

@@ -1,0 +1,146 @@
+"""Encoded frames, and what takes them: several destinations may share one encoder."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Any
+
+import av
+
+from motionveil.video.codecs import Encoding, Muxing
+
+
+@dataclass(frozen=True)
+class Packet:
+    """An encoded frame.
+
+    Attributes:
+        data: As the encoder made it.
+        pts: Presentation timestamp in units of `time_base`.
+        dts: Decoding timestamp likewise.
+        duration: Likewise; 0 if not known.
+        time_base: Seconds that one unit lasts.
+        key: Whether decoding can begin here.
+    """
+
+    data: bytes
+    pts: int
+    dts: int
+    duration: int
+    time_base: Fraction
+    key: bool
+
+
+class PacketSink(ABC):
+    """A destination of encoded frames; a context manager.
+
+    Args:
+        name: Where they go, for messages; without a password.
+        encoding: How frames are to be encoded for it.
+
+    Attributes:
+        name: See above, like `encoding`.
+        realtime: Takes frames at their own time, and drops those for which there is no time.
+        frames: Frames written so far.
+        dropped: Frames lost so far.
+        trouble: Why it takes no frames now; None if it does.
+        stream: What the packets are of: a stream of FFmpeg; None before the first packet.
+    """
+
+    realtime = False
+
+    def __init__(self, name: str, encoding: Encoding) -> None:
+        self.name, self.encoding = name, encoding
+        self.frames = self.dropped = 0
+        self.trouble: str | None = None
+        self.stream: Any = None
+
+    def __enter__(self) -> PacketSink:
+        return self
+
+    @abstractmethod
+    def write(self, packet: Packet) -> None:
+        """Append a packet.
+
+        Raises:
+            MotionveilError: It takes none, and never will again.
+        """
+
+    def end(self) -> None:  # noqa: B027, most have nothing to do before they are left
+        """Learn that nothing follows; called for all destinations before any is left."""
+
+    @abstractmethod
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish, or clear away what was begun."""
+
+
+class Muxer:
+    """Writes packets into a container.
+
+    Args:
+        where: A path, an address or a binary file.
+        muxing: How.
+        stream: What the packets are of.
+        metadata: What the container says of itself.
+        start: The timestamp that is to be 0, in units of the packets' time base.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+
+    def __init__(
+        self,
+        where: Any,
+        muxing: Muxing,
+        stream: Any,
+        *,
+        metadata: dict[str, str] | None = None,
+        start: int = 0,
+    ) -> None:
+        with _os_errors():
+            self._container = av.open(where, "w", format=muxing.container, options=muxing.options)
+        self._container.metadata.update(metadata or {})
+        self._stream = self._container.add_stream_from_template(stream)
+        self._start = start
+
+    def write(self, packet: Packet) -> None:
+        """Append a packet.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        made = av.Packet(packet.data)
+        made.stream = self._stream
+        made.time_base = packet.time_base
+        made.pts, made.dts = packet.pts - self._start, packet.dts - self._start
+        made.duration = packet.duration
+        made.is_keyframe = packet.key
+        with _os_errors():
+            self._container.mux(made)
+
+    def close(self) -> None:
+        """Finish the container.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        with _os_errors():
+            self._container.close()
+
+
+@contextmanager
+def _os_errors() -> Iterator[None]:
+    try:
+        yield
+    except av.FFmpegError as error:
+        raise OSError(error.errno, error.strerror) from error
