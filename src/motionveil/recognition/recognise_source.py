@@ -22,6 +22,7 @@ from motionveil.streaming.guard import Reason
 from motionveil.streaming.pipeline import Pipeline
 from motionveil.streaming.status import Status
 from motionveil.video import Frame, Sink, Source, VideoInfo
+from motionveil.video.destinations import Destinations
 
 Image = NDArray[np.uint8]
 
@@ -145,6 +146,8 @@ class _Run:
 
         def open_sink(info: VideoInfo, time_base: Fraction) -> Sink:
             inner = None if open_output is None else open_output(info, time_base)
+            if isinstance(inner, Destinations):
+                pipeline.status.destinations = inner.states
             return _Tap(inner, time_base, lambda: pipeline.status.guard, self.take)
 
         pipeline = Pipeline(

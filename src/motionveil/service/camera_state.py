@@ -66,8 +66,9 @@ class CameraState:
         problem: Why the process ended last time; "" if it never did.
         restarts: How often it was started again.
         numbers: The newest counts of the process, as `Status.snapshot` gives them.
-        totals: Counts over all starts: frames, `guarded:REASON`, `action:LABEL`,
-            `delivered:KIND`, `lost:KIND`, `latency:BOUND`, `latency_sum`.
+        totals: Counts over all starts: frames, `guarded:REASON`, `delivered:KIND`, `lost:KIND`
+            (events by kind of receiver), `written:NAME`, `missed:NAME` (frames by destination),
+            `latency:BOUND`, `latency_sum`.
         waiting_events: Events that are not delivered yet, by kind of receiver.
         memory: Bytes of the process.
         encoder, source: What they are called.
@@ -151,6 +152,11 @@ def _flat(
     bins = zip(LATENCIES, said.get("latency", []), strict=False)
     flat |= {f"latency:{bound}": n for bound, n in bins}
     flat["latency_sum"] = said.get("latency_sum", 0.0)
+    for dest in numbers.get("destinations", []):
+        flat |= {
+            f"written:{dest['name']}": dest["frames"],
+            f"missed:{dest['name']}": dest["dropped"],
+        }
     for kind, counts in receivers.items():
         flat |= {f"{name}:{kind}": counts[name] for name in ("delivered", "lost")}
     return flat

@@ -99,6 +99,7 @@ class _Reader:
                 self._expand(dest, (*at, "destinations")).replace("{camera}", name)
                 for dest in whole.destinations
             ),
+            recordings=whole.recordings,
             codec=whole.codec,
             preview=whole.preview,
             receivers=tuple(self._receivers(whole, (*at, "events"))),
