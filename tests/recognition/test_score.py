@@ -72,6 +72,7 @@ class TestKnownValues:
         found = score(told, truth, {"a": 100.0, "b": 10.0})
         assert found.f1 == pytest.approx({0.1: 6 / 7, 0.25: 4 / 7, 0.5: 2 / 7})
         assert found.f1_by_class["y"] == pytest.approx({0.1: 1.0, 0.25: 1.0, 0.5: 0.0})
+        assert found.confusion == {"x": {"x": 2}, "y": {"y": 1}}
         # Wrong: 2 of the first, 6 + 1 of the second, 2 of the third, 8 of the fourth.
         assert found.frame_accuracy == pytest.approx(1 - 19 / 110)
         # x: one of two is found, first of all; y: none.
@@ -83,6 +84,17 @@ class TestKnownValues:
         assert found.latency_from_end.median == -6  # of -6, -1 and -9
         assert (found.false_alarms, found.background_seconds) == (1, 80)
         assert found.false_alarms_per_hour == pytest.approx(45)
+
+    def test_what_was_told_instead(self) -> None:
+        truth = [Segment("a", 0, 10, "x"), Segment("a", 20, 30, "x"), Segment("a", 40, 50, "y")]
+        told = [
+            Segment("a", 0, 4, "x"),
+            Segment("a", 4, 12, "y"),  # most of the first
+            Segment("b", 20, 30, "x"),  # of another source
+            Segment("a", 50, 52, "x"),  # when the third has ended
+        ]
+        found = score(told, truth, {"a": 60.0, "b": 60.0}).confusion
+        assert found == {"x": {"y": 1, "": 1}, "y": {"": 1}}
 
     def test_the_second_of_two_for_one_is_wrong(self) -> None:
         truth = [Segment("a", 0, 10, "x")]

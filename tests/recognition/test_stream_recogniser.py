@@ -73,6 +73,16 @@ def test_events_begin_and_end_at_the_middles_of_windows(make: Make) -> None:
     assert abs(first[2] - 0.95) <= 0.1  # between the last frame of one and the first of the other
 
 
+@pytest.mark.parametrize("half_life", [0.0, 0.1, 0.3])
+def test_smoothing_does_not_date_events_late(make: Make, half_life: float) -> None:
+    """Two classes in turn; the longer half-life has them told later, but not dated later."""
+    shown = ([0] * 15 + [2] * 15) * 3
+    stream = Stream(make, half_life=half_life).show(shown).finish()
+    assert [label for label, _, _ in stream.ended] == [CLASSES[0], CLASSES[2]] * 3
+    for number, (_, begun, _) in enumerate(stream.ended[1:], 1):
+        assert begun == pytest.approx(1.5 * number - 0.05, abs=0.11)
+
+
 def test_no_motion_is_told_by_the_veil_and_not_by_the_network(make: Make) -> None:
     stream = Stream(make).show([1] * 8 + [REST] * 8)
     labels = [answer.kind for answer in stream.told]

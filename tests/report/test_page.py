@@ -21,11 +21,21 @@ from report_examples import (
 )
 
 from motionveil.errors import MotionveilError
+from motionveil.geometry import Geometry
+from motionveil.recognition.artefact import (
+    Calibration,
+    NetworkFile,
+    RecogniserSpec,
+    ReliabilityBin,
+    Scores,
+    hash_encoder,
+)
+from motionveil.recognition.network_input import NetworkInput
 from motionveil.report import write_joint_report, write_report
 from motionveil.report.aggregate import Run, pool
 from motionveil.report.pareto import analyse
 from motionveil.report.published_rows import difference_interval
-from motionveil.results import Result
+from motionveil.results import Accuracy, Result
 from motionveil.spec import load_spec
 
 VOID = {"meta", "img", "br", "link", "hr", "input", "source"}
@@ -355,3 +365,40 @@ def test_a_failure_leaves_the_earlier_page(tmp_path):
         write_report(result([]), tmp_path)
     assert (tmp_path / "report.html").read_bytes() == before
     assert [f.name for f in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_the_reliability_of_a_recogniser_beside_the_results(tmp_path):
+    write_report(small(), tmp_path)
+    assert "Recogniser" not in Page((tmp_path / "report.html").read_text()).text
+    geometry = Geometry(size=64, rate=15.0)
+    spec = load_spec("bdq").model_copy(update={"geometry": geometry})
+    numbers = RecogniserSpec(
+        classes=("left", "right"),
+        frames=15,
+        geometry=geometry,
+        input=NetworkInput(size=64),
+        encoder=spec,
+        encoder_hash=hash_encoder(spec, geometry),
+        network=NetworkFile(architecture="small3d", sha256="0" * 64, largest_error=0.0),
+        calibration=Calibration(temperature=1.0, threshold=0.5, passing=0.95, clips=9),
+        scores=Scores(
+            accuracy=Accuracy.of([1.0, 0.0], [0, 1]),
+            calibration_error=0.123,
+            uncalibrated_error=0.2,
+            named=1.0,
+            named_accuracy=0.5,
+            reliability=[
+                ReliabilityBin(n=3, probability=0.61, accuracy=1 / 3),
+                ReliabilityBin(n=41, probability=0.972, accuracy=0.95),
+            ],
+        ),
+    )
+    numbers.save(tmp_path / "recogniser")
+    write_report(small(), tmp_path)
+    page = Page((tmp_path / "report.html").read_text())
+    assert "bdq: expected calibration error 12.3\xa0%" in page.text
+    (alt,) = [str(image["alt"]) for image in page.all("img") if "mean prob" in str(image["alt"])]
+    assert "61.0\xa0%: 33.3\xa0% of 3; 97.2\xa0%: 95.0\xa0% of 41" in alt
+    (tmp_path / "recogniser/recogniser.json").write_text("{}")
+    with pytest.raises(MotionveilError, match=r"recogniser\.json: not a recogniser"):
+        write_report(small(), tmp_path)

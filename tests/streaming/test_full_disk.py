@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -109,8 +110,9 @@ class TestRecording:
             program = programs("encode", "test:320x240@60", dest, *words[1:], *LARGE)
             until(lambda: size_of_part(dest) or dest.exists(), program)
             began = time.monotonic()
-            assert program.ends() == 1
+            until(lambda: shutil.disk_usage(disk).free == 0 or not program.running)
             lasted = time.monotonic() - began
+            assert program.ends() == 1
             error = f"motionveil: error: {dest}: cannot write: {NO_SPACE}\n"
             assert program.complaint == error
             assert kept(disk) == [dest.name]

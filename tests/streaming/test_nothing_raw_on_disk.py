@@ -82,17 +82,24 @@ def stripped(names: set[str]) -> set[str]:
     return {re.sub(r"\.[0-9a-f]{8}\.part", ".part", name) for name in names}
 
 
-class TestFilesOpened:
-    @pytest.mark.parametrize("dest", ["out.mp4", "out.mkv", "out.webm", "frames/", "-"])
-    @pytest.mark.parametrize("source", ["file", "pictures", "pipe", "test"])
-    @pytest.mark.slow
-    def test_are_the_output_only(
-        self, tmp_path: Path, tracer: tuple[str, ...], programs: Programs, source: str, dest: str
-    ) -> None:
-        check_files(tmp_path, tracer, programs, source, dest)
+def slow(*values: object) -> Any:
+    return pytest.param(*values, marks=pytest.mark.slow)
 
-    @pytest.mark.parametrize(("source", "dest"), [("file", "out.mp4"), ("pipe", "frames/")])
-    def test_are_the_output_only_in_short(
+
+# Every kind of source, and every destination of what ends and of what is live.
+FROM_TO = [
+    ("file", "out.mp4"),
+    ("pipe", "frames/"),
+    slow("pipe", "out.webm"),
+    slow("pictures", "out.mkv"),
+    slow("pictures", "-"),
+    *(slow("test", dest) for dest in ("out.mp4", "out.mkv", "out.webm", "frames/", "-")),
+]
+
+
+class TestFilesOpened:
+    @pytest.mark.parametrize(("source", "dest"), FROM_TO)
+    def test_are_the_output_only(
         self, tmp_path: Path, tracer: tuple[str, ...], programs: Programs, source: str, dest: str
     ) -> None:
         check_files(tmp_path, tracer, programs, source, dest)

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
@@ -21,6 +22,7 @@ import pytest
 from motionveil.errors import MotionveilError
 from motionveil.video import Frame, open_source
 from motionveil.video.timestamps import LiveClock
+from programs import until
 from rtsp_server import Camera
 from streams import transport_stream
 from videos import frame_numbers, moving_square, write_pictures, write_video
@@ -57,7 +59,7 @@ class TestRtsp:
         arrived = [frame.arrived or 0 for frame in frames]
         assert start < arrived[0]
         assert arrived == sorted(arrived)
-        assert arrived[-1] - start < 45 / 25 + 1.5
+        assert arrived[-1] - arrived[0] < 45 / 25 + 1.5
         assert source.live
         assert source.info is not None
         assert (source.info.width, source.info.height, source.info.rate) == (64, 48, 25)
@@ -91,13 +93,18 @@ class TestRtsp:
     def test_killed_and_restarted_in_another_size(self, camera: Camera) -> None:
         camera.start()
         notices: list[str] = []
-        source = open_source(camera.url, notice=notices.append)
+        back = threading.Thread(target=camera.start, args=["--size", "96x72"])
+
+        def notice(line: str) -> None:
+            notices.append(line)
+            if line.endswith("Connection refused; connecting again in 1 s"):
+                back.start()
+
+        source = open_source(camera.url, notice=notice)
         stream, frames = source.frames(Event()), []
         frames += islice(stream, 20)
         camera.kill()
         # What had arrived by then is still to come, maybe cut within a picture.
-        back = Timer(1, camera.start, ["--size", "96x72"])
-        back.start()
         for frame in stream:
             frames.append(frame)
             if frame.fresh:
@@ -141,14 +148,14 @@ class TestRtsp:
         start = time.monotonic()
         with pytest.raises(MotionveilError, match=f"^{camera.url}: no frame for 1 s: "):
             next(open_source(camera.url, give_up=1).frames(Event()))
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 5, "without a limit, silence is borne for so long"
 
     def test_never_answers(self, camera: Camera) -> None:
         camera.start("--mute")
         start = time.monotonic()
         with pytest.raises(MotionveilError, match="no frame for 1 s: no answer in time"):
             next(open_source(camera.url, give_up=1).frames(Event()))
-        assert time.monotonic() - start < 3
+        assert time.monotonic() - start < 10, "without a limit, an answer is awaited for so long"
 
     def test_nobody_there(self, camera: Camera) -> None:
         notices: list[str] = []
@@ -156,11 +163,17 @@ class TestRtsp:
         start = time.monotonic()
         with pytest.raises(MotionveilError, match="no frame for 1 s: Connection refused"):
             next(source.frames(Event()))
-        assert 0.9 < time.monotonic() - start < 2
-        assert notices == [
-            f"{camera.url}: cannot connect: Connection refused; connecting again in {wait} s"
-            for wait in ("0.5", "0.5")
-        ]
+        assert 0.9 < time.monotonic() - start < 10
+        said = re.compile(rf"{camera.url}: cannot connect: Connection refused; (.*) in ([\d.]+) s")
+        waits = []
+        for notice in notices:
+            found = said.fullmatch(notice)
+            assert found is not None
+            assert found[1] == "connecting again"
+            waits.append(float(found[2]))
+        assert waits[0] == 0.5
+        assert len(waits) > 1
+        assert sum(waits) <= 1.1, "rounded; the last is what is left"
 
 
 class TestPasswords:
@@ -199,16 +212,18 @@ class TestStop:
         frames = open_source(camera.url).frames(stop)
         next(frames)
         Timer(0.3, stop.set).start()
-        start = time.monotonic()
-        list(frames)
-        assert time.monotonic() - start < 1
+        list(frames)  # of a camera that goes on for ever
 
     def test_while_waiting_to_connect_again(self, camera: Camera) -> None:
-        stop = Event()
-        Timer(0.7, stop.set).start()
-        start = time.monotonic()
-        assert list(open_source(camera.url).frames(stop)) == []
-        assert time.monotonic() - start < 1.2
+        stop, starts = Event(), []
+
+        def notice(line: str) -> None:
+            if line.endswith("connecting again in 2 s"):
+                starts.append(time.monotonic())
+                Timer(0.1, stop.set).start()
+
+        assert list(open_source(camera.url, notice=notice).frames(stop)) == []
+        assert time.monotonic() - starts[0] < 2
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -256,7 +271,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     film = write_video(
         folder / "a.mp4",
         np.minimum(moving_square(20, 96, 128), 238) + noise,
-        rate=5,
+        rate=1,
         options={"movflags": "faststart"},
         codec_options={"g": "5"},
     )
@@ -278,11 +293,11 @@ class TestHttp:
         start = time.monotonic()
         frames = list(source.frames(Event()))
         assert numbers(frames) == list(range(20))
-        assert [frame.time for frame in frames] == [n / 5 for n in range(20)]
-        assert time.monotonic() - start < 3, "a film of four seconds is not waited for"
+        assert [frame.time for frame in frames] == list(range(20))
+        assert time.monotonic() - start < 15, "a film of twenty seconds is not waited for"
         assert not source.live
         assert source.info is not None
-        assert (source.info.rate, source.info.frames) == (5, 20)
+        assert (source.info.rate, source.info.frames) == (1, 20)
         assert source.name == f"{site}/a.mp4?..."
         assert notices == []
 
@@ -321,6 +336,7 @@ class TestHttp:
                 next(open_source(url, give_up=1).frames(Event()))
 
 
+@pytest.mark.skipif(not Path("/proc/net/udp").exists(), reason="needs /proc: who listens")
 def test_lost_datagrams() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.bind(("127.0.0.1", 0))
@@ -329,8 +345,8 @@ def test_lost_datagrams() -> None:
     datagrams = [data[at : at + 1316] for at in range(0, len(data), 1316)]
 
     def send() -> None:
+        until(lambda: f":{port:04X} " in Path("/proc/net/udp").read_text())  # somebody listens
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            time.sleep(0.3)
             for number, datagram in enumerate(datagrams):
                 if number != len(datagrams) // 2:
                     sender.sendto(datagram, ("127.0.0.1", port))

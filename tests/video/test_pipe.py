@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -118,9 +117,7 @@ class TestFormats:
             frames = PipeSource(file).frames(stop)
             assert numbers([next(frames) for _ in range(9)]) == list(range(9))
             threading.Timer(0.2, stop.set).start()
-            start = time.monotonic()
-            assert len(list(frames)) <= 1
-            assert time.monotonic() - start < 1
+            assert len(list(frames)) <= 1  # of a pipe that nobody closes: without the stop, never
 
 
 class TestFaults:

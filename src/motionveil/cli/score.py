@@ -91,6 +91,7 @@ def _print(found: Score) -> None:
         rows.append((label, *(_number(values[overlap]) for overlap in OVERLAPS)))
     print_table(("class", *(f"F1@{overlap:g}" for overlap in OVERLAPS)), rows)
     print()
+    _print_confusion(found)
     lines = [
         (f"frame-wise accuracy at {found.rate:g} Hz", _number(found.frame_accuracy)),
         ("mean average precision at 0.5", _number(found.mean_average_precision)),
@@ -104,6 +105,18 @@ def _print(found: Score) -> None:
         ("seconds without action", f"{found.background_seconds:.1f}"),
     ]
     print_table(("measure", "value"), lines)
+
+
+def _print_confusion(found: Score) -> None:
+    """Print as what the true actions were told, true labels down."""
+    told = sorted({label for row in found.confusion.values() for label in row})
+    if not told:
+        return
+    rows = [
+        (label, *(str(row.get(name, 0)) for name in told)) for label, row in found.confusion.items()
+    ]
+    print_table(("true, told as", *(name or "nothing" for name in told)), rows)
+    print()
 
 
 def _number(value: float | None) -> str:

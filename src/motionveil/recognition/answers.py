@@ -23,6 +23,7 @@ class Answer:
         probability: Of the action, smoothed over windows; else of no class being meant: one minus
             that of the most probable, or the share of values at rest.
         top: The most probable classes and their probabilities, smoothed; empty for `no motion`.
+        lag: By how much the smoothed probabilities are older than the window, in seconds.
     """
 
     time: float
@@ -31,6 +32,12 @@ class Answer:
     label: str
     probability: float
     top: tuple[tuple[str, float], ...] = ()
+    lag: float = 0.0
+
+    @property
+    def middle(self) -> float:
+        """The time that the answer is about: the mean of the middles of the windows behind it."""
+        return (self.start + self.time) / 2 - self.lag
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ class Score:
     Attributes:
         f1: Segment F1 by overlap, over all classes together (Lea et al., CVPR 2017).
         f1_by_class: The same of each class.
+        confusion: For each true label, how many of its actions were told as what: under the label
+            told that they share most time with, or `BACKGROUND` where nothing was told.
         frame_accuracy: Share of frames with the right label or, rightly, none.
         mean_average_precision: At an intersection over union of 0.5, over the classes of the truth.
         latency_from_start: From the true action's start.
@@ -65,6 +67,7 @@ class Score:
 
     f1: dict[float, float | None]
     f1_by_class: dict[str, dict[float, float | None]]
+    confusion: dict[str, dict[str, int]]
     frame_accuracy: float | None
     mean_average_precision: float | None
     latency_from_start: Latency | None
@@ -105,6 +108,7 @@ def score(
             }
             for label in labels
         },
+        confusion=confusion(told, truth),
         frame_accuracy=frame_accuracy(told, truth, seconds, rate),
         mean_average_precision=mean_average_precision(told, truth),
         latency_from_start=_latency(told, truth, from_end=False),
@@ -119,11 +123,22 @@ def score(
     )
 
 
+def confusion(told: Sequence[Segment], truth: Sequence[Segment]) -> dict[str, dict[str, int]]:
+    """Return the number of true actions by label and by what was told; see `Score.confusion`."""
+    rows: dict[str, dict[str, int]] = {label: {} for label in sorted({one.label for one in truth})}
+    for true in truth:
+        met = [segment for segment in told if _meets(segment, true)]
+        best = max(met, key=lambda segment: _shared(segment, true), default=None)
+        row, label = rows[true.label], BACKGROUND if best is None else best.label
+        row[label] = row.get(label, 0) + 1
+    return rows
+
+
 def intersection_over_union(one: Segment, other: Segment) -> float:
     """Return the overlap of two segments, 0 to 1; 0 for those of two sources."""
     if one.source != other.source:
         return 0.0
-    shared = min(one.end, other.end) - max(one.start, other.start)
+    shared = _shared(one, other)
     whole = max(one.end, other.end) - min(one.start, other.start)
     return max(0.0, shared) / whole if whole > 0 else 0.0
 
@@ -215,6 +230,11 @@ def _latency(
 
 def _of(segments: Iterable[Segment], label: str) -> list[Segment]:
     return [segment for segment in segments if segment.label == label]
+
+
+def _shared(one: Segment, other: Segment) -> float:
+    """Return the time that two segments of a source share; negative where they are apart."""
+    return min(one.end, other.end) - max(one.start, other.start)
 
 
 def _meets(one: Segment, other: Segment) -> bool:

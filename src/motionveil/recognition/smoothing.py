@@ -47,7 +47,7 @@ class Smoother:
     def reset(self) -> None:
         """Forget what came before."""
         self._mean: Floats | None = None
-        self._time = 0.0
+        self._time = self._middle = 0.0
         self._named: int | None = None
 
     def rest(self, time: float, start: float, at_rest: float) -> Answer:
@@ -68,21 +68,22 @@ class Smoother:
             start: Timestamp of its first frame.
             probabilities: (classes,); what is left to one is the background's.
         """
-        options = self._options
-        if self._mean is None or options.half_life <= 0:
-            self._mean = probabilities
-        else:
+        options, middle, kept = self._options, (start + time) / 2, 0.0
+        if self._mean is not None and options.half_life > 0:
             kept = 0.5 ** (max(0.0, time - self._time) / options.half_life)
-            self._mean = kept * self._mean + (1 - kept) * probabilities
-        self._time = time
+        before = probabilities if self._mean is None else self._mean
+        self._mean = kept * before + (1 - kept) * probabilities
+        # What is averaged is dated by the same average, or events would begin and end late.
+        self._middle = kept * self._middle + (1 - kept) * middle
+        self._time, lag = time, middle - self._middle
         order = np.argsort(-self._mean, kind="stable")[: max(1, options.top)]
         top = tuple((self._classes[place], float(self._mean[place])) for place in order)
         self._named = self._choose(self._mean, int(order[0]))
         if self._named is None:
             kind: Kind = "none of these"
-            return Answer(time, start, kind, kind, 1 - top[0][1], top)
+            return Answer(time, start, kind, kind, 1 - top[0][1], top, lag)
         label, probability = self._classes[self._named], float(self._mean[self._named])
-        return Answer(time, start, "action", label, probability, top)
+        return Answer(time, start, "action", label, probability, top, lag)
 
     def _choose(self, mean: Floats, best: int) -> int | None:
         """Return the class named; None for none of these."""
@@ -98,7 +99,7 @@ class EventTracker:
     """Answers to events: a label counts once it has held for a while.
 
     A window's label is that of most of its frames, so it changes when the window's middle passes a
-    boundary: events are dated by the middles of windows.
+    boundary: events are dated by the middles of windows, averaged like their probabilities.
 
     Args:
         shortest: Seconds for which a label must hold before it is told.
@@ -113,7 +114,7 @@ class EventTracker:
 
     def __call__(self, answer: Answer) -> list[Event]:
         """Take the answer of the next window, and return what begins or ends."""
-        middle = (answer.start + answer.time) / 2
+        middle = answer.middle
         boundary = answer.start if self._middle is None else (self._middle + middle) / 2
         self._middle, self._last = middle, answer.time
         if self._current is not None and _is_same(self._current, answer):

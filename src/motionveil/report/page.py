@@ -29,6 +29,7 @@ from motionveil.report.figures import bdq_of, curve_panels, quantisation, to_png
 from motionveil.report.method_style import BDQ, RAW
 from motionveil.report.pareto import analyse
 from motionveil.report.published_rows import compare, published_for, published_rows, sources_of
+from motionveil.report.reliability import reliability_pictures
 from motionveil.report.templates import (
     Picture,
     media,
@@ -182,6 +183,7 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
         "media": shown,
         "classes": tables.per_class(methods, data.actions, data.privacy_label, data.privacy_names),
         "confusions": tables.confusions([find(methods, RAW), encoder], data.actions),
+        "reliability": reliability_pictures(runs),
         "seeds": sorted({row.seed for method in methods for row in method.rows}),
         "collapsed": {name: why for r in runs for name, why in r.result.collapsed.items()},
     }
