@@ -15,7 +15,7 @@ from motionveil.errors import MotionveilError
 from motionveil.methods import choose
 from motionveil.methods.moments import MomentsSettings, RunningMoments, show_moments
 from motionveil.spec import EncoderSpec
-from motionveil.streaming import StreamEncoder
+from motionveil.streaming import Guard, StreamEncoder
 
 
 def levels_by_loops(settings: MomentsSettings, fields: NDArray[np.float64]) -> list[list[int]]:
@@ -128,6 +128,16 @@ def test_the_stream_writes_what_torch_computes(height: int, width: int, cell: in
     levels = build_encoder(spec)(clip.contiguous())[0, :, :, ::cell, ::cell]
     computed = (17 * levels).round().permute(1, 2, 3, 0).numpy()
     np.testing.assert_array_equal(written, computed)
+
+
+def test_no_guard_closes_what_cannot_be_a_picture() -> None:
+    encoder = StreamEncoder(EncoderSpec.untrained("moments"), native=True, guard=Guard())
+    frames = [textured(shift=n) for n in range(4)] + [255 - textured(shift=4)]
+    reasons = []
+    for n, frame in enumerate(frames):
+        encoder(frame, time=n / 15)
+        reasons.append(encoder.guarded)
+    assert reasons == ["first", None, None, None, None]
 
 
 def test_refused() -> None:

@@ -84,6 +84,7 @@ class Moments(Method):
     settings = MomentsSettings
     encoder = "motionveil.encoders.moments:Moments"
     stream = "motionveil.streaming.moments:MomentsVeil"
+    guarded = False  # six levels are no picture, whatever happens
     colour, marker = "#CC79A7", "D"
 
     def cell(self, settings: Any) -> int:
