@@ -281,32 +281,32 @@ def main() -> None:
             "wandering": score_alarms(scenes["wandering"], allowed="walk-forward"),
             "empty": score_alarms(scenes["empty"]),
         }
-        show(name, figures["models"][name])
+    print(table(figures["models"]))
     if arguments.json:
         write_figures(arguments.json, figures)
 
 
-def show(name: str, figures: dict[str, Any]) -> None:
-    """Print the figures of a recogniser."""
-    told = figures["acting"]
-    print(f"{name}: {told['true_actions']} actions in {told['sessions']} sessions")
-    rows = {f"F1@{overlap}": told["f1"][str(overlap)] for overlap in OVERLAPS}
-    rows |= {
-        key: told[key]
-        for key in (
-            "frame_accuracy",
-            "mean_average_precision",
-            "latency_from_end_median",
-            "latency_from_end_95",
-        )
-    }
-    for title, row in rows.items():
-        low, high = row["interval"]
-        print(f"  {title:<26} {row['value']:.3f} ({low:.3f} to {high:.3f})")
-    for what in ("wandering", "empty"):
-        row = figures[what]
-        low, high = row["interval"]
-        print(f"  false alarms, {what:<12} {row['per_hour']:.1f} an hour ({low:.1f} to {high:.1f})")
+def table(models: dict[str, Any]) -> str:
+    """Return the figures of all recognisers as a table in Markdown."""
+    rows: dict[str, list[str]] = {"": list(models), "---": ["---"] * len(models)}
+    for figures in models.values():
+        told = figures["acting"]
+        cells = {f"F1@{overlap}": entry(told["f1"][str(overlap)]) for overlap in OVERLAPS}
+        cells["frame-wise accuracy"] = entry(told["frame_accuracy"])
+        cells["mean average precision"] = entry(told["mean_average_precision"])
+        for percent, title in ((50, "median"), (95, "95 %")):
+            key = "latency_from_end_median" if percent == 50 else "latency_from_end_95"
+            cells[f"latency from the end, {title}, s"] = entry(told[key])
+        for what in ("wandering", "empty"):
+            cells[f"false alarms an hour, {what}"] = entry(figures[what], "per_hour", digits=1)
+        for title, cell in cells.items():
+            rows.setdefault(title, []).append(cell)
+    return "\n".join(f"| {' | '.join([title, *cells])} |" for title, cells in rows.items())
+
+
+def entry(figures: dict[str, Any], key: str = "value", *, digits: int = 2) -> str:
+    low, high = figures["interval"]
+    return f"{figures[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 if __name__ == "__main__":
