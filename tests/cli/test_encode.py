@@ -243,6 +243,14 @@ class TestPipes:
         difference = np.stack(veiled).astype(int) - read_clip(tmp_path / "b.mkv")
         assert np.abs(difference).max() <= 4, "8-bit YUV, 4:4:4"
 
+    def test_out_as_what_go2rtc_takes(self, tmp_path: Path, encoder: str) -> None:
+        source = write_video(tmp_path / "a.mkv", moving_square(8))
+        words = [*COMMAND, str(source), "-", "--format", "mpegts", "--encoder", encoder]
+        done = subprocess.run(words, capture_output=True, check=True)
+        with av.open(io.BytesIO(done.stdout)) as container:
+            assert container.format.name == "mpegts"
+            assert sum(1 for _ in container.decode(video=0)) == 8
+
 
 class TestGuard:
     @pytest.mark.parametrize("guarded", [True, False])

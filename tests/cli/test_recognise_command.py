@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -83,7 +84,6 @@ def test_tables_and_subtitles(make: Make, video: str, tmp_path: Path) -> None:
 
 
 def test_ffmpeg_reads_the_subtitles(make: Make, video: str, tmp_path: Path) -> None:
-    import av
 
     names = ("a <b> & c", "d --> e", "f")
     folder = make(classes=names)
@@ -100,9 +100,12 @@ def test_ffmpeg_reads_the_subtitles(make: Make, video: str, tmp_path: Path) -> N
 
 def test_the_overlay_leaves_the_picture_as_it_is(make: Make, video: str, tmp_path: Path) -> None:
     out = tmp_path / "named.mkv"
-    words = ["--overlay", str(out), "--enlarge", "8"]
+    playlist = tmp_path / "hls" / "live.m3u8"
+    words = ["--overlay", str(out), "--overlay", str(playlist), "--enlarge", "8"]
     assert main(["recognise", video, "--model", str(make()), *QUICK, *words]) == 0
     assert probe(out).rate == 10
+    with av.open(str(playlist)) as live:
+        assert sum(1 for _ in live.decode(video=0)) == 31
     drawn, frames = read_clip(out), read_clip(video)
     assert drawn.shape == (31, 128 + 40, 128, 3)
     assert np.array_equal(drawn[:, :128], frames.repeat(8, 1).repeat(8, 2))

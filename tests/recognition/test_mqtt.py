@@ -141,7 +141,7 @@ class TestWithBroker:
     def test_several_sources_do_not_mix(self, broker: Broker) -> None:
         listener = Listener(broker.port)
         address = f"mqtt://127.0.0.1:{broker.port}/a"
-        with Mqtt(address, "x", number=1) as one, Mqtt(address, "y", number=2) as two:
+        with Mqtt(address, "x", which=1) as one, Mqtt(address, "y", which=2) as two:
             one.event(begins(1, "one"))
             two.event(begins(1, "two"))
         assert wait_until(lambda: len(listener.got) == 10)

@@ -35,10 +35,15 @@ class Serving(Program):
         """Return the numbers of the page, by camera."""
         return {camera["name"]: camera for camera in json.loads(self.get("stats"))["cameras"]}
 
-    def run_in(self, *names: str) -> bool:
-        """Say whether these cameras, and no others, run."""
-        states = {name: camera["state"] for name, camera in self.cameras().items()}
-        return states == dict.fromkeys(names, "running")
+    def frames(self, name: str) -> int:
+        """Return how many frames a camera has written in all; 0 if there is no such camera."""
+        return int(self.cameras().get(name, {"frames_out": 0})["frames_out"])
+
+    def until_frames(self, *names: str, more: bool = False) -> None:
+        """Wait until each of these cameras has written a frame, or one more than now."""
+        for name in names:
+            before = self.frames(name) if more else 0
+            until(lambda name=name, before=before: self.frames(name) > before, self)
 
     def pids(self, camera: str) -> list[int]:
         """Return the processes that a camera had, the newest last."""

@@ -8,6 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,41 +39,58 @@ def test_from_start_to_end(tmp_path: Path, make: Make) -> None:  # noqa: F811
     file = tmp_path / "cameras.yaml"
     two = DEFAULTS + camera("hall", 10, f"recogniser: {recogniser}") + camera("desk", 5)
     file.write_text(two)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
+    with _manager(tmp_path / "notify") as told:
         service = Serving(file, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
         try:
-            until(lambda: service.run_in("hall", "desk"), service)
-            assert manager.recv(100) == b"READY=1"
+            service.until_frames("hall", "desk")
+            assert "READY=1" in told
             _kill_one(service)
-            _add_one(service, file, two)
+            _add_two(service, file, two)
             _refuse_nonsense(service, file)
             _end(service, tmp_path)
-            assert b"STOPPING=1" in _all_of(manager)
+            until(lambda: "STOPPING=1" in told)
         finally:
             service.clear_away()
+    assert told.count("READY=1") == 3  # at the start, and after each reload
+
+
+@contextmanager
+def _manager(path: Path) -> Iterator[list[str]]:
+    """Take what a service tells its manager: the kernel keeps ten messages that nobody takes."""
+    told: list[str] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+
+        def take() -> None:
+            while data := manager.recv(1000):
+                told.extend(data.decode().split("\n"))
+
+        thread = threading.Thread(target=take)
+        thread.start()
+        try:
+            yield told
+        finally:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+                end.sendto(b"", str(path))
+            thread.join()
 
 
 def _kill_one(service: Serving) -> None:
-    before = service.cameras()["hall"]
     (desk,) = service.pids("desk")
     os.kill(desk, signal.SIGKILL)
     until(lambda: len(service.pids("desk")) == 2, service)
     assert "killed by signal 9; starting again in 1 s" in service.log("desk")
-    until(lambda: service.run_in("hall", "desk"), service)
-    now = service.cameras()
-    assert now["desk"]["restarts"] == 1
-    assert now["hall"]["restarts"] == 0
-    assert now["hall"]["since"] == before["since"]
-    assert now["hall"]["frames_out"] > before["frames_out"]
+    service.until_frames("hall", "desk", more=True)
+    assert len(service.pids("hall")) == 1
     assert 'motionveil_restarts_total{camera="desk"} 1.0' in service.get("metrics")
 
 
-def _add_one(service: Serving, file: Path, two: str) -> None:
-    file.write_text(two + camera("yard", 5))
+def _add_two(service: Serving, file: Path, two: str) -> None:
+    heavy = camera("heavy", 5, "limits: {memory: 64}", "destinations: []")
+    file.write_text(two + camera("yard", 5) + heavy)
     service.signal(signal.SIGHUP)
-    until(lambda: service.run_in("hall", "desk", "yard"), service)
+    service.until_frames("yard")
+    until(lambda: any("limits.memory (64); starting" in s for s in service.log("heavy")), service)
     assert len(service.pids("hall")) == 1
     assert len(service.pids("desk")) == 2
 
@@ -80,7 +100,7 @@ def _refuse_nonsense(service: Serving, file: Path) -> None:
     file.write_text("cameras: {hall: {}}")
     service.signal(signal.SIGHUP)
     until(lambda: any("not reloaded" in line for line in service.log()), service)
-    assert service.run_in("hall", "desk", "yard")
+    service.until_frames("hall", "desk", "yard", more=True)
     file.write_text(good)
 
 
@@ -90,7 +110,7 @@ def _end(service: Serving, folder: Path) -> None:
     found = re.fullmatch(r"stopped in ([0-9.]+) s", service.log()[-1])
     assert found is not None
     assert float(found[1]) < 5
-    pids = [pid for name in ("hall", "desk", "yard") for pid in service.pids(name)]
+    pids = [pid for name in ("hall", "desk", "yard", "heavy") for pid in service.pids(name)]
     assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
     whole = [path for path in folder.iterdir() if re.fullmatch(r"\w+-\d+-\d+\.mkv", path.name)]
     assert sorted(path.name.partition("-")[0] for path in whole) == ["desk", "hall", "yard"]
@@ -100,23 +120,13 @@ def _end(service: Serving, folder: Path) -> None:
         assert times == sorted(times)
 
 
-def _all_of(manager: socket.socket) -> set[bytes]:
-    manager.setblocking(False)
-    said = set()
-    try:
-        while True:
-            said |= set(manager.recv(1000).split(b"\n"))
-    except BlockingIOError:
-        return said
-
-
 @pytest.mark.slow
 def test_a_camera_outlives_no_service(tmp_path: Path) -> None:
     file = tmp_path / "cameras.yaml"
     file.write_text(DEFAULTS + camera("hall", 10))
     service = Serving(file)
     try:
-        until(lambda: service.run_in("hall"), service)
+        service.until_frames("hall")
         (pid,) = service.pids("hall")
         os.kill(service.process.pid, signal.SIGKILL)
         until(lambda: not _runs(pid))

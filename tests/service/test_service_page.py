@@ -18,11 +18,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from motionveil.service.camera_state import CameraState
-from motionveil.service.config import Camera, Limits
+from motionveil.service.config import Camera, Limits, Recordings
+from motionveil.service.day_timeline import DayTimeline
 from motionveil.service.log import Log
 from motionveil.service.page import ServicePage
 from motionveil.service.supervised import Supervised
-from motionveil.service.timeline import Timeline
 from motionveil.streaming.site_server import SiteServer
 
 TOKEN = "a token of 24 characters"
@@ -32,7 +32,13 @@ def supervised(name: str, **changes: Any) -> Supervised:
     """Return a camera whose process is never started."""
     values: dict[str, Any] = {
         **{"source": "test", "shown": "test", "encoder": None, "recogniser": "runs/1"},
-        **{"threshold": None, "destinations": (), "codec": None, "preview": True},
+        **{
+            "threshold": None,
+            "destinations": (),
+            "recordings": Recordings(),
+            "codec": None,
+            "preview": True,
+        },
         **{"receivers": (), "limits": Limits()},
     }
     return Supervised(Camera(name=name, **(values | changes)), Path(), Log(as_json=True))
@@ -40,10 +46,18 @@ def supervised(name: str, **changes: Any) -> Supervised:
 
 def told(out: int, **counts: Any) -> dict[str, Any]:
     """Return a status as a camera's process sends it."""
+    outputs = [{"name": "rtsp://h/x", "frames": out, "dropped": 1, "trouble": "Connection refused"}]
     numbers = {"frames_in": 2 * out, "frames_out": out, "left_out": out, "dropped": 0}
     return {
         "memory": 1 << 20,
-        "counts": {**numbers, "damaged": 0, "fps": 14.9, "latency_p50_ms": 3.2, **counts},
+        "counts": {
+            **numbers,
+            "destinations": outputs,
+            "damaged": 0,
+            "fps": 14.9,
+            "latency_p50_ms": 3.2,
+            **counts,
+        },
         "guarded": {"first": 1, "cut": 2},
         "latency": [out - 1] + [out] * 9,
         "latency_sum": 0.5,
@@ -101,6 +115,7 @@ class TestDocuments:
         assert samples["motionveil_latency_seconds_sum",] == 1.0
         assert samples["motionveil_events_total", "lost", "mqtt"] == 2
         assert samples["motionveil_events_waiting", "mqtt"] == 2
+        assert samples["motionveil_destination_frames_total", "missed", "rtsp://h/x"] == 2
         assert samples["motionveil_actions_total", "wave"] == 1
 
     def test_health_needs_no_token_and_the_rest_does(self) -> None:
@@ -115,10 +130,10 @@ class TestDocuments:
             assert get(f"{url}stream?camera=none&token={TOKEN.replace(' ', '+')}")[0] == 404
 
 
-class TestTimeline:
+class TestDayTimeline:
     def test_shares_an_action_out_to_steps_and_forgets_after_a_day(self) -> None:
         now = [1_000_000_000.0 // 300 * 300]
-        timeline = Timeline(lambda: now[0])
+        timeline = DayTimeline(lambda: now[0])
         timeline.add("walk", now[0] - 310, now[0] - 290)
         timeline.add("wave", now[0] - 5, now[0] - 2)
         timeline.add("old", now[0] - 100_000, now[0] - 99_000)
@@ -171,10 +186,11 @@ class TestPage:
             expect(hall.locator(".top .state")).to_have_text("Running", timeout=20_000)
             expect(hall).not_to_have_class("stale", timeout=20_000)
             expect(hall.locator(".action")).to_have_text("wave")
-            expect(hall.locator(".last li span")).to_have_text("<b>sit</b> 3 min")
+            expect(hall.locator(".actions .last li span")).to_have_text("<b>sit</b> 3 min")
             expect(hall.locator("svg")).to_have_attribute(
                 "aria-label", "Actions of the last 24 hours: <b>sit</b> 3 min"
             )
+            expect(hall.locator(".outputs li strong")).to_have_text("Connection refused")
             expect(page.locator("#told")).to_have_text("hall: wave")
             expect(yard.locator(".problem")).to_have_text("nothing came for 60 s")
             expect(desk.locator(".notice")).to_contain_text("No picture")

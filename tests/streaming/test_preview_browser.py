@@ -210,6 +210,13 @@ class TestNumbers:
             assert page.stat("left_out") == "56"
             assert page.stat("damaged") == "7"
             assert page.stat("fps") == "–"
+            assert not page.page.is_visible("#destinations")
+            lost = {"name": "rtsp://host/live", "frames": 7, "dropped": 1500, "trouble": "no route"}
+            camera.numbers["destinations"] = [{**lost, "name": "a.mkv", "trouble": None}, lost]
+            page.wait_for_text(
+                "#destinations dd:last-child", "rtsp://host/live: 7, 1,500; no route"
+            )
+            assert page.text("#destinations dd") == "a.mkv: 7, 1,500"
 
     def test_may_all_be_missing(self, browser: Any) -> None:
         with Preview("0") as preview, opened(browser) as page:

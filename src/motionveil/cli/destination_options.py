@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 
 from motionveil.errors import MotionveilError
-from motionveil.secret import secret
+from motionveil.secret import expand_variables, line_of
 from motionveil.video import Destination, DestinationState, Segments
 from motionveil.video.sinks.standard_output import CONTAINERS
 
@@ -15,16 +15,19 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _BYTES = {"": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
-def add_destination_arguments(parser: argparse.ArgumentParser, written: str) -> None:
+def add_destination_arguments(parser: argparse.ArgumentParser, written: str, file: str) -> None:
     """Declare the options.
 
     Args:
         parser: Where to declare them.
-        written: How the option or argument that names destinations is written: `DEST`.
+        written: How the option or argument that names destinations is written, such as `DEST`.
+        file: The option that reads one from a file, such as `--dest-file`.
     """
     usual = Segments()
+    parser.set_defaults(dest_file_option=file)
     parser.add_argument(
-        "--dest-file",
+        file,
+        dest="dest_file",
         metavar="FILE",
         action="append",
         default=[],
@@ -71,9 +74,8 @@ def destinations(
         MotionveilError: A variable is not set, a file cannot be read, or an option is for a kind of
             destination that is not there.
     """
-    given = [secret(dest, None, "DEST") for dest in written]
-    given += [secret(None, file, "--dest") for file in arguments.dest_file]
-    found = [dest for dest in given if dest is not None]
+    found = [expand_variables(dest) for dest in written]
+    found += [line_of(file, arguments.dest_file_option) for file in arguments.dest_file]
     if arguments.format != CONTAINERS[0] and "-" not in found:
         raise MotionveilError(f"--format {arguments.format}: is for the destination -")
     most = arguments.keep_size

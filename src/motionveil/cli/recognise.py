@@ -12,9 +12,10 @@ from fractions import Fraction
 from functools import partial
 from threading import Event as Stop
 from threading import Lock
-from typing import Any
+from typing import Any, TextIO
 
 from motionveil.bind_address import shown
+from motionveil.cli.destination_options import describe_destinations, destinations
 from motionveil.cli.options import count_from
 from motionveil.cli.preview_options import open_preview, read_preview_token
 from motionveil.cli.recognise_options import (
@@ -44,8 +45,9 @@ from motionveil.recognition.reports import (
 )
 from motionveil.recognition.timeline import Timeline
 from motionveil.secret import secret
-from motionveil.streaming import prepare
+from motionveil.streaming import VeilOptions, prepare
 from motionveil.streaming.process import stopping
+from motionveil.streaming.veil_video import describe_encoder
 from motionveil.video import FileSource, Sink, Source, SyntheticSource, VideoInfo, open_source
 from motionveil.video.reader import FOLDER_RATE
 
@@ -59,6 +61,7 @@ examples:
   motionveil recognise camera:0 --model runs/1 --json
   motionveil recognise veiled.mkv --veiled --model runs/1 --vtt veiled.vtt
   motionveil recognise in.mp4 --model runs/1 --overlay named.mp4
+  motionveil recognise camera:0 --model runs/1 --overlay rtsp://127.0.0.1:8554/named
   motionveil recognise clips/*.mp4 --model runs/1 --clips --json --top 3
   motionveil recognise camera:0 --model runs/1 --mqtt mqtt://192.0.2.7/home/kitchen
 
@@ -113,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     ends = all(isinstance(source, FileSource) for source in sources)
     stop = StopAll()
     prepare()
-    with stopping(stop, at_once=ends and arguments.overlay is None), ExitStack() as files:
+    with stopping(stop, at_once=ends and not arguments.overlay), ExitStack() as files:
         if arguments.clips:
             return _run_clips(arguments, recogniser, sources, files)
         return _run_streams(arguments, recogniser, sources, stop, files, one_by_one=ends)
@@ -143,8 +146,9 @@ class StopAll(Stop):
 
 def _check(arguments: argparse.Namespace) -> None:
     several = len(arguments.sources) > 1
+    arguments.overlay = destinations(arguments, arguments.overlay)
     for name in ("vtt", "srt", "overlay", "preview"):
-        if getattr(arguments, name) is not None and (several or arguments.clips):
+        if getattr(arguments, name) and (several or arguments.clips):
             raise MotionveilError(f"--{name}: is for one SOURCE, and not for --clips")
     if arguments.windows and not arguments.json:
         raise MotionveilError("--windows: goes with --json")
@@ -195,13 +199,13 @@ def _notice(line: str) -> None:
     print(f"motionveil: {line}", file=sys.stderr, flush=True)
 
 
-def _printer() -> Callable[[str], None]:
+def _printer(output: TextIO) -> Callable[[str], None]:
     """Return what prints whole lines, from several threads."""
     lock = Lock()
 
     def say(line: str) -> None:
         with lock:
-            print(line, flush=True)
+            print(line, file=output, flush=True)
 
     return say
 
@@ -210,7 +214,7 @@ def _run_clips(
     arguments: argparse.Namespace, recogniser: Recogniser, sources: list[Source], files: ExitStack
 ) -> int:
     """Answer each clip; one that cannot be read costs only its own answer."""
-    say, failed = _printer(), 0
+    say, failed = _printer(sys.stdout), 0
     table = None if arguments.csv is None else CsvReport(files, arguments.csv, live=False)
     for source in sources:
         try:
@@ -242,7 +246,8 @@ def _run_streams(
     one_by_one: bool,
 ) -> int:
     """Recognise streams: files one by one, cameras at once."""
-    say, live = _printer(), not one_by_one
+    piped = any(dest.to == "-" for dest in arguments.overlay)
+    say, live = _printer(sys.stderr if piped else sys.stdout), not one_by_one
     table = None if arguments.csv is None else CsvReport(files, arguments.csv, live=live)
     options = RecognitionOptions(
         stream=stream_options(arguments),
@@ -289,7 +294,10 @@ def _all_done(sources: list[Source], works: Sequence[Callable[[], RecognitionSum
     failed = 0
     for source, work in zip(sources, works, strict=True):
         try:
-            _notice(describe_summary(work()))
+            summary = work()
+            for line in [describe_summary(summary), *describe_destinations(summary.destinations)]:
+                _notice(line)
+            failed += any(state.trouble for state in summary.destinations)
         except MotionveilError as error:
             if len(sources) == 1:
                 raise
@@ -311,17 +319,21 @@ def _overlay(
     arguments: argparse.Namespace, recogniser: Recogniser, source: Source
 ) -> Iterator[dict[str, Any]]:
     """Yield what `recognise_source` needs to write the overlay, if it is wanted."""
-    if arguments.overlay is None:
+    if not arguments.overlay:
         yield {}
         return
     from motionveil.recognition.overlay import Overlay
 
+    said = f"{describe_encoder(recogniser.spec.stream_spec(), VeilOptions())}, with labels"
     overlay = Overlay(
-        arguments.overlay,
+        *arguments.overlay,
         enlarge=arguments.enlarge,
         cell=recogniser.spec.input.cell,
         font=arguments.font,
         live=not isinstance(source, FileSource),
+        pace=not source.live,
+        comment=None if arguments.veiled else said,
+        notice=_notice,
     )
 
     def open_output(info: VideoInfo, time_base: Fraction) -> Sink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from motionveil.cli.destination_options import add_destination_arguments
 from motionveil.cli.options import count_from
 from motionveil.cli.preview_options import add_preview_arguments
 from motionveil.cli.remote_options import add_remote_arguments
@@ -49,8 +50,12 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overlay",
         metavar="OUT",
-        help="write the veiled video with labels drawn into it: .mp4, .mkv, .webm",
+        action="append",
+        default=[],
+        help="write the veiled video with labels drawn into it: to any destination of `motionveil"
+        " encode`; repeatable",
     )
+    add_destination_arguments(parser, "OUT", "--overlay-file")
     parser.add_argument(
         "--enlarge",
         type=count_from(1),

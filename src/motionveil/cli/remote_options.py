@@ -27,20 +27,20 @@ def check_remote(arguments: argparse.Namespace) -> None:
 
 @contextmanager
 def remote_receivers(
-    arguments: argparse.Namespace, source: str, number: int | None, notice: Callable[[str], None]
+    arguments: argparse.Namespace, source: str, which: int | None, notice: Callable[[str], None]
 ) -> Iterator[list[RemoteReceiver]]:
     """Yield the remote receivers of a source; the end says what they did not get.
 
     Args:
         arguments: Those of the command.
         source: The source's name.
-        number: Which of several sources, from 1; None if there is one only.
+        which: Which of several sources, from 1; None if there is one only.
         notice: Takes lines about them.
     """
     with ExitStack() as opened:
         yield [
             opened.enter_context(
-                kind(address, source, number=number, top=arguments.top, notice=notice)
+                kind(address, source, which=which, top=arguments.top, notice=notice)
             )
             for kind, address in _asked(arguments)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from types import TracebackType
 from typing import Any
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Answer
 from motionveil.streaming.geometry import repeat_pixels
-from motionveil.video import Sink, check_dest, open_sink
+from motionveil.video import Destination, Sink, check_dest, open_sink
+from motionveil.video.destinations import Destinations
 
 Image = NDArray[np.uint8]
 
@@ -30,27 +32,44 @@ class Overlay:
     The picture itself is left as it is: what is drawn hides nothing of it.
 
     Args:
-        dest: A file; see `motionveil.video.open_sink`.
+        dests: One or several; see `motionveil.video.open_sink`.
         enlarge: How many times each pixel of the working frame is repeated, along both sides.
         cell: How many working pixels a veiled pixel stands for.
         font: A TrueType file; Pillow's own, which has Latin letters, if None.
-        live: See `motionveil.video.open_sink`.
+        live: See `motionveil.video.open_sink`, like the others.
 
     Raises:
         MotionveilError: The font cannot be read, or the destination is none.
     """
 
     def __init__(
-        self, dest: str, *, enlarge: int, cell: int = 1, font: str | None = None, live: bool = False
+        self,
+        *dests: str | Destination,
+        enlarge: int,
+        cell: int = 1,
+        font: str | None = None,
+        live: bool = False,
+        pace: bool = False,
+        comment: str | None = None,
+        notice: Callable[[str], None] = lambda line: None,
     ) -> None:
-        check_dest(dest)
-        self._dest, self._times, self._live = dest, enlarge * cell, live
+        check_dest(*dests)
+        self._dests, self._times, self._live = dests, enlarge * cell, live
+        self._pace, self._comment, self._notice = pace, comment, notice
         self._font = _load_font(font)
         self._answer: Answer | None = None
 
     def open(self, *, rate: Fraction | None, time_base: Fraction) -> Sink:
         """Return a sink for veiled frames; the answer shown is that of the frame's `show`."""
-        inner = open_sink(self._dest, rate=rate, time_base=time_base, live=self._live)
+        inner = open_sink(
+            *self._dests,
+            rate=rate,
+            time_base=time_base,
+            live=self._live,
+            pace=self._pace,
+            comment=self._comment,
+            notice=self._notice,
+        )
         return _OverlaySink(inner, self)
 
     def show(self, image: Image, time: float, answer: Answer | None) -> None:
@@ -88,9 +107,9 @@ class Overlay:
 class _OverlaySink:
     """Writes what an overlay draws of each frame."""
 
-    def __init__(self, inner: Sink, overlay: Overlay) -> None:
+    def __init__(self, inner: Destinations, overlay: Overlay) -> None:
         self._inner, self._overlay = inner, overlay
-        self.name = inner.name
+        self.name, self.states = inner.name, inner.states
 
     @property
     def frames(self) -> int:

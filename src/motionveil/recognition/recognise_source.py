@@ -21,7 +21,8 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.guard import Reason
 from motionveil.streaming.pipeline import Pipeline
 from motionveil.streaming.status import Status
-from motionveil.video import Frame, Sink, Source, VideoInfo
+from motionveil.video import DestinationState, Frame, Sink, Source, VideoInfo
+from motionveil.video.types import Reports
 
 Image = NDArray[np.uint8]
 
@@ -63,6 +64,7 @@ class RecognitionSummary:
         breaks: Times at which the window began anew.
         events: Events that ended, by label.
         seconds: Time since the first frame.
+        destinations: What became of the veiled frames for each destination.
     """
 
     source: str
@@ -74,6 +76,7 @@ class RecognitionSummary:
     breaks: int
     events: dict[str, int]
     seconds: float
+    destinations: tuple[DestinationState, ...] = ()
 
 
 def recognise_source(
@@ -130,6 +133,7 @@ class _Run:
         self._receivers = receivers
         self._stream = StreamRecogniser(recogniser, options.stream, told=self._answer)
         self._ended: dict[str, int] = {}
+        self._destinations: Callable[[], list[DestinationState]] = list
 
     def filmed(
         self,
@@ -145,6 +149,7 @@ class _Run:
 
         def open_sink(info: VideoInfo, time_base: Fraction) -> Sink:
             inner = None if open_output is None else open_output(info, time_base)
+            self._follow(inner, pipeline.status)
             return _Tap(inner, time_base, lambda: pipeline.status.guard, self.take)
 
         pipeline = Pipeline(
@@ -175,6 +180,7 @@ class _Run:
                     check_veiled(source.name, source.info, self.spec)
                     if open_output is not None:
                         sink = open_output(source.info, frame.time_base)
+                        self._follow(sink, status)
                         sink.__enter__()
                 read, reason = monotonic(), seen.reason(frame)
                 self.take(frame.image, frame.time, reason)
@@ -192,6 +198,10 @@ class _Run:
             sink.__exit__(None, None, None)
         self._tell(self._stream.finish())
         return self._summary(source, count, 0, 0.0)
+
+    def _follow(self, sink: Sink | None, status: Status) -> None:
+        if isinstance(sink, Reports):
+            self._destinations = status.destinations = sink.states
 
     def take(self, image: Image, time: float, guarded: Reason | None) -> None:
         """Recognise a veiled frame, tell who is to be told, and show it."""
@@ -224,6 +234,7 @@ class _Run:
             breaks=self._stream.breaks,
             events=self._ended,
             seconds=seconds,
+            destinations=tuple(self._destinations()),
         )
 
 

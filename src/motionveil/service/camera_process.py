@@ -5,12 +5,14 @@ The process that holds raw frames serves no network; see `motionveil.service.cha
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from datetime import datetime
+import traceback
 from fractions import Fraction
 from multiprocessing.connection import Connection
 from threading import Event
+from typing import NoReturn
 
 from motionveil.errors import MotionveilError
 from motionveil.process_hardening import forbid_core_dumps
@@ -23,13 +25,16 @@ from motionveil.recognition import (
 )
 from motionveil.recognition.remote import RemoteReceiver, receiver_kinds
 from motionveil.service.channel import receive
-from motionveil.service.config import Camera
+from motionveil.service.config import Camera, is_file
 from motionveil.service.reporter import Reporter
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import StreamEncoder, VeilOptions, prepare, veil_source
 from motionveil.streaming.process import stopping
 from motionveil.streaming.veil_video import describe_encoder
 from motionveil.video import (
+    Destination,
+    FileSource,
+    Segments,
     Sink,
     Source,
     SyntheticSource,
@@ -110,14 +115,19 @@ def _open(camera: Camera, reporter: Reporter) -> Source:
     )
 
 
-def _destinations(camera: Camera) -> list[str]:
-    """Return the destinations of this start, checked."""
-    now = datetime.now()
-    dests = [d if "://" in d else now.strftime(d) for d in camera.destinations]
-    for dest in dests:
-        check_dest(dest, codec=camera.codec)
-    if len(dests) > 1:
-        raise MotionveilError("destinations: give one")
+def _destinations(camera: Camera) -> list[Destination]:
+    """Return the destinations, checked."""
+    said = camera.recordings
+    segments = Segments(
+        said.length,
+        None if said.keep_days is None else 86_400 * said.keep_days,
+        None if said.keep_gigabytes is None else round(1e9 * said.keep_gigabytes),
+    )
+    dests = [
+        Destination(dest, camera.codec if is_file(dest) else None, segments=segments)
+        for dest in camera.destinations
+    ]
+    check_dest(*dests)
     return dests
 
 
@@ -138,27 +148,34 @@ def _probe(camera: Camera, reporter: Reporter, stop: Event) -> str:
 def _run(camera: Camera, reporter: Reporter, stop: Event) -> None:
     veil = _Veil(camera)
     dests = _destinations(camera)
-    dest = dests[0] if dests else None
     source = _open(camera, reporter)
     for warning in veil.warnings(source):
         reporter.notice(f"warning: {warning}")
     prepare()
     reporter.further = lambda: {"encoder": veil.name, "source": source.name}
-    options = VeilOptions(codec=camera.codec)
+    options = VeilOptions()
     if veil.recogniser is None:
-        veil_source(source, dest, veil.spec, options, stop=stop, watch=reporter.watch)
+        veil_source(
+            source,
+            dests,
+            veil.spec,
+            options,
+            stop=stop,
+            notice=reporter.notice,
+            watch=reporter.watch,
+        )
         return
 
     def open_output(info: VideoInfo, time_base: Fraction) -> Sink:
-        assert dest is not None
         assert veil.geometry is not None
         return open_sink(
-            dest,
+            *dests,
             rate=veil.geometry.frame_rate(info.rate),
             time_base=time_base,
-            codec=camera.codec,
-            live=True,
+            live=not isinstance(source, FileSource),
             comment=describe_encoder(veil.spec, options),
+            pace=not source.live,
+            notice=reporter.notice,
         )
 
     receivers = [_receiver(camera, kind, address, reporter) for kind, address in camera.receivers]
@@ -174,7 +191,7 @@ def _run(camera: Camera, reporter: Reporter, stop: Event) -> None:
             [reporter, *receivers],
             RecognitionOptions(stream=StreamOptions(threshold=camera.threshold)),
             stop=stop,
-            open_output=None if dest is None else open_output,
+            open_output=open_output if dests else None,
             watch=reporter.watch,
         )
     finally:
@@ -186,7 +203,7 @@ def _run(camera: Camera, reporter: Reporter, stop: Event) -> None:
 
 
 def _receiver(camera: Camera, kind: str, address: str, reporter: Reporter) -> RemoteReceiver:
-    return receiver_kinds()[kind](address, camera.name, notice=reporter.notice)
+    return receiver_kinds()[kind](address, camera.name, which=camera.name, notice=reporter.notice)
 
 
 def _delivered(receiver: RemoteReceiver) -> dict[str, int]:
@@ -198,5 +215,15 @@ def _delivered(receiver: RemoteReceiver) -> dict[str, int]:
     }
 
 
+def _exit(status: int) -> NoReturn:
+    """End at once: all is written, and the teardown of the libraries can take a second."""
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        _exit(main())
+    except BaseException:
+        traceback.print_exc()
+        _exit(1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from motionveil.service.channel import LATENCIES
-from motionveil.service.timeline import Timeline
+from motionveil.service.day_timeline import DayTimeline
 
 State = Literal["starting", "running", "waiting", "restarting", "ended", "stopped"]
 """- `starting`: its process has been started, and no frame has come yet;
@@ -40,20 +40,21 @@ class Totals:
     """Counts of a camera over all starts of its process."""
 
     def __init__(self) -> None:
-        self._before: Counter[str] = Counter()
-        self._now: Counter[str] = Counter()
+        # Of all processes before, and of the one that runs; replaced together, for who reads.
+        self._parts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
 
     def update(self, counts: Mapping[str, float]) -> None:
         """Take the counts of the process that runs."""
-        self._now = Counter(counts)
+        self._parts = (self._parts[0], Counter(counts))
 
     def restart(self) -> None:
         """Keep what was counted: the next process begins at 0."""
-        self._before, self._now = self._before + self._now, Counter()
+        self._parts = (self(), Counter())
 
     def __call__(self) -> Counter[str]:
         """Return the sums."""
-        return self._before + self._now
+        before, now = self._parts
+        return before + now
 
 
 class CameraState:
@@ -65,8 +66,9 @@ class CameraState:
         problem: Why the process ended last time; "" if it never did.
         restarts: How often it was started again.
         numbers: The newest counts of the process, as `Status.snapshot` gives them.
-        totals: Counts over all starts: frames, `guarded:REASON`, `action:LABEL`,
-            `delivered:KIND`, `lost:KIND`, `latency:BOUND`, `latency_sum`.
+        totals: Counts over all starts: frames, `guarded:REASON`, `delivered:KIND`, `lost:KIND`
+            (events by kind of receiver), `written:NAME`, `missed:NAME` (frames by destination),
+            `latency:BOUND`, `latency_sum`.
         waiting_events: Events that are not delivered yet, by kind of receiver.
         memory: Bytes of the process.
         encoder, source: What they are called.
@@ -85,7 +87,7 @@ class CameraState:
         self.waiting_events: dict[str, int] = {}
         self.current: Action | None = None
         self.last: deque[Action] = deque(maxlen=_LAST)
-        self.timeline = Timeline()
+        self.timeline = DayTimeline()
         self._newest_frame = time.monotonic()
 
     def enter(self, state: State) -> None:
@@ -150,6 +152,11 @@ def _flat(
     bins = zip(LATENCIES, said.get("latency", []), strict=False)
     flat |= {f"latency:{bound}": n for bound, n in bins}
     flat["latency_sum"] = said.get("latency_sum", 0.0)
+    for dest in numbers.get("destinations", []):
+        flat |= {
+            f"written:{dest['name']}": dest["frames"],
+            f"missed:{dest['name']}": dest["dropped"],
+        }
     for kind, counts in receivers.items():
         flat |= {f"{name}:{kind}": counts[name] for name in ("delivered", "lost")}
     return flat

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from motionveil.recognition.remote import receiver_kinds
 from motionveil.video.codecs import CODECS
+from motionveil.video.sinks.segments import is_pattern
 
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """It stands in addresses, topics and file names."""
@@ -36,6 +37,16 @@ class Limits(_Part):
     )
 
 
+class Recordings(_Part):
+    """How recordings with the time in their names are cut into files, and which are kept."""
+
+    length: float = Field(default=600.0, gt=0, description="seconds of a file")
+    keep_days: float | None = Field(default=None, gt=0, description="null: for ever")
+    keep_gigabytes: float | None = Field(
+        default=None, gt=0, description="of all files together; null: any"
+    )
+
+
 class Settings(_Part):
     """What may be said of a camera, and under `defaults` of all."""
 
@@ -57,11 +68,12 @@ class Settings(_Part):
     destinations: tuple[str, ...] = Field(
         default=(),
         description="where the veiled video goes, as for `motionveil encode`; {camera} stands for"
-        " the camera's name, %Y, %m, %d, %H, %M, %S for the time at which the process started",
+        " the camera's name",
     )
+    recordings: Recordings = Recordings()
     codec: Literal["h264", "ffv1", "vp9"] | None = Field(
         default=None,
-        description="codec of the files, where their format leaves a choice",
+        description="codec of files, where their format leaves a choice",
     )
     preview: bool = Field(
         default=True,
@@ -131,7 +143,7 @@ class Camera(_Part):
         source: As for `motionveil.video.open_source`; may hold a password.
         shown: What messages call the source.
         encoder: None where the recogniser brings it.
-        recogniser, threshold, destinations, codec, preview, limits: See `Settings`.
+        recogniser, threshold, destinations, recordings, codec, preview, limits: See `Settings`.
         receivers: Kinds and addresses of the receivers of events.
     """
 
@@ -142,6 +154,7 @@ class Camera(_Part):
     recogniser: str | None
     threshold: float | None
     destinations: tuple[str, ...]
+    recordings: Recordings
     codec: str | None
     preview: bool
     receivers: tuple[tuple[str, str], ...]
@@ -162,7 +175,7 @@ def merge(defaults: Settings, camera: CameraSettings) -> CameraSettings:
     inherited = defaults.model_dump(exclude_unset=True)
     if {"encoder", "recogniser"} & own.keys():
         inherited = {k: v for k, v in inherited.items() if k not in ("encoder", "recogniser")}
-    for part in ("events", "limits"):
+    for part in ("events", "limits", "recordings"):
         own[part] = _united(inherited.get(part, {}), own.get(part, {}))
     return CameraSettings.model_validate(inherited | own)
 
@@ -178,10 +191,15 @@ def _united(inherited: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in inherited.items() if k.removesuffix("_file") not in said} | own
 
 
+def is_file(dest: str) -> bool:
+    """Say whether a destination is a video file, or several that are cut."""
+    return "://" not in dest and Path(dest).suffix.lower() in CODECS
+
+
 def _check_destination(dest: str) -> None:
     if dest == "-":
         raise ValueError("destinations: -: a service has no standard output to write video to")
-    if "://" not in dest and Path(dest).suffix.lower() in CODECS and "%" not in dest:
+    if is_file(dest) and not is_pattern(dest):
         better = Path(dest).with_suffix(f".%Y%m%d-%H%M%S{Path(dest).suffix}")
         raise ValueError(
             f"destinations: {dest}: every start would replace this file; write the time into its"

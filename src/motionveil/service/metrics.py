@@ -61,6 +61,11 @@ class _Cameras(Collector):
             "Events by what became of them",
             labels=["camera", "receiver", "what"],
         )
+        written = CounterMetricFamily(
+            "motionveil_destination_frames",
+            "Frames by destination: written, or missed",
+            labels=["camera", "destination", "what"],
+        )
         actions = CounterMetricFamily(
             "motionveil_actions", "Actions that have ended", labels=["camera", "label"]
         )
@@ -82,6 +87,8 @@ class _Cameras(Collector):
                     guarded.add_metric([name, detail], value)
                 elif kind in ("delivered", "lost"):
                     events.add_metric([name, detail, kind], value)
+                elif kind in ("written", "missed"):
+                    written.add_metric([name, detail, kind], value)
             for kind, number in state.waiting_events.items():
                 waiting.add_metric([name, kind], number)
             for label, number in state.actions.items():
@@ -89,4 +96,4 @@ class _Cameras(Collector):
             bins = [(str(bound), totals[f"latency:{bound}"]) for bound in LATENCIES]
             bins.append(("+Inf", totals["frames_out"]))
             latency.add_metric([name], bins, totals["latency_sum"])
-        return [up, memory, restarts, frames, guarded, latency, actions, events, waiting]
+        return [up, memory, restarts, frames, guarded, latency, written, actions, events, waiting]

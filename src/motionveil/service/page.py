@@ -138,6 +138,7 @@ def _camera(camera: Supervised) -> dict[str, Any]:
         "recognises": camera.camera.recogniser is not None,
         "picture": camera.screen is not None,
         "guarded": int(guarded),
+        "destinations": state.numbers.get("destinations", []),
         **numbers,
         "current": None if current is None else _action(current),
         "last": [_action(action) for action in list(state.last)[:_LISTED]],

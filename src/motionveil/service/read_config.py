@@ -99,22 +99,19 @@ class _Reader:
                 self._expand(dest, (*at, "destinations")).replace("{camera}", name)
                 for dest in whole.destinations
             ),
+            recordings=whole.recordings,
             codec=whole.codec,
             preview=whole.preview,
-            receivers=tuple(self._receivers(name, whole, (*at, "events"))),
+            receivers=tuple(self._receivers(whole, (*at, "events"))),
             limits=whole.limits,
         )
 
-    def _receivers(
-        self, camera: str, whole: Settings, at: tuple[str, ...]
-    ) -> Iterator[tuple[str, str]]:
+    def _receivers(self, whole: Settings, at: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         for kind, receiver in receiver_kinds().items():
             written, file = whole.events.get(kind), whole.events.get(f"{kind}_file")
             address = self._one_of(written, file, (*at, kind))
             if address is None:
                 continue
-            if kind == "mqtt":  # each camera is a device of its own
-                address = f"{address.rstrip('/')}/{camera}"
             try:
                 receiver.check(address)
             except MotionveilError as error:

@@ -23,7 +23,7 @@ from motionveil.service.config import Camera
 from motionveil.service.log import Level, Log
 from motionveil.streaming.preview_screen import Screen
 
-STOPS_WITHIN = 4.0
+STOPS_WITHIN = 3.5
 """Seconds that a process has to finish its recordings; then it is killed."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds before a process is started again
@@ -80,11 +80,15 @@ class Supervised:
         wait = _FIRST_WAIT
         while not self._stopping.is_set():
             started = time.monotonic()
-            status = self._run_once()
+            try:
+                status = self._run_once()
+            except Exception as error:  # no memory for a process; a fault of ours costs no camera
+                self._reason, status = f"{type(error).__name__}: {error}", 1
+            self.state.problem = self._reason or _describe(status)
             self.state.ended()
             if self._stopping.is_set():
                 break
-            if status == 0:
+            if status == 0 and not self._reason:
                 self._say("the source has ended")
                 self.state.enter("ended")
                 return
@@ -105,9 +109,12 @@ class Supervised:
         complaints = Thread(target=self._read_complaints, args=[process], daemon=True)
         complaints.start()
         self._say(f"started, process {process.pid}")
-        status = process.end(self._listen(process))
+        patience = 0.0
+        try:
+            patience = self._listen(process)
+        finally:
+            status = process.end(patience)
         complaints.join(1.0)
-        self.state.problem = self._reason or _describe(status)
         return status
 
     def _listen(self, process: Process) -> float:
@@ -156,14 +163,15 @@ class Supervised:
         elif said["kind"] == "notice":
             self._say(said["text"])
         elif said["kind"] == "failed":
-            self._reason = self._hide(said["text"])
+            self._reason = self._reason or self._hide(said["text"])
 
     def _read_complaints(self, process: Process) -> None:
         """Log what libraries, and Python when the process breaks, write to standard error."""
-        for line in process.complaints:
-            text = line.decode(errors="replace").strip()
-            if text:
-                self._say(text.removeprefix("motionveil: "), "warning")
+        with process.complaints as lines:
+            for line in lines:
+                text = line.decode(errors="replace").strip()
+                if text:
+                    self._say(text.removeprefix("motionveil: "), "warning")
 
     def _say(self, text: str, level: Level = "info") -> None:
         self._log(self._hide(text), level)
@@ -206,15 +214,19 @@ def start_process(camera: Camera, folder: Path, task: str) -> Process:
     number = theirs.fileno()
     # -P: a file numpy.py in the service's folder is not what is imported.
     module = "motionveil.service.camera_process"
-    popen = subprocess.Popen(
-        [sys.executable, "-P", "-m", module, camera.name, str(number)],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        pass_fds=[number],
-    )
-    theirs.close()
+    with theirs:
+        try:
+            popen = subprocess.Popen(
+                [sys.executable, "-P", "-m", module, camera.name, str(number)],
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                pass_fds=[number],
+            )
+        except BaseException:
+            ours.close()
+            raise
     with suppress(OSError):  # it has ended already; whoever listens sees the end
         ours.send_bytes(message(task, camera=camera.model_dump(mode="json")))
     return Process(popen, ours)

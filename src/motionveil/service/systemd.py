@@ -50,7 +50,8 @@ class Systemd:
             address = "\0" + address[1:]
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+                notify.setblocking(False)  # a manager that hangs must not hold the service up
                 notify.connect(address)
                 notify.sendall(text.encode())
-        except OSError:  # the manager is restarting: the next one will arrive
+        except OSError:  # the manager is restarting, or busy: the next one will arrive
             return

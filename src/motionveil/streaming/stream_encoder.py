@@ -78,7 +78,7 @@ class StreamEncoder:
         self.hard = hard
         self._veil = veil or make_veil(spec, hard=hard)
         self.neutral = self._veil.neutral
-        self.guard = None if self.neutral is None else guard
+        self.guard = guard if self.neutral is not None and spec.kind.guarded else None
         self.guarded: Reason | None = None
         self.geometry = None if native else spec.required_geometry(_NATIVE)
         self._multiple, self._cell = spec.multiple, spec.cell
@@ -224,9 +224,12 @@ def prepare() -> float:
     cannot be written in the user's cache folder; `NUMBA_CACHE_DIR` chooses another place.
     """
     started = perf_counter()
-    spec = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=8, rate=1))
+    spec = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=64, rate=1))
     encoder = StreamEncoder(spec, guard=Guard())
-    for level in (0, 1):
-        encoder(np.full((16, 16, 3), level, np.uint8), time=float(level))
-    assert encoder.guarded is None, "the second frame goes through the kernel"
+    scene = np.random.default_rng(0).integers(0, 200, (96, 96, 3), np.uint8)
+    moved = scene.copy()
+    moved[20:40, 20:40] = 100
+    # Something moves; then the light changes, which has the guard look for all that it knows.
+    for number, image in enumerate((scene, moved, scene, scene + np.uint8(40))):
+        encoder(image, time=float(number))
     return perf_counter() - started

@@ -226,10 +226,11 @@ def veil_video(
 
 
 def describe_encoder(spec: EncoderSpec, options: VeilOptions) -> str:
-    """Return what a veiled video says of itself, in a line: the encoder and its geometry."""
+    """Return what a veiled video says of itself, in a line: encoder, geometry, guard."""
     geometry = NATIVE if options.native else str(spec.geometry)
     kind = "hard" if options.hard else "soft"
-    return f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}"
+    guard = "" if options.guard else ", no guard"
+    return f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}{guard}"
 
 
 def _listed(

@@ -36,6 +36,10 @@ class _Output:
         return DestinationState(self.sink.name, self.sink.frames, dropped, trouble)
 
 
+def _is_realtime(output: _Output) -> bool:
+    return isinstance(output.sink, PacketSink) and output.sink.realtime
+
+
 class Destinations:
     """Writes frames to one or more destinations; a context manager.
 
@@ -72,8 +76,7 @@ class Destinations:
         self._outputs = [_Output(sink) for sink in sinks]
         self._rate, self._time_base, self._aspect = rate, time_base, aspect
         self._encoders: dict[Encoding, FrameEncoder] = {}
-        realtime = any(isinstance(sink, PacketSink) and sink.realtime for sink in sinks)
-        self._pace, self._origin = pace and realtime, 0.0
+        self._pace, self._origin = pace and any(map(_is_realtime, self._outputs)), 0.0
         self._notice = notice
         self._shape: tuple[int, ...] | None = None
         self._last: int | None = None
@@ -136,7 +139,8 @@ class Destinations:
         for output in left:
             if isinstance(output.sink, PacketSink):
                 output.sink.end()
-        for output in left:
+        # Files first: they need no patience, and whoever waits for the end may have little.
+        for output in sorted(left, key=_is_realtime):
             try:
                 if fault is None:
                     output.sink.__exit__(None, None, None)

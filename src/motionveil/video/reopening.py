@@ -16,7 +16,7 @@ from motionveil.video.packets import Packet, PacketSink
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.5, 10.0  # seconds
 _ROOM = 60  # packets that wait for a realtime destination
-_GRACE = 3.0  # seconds that the end waits for a realtime destination
+_GRACE = 2.0  # seconds that the end waits for a realtime destination
 
 
 class LostError(Exception):

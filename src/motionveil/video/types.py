@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from threading import Event
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,6 +139,15 @@ class DestinationState:
     frames: int
     dropped: int = 0
     trouble: str | None = None
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A sink that knows what became of the frames for each of its destinations."""
+
+    def states(self) -> list[DestinationState]:
+        """Return what became of the frames so far; any thread may ask."""
+        ...
 
 
 class Decoded(NamedTuple):

@@ -22,7 +22,7 @@ class RemoteReceiver(ABC):
     Args:
         address: Where it is.
         source: The source's name, without passwords.
-        number: Which of several sources it is, from 1; None if there is one only.
+        which: Which of several sources it is: a number from 1, or a name; None if there is one.
         top: How many classes an event lists.
         notice: Takes lines about receivers that fail, and the count at the end.
 
@@ -48,7 +48,7 @@ class RemoteReceiver(ABC):
         address: str,
         source: str,
         *,
-        number: int | None = None,
+        which: int | str | None = None,
         top: int = 1,
         notice: Callable[[str], None] = lambda line: None,
     ) -> None:

@@ -56,7 +56,7 @@ class _Told:
 
 
 class Mqtt(RemoteReceiver):
-    """Publishes each event with QoS 1; of several sources, each under the topic's `/1`, `/2`, ...
+    """Publishes each event with QoS 1; of several sources, under the topic's `/1` or `/NAME`.
 
     - `TOPIC/event`: every event, as JSON;
     - `TOPIC/state`: the newest event that began, retained;
@@ -80,14 +80,14 @@ class Mqtt(RemoteReceiver):
         address: str,
         source: str,
         *,
-        number: int | None = None,
+        which: int | str | None = None,
         top: int = 1,
         notice: Callable[[str], None] = lambda line: None,
         limit: float = LIMIT,
     ) -> None:
-        super().__init__(address, source, number=number, top=top, notice=notice)
+        super().__init__(address, source, which=which, top=top, notice=notice)
         target = _parse(address)
-        self._topic = target.topic if number is None else f"{target.topic}/{number}"
+        self._topic = target.topic if which is None else f"{target.topic}/{which}"
         self._limit = limit
         self.name = f"mqtt {shown(address)}"
         self._changed = Condition()

@@ -53,13 +53,13 @@ class Webhook(RemoteReceiver):
         address: str,
         source: str,
         *,
-        number: int | None = None,
+        which: int | str | None = None,
         top: int = 1,
         notice: Callable[[str], None] = lambda line: None,
         limit: float = LIMIT,
         first_wait: float = 0.5,
     ) -> None:
-        super().__init__(address, source, number=number, top=top, notice=notice)
+        super().__init__(address, source, which=which, top=top, notice=notice)
         self._target, self._limit = _parse(address), limit
         self.name = f"webhook {shown(address)}"
         self.delivery: Delivery[str] = Delivery(

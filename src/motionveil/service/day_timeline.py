@@ -12,7 +12,7 @@ STEP = 300
 STEPS = 86_400 // STEP
 
 
-class Timeline:
+class DayTimeline:
     """How long each action went on, in each step of the last 24 hours.
 
     Args:
