@@ -18,7 +18,6 @@ from motionveil.networks.preprocessing import (
     Channels,
     Normalised,
     check_clips,
-    convolved_fast,
 )
 from motionveil.networks.privacy import mean_and_maximum, shufflenet_v2_for_frames
 from motionveil.networks.registry import Weights, register_action_network
@@ -77,8 +76,6 @@ class Small3D(nn.Module):
     def forward(self, clips: Tensor) -> Tensor:
         """Map `(B, 3, T, H, W)` in [-1, 1], T >= 2 and H, W >= 16, to logits `(B, classes)`."""
         check_clips(clips, frames=2, pixels=16)
-        if self.training:
-            clips = convolved_fast(clips)
         logits: Tensor = self.head(mean_and_maximum(self.features(clips)))
         return logits
 

@@ -12,7 +12,6 @@ from motionveil.networks.preprocessing import (
     Channels,
     Normalised,
     check_frames,
-    convolved_fast,
 )
 from motionveil.networks.registry import Weights, register_privacy_network
 from motionveil.networks.weights import with_weights
@@ -48,8 +47,6 @@ class Small2D(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """Map `(N, 3, H, W)` in [-1, 1], H, W >= 16, to logits `(N, classes)`."""
         check_frames(frames, pixels=16)
-        if self.training:
-            frames = convolved_fast(frames)
         logits: Tensor = self.head(mean_and_maximum(self.features(frames)))
         return logits
 
