@@ -345,8 +345,9 @@ class TestPauses:
         )
         assert (manifest.name, manifest.background) == ("actors-with-pauses", BACKGROUND)
         assert manifest.root.name == "seed0-people2-pauses"
-        assert set(manifest.actions) == {BACKGROUND, "walk-forward"}
-        assert {clip.action for clip in manifest.part(training=False)} == {"walk-forward"}
+        assert set(manifest.actions) == {BACKGROUND, *ACTIONS}
+        assert BACKGROUND not in {clip.action for clip in manifest.part(training=False)}
+        assert manifest.held_out_background()
         person = make_people(2, seed=0)[1]
         session = Session.draw(96, 96, np.random.default_rng([0, 1, 1, 0]))
         rng = np.random.default_rng([0, 3, 1, 0, 0])
@@ -354,10 +355,11 @@ class TestPauses:
         video = manifest.root / "person01/session00-strolling.mkv"
         frames = read_clip(video, 0, count_frames(video))
         assert np.array_equal(frames, np.stack([instant.image for instant in drawn]))
-        for clip in manifest.clips:
-            if clip.path == "person01/session00-strolling.mkv":
-                inside = [instant.label for instant in drawn[clip.start : clip.end]]
-                assert Counter(inside).most_common(1)[0][0] == clip.action
+        clips = [clip for clip in manifest.clips if video == manifest.root / clip.path]
+        assert {clip.action for clip in clips} == {BACKGROUND, "walk-forward"}
+        for clip in clips:
+            inside = [instant.label for instant in drawn[clip.start : clip.end]]
+            assert Counter(inside).most_common(1)[0][0] == clip.action
 
     def test_every_action_once_and_nobody_at_both_ends(self, person: Person) -> None:
         labels = footage_labels(person, acting, np.random.default_rng(3))

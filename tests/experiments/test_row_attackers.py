@@ -25,7 +25,14 @@ from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
 from tiny import tiny_recipe, write_toys
 
-NAMES = ["per frame", "frames averaged", "whole clip", "transformer", "re-identification"]
+NAMES = [
+    "per frame",
+    "frames averaged",
+    "whole clip",
+    "course over time",
+    "transformer",
+    "re-identification",
+]
 RULE = {"patience": 1, "longest": 1.0, "rates": [1.0, 0.3]}
 
 

@@ -125,6 +125,15 @@ def test_other_shapes_are_refused_with_the_shape_found(create, name):
         assert str(tuple(wrong.shape)) in str(caught.value)
 
 
+def test_small1d_sees_when_something_happens_and_not_its_shape():
+    network = create_action_network("small1d", 3).eval()
+    clip = torch.rand(1, 3, 15, 32, 32)
+    within = clip.unflatten(-1, (8, 4)).flip(-1).flatten(-2)  # pixels moved within their parts
+    torch.testing.assert_close(network(within), network(clip))
+    assert not torch.allclose(network(clip.flip(2)), network(clip))
+    assert network(torch.zeros(1, 3, 2, 16, 17)).shape == (1, 3)
+
+
 @pytest.mark.parametrize(("frames", "side"), [(2, 16), (3, 17), (15, 64), (32, 20)])
 def test_small3d_takes_any_clip_from_2_frames_of_16_pixels(frames, side):
     network = create_action_network("small3d", 3).eval()

@@ -83,6 +83,16 @@ def test_smoothing_does_not_date_events_late(make: Make, half_life: float) -> No
         assert begun == pytest.approx(1.5 * number - 0.05, abs=0.11)
 
 
+def test_what_is_too_short_to_be_told_makes_no_event_longer(make: Make) -> None:
+    """Between an action and rest a few windows show none of these: the action ends before them."""
+    stream = Stream(make, shortest=0.4).show([0] * 12 + [UNSURE] * 2 + [REST] * 12).finish()
+    (action, _, end), (rest, begun, _) = stream.ended
+    assert (action, rest) == (CLASSES[0], "no motion")
+    windows = [a for a in stream.told if a.label == CLASSES[0]]
+    assert end == pytest.approx((windows[-1].start + windows[-1].time) / 2 + 0.05)
+    assert begun > end + 0.15
+
+
 def test_no_motion_is_told_by_the_veil_and_not_by_the_network(make: Make) -> None:
     stream = Stream(make).show([1] * 8 + [REST] * 8)
     labels = [answer.kind for answer in stream.told]

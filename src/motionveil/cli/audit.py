@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 suites:
-  strongest  frames, whole clips, a transformer and re-identification, each trained until it
-             is saturated at the best of three learning rates, and the action
+  strongest  frames, whole clips, their course over time, a transformer and re-identification,
+             each trained until it is saturated at the best of three learning rates, and the action
   quick      a small version of each kind of attack, with the recipe's networks
   paper      the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
   full       every attack at the recipe's own length, and the paper's

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,13 +47,14 @@ FRAME_SIZE = 96
 """Width and height in pixels."""
 
 FOOTAGE: dict[str, Script] = {"acting": acting, "strolling": strolling}
-"""What a session with pauses is filmed of, a video each."""
+"""What is filmed in a session with pauses besides the performances, a video each."""
 
 _AROUND = 6
 """Frames around a stretch of footage that belong to its clip. So most frames of a window of 16 that
 is cut out of the clip are in the stretch, and networks learn where actions begin and end."""
 
 _LEAST = 10  # frames of a stretch that becomes a clip
+_KEPT = 3  # of so many stretches of background one: there are more of them than of any action
 
 
 def make_actors(
@@ -78,8 +79,8 @@ def make_actors(
         people: Number of people (the privacy label `identity`), at least 2.
         train_sessions: Sessions of each person to train on, at least 1.
         validation_sessions: Sessions of each person to validate on, at least 1.
-        pauses: Film footage instead of cut-out performances, see `motionveil.actors.footage`:
-            what is between the actions becomes clips of the background.
+        pauses: Besides the cut-out performances, film each session's `FOOTAGE`: its actions become
+            clips too, and some of what is between them becomes clips of the background.
         workers: Videos rendered in parallel; by default one per processor.
 
     Returns:
@@ -104,21 +105,26 @@ def make_actors(
         for number in range(people)
         for visit in range(train_sessions + validation_sessions)
     ]
-    film_visit, clips_of = (_film_footage, _footage_clips) if pauses else (_film_session, _clips)
+
+    def make(visit: _Visit) -> None:
+        _film_session(folder, visit)
+        if pauses:
+            _film_footage(folder, visit)
+
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        filmed = pool.map(lambda visit: film_visit(folder, visit), visits)
-        for _ in track(filmed, "Rendering", len(visits)):
+        for _ in track(pool.map(make, visits), "Rendering", len(visits)):
             pass
-    clips = tuple(
-        clip
-        for visit in visits
-        for clip in clips_of(visit, "train" if visit.number < train_sessions else VALIDATION)
-    )
+    clips: list[Clip] = []
+    for visit in visits:
+        split = "train" if visit.number < train_sessions else VALIDATION
+        clips += _clips(visit, split)
+        if pauses:
+            clips += _footage_clips(visit, split)
     rule = f"the last {validation_sessions} sessions of each person are held out"
     manifest = Manifest(
         "actors-with-pauses" if pauses else "actors",
         folder,
-        clips,
+        tuple(clips),
         split_rule=rule,
         background=BACKGROUND if pauses else None,
     )
@@ -189,8 +195,9 @@ def _write(video: Path, frames: Iterator[NDArray[np.uint8]]) -> None:
 def _footage_clips(visit: _Visit, split: str) -> Iterator[Clip]:
     for index, (name, script) in enumerate(FOOTAGE.items()):
         labels = footage_labels(visit.person, script, visit.rng(3, index))
+        between = count(visit.number)
         for label, start, end in stretches(labels):
-            if end - start < _LEAST:
+            if end - start < _LEAST or (label == BACKGROUND and next(between) % _KEPT):
                 continue
             around = max(0, start - _AROUND), min(len(labels), end + _AROUND)
             yield visit.clip(visit.video(name), *around, label, split)

@@ -13,7 +13,7 @@ from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.audit import AuditPlan, attack_veiled
 from motionveil.evaluation.executors import Run, in_this_process
-from motionveil.evaluation.suites import CLIP, FRAMES, RETRIEVAL, TRANSFORMER
+from motionveil.evaluation.suites import CLIP, COURSE, FRAMES, RETRIEVAL, TRANSFORMER
 from motionveil.results import Accuracy, Attacker, ClipPrediction
 from motionveil.spec import EncoderSpec
 from motionveil.training.experiment import Experiment
@@ -21,6 +21,7 @@ from motionveil.training.experiment import Experiment
 NAMES = {
     FRAMES: "per frame",
     CLIP: "whole clip",
+    COURSE: "course over time",
     TRANSFORMER: "transformer",
     RETRIEVAL: "re-identification",
 }

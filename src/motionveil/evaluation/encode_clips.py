@@ -33,7 +33,7 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.veils import streams
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the same encoder would leave other frames."""
 
 H264_FORMAT = 1

@@ -50,7 +50,8 @@ ACTION_NETWORKS = (
 )
 """Families of video networks (paper, figure 6, and two more)."""
 
-FRAMES, CLIP, TRANSFORMER, RETRIEVAL = "frame", "clip", "transformer", "re-identification"
+FRAMES, CLIP, COURSE = "frame", "clip", "course"
+TRANSFORMER, RETRIEVAL = "transformer", "re-identification"
 """Names of the attackers of which the strongest counts."""
 
 _USUAL_QUALITY = QUALITIES[1]
@@ -60,15 +61,18 @@ def attackers(recipe: Recipe) -> list[Attack]:
     """Return the attackers of which the strongest counts, each trained until it is saturated.
 
     Frames (whose answers are read by frame, and averaged over a clip's frames), whole clips by the
-    recipe's 3D network and by a transformer, and re-identification.
+    recipe's 3D network, by one that sees the course of coarse parts over time and by a
+    transformer, and re-identification.
     """
     schedule, until = recipe.validation, recipe.attackers
-    # With SGD a transformer hardly learns from fresh weights.
+    # With SGD these hardly learn from fresh weights.
     adamw = {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.01}
+    plain = schedule.model_copy(update=adamw | {"lr": 0.003})
     own = schedule.model_copy(update=adamw if recipe.transformer.weights is None else {})
     return [
         _frames(recipe, schedule, FRAMES, until=until),
         _clips(recipe, schedule, CLIP, until=until),
+        _clips(recipe, plain, COURSE, until=until, network=NetworkRecipe(name="small1d")),
         _clips(recipe, own, TRANSFORMER, until=until, network=recipe.transformer),
         _clips(recipe, schedule, RETRIEVAL, until=until, kind="retrieve", everyone=True),
     ]

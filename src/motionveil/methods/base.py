@@ -154,6 +154,8 @@ class Method:
         c: What brings it to whole numbers, called with the spec and `hard`; see
             `motionveil.export.integer.WholeNumbers`. Both defaults need `difference`.
         multiple: What both sides of a working frame must be multiples of; see `multiple_of`.
+        guarded: Whether an event of light or camera could put the scene into a veiled frame, so
+            that the guard must look at it.
         blurs_faces: Whether it is measured on copies of the videos whose faces are blurred.
         colour, marker: In figures: a colour as #rrggbb and matplotlib's name of a marker.
         renamed: Old names of rows and their present ones.
@@ -176,6 +178,7 @@ class Method:
     onnx: ClassVar[str] = "motionveil.export.difference_onnx:add_difference"
     c: ClassVar[str] = "motionveil.export.difference_integer:integer_numbers"
     multiple: ClassVar[int] = 2
+    guarded: ClassVar[bool] = True
     blurs_faces: ClassVar[bool] = False
     colour: ClassVar[str] = "#555555"
     marker: ClassVar[str] = "h"

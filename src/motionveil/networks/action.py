@@ -21,6 +21,7 @@ from motionveil.networks.preprocessing import (
 )
 from motionveil.networks.privacy import mean_and_maximum, shufflenet_v2_for_frames
 from motionveil.networks.registry import Weights, register_action_network
+from motionveil.networks.small1d import Small1D
 from motionveil.networks.weights import holds_frame_weights, with_weights
 
 # What the checkpoints of github.com/kenshohara/3D-ResNets-PyTorch of 2020 were trained with.
@@ -77,6 +78,12 @@ class Small3D(nn.Module):
         check_clips(clips, frames=2, pixels=16)
         logits: Tensor = self.head(mean_and_maximum(self.features(clips)))
         return logits
+
+
+@register_action_network
+def small1d(classes: int, weights: Weights = None) -> nn.Module:
+    """Convolutions over time alone, of frames averaged over 8 x 8 parts: for coarse video."""
+    return with_weights(Small1D(classes), weights, head="head", architecture="small1d")
 
 
 def _unit3d(
@@ -243,10 +250,10 @@ def small_swin3d(classes: int, weights: Weights = None) -> nn.Module:
     """
     network = torchvision_models().video.swin_transformer.SwinTransformer3d(
         patch_size=[2, 8, 8],
-        embed_dim=48,
+        embed_dim=32,
         depths=[2, 2],
-        num_heads=[3, 6],
-        window_size=[8, 4, 4],
+        num_heads=[1, 2],
+        window_size=[8, 2, 2],
         stochastic_depth_prob=0.0,
         num_classes=classes,
         patch_embed=_Stem,

@@ -109,6 +109,7 @@ class EventTracker:
         self._shortest = shortest
         self._current: Event | None = None
         self._candidate: Event | None = None
+        self._left: float | None = None  # since when the current label has not been answered
         self._middle: float | None = None
         self._last = 0.0
 
@@ -118,9 +119,11 @@ class EventTracker:
         boundary = answer.start if self._middle is None else (self._middle + middle) / 2
         self._middle, self._last = middle, answer.time
         if self._current is not None and _is_same(self._current, answer):
-            self._candidate = None
+            self._candidate = self._left = None
             self._current = _risen(self._current, answer)
             return []
+        if self._left is None:
+            self._left = boundary
         if self._candidate is None or not _is_same(self._candidate, answer):
             self._candidate = Event(
                 answer.time,
@@ -136,8 +139,9 @@ class EventTracker:
         if answer.time - self._candidate.time < self._shortest:
             return []
         begun = replace(self._candidate, time=answer.time)
-        ended = self._close(begun.start, answer.time)
-        self._current, self._candidate = begun, None
+        # Not where the next begins: between them may be labels too short to be told.
+        ended = self._close(self._left, answer.time)
+        self._current, self._candidate, self._left = begun, None, None
         return [*ended, begun]
 
     def end(self) -> list[Event]:
@@ -148,11 +152,12 @@ class EventTracker:
         begun, last = self._candidate, self._last
         if begun is not None and last - begun.start >= self._shortest:
             begun = replace(begun, time=last)
-            ended = [*self._close(begun.start, last), begun, replace(begun, end=last)]
+            left = begun.start if self._left is None else self._left
+            ended = [*self._close(left, last), begun, replace(begun, end=last)]
         else:
             ended = self._close(last, last)
         self._current = self._candidate = None
-        self._middle = None
+        self._left = self._middle = None
         return ended
 
     def _close(self, end: float, time: float) -> list[Event]:

@@ -78,7 +78,7 @@ class StreamEncoder:
         self.hard = hard
         self._veil = veil or make_veil(spec, hard=hard)
         self.neutral = self._veil.neutral
-        self.guard = None if self.neutral is None else guard
+        self.guard = guard if self.neutral is not None and spec.kind.guarded else None
         self.guarded: Reason | None = None
         self.geometry = None if native else spec.required_geometry(_NATIVE)
         self._multiple, self._cell = spec.multiple, spec.cell

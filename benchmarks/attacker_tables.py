@@ -1,0 +1,130 @@
+"""Tables of what every attacker reads off each method, out of the results kept in docs/results.
+
+    python benchmarks/attacker_tables.py keep runs/tradeoff/results.json docs/results/NAME.json.gz
+    python benchmarks/attacker_tables.py draw docs/*.md
+
+`keep` stores a result small: without curves and pictures, probabilities to four digits. `draw`
+replaces what stands between `<!-- attackers: docs/results/NAME.json.gz ... -->` and the next
+`<!-- end -->`; several files are pooled, as in `motionveil report`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from motionveil.report.aggregate import Method, pool
+from motionveil.results import Accuracy, Result
+
+ROOT = Path(__file__).resolve().parents[1]
+BLOCK = re.compile(r"(<!-- attackers: (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+ATTACKERS = (
+    "per frame",
+    "frames averaged",
+    "whole clip",
+    "course over time",
+    "transformer",
+    "re-identification",
+)
+
+
+def keep(source: Path, to: Path) -> None:
+    """Store a result small."""
+    value: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+    for row in value["rows"]:
+        row["curves"], row["picture"] = [], None
+        for prediction in row["predictions"]:
+            for name, found in prediction.items():
+                if name.endswith("_probabilities"):
+                    prediction[name] = [round(p, 4) for p in found]
+    text = json.dumps(value | {"media": {}}, separators=(",", ":"))
+    to.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def read(file: Path) -> Result:
+    """Read a result that was kept."""
+    return Result.model_validate_json(gzip.decompress(file.read_bytes()))
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return the table of some results, a line for each method."""
+    head = f"| encoder | action | {' | '.join(ATTACKERS)} | strongest's training |"
+    rule = "| --- " * (len(ATTACKERS) + 3) + "|"
+    methods = sorted(pool(results), key=lambda method: -method.privacy.accuracy)
+    lines = [_line(method) for method in methods]
+    return "\n".join([head, rule, *lines, "", _about(results, methods), ""])
+
+
+def _line(method: Method) -> str:
+    cells = [method.label, _figure(method.action)]
+    best = method.strongest
+    for name in ATTACKERS:
+        attacker = method.attacker(name)
+        shown = "" if attacker is None else _figure(attacker.accuracy)
+        cells.append(f"**{shown}**" if best is not None and best.name == name else shown)
+    return f"| {' | '.join([*cells, _training(method)])} |"
+
+
+def _figure(accuracy: Accuracy) -> str:
+    low, high = (100 * bound for bound in accuracy.interval)
+    return f"{100 * accuracy.accuracy:.1f} ({low:.0f} to {high:.0f})"
+
+
+def _training(method: Method) -> str:
+    """Say how well the strongest attacker knew its own clips, and after how many epochs."""
+    best = method.strongest
+    named = "per frame" if best is None or best.name == "frames averaged" else best.name
+    trainings = [t for row in method.rows for a in row.attackers if a.name == named
+                 for t in a.trainings]  # fmt: skip
+    if not trainings:
+        return ""
+    accuracy = sum(t.accuracy for t in trainings) / len(trainings)
+    epochs = sorted({t.epochs for t in trainings})
+    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    return f"{100 * accuracy:.1f}, {span} epochs"
+
+
+def _about(results: Sequence[Result], methods: Sequence[Method]) -> str:
+    first = methods[0]
+    seeds = sorted({row.seed for result in results for row in result.rows})
+    n = sorted({method.action.n for method in methods})
+    chance = [100 * first.action.chance_level, 100 * first.privacy.chance_level]
+    return (
+        f"n = {' or '.join(map(str, n))}, seeds {', '.join(map(str, seeds))}; in %, 95 % intervals"
+        f" in brackets, the strongest attacker in bold; chance levels {chance[0]:.1f} (action)"
+        f" and {chance[1]:.1f}."
+    )
+
+
+def drawn(text: str) -> str:
+    """Return a page with its tables drawn anew."""
+    return BLOCK.sub(lambda block: block[1] + "\n" + table(list(_named(block[2]))) + "\n", text)
+
+
+def _named(files: str) -> Iterator[Result]:
+    for file in files.split():
+        yield read(ROOT / file)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    kept = commands.add_parser("keep")
+    kept.add_argument("source", type=Path)
+    kept.add_argument("to", type=Path)
+    commands.add_parser("draw").add_argument("pages", type=Path, nargs="+")
+    arguments = parser.parse_args()
+    if arguments.command == "keep":
+        keep(arguments.source, arguments.to)
+        return
+    for page in arguments.pages:
+        page.write_text(drawn(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

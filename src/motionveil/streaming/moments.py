@@ -1,0 +1,47 @@
+"""Motion moments on a stream: what `StreamEncoder` runs for the method `moments`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motionveil.methods import GREY
+from motionveil.methods.moments import MomentsSettings, RunningMoments, show_moments
+from motionveil.spec import EncoderSpec
+from motionveil.streaming.flow import FlowVeil
+
+Image = NDArray[np.uint8]
+
+
+class MomentsVeil:
+    """Sums up the motion field of each frame; keeps a blurred luma and eleven running means.
+
+    Args:
+        spec: An encoder of the method `moments`.
+        hard: Without effect: its levels are always steps.
+    """
+
+    def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
+        settings = spec.settings
+        assert isinstance(settings, MomentsSettings)
+        self._settings, self._centre = settings, settings.field.centre
+        field = spec.model_copy(update={"method": "flow", "settings": settings.field})
+        self._flow = FlowVeil(field, hard=True)
+        self.neutral = self._flow.neutral
+        self._running: RunningMoments | None = None
+        self._field = np.empty((0, 0, 3), np.uint8)
+
+    def start(self, frame: Image) -> None:
+        """Take a frame that has none before it; what was running is forgotten."""
+        self._flow.start(frame)
+        self._running = None
+
+    def __call__(self, frame: Image, previous: Image, out: Image) -> None:
+        """Write the moments since the frame before, uint8 (ceil(h / cell), ceil(w / cell), 3)."""
+        if self._running is None or self._field.shape != out.shape:
+            self._field = np.empty(out.shape, np.uint8)
+            self._running = RunningMoments(self._settings, out.shape[:2])
+        self._flow(frame, previous, self._field)
+        velocity = self._field[..., :2] / (GREY * self._centre) - 1
+        levels = self._running(velocity)
+        out[...] = show_moments(self._settings, levels, out.shape[:2])

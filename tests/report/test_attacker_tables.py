@@ -1,0 +1,48 @@
+"""Tables of attackers in the documentation: made of stored results, and of the latest."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from report_examples import result
+from test_attackers_shown import rows
+
+from benchmark_code import import_benchmark
+
+ROOT = Path(__file__).resolve().parents[2]
+tables = import_benchmark("attacker_tables")
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+def test_pages_show_the_stored_results(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert tables.drawn(text) == text
+
+
+def test_kept_small_with_every_answer(tmp_path: Path) -> None:
+    stored = result(rows())
+    stored.save(tmp_path / "results.json")
+    tables.keep(tmp_path / "results.json", tmp_path / "kept.json.gz")
+    kept = tables.read(tmp_path / "kept.json.gz")
+    assert [one.attackers for one in kept.rows] == [one.attackers for one in stored.rows]
+    assert [p.clip for p in kept.rows[0].predictions] == [
+        p.clip for p in stored.rows[0].predictions
+    ]
+    assert not any(one.curves for one in kept.rows)
+
+
+def test_a_line_for_each_method_the_strongest_in_bold() -> None:
+    stored = result(rows())
+    lines = tables.table([stored]).splitlines()
+    found = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:-2]]
+    assert len(found) == len(stored.rows)
+    for cells in found:
+        shown = [cell for cell in cells[2:-1] if cell]  # the examples lack one of the attackers
+        bold = [float(cell.strip("*").split()[0]) for cell in shown if cell.startswith("**")]
+        figures = [float(cell.strip("*").split()[0]) for cell in shown]
+        assert not bold or bold == [max(figures)]
+        if bold:  # else the published network is the strongest, which has no column
+            assert re.fullmatch(r"97\.0, 23 epochs|9[14]\.0, 23 to 31 epochs", cells[-1])
+    assert "seeds 0;" in lines[-1]
