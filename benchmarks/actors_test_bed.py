@@ -84,9 +84,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the data set (made if absent)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument(
-        "--without-raw", action="store_true", help="leave out what a quickstart measures too"
-    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.data or Path(scratch)
@@ -106,18 +103,14 @@ def main() -> None:
             privacy_label="action",
         )
         spread = experiment.calibrated_range
-        raw = None
-        if not arguments.without_raw:
-            raw = measure(experiment, Raw(), "raw video", with_action=True)
+        raw = measure(experiment, Raw(), "raw video", with_action=True)
         one_frame = measure(of_action, Raw(), "one frame", with_action=False)
         difference = measure(
             experiment, PlainDifference(spread), "frame difference", with_action=False
         )
-    figures = {}
-    if raw is not None:
-        figures["raw video, action"] = raw.action
-        figures["raw video, identity by frame"] = raw.privacy.frame
-    figures |= {
+    figures = {
+        "raw video, action": raw.action,
+        "raw video, identity by frame": raw.privacy.frame,
         "one frame of raw video, action": one_frame.privacy.frame,
         "frame difference, identity by frame": difference.privacy.frame,
     }

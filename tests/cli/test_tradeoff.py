@@ -30,7 +30,7 @@ def test_every_seed_and_alpha_is_a_row(
 ) -> None:
     out = tmp_path / "out"
     words = ["tradeoff", manifest, "--recipe", recipe, "--out", str(out), "--device", "cpu"]
-    words += ["--alphas", "0", "4", "--seeds", "0", "1", "--label", "hand"]
+    words += ["--alphas", "0", "4", "--seeds", "0", "1", "--label", "hand", "--protocol", "paper"]
     assert main(words) == 0
     said = capsys.readouterr().out
     result = Result.read(out)

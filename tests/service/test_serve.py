@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -10,13 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from motionveil.service.systemd import Systemd
 from programs import play, until
+from recognition.broker import Broker, Listener, needs_mosquitto
 from recognition.conftest import Make, make  # noqa: F401, a fixture
 from service.serving import Serving
 
@@ -34,16 +36,20 @@ def camera(name: str, rate: int, *lines: str) -> str:
 
 
 @pytest.mark.slow
+@needs_mosquitto
 def test_from_start_to_end(tmp_path: Path, make: Make) -> None:  # noqa: F811
     recogniser = make()
     file = tmp_path / "cameras.yaml"
-    two = DEFAULTS + camera("hall", 10, f"recogniser: {recogniser}") + camera("desk", 5)
+    broker = Broker(tmp_path)
+    events = f"events: {{mqtt: 'mqtt://127.0.0.1:{broker.port}/home'}}"
+    two = DEFAULTS + camera("hall", 10, f"recogniser: {recogniser}", events) + camera("desk", 5)
     file.write_text(two)
     with _manager(tmp_path / "notify") as told:
         service = Serving(file, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
         try:
             service.until_frames("hall", "desk")
             assert "READY=1" in told
+            _is_found_by_home_assistant(broker)
             _kill_one(service)
             _add_two(service, file, two)
             _refuse_nonsense(service, file)
@@ -51,6 +57,7 @@ def test_from_start_to_end(tmp_path: Path, make: Make) -> None:  # noqa: F811
             until(lambda: "STOPPING=1" in told)
         finally:
             service.clear_away()
+            broker.stop()
     assert told.count("READY=1") == 3  # at the start, and after each reload
 
 
@@ -73,6 +80,18 @@ def _manager(path: Path) -> Iterator[list[str]]:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
                 end.sendto(b"", str(path))
             thread.join()
+
+
+def _is_found_by_home_assistant(broker: Broker) -> None:
+    """Look for the camera's own device, and for an event of it."""
+    with closing(Listener(broker.port)) as listener:
+        until(lambda: listener.payloads("home/hall/state"))
+        state = json.loads(listener.payloads("home/hall/state")[-1])
+        devices = [t for t, *_ in list(listener.got) if t.startswith("homeassistant/")]
+        (device,) = {*devices}
+        found = json.loads(listener.payloads(device)[-1])
+    assert found["state_topic"] == "home/hall/state"
+    assert state["source"] == "hall"
 
 
 def _kill_one(service: Serving) -> None:

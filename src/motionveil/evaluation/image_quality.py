@@ -77,15 +77,20 @@ def _edges(images: Tensor) -> Tensor:
 def draw_grid(file: Path, columns: Sequence[str], lines: Sequence[Line]) -> None:
     """Draw images in lines and columns, whole or not at all."""
     figure = Figure(figsize=(1.8 * len(columns), 1.8 * len(lines)), layout="constrained")
-    axes = figure.subplots(len(lines), len(columns), squeeze=False)
-    for row, (name, images) in zip(axes, lines, strict=True):
-        row[0].set_ylabel(name, fontsize=8)
-        for cell, image, title in zip(row, images, columns, strict=True):
-            cell.imshow(np.clip(image, 0, 1), interpolation="nearest")
-            cell.set_xticks([])
-            cell.set_yticks([])
-            if row is axes[0]:
-                cell.set_title(title, fontsize=9)
+    # One pair of axes for all: with a pair for each image, most of the time would go into ticks.
+    axes = figure.add_subplot()
+    for top, (name, images) in enumerate(lines):
+        axes.text(-0.05, top + 0.5, name, fontsize=8, rotation=90, ha="right", va="center")
+        for left, (image, _) in enumerate(zip(images, columns, strict=True)):
+            height, width = image.shape[:2]
+            high, wide = (0.48 * side / max(height, width) for side in (height, width))
+            x, y = left + 0.5, top + 0.5
+            extent = (x - wide, x + wide, y + high, y - high)
+            axes.imshow(np.clip(image, 0, 1), interpolation="nearest", extent=extent)
+    for left, title in enumerate(columns):
+        axes.text(left + 0.5, -0.05, title, fontsize=9, ha="center", va="bottom")
+    axes.set(xlim=(0, len(columns)), ylim=(len(lines), 0))
+    axes.set_axis_off()
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(file) as part:
         figure.savefig(part, dpi=120, format="png", metadata={"Software": None})
