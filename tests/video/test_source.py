@@ -196,7 +196,7 @@ class TestAddresses:
             assert "secret" not in str(error.value)
 
     def test_takes_no_veiled_video(self) -> None:
-        with pytest.raises(MotionveilError, match=r"^http://host/live: .* to no address"):
+        with pytest.raises(MotionveilError, match=r"^http://host/live: .* to no such address"):
             check_dest("http://admin:secret@host/live")
 
     def test_opening_asks_no_network(self) -> None:
