@@ -50,7 +50,8 @@ def test_every_example_is_a_command_line_that_parses(
     module: ModuleType = import_module(f"motionveil.cli.{name}")
     monkeypatch.setattr(module, "run", lambda arguments: 0)
     for words in examples:
-        assert main(words) == 0, words
+        own = words[: words.index(">")] if ">" in words else words
+        assert main(own) == 0, words
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -52,7 +52,18 @@ class TestReading:
     def test_all_is_every_method_without_a_detector(self) -> None:
         families = {choice.family for choice in read_choices(["all"], PAPER)}
         assert families == {
-            *("raw", "bdq", "flow", "unet", "ryoo", "downsample", "blur", "pixelate", "dvs"),
+            *(
+                "raw",
+                "bdq",
+                "flow",
+                "moments",
+                "unet",
+                "ryoo",
+                "downsample",
+                "blur",
+                "pixelate",
+                "dvs",
+            ),
         }
 
     def test_each_comes_once_and_whole_names_will_do(self) -> None:

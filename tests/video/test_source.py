@@ -196,8 +196,8 @@ class TestAddresses:
             assert "secret" not in str(error.value)
 
     def test_takes_no_veiled_video(self) -> None:
-        with pytest.raises(MotionveilError, match=r"^rtsp://host/live: .* to no address"):
-            check_dest("rtsp://admin:secret@host/live")
+        with pytest.raises(MotionveilError, match=r"^http://host/live: .* to no such address"):
+            check_dest("http://admin:secret@host/live")
 
     def test_opening_asks_no_network(self) -> None:
         source = open_source("rtsp://admin:secret@127.0.0.1:1/live")
