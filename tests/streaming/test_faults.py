@@ -100,9 +100,10 @@ class TestStop:
         until(lambda: is_held_up(program), program)
         program.signal(signal.SIGINT)
         time.sleep(1)
-        if program.running:  # it may wait for the reader, or give the pipe up
-            program.signal(signal.SIGINT)
-        assert program.ends(within=20) in (0, 130)
+        assert program.running, "it waits for the reader"
+        program.signal(signal.SIGINT)
+        assert program.ends(within=20) == 130
+        assert program.complaint.splitlines()[-1] == "motionveil: stopped"
 
     @pytest.mark.slow
     def test_twice_does_not_lose_the_recording(self, tmp_path: Path, programs: Programs) -> None:
