@@ -23,14 +23,6 @@ from motionveil.results import Accuracy, Result
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- attackers: (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
-ATTACKERS = (
-    "per frame",
-    "frames averaged",
-    "whole clip",
-    "course over time",
-    "transformer",
-    "re-identification",
-)
 
 
 def keep(source: Path, to: Path) -> None:
@@ -52,18 +44,19 @@ def read(file: Path) -> Result:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return the table of some results, a line for each method."""
-    head = f"| encoder | action | {' | '.join(ATTACKERS)} | strongest's training |"
-    rule = "| --- " * (len(ATTACKERS) + 3) + "|"
+    """Return the table of some results: a line for each method, a column for each attacker."""
     methods = sorted(pool(results), key=lambda method: -method.privacy.accuracy)
-    lines = [_line(method) for method in methods]
+    names = list(dict.fromkeys(one.name for method in methods for one in method.attackers))
+    head = f"| encoder | action | {' | '.join(names)} | strongest's training |"
+    rule = "| --- " * (len(names) + 3) + "|"
+    lines = [_line(method, names) for method in methods]
     return "\n".join([head, rule, *lines, "", _about(results, methods), ""])
 
 
-def _line(method: Method) -> str:
+def _line(method: Method, names: Sequence[str]) -> str:
     cells = [method.label, _figure(method.action)]
     best = method.strongest
-    for name in ATTACKERS:
+    for name in names:
         attacker = method.attacker(name)
         shown = "" if attacker is None else _figure(attacker.accuracy)
         cells.append(f"**{shown}**" if best is not None and best.name == name else shown)

@@ -25,6 +25,7 @@ from motionveil.encoders.flow import Flow
 from motionveil.encoders.moments import Moments
 from motionveil.evaluation.encode_clips import working_clips
 from motionveil.methods.moments import MomentsSettings
+from motionveil.networks.small1d import COURSE_FEATURES, course_features
 from motionveil.spec import EncoderSpec
 from motionveil.training.experiment import geometry_of
 from motionveil.training.recipe import load_recipe
@@ -59,32 +60,13 @@ class Data:
         self.training, self.held_out = training.nonzero()[:, 0], (~training).nonzero()[:, 0]
 
 
-class Course(nn.Sequential):
-    """Three convolutions over time."""
-
-    def __init__(self, numbers: int, classes: int, width: int = 96) -> None:
-        def unit(a: int, b: int, taps: int) -> list[nn.Module]:
-            convolution = nn.Conv1d(a, b, taps, padding=taps // 2, bias=False)
-            return [convolution, nn.BatchNorm1d(b), nn.ReLU()]
-
-        super().__init__(
-            *unit(numbers, width, 5),
-            *unit(width, width, 3),
-            nn.MaxPool1d(2, ceil_mode=True),
-            *unit(width, 2 * width, 3),
-            nn.AdaptiveAvgPool1d(4),
-            nn.Flatten(),
-            nn.Dropout(0.2),
-            nn.Linear(8 * width, classes),
-        )
-
-
 def recognise(data: Data, numbers: Tensor, target: str) -> tuple[float, float]:
     """Return the accuracy on held-out clips and on those learned from, of numbers (clips, T, n)."""
     torch.manual_seed(0)
     labels, rng = data.labels[target], np.random.default_rng(0)
     series = numbers.flatten(2).transpose(1, 2)  # (clips, n, T)
-    network = Course(series.shape[1], int(labels.max()) + 1)
+    classes = int(labels.max()) + 1
+    network = nn.Sequential(course_features(series.shape[1]), nn.Linear(COURSE_FEATURES, classes))
     steps = EPOCHS * (len(data.training) // BATCH)
     optimizer = torch.optim.AdamW(network.parameters(), weight_decay=0.02)
     rates = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps, pct_start=0.1)

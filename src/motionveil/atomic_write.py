@@ -23,11 +23,28 @@ def make_private_folder(path: str | os.PathLike[str]) -> None:
         MotionveilError: It cannot be made, or what is there is no folder.
     """
     folder = Path(path)
-    try:
+    with _told_of(folder):
         if not folder.is_dir():
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=_OWNER_ONLY_FOLDER, exist_ok=True)
             folder.chmod(_OWNER_ONLY_FOLDER)  # a umask may take from the owner, too
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder, and those above it, where there is none.
+
+    Raises:
+        MotionveilError: It cannot be made, or what is there is no folder.
+    """
+    folder = Path(path)
+    with _told_of(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise MotionveilError(f"{folder}: cannot make this folder: {error.strerror}") from error
 

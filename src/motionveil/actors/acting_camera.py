@@ -1,4 +1,4 @@
-"""What a camera sees of a play: a room in its light, and whoever is in it."""
+"""What a camera sees of a play: a lit room and the person in it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Long footage with its truth: people act, pause, walk about, come and go; drawn frame by frame.
 
 A clip of the built-in data set is one performance, cut out. In footage a person gets from each to
-the next: joints move without jumps, whoever walks gets to another place, and between the
+the next: joints move without jumps, a person who walks gets to another place, and between the
 actions is what has no name: standing, swaying, turning, bending an elbow, nobody at all.
 """
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from motionveil.encoders.base import Encoder
 from motionveil.encoders.flow import Flow
-from motionveil.methods.moments import LEAST_SPREAD, MomentsSettings, centres
+from motionveil.methods.moments import CENTRE, LEAST_SPREAD, TINY, MomentsSettings, centres
 from motionveil.spec import EncoderSpec
 
 
@@ -43,10 +43,10 @@ class Moments(Encoder):
             ValueError: The shape, dtype or a value of `clip` is wrong.
         """
         settings = self.settings
-        cell, centre = settings.cell, settings.field.centre
+        cell = settings.cell
         cells = self.field(clip)[:, :2, :, ::cell, ::cell]
-        levels = self.levels(cells / centre - 1)  # (B, 2, T - 1, 3)
-        shown = centre * (1 + levels / settings.side)
+        levels = self.levels(cells / CENTRE - 1)  # (B, 2, T - 1, 3)
+        shown = CENTRE * (1 + levels / settings.side)
         height, width = clip.shape[-2:]
         rows = -(-height // cell)
         upper = min(cell * ((rows + 1) // 2), height)
@@ -64,7 +64,7 @@ class Moments(Encoder):
         y, x = self._places(field)
         moving = field.abs().sum(1)  # (B, T, h, w)
         rows, columns = moving.sum(3), moving.sum(2)
-        total = self._running(rows.sum(2)) + 1e-6
+        total = self._running(rows.sum(2)) + TINY
         along = self._standard(x, columns, total)[:, None, :, None, :]
         down = self._standard(y, rows, total)[:, None, :, :, None]
         moments = torch.stack([(field * by).mean((3, 4)) for by in (1, along, down)], 3)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from motionveil.methods.base import GREY, Method, Settings
+from motionveil.methods.base import GREY, LEVELS, Method, Settings
 from motionveil.methods.flow import LUMA, FlowSettings
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,11 @@ Floats = NDArray[np.float64]
 LEAST_SPREAD = 0.04
 """Added to how far the motion spreads, as a share of the frame's side: of one cell nothing is 0."""
 
-_TINY = 1e-6  # so that nothing is divided by zero where nothing has moved
+TINY = 1e-6
+"""Added to all motion so far, so that nothing is divided by zero where nothing has moved."""
+
+CENTRE = LEVELS // 2
+"""The level of no motion, of the field and of what is shown."""
 
 
 class MomentsSettings(Settings):
@@ -140,7 +144,7 @@ class RunningMoments:
 
     def _standard(self, places: Floats, first: float, second: float) -> Floats:
         """Return places from the middle of what has moved, in its standard deviations."""
-        total = self._where[0] + _TINY
+        total = self._where[0] + TINY
         middle = first / total
         spread = np.sqrt(max(second / total - middle**2, 0)) + LEAST_SPREAD
         return np.asarray((places - middle) / spread)
@@ -161,7 +165,7 @@ def show_moments(
     places, can read them; 17 grey levels are one of 0 to 15, as in every veiled frame, 7 is none.
     """
     height, width = shape
-    shown = settings.field.centre * (1 + np.asarray(levels, np.float64) / settings.side)
+    shown = CENTRE * (1 + np.asarray(levels, np.float64) / settings.side)
     halves = np.rint(GREY * shown).astype(np.uint8).reshape(2, 1, 1, 3)
     upper = (height + 1) // 2
     return np.broadcast_to(halves.repeat((upper, height - upper), 0)[:, 0], (height, width, 3))

@@ -6,6 +6,11 @@ from torch import Tensor, nn
 
 from motionveil.networks.preprocessing import check_clips
 
+_WIDTH = 96
+
+COURSE_FEATURES = 8 * _WIDTH
+"""Features of a course."""
+
 
 class Small1D(nn.Module):
     """What 64 parts of the frame do over time: three 1D convolutions and a linear head.
@@ -14,18 +19,10 @@ class Small1D(nn.Module):
     learns more, and sooner, than one that looks for shapes.
     """
 
-    def __init__(self, classes: int, width: int = 96) -> None:
+    def __init__(self, classes: int) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            _unit1d(3 * 64, width, 5),
-            _unit1d(width, width, 3),
-            nn.MaxPool1d(2, ceil_mode=True),
-            _unit1d(width, 2 * width, 3),
-            nn.AdaptiveAvgPool1d(4),
-            nn.Flatten(),
-            nn.Dropout(0.2),
-        )
-        self.head = nn.Linear(8 * width, classes)
+        self.features = course_features(3 * 64)
+        self.head = nn.Linear(COURSE_FEATURES, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map `(B, 3, T, H, W)` in [-1, 1], T >= 2 and H, W >= 16, to logits `(B, classes)`."""
@@ -33,6 +30,19 @@ class Small1D(nn.Module):
         parts = nn.functional.adaptive_avg_pool3d(clips, (clips.shape[2], 8, 8))
         logits: Tensor = self.head(self.features(parts.movedim(2, -1).flatten(1, 3)))
         return logits
+
+
+def course_features(numbers: int) -> nn.Sequential:
+    """Return what maps the course of so many numbers, `(B, numbers, T)`, to its features."""
+    return nn.Sequential(
+        _unit1d(numbers, _WIDTH, 5),
+        _unit1d(_WIDTH, _WIDTH, 3),
+        nn.MaxPool1d(2, ceil_mode=True),
+        _unit1d(_WIDTH, 2 * _WIDTH, 3),
+        nn.AdaptiveAvgPool1d(4),
+        nn.Flatten(),
+        nn.Dropout(0.2),
+    )
 
 
 def _unit1d(inputs: int, outputs: int, taps: int) -> nn.Sequential:

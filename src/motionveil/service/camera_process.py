@@ -89,7 +89,7 @@ class _Veil:
         self.is_baseline = encoder.neutral is None
 
     def warnings(self, source: Source) -> list[str]:
-        """Return what whoever runs the camera must know."""
+        """Return what the operator must know."""
         warnings = []
         if self.is_baseline:
             warnings.append(f"{self.spec.name} shows the scene: it is no protection")

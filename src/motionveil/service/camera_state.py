@@ -23,7 +23,8 @@ HEALTHY: frozenset[State] = frozenset({"starting", "running", "ended"})
 
 _SILENCE = 5.0  # seconds without a frame
 _LAST = 20  # actions that are listed
-_COUNTS = ("frames_in", "frames_out", "left_out", "dropped", "damaged")
+COUNTS = ("frames_in", "frames_out", "left_out", "dropped", "damaged")
+"""Counts of frames, as `Status.snapshot` calls them."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class CameraState:
 def _flat(
     said: Mapping[str, Any], numbers: Mapping[str, Any], receivers: Mapping[str, Mapping[str, int]]
 ) -> dict[str, float]:
-    flat: dict[str, float] = {name: numbers.get(name, 0) for name in _COUNTS}
+    flat: dict[str, float] = {name: numbers.get(name, 0) for name in COUNTS}
     flat |= {f"guarded:{reason}": n for reason, n in said.get("guarded", {}).items()}
     bins = zip(LATENCIES, said.get("latency", []), strict=False)
     flat |= {f"latency:{bound}": n for bound, n in bins}

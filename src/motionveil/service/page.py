@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from motionveil.service.camera_state import HEALTHY, Action
+from motionveil.service.camera_state import COUNTS, HEALTHY, Action
 from motionveil.service.metrics import metrics
 from motionveil.service.supervised import Supervised
 from motionveil.streaming.preview_screen import Screen
@@ -20,11 +20,8 @@ _PICTURES = 0.2  # seconds between two pictures of a camera
 _NUMBERS = 1.0
 _DAYS = 60.0  # seconds between two timelines
 _LISTED = 8  # actions that have ended, a camera
-_SHOWN = (
-    *("width", "height", "fps", "latency_p50_ms", "latency_p95_ms", "guard", "frames_in"),
-    *("frames_out", "left_out", "dropped", "damaged"),
-)
-"""Numbers of a camera that the page shows; of those that are counts, over all starts."""
+_SHOWN = ("width", "height", "fps", "latency_p50_ms", "latency_p95_ms", "guard")
+"""Numbers of a camera that the page shows besides its counts, which are those over all starts."""
 
 
 class ServicePage:
@@ -123,8 +120,7 @@ def _camera(camera: Supervised) -> dict[str, Any]:
     state = camera.state
     numbers = {name: json_value(state.numbers.get(name)) for name in _SHOWN}
     totals = state.totals()
-    for name in ("frames_in", "frames_out", "left_out", "dropped", "damaged"):
-        numbers[name] = int(totals[name])
+    numbers |= {name: int(totals[name]) for name in COUNTS}
     guarded = sum(n for name, n in totals.items() if name.startswith("guarded:"))
     current = state.current
     return {

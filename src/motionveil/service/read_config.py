@@ -26,7 +26,7 @@ class ServiceConfig:
     Attributes:
         folder: Where the file lies; names in it are relative to it.
         listen: Address of the page.
-        token: What viewers must know; None for nothing.
+        token: The token that viewers need; None for none.
         cameras: By name.
     """
 

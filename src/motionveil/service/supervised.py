@@ -227,7 +227,7 @@ def start_process(camera: Camera, folder: Path, task: str) -> Process:
         except BaseException:
             ours.close()
             raise
-    with suppress(OSError):  # it has ended already; whoever listens sees the end
+    with suppress(OSError):  # it has ended already; the listener sees the end
         ours.send_bytes(message(task, camera=camera.model_dump(mode="json")))
     return Process(popen, ours)
 

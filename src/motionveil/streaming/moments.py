@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.methods import GREY
-from motionveil.methods.moments import MomentsSettings, RunningMoments, show_moments
+from motionveil.methods.moments import CENTRE, MomentsSettings, RunningMoments, show_moments
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.flow import FlowVeil
 
@@ -24,7 +24,7 @@ class MomentsVeil:
     def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
         settings = spec.settings
         assert isinstance(settings, MomentsSettings)
-        self._settings, self._centre = settings, settings.field.centre
+        self._settings = settings
         field = spec.model_copy(update={"method": "flow", "settings": settings.field})
         self._flow = FlowVeil(field, hard=True)
         self.neutral = self._flow.neutral
@@ -42,6 +42,6 @@ class MomentsVeil:
             self._field = np.empty(out.shape, np.uint8)
             self._running = RunningMoments(self._settings, out.shape[:2])
         self._flow(frame, previous, self._field)
-        velocity = self._field[..., :2] / (GREY * self._centre) - 1
+        velocity = self._field[..., :2] / (GREY * CENTRE) - 1
         levels = self._running(velocity)
         out[...] = show_moments(self._settings, levels, out.shape[:2])

@@ -85,7 +85,7 @@ class SiteServer:
         self.hang_up()
 
     def hang_up(self) -> None:
-        """Give the pages a moment to be told of the end, then cut whoever is still there."""
+        """Let the pages learn of the end, then close the connections that are left."""
         self._server.hang_up()
 
 

@@ -28,8 +28,8 @@ _WHOLE: dict[Codec, dict[str, str]] = {
 }
 # A live encoder must not hold frames back: no reordering, no looking ahead, a key frame a second
 # or so (by `gop_size`), so that whoever joins or recovers the file sees a picture soon.
-# Parameter sets come with every key frame too, for whoever joins a broadcast, and key frames come
-# regularly, so that files that are cut have the length asked for.
+# Parameter sets come with every key frame too, for viewers who join a broadcast late, and key
+# frames come regularly, so that files that are cut have the length asked for.
 _LIVE: dict[Codec, dict[str, str]] = {
     "h264": {
         "preset": "veryfast",

@@ -139,7 +139,7 @@ class Destinations:
         for output in left:
             if isinstance(output.sink, PacketSink):
                 output.sink.end()
-        # Files first: they need no patience, and whoever waits for the end may have little.
+        # Files first: they finish at once, and a supervisor may not wait long.
         for output in sorted(left, key=_is_realtime):
             try:
                 if fault is None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import av
 
-from motionveil.video.codecs import Encoding, Muxing
+from motionveil.errors import MotionveilError
+from motionveil.video.codecs import Encoding, Muxing, metadata_for
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,32 @@ class Muxer:
         """
         with _os_errors():
             self._container.close()
+
+
+class ContainerSink(PacketSink):
+    """A destination that is one container, which the first packet opens.
+
+    Args:
+        name: As in `PacketSink`, like `encoding`.
+        muxing: How packets are written.
+        comment: What the container says of itself; None for nothing.
+    """
+
+    def __init__(self, name: str, encoding: Encoding, muxing: Muxing, comment: str | None) -> None:
+        super().__init__(name, encoding)
+        self._muxing = muxing
+        self._metadata = metadata_for(muxing.container, comment)
+        self._muxer: Muxer | None = None
+
+    def _mux(self, where: Any, packet: Packet) -> None:
+        """Append a packet to the container at a place; see `Muxer`."""
+        if self._muxer is None:
+            self._muxer = Muxer(where, self._muxing, self.stream, metadata=self._metadata)
+        self._muxer.write(packet)
+        self.frames += 1
+
+    def _empty(self) -> MotionveilError:
+        return MotionveilError(f"{self.name}: no frames to write")
 
 
 @contextmanager

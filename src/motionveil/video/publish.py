@@ -44,19 +44,18 @@ def main(source: BinaryIO, answers: BinaryIO) -> None:
             size, pts, dts, duration, key = HEAD.unpack(head)
             data = source.read(size)
             if len(data) < size:
-                return  # whoever asked has been killed
+                return  # the parent process was killed
             packet = av.Packet(data)
             packet.pts, packet.dts, packet.duration, packet.is_keyframe = pts, dts, duration, key
             packet.time_base = Fraction(*order["time_base"])
             _set_alarm(PATIENCE)
+            is_first = container is None
             if container is None:
                 container = _open(order)
-                packet.stream = container.streams[0]
-                container.mux(packet)  # connects
+            packet.stream = container.streams[0]
+            container.mux(packet)  # the first one connects
+            if is_first:
                 _limit_retransmission()
-            else:
-                packet.stream = container.streams[0]
-                container.mux(packet)
             _set_alarm(0)
             answers.write(TAKEN)
             answers.flush()
@@ -99,7 +98,7 @@ def _limit_retransmission() -> None:
 
 
 if __name__ == "__main__":
-    # Ctrl-C and SIGTERM are for whoever asked, who closes the standard input in the end.
+    # Ctrl-C and SIGTERM are for the parent process, which closes the standard input in the end.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     main(sys.stdin.buffer, sys.stdout.buffer)

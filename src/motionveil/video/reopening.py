@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from threading import Condition, Lock, Thread
 from types import TracebackType
 from typing import Any, Protocol
@@ -30,6 +30,15 @@ class LostError(Exception):
     def __init__(self, reason: str, *, hopeless: bool = False) -> None:
         super().__init__(reason)
         self.hopeless = hopeless
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Within the block, an `OSError` means that the destination is lost."""
+    try:
+        yield
+    except OSError as error:
+        raise LostError(f"cannot write: {error.strerror}") from error
 
 
 class Connection(Protocol):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from motionveil.atomic_write import make_folder
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import LIVE_H264, Muxing, metadata_for
 from motionveil.video.packets import Muxer, Packet, PacketSink
-from motionveil.video.reopening import LostError, ReopeningSink
+from motionveil.video.reopening import ReopeningSink, writing
 from motionveil.video.sinks import SinkOptions, register
 
 _SECONDS = 2  # of a segment
@@ -20,12 +21,10 @@ class _Playlist:
 
     def __init__(self, path: Path, metadata: dict[str, str], stream: Any) -> None:
         segments = path.with_name(f"{path.stem}-%d.ts")
-        try:
+        with writing():
             # Those of an earlier run stand in no playlist, so that nobody would delete them.
             for old in path.parent.glob(f"{path.stem}-[0-9]*.ts*"):
                 old.unlink(missing_ok=True)
-        except OSError as error:
-            raise LostError(f"cannot write: {error.strerror}") from error
         muxing = Muxing(
             "hls",
             {
@@ -42,25 +41,17 @@ class _Playlist:
         self._muxer = Muxer(str(path), muxing, stream, metadata=metadata)
 
     def write(self, packet: Packet) -> None:
-        try:
+        with writing():
             self._muxer.write(packet)
-        except OSError as error:
-            raise LostError(f"cannot write: {error.strerror}") from error
 
     def close(self) -> None:
-        try:
+        with writing():
             self._muxer.close()
-        except OSError as error:
-            raise LostError(f"cannot write: {error.strerror}") from error
 
 
 class _HlsSink(ReopeningSink):
     def __enter__(self) -> _HlsSink:
-        folder = Path(self.name).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MotionveilError(f"{folder}: cannot make this folder: {error.strerror}") from error
+        make_folder(Path(self.name).parent)
         return self
 
 

@@ -9,11 +9,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from motionveil.atomic_write import atomic_path
+from motionveil.atomic_write import atomic_path, make_folder
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import CODECS, Muxing, encoding_for, metadata_for, muxing_for
 from motionveil.video.packets import Muxer, Packet, PacketSink
-from motionveil.video.reopening import LostError, ReopeningSink
+from motionveil.video.reopening import LostError, ReopeningSink, writing
 from motionveil.video.sinks import Segments, SinkOptions, register
 
 _DIRECTIVE = re.compile(r"%([YmdHMS])")
@@ -42,11 +42,7 @@ class SegmentFolder:
 
     def prepare(self) -> None:
         """Make the folder, and delete what is not to be kept of an earlier run."""
-        folder = self._pattern.parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MotionveilError(f"{folder}: cannot make this folder: {error.strerror}") from error
+        make_folder(self._pattern.parent)
         self.prune()
 
     def next(self) -> Path:
@@ -96,23 +92,20 @@ class _Recording:
 
     def write(self, packet: Packet) -> None:
         try:
-            if packet.key and self._is_full(packet):
-                self._finish()
-                self._folder.prune()
-            if self._muxer is None:
-                self._begin(packet)
-            assert self._muxer is not None
-            self._muxer.write(packet)
-        except OSError as error:
-            raise LostError(f"cannot write: {error.strerror}") from error
+            with writing():
+                if packet.key and self._is_full(packet):
+                    self._finish()
+                    self._folder.prune()
+                if self._muxer is None:
+                    self._begin(packet)
+                assert self._muxer is not None
+                self._muxer.write(packet)
         except MotionveilError as error:
             raise LostError(str(error)) from error
 
     def close(self) -> None:
-        try:
+        with writing():
             self._finish()
-        except OSError as error:
-            raise LostError(f"cannot write: {error.strerror}") from error
 
     def _is_full(self, packet: Packet) -> bool:
         return (packet.pts - self._start) * packet.time_base >= self._length

@@ -7,8 +7,8 @@ from types import TracebackType
 from typing import BinaryIO
 
 from motionveil.errors import MotionveilError
-from motionveil.video.codecs import LIVE_H264, Muxing, metadata_for
-from motionveil.video.packets import Muxer, Packet, PacketSink
+from motionveil.video.codecs import LIVE_H264, Muxing
+from motionveil.video.packets import ContainerSink, Packet, PacketSink
 from motionveil.video.sinks import SinkOptions, register
 from motionveil.video.sinks.y4m import Y4mSink
 from motionveil.video.types import Sink
@@ -37,8 +37,8 @@ class _Pipe:
         return len(data)
 
 
-class PipeFile(PacketSink):
-    """Writes packets to an open binary stream; whoever reads it makes the video wait.
+class PipeFile(ContainerSink):
+    """Writes packets to an open binary stream; a slow reader makes the video wait.
 
     Args:
         stream: Where to write; it is not closed.
@@ -55,10 +55,8 @@ class PipeFile(PacketSink):
         comment: str | None = None,
         name: str = NAME,
     ) -> None:
-        super().__init__(name, LIVE_H264)
-        self._pipe, self._muxing = stream, muxing
-        self._metadata = metadata_for(muxing.container, comment)
-        self._muxer: Muxer | None = None
+        super().__init__(name, LIVE_H264, muxing, comment)
+        self._pipe = _Pipe(stream)
 
     def write(self, packet: Packet) -> None:
         """Append a packet.
@@ -67,16 +65,11 @@ class PipeFile(PacketSink):
             MotionveilError: The reader has gone.
         """
         try:
-            if self._muxer is None:
-                self._muxer = Muxer(
-                    _Pipe(self._pipe), self._muxing, self.stream, metadata=self._metadata
-                )
-            self._muxer.write(packet)
+            self._mux(self._pipe, packet)
         except BrokenPipeError as error:
             raise self._gone() from error
         except OSError as error:
             raise MotionveilError(f"{self.name}: cannot write: {error.strerror}") from error
-        self.frames += 1
 
     def __exit__(
         self,
@@ -86,7 +79,7 @@ class PipeFile(PacketSink):
     ) -> None:
         if self._muxer is None:
             if error is None:
-                raise MotionveilError(f"{self.name}: no frames to write")
+                raise self._empty()
             return
         try:
             self._muxer.close()

@@ -10,14 +10,14 @@ from types import TracebackType
 
 from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
-from motionveil.video.codecs import CODECS, encoding_for, metadata_for, muxing_for
+from motionveil.video.codecs import CODECS, encoding_for, muxing_for
 from motionveil.video.destinations import Destinations
-from motionveil.video.packets import Muxer, Packet, PacketSink
+from motionveil.video.packets import ContainerSink, Packet, PacketSink
 from motionveil.video.sinks import DEFAULT_RATE, SinkOptions, register
 from motionveil.video.sinks.segments import check_codec, is_pattern
 
 
-class VideoFile(PacketSink):
+class VideoFile(ContainerSink):
     """A video file that takes packets; see `VideoSink`.
 
     Args:
@@ -33,12 +33,11 @@ class VideoFile(PacketSink):
         live: bool = False,
         comment: str | None = None,
     ) -> None:
-        super().__init__(str(path), encoding_for(path, codec=codec, live=live))
+        encoding = encoding_for(path, codec=codec, live=live)
+        muxing = muxing_for(path, live=live, time_base=time_base)
+        super().__init__(str(path), encoding, muxing, comment)
         self._path, self._keep = path, live
-        self._muxing = muxing_for(path, live=live, time_base=time_base)
-        self._metadata = metadata_for(self._muxing.container, comment)
         self._files = ExitStack()
-        self._muxer: Muxer | None = None
 
     def __enter__(self) -> VideoFile:
         self._part = self._files.enter_context(atomic_path(self._path))
@@ -51,14 +50,9 @@ class VideoFile(PacketSink):
             MotionveilError: It cannot be written.
         """
         try:
-            if self._muxer is None:
-                self._muxer = Muxer(
-                    str(self._part), self._muxing, self.stream, metadata=self._metadata
-                )
-            self._muxer.write(packet)
+            self._mux(str(self._part), packet)
         except OSError as error:
             raise self._unwritable(error) from error
-        self.frames += 1
 
     def __exit__(
         self,
@@ -85,7 +79,7 @@ class VideoFile(PacketSink):
 
     def _finish(self) -> None:
         if self._muxer is None:
-            raise MotionveilError(f"{self.name}: no frames to write")
+            raise self._empty()
         try:
             self._muxer.close()
         except OSError as error:
