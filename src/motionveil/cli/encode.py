@@ -17,21 +17,22 @@ from numpy.typing import NDArray
 
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
+from motionveil.cli.console import frame_bar
 from motionveil.cli.describe_veiled import describe_encoder, describe_folder, describe_summary
-from motionveil.cli.destination_options import add_destination_arguments, destinations
 from motionveil.cli.options import count_from
-from motionveil.cli.preview_options import (
+from motionveil.cli.stream_options import (
+    add_destination_arguments,
     add_preview_arguments,
+    destinations,
     open_preview,
     read_preview_token,
 )
-from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
+from motionveil.process_hardening import stopping
 from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
-from motionveil.streaming.process import stopping
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import Destination, FileSource, Source, check_dest, open_source

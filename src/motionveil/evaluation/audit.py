@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results import Audit, Finding, read_finding
-from motionveil.datasets.warnings import warn
+from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import AnyAttack, Attack
 from motionveil.evaluation.attacks.recognise import strongest_of

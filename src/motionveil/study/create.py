@@ -14,8 +14,8 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from motionveil._version import __version__
+from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study import option_images

@@ -23,7 +23,7 @@ from pydantic import (
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.cache import Fit
-from motionveil.datasets.sampling import SCALES
+from motionveil.datasets.dataset import SCALES
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order, present_field, present_recipe
