@@ -96,7 +96,7 @@ def by_path(files: list[Path]) -> pytest.MarkDecorator:
 WITHOUT_TORCH = (
     "spec",
     "results",
-    "actors.acting_camera",
+    "actors.play",
     "video",
     "streaming",
     "service.camera_process",
