@@ -30,7 +30,7 @@ from motionveil.spec import EncoderSpec
 from motionveil.training.create_network import Networks
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
-from motionveil.training.seeds import ADVERSARIAL
+from motionveil.training.loop import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe, write_toys
 
 LEARN = {"epochs": 12, "lr": 0.01, "warmup": 1.0}

@@ -27,6 +27,7 @@ COMMANDS = {
     "faces": "blur faces in a video or a data set, as a baseline",
     "index": "create the manifest of a data set",
     "check": "check a manifest for unreadable, short and missing clips",
+    "weights": "list, convert and check pretrained weights of networks",
     "train": "train an encoder adversarially",
     "validate": "score a frozen encoder with fresh networks",
     "tradeoff": "compare the action and privacy accuracy of methods",

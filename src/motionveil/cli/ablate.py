@@ -78,6 +78,6 @@ def _given(arguments: argparse.Namespace) -> EncoderSpec | None:
 
 
 def _choices(arguments: argparse.Namespace, recipe: Recipe) -> list[Choice]:
-    from motionveil.experiments.choices import ablation_choices
+    from motionveil.experiments.train_methods import ablation_choices
 
     return ablation_choices(recipe, arguments.alphas, arguments.variants)

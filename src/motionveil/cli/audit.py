@@ -23,7 +23,7 @@ suites:
   strongest  frames, whole clips, their course over time, a transformer and re-identification,
              each trained until it is saturated at the best of three learning rates, and the action
   quick      a small version of each kind of attack, with the recipe's networks
-  paper      the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
+  paper      networks as in the paper's figures 5 and 6, with the weights of --weights or by name
   full       every attack at the recipe's own length, and the paper's
   FILE       your own: a YAML list of attacks and suites; kind: module:Class is your own kind
 

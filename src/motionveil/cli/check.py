@@ -6,8 +6,7 @@ import argparse
 import sys
 
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.split_overlap import report_overlap
-from motionveil.datasets.validate_manifest import find_faulty_clips, find_missing
+from motionveil.datasets.validate_manifest import find_faulty_clips, find_missing, report_overlap
 from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 

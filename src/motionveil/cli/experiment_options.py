@@ -30,6 +30,15 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--action-weights", metavar="FILE", help="weights of the action network")
     parser.add_argument("--privacy-weights", metavar="FILE", help="weights of the privacy network")
     parser.add_argument(
+        "--weights",
+        action="append",
+        default=[],
+        dest="weights_files",
+        metavar="NAME=FILE",
+        help="weights of the network NAME where it is to be pretrained, or a folder of"
+        " NAME.safetensors (see `motionveil weights`); can be given several times",
+    )
+    parser.add_argument(
         "--precision",
         choices=("32-true", "bf16-mixed"),
         default="32-true",
@@ -64,6 +73,10 @@ def settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
         weights = getattr(arguments, f"{name}_weights")
         if weights is not None:
             settings[f"{name}.weights"] = weights
+    if arguments.weights_files:
+        from motionveil.networks.weights import weights_by_network
+
+        settings["weights"] = weights_by_network(arguments.weights_files)
     return settings
 
 

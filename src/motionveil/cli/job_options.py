@@ -58,7 +58,7 @@ def refuse_contradictions(arguments: argparse.Namespace) -> None:
 def engine_of(arguments: argparse.Namespace, *, cpus: int = 1, gpus: float = 0.0) -> Engine:
     """Return the engine that the arguments name; `cpus` and `gpus` are what a run asks of Ray."""
     if arguments.engine == "ray":
-        from motionveil.experiments.sweep.ray_engine import ray_engine
+        from motionveil.experiments.sweep.run import ray_engine
 
         return ray_engine(arguments.address, cpus=cpus, gpus=gpus)
     from motionveil.experiments.sweep.run import local_engine

@@ -142,7 +142,7 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
     Raises:
         MotionveilError: There is no such split, or the label can be recognised under none.
     """
-    from motionveil.datasets.split_overlap import refuse_unlearnable
+    from motionveil.datasets.validate_manifest import refuse_unlearnable
 
     one = choose_name(arguments.split, manifest.splits(), "--split", arguments.manifest)
     kept, refused = [], []

@@ -40,10 +40,10 @@ from motionveil.recognition.reports import (
     JsonReport,
     SubtitleReport,
     TextReport,
+    Timeline,
     answer_fields,
     describe_answer,
 )
-from motionveil.recognition.timeline import Timeline
 from motionveil.secret import secret
 from motionveil.streaming import VeilOptions, prepare
 from motionveil.streaming.process import stopping

@@ -132,7 +132,7 @@ def _report(done: Sequence[Run], out: Path) -> None:
     """Write the reports of what left results."""
     if not any((run.folder / "results.json").exists() for run in done):
         return
-    from motionveil.experiments.sweep.pages import write_pages
+    from motionveil.experiments.sweep.grid import write_pages
 
     for page, settings in write_pages(done, out):
         print(f"wrote {page}{f' ({settings})' if settings else ''}")

@@ -60,7 +60,7 @@ def _choices(arguments: argparse.Namespace, recipe: Recipe) -> list[Choice]:
     Raises:
         MotionveilError: A method is unknown or a strength out of range.
     """
-    from motionveil.experiments.choices import default_choices, read_choices
+    from motionveil.experiments.train_methods import default_choices, read_choices
 
     if not arguments.methods:
         return default_choices(recipe, arguments.alphas)

@@ -94,7 +94,7 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     """Make a few steps and print what a training will need."""
     from motionveil.training.distributed import make_fabric
     from motionveil.training.dry_run import dry_run
-    from motionveil.training.open_experiment import open_data, training_of
+    from motionveil.training.experiment import open_data, training_of
 
     choice, recipe = training_of(
         arguments.method, arguments.recipe, settings_of(arguments), arguments.alpha

@@ -29,8 +29,8 @@ from motionveil.statistics import Floats
 from motionveil.training.create_network import Networks
 from motionveil.training.distributed import describe_environment
 from motionveil.training.experiment import Experiment, describe_dataset
+from motionveil.training.loop import seed_for
 from motionveil.training.recipe import Schedule
-from motionveil.training.seeds import seed_for
 
 _DIGITS = 9  # keep apart what float32 keeps apart: the argmax is that of the accuracy
 

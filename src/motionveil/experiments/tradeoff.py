@@ -31,10 +31,10 @@ from motionveil.job_store import Job
 from motionveil.methods import Choice
 from motionveil.results import Result, Row, stored_question
 from motionveil.spec import EncoderSpec
+from motionveil.training.checkpoint import CollapseError
 from motionveil.training.distributed import agreed, describe_environment, first_process_first
 from motionveil.training.experiment import Experiment, decode_clips, describe_dataset
 from motionveil.training.recipe import Recipe
-from motionveil.training.train_state import CollapseError
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,7 @@ from motionveil.datasets.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study import option_images
-from motionveil.study.clip_selection import choose_clips, choose_options
-from motionveil.study.clips import ClipWriter
+from motionveil.study.clips import ClipWriter, choose_clips, choose_options
 from motionveil.study.design import (
     MEDIA,
     PICTURES,

@@ -20,8 +20,8 @@ from torch.nn.functional import cross_entropy
 
 from motionveil.training.adversary_inputs import Look, Showing, entropy, held_fixed
 from motionveil.training.distributed import over_all, prepare, unsynchronised
+from motionveil.training.loop import make_optimizer, set_rate
 from motionveil.training.recipe import Schedule
-from motionveil.training.schedule import make_optimizer, set_rate
 
 
 @dataclass(frozen=True)

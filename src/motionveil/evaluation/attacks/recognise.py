@@ -45,7 +45,7 @@ from motionveil.statistics import (
     permutation_test,
 )
 from motionveil.training.create_network import create_network
-from motionveil.training.seeds import seed_for
+from motionveil.training.loop import seed_for
 
 SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"
 SHOWN = 6
