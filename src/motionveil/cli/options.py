@@ -40,6 +40,26 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare `--give-up` and `--decode`, of cameras and streams."""
+    from motionveil.video.live import DECODE
+
+    parser.add_argument(
+        "--give-up",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="stop when a camera or stream has sent nothing for this time (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--decode",
+        choices=DECODE,
+        default="none",
+        help="hardware that decodes a camera or stream; auto: the first that is there; without it,"
+        " the processor (default: %(default)s)",
+    )
+
+
 def count_from(least: int) -> Callable[[str], int]:
     """Return a reader of whole numbers from `least` on, for argparse."""
 

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, TextIO
 
 from motionveil.bind_address import shown
-from motionveil.cli.options import count_from
+from motionveil.cli.options import add_live_arguments, count_from
 from motionveil.cli.recognise_options import (
     add_answer_arguments,
     add_window_arguments,
@@ -102,13 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="frames a second of a folder of frames (default: %(default)s)",
     )
     parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")
-    parser.add_argument(
-        "--give-up",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="end when a camera or stream has sent nothing for so long (default: %(default)g)",
-    )
+    add_live_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -169,6 +163,7 @@ def _open(written: str, arguments: argparse.Namespace) -> Source:
         give_up=arguments.give_up,
         notice=_notice,
         name=None if expanded == written else shown(written),
+        decode=arguments.decode,
     )
 
 

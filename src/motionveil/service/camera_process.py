@@ -111,6 +111,7 @@ def _open(camera: Camera, reporter: Reporter) -> Source:
         give_up=camera.limits.give_up,
         notice=reporter.notice,
         name=camera.shown,
+        decode=camera.decode,
     )
 
 
