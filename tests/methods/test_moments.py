@@ -113,15 +113,38 @@ def test_a_second_of_motion_says_the_same_at_half_the_speed() -> None:
     np.testing.assert_array_equal(slow[:, 0, :, 0], fast[:, 0, :, 0])
 
 
-@pytest.mark.parametrize(("height", "width", "cell"), [(64, 64, 8), (48, 80, 4), (50, 70, 8)])
-def test_the_stream_writes_what_torch_computes(height: int, width: int, cell: int) -> None:
+def test_parts_are_pictures_of_their_own() -> None:
+    """Each part says what a picture of that part alone says."""
+    rng = np.random.default_rng(3)
+    fields = rng.normal(0, 0.3, (1, 2, 6, 4, 7))
+    whole = build_encoder(EncoderSpec.untrained("moments:parts=3,cell=1"))
+    settings = MomentsSettings(parts=3)
+    assert settings.columns(7) == [slice(0, 2), slice(2, 4), slice(4, 7)]
+    assert settings.bits == pytest.approx(3 * math.log2(729))
+    assert MomentsSettings(parts=4).columns(3) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    with torch.no_grad():
+        for part in settings.columns(7):
+            field = fields[0, ..., part].transpose(1, 2, 3, 0)
+            running = RunningMoments(settings, (4, part.stop - part.start))
+            expected = [running(frame).reshape(2, 3) for frame in field]
+            found = whole.levels(torch.from_numpy(fields[..., part]))[0]  # type: ignore[operator]
+            np.testing.assert_array_equal(found.transpose(0, 1), expected)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "cell", "parts"),
+    [(64, 64, 8, 1), (48, 80, 4, 3), (50, 70, 8, 2), (32, 16, 8, 4)],
+)
+def test_the_stream_writes_what_torch_computes(
+    height: int, width: int, cell: int, parts: int
+) -> None:
     rng = np.random.default_rng(cell)
     base = rng.integers(0, 256, (height + 20, width + 20, 3), dtype=np.uint8)
     base = torch.nn.functional.avg_pool2d(
         torch.from_numpy(base).permute(2, 0, 1).float(), 5, 1, 2
     ).permute(1, 2, 0).numpy()  # fmt: skip
     frames = [base[n : n + height, 2 * n : 2 * n + width].astype(np.uint8) for n in range(8)]
-    spec = EncoderSpec.untrained(f"moments:cell={cell}")
+    spec = EncoderSpec.untrained(f"moments:cell={cell},parts={parts}")
     stream = StreamEncoder(spec, native=True)
     written = np.stack([stream(np.ascontiguousarray(frame)) for frame in frames])[1:]
     clip = torch.from_numpy(np.stack(frames) / np.float32(255)).permute(3, 0, 1, 2)[None]

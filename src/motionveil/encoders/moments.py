@@ -14,8 +14,8 @@ from motionveil.spec import EncoderSpec
 class Moments(Encoder):
     """Six moments of the motion field, each over its running mean; nothing is learned.
 
-    The running means begin anew with each clip. What the output shows stands in
-    `motionveil.methods.moments.show_moments`.
+    With `parts`, six for each part of the picture. The running means begin anew with each clip.
+    What the output shows stands in `motionveil.methods.moments.show_moments`.
 
     Example:
         >>> encoder = Moments(EncoderSpec.untrained("moments"))
@@ -45,14 +45,18 @@ class Moments(Encoder):
         settings = self.settings
         cell = settings.cell
         cells = self.field(clip)[:, :2, :, ::cell, ::cell]
-        levels = self.levels(cells / CENTRE - 1)  # (B, 2, T - 1, 3)
-        shown = CENTRE * (1 + levels / settings.side)
         height, width = clip.shape[-2:]
-        rows = -(-height // cell)
-        upper = min(cell * ((rows + 1) // 2), height)
-        halves = shown.permute(0, 3, 2, 1)[..., None].expand(-1, -1, -1, -1, width)
+        parts = settings.columns(cells.shape[-1])
+        shown = [self._show(self.levels(cells[..., part] / CENTRE - 1), part) for part in parts]
+        upper = min(cell * ((cells.shape[-2] + 1) // 2), height)
         sides = torch.tensor([upper, height - upper], device=clip.device)
-        return halves.repeat_interleave(sides, 3)
+        return torch.cat(shown, 4)[..., :width].repeat_interleave(sides, 3)
+
+    def _show(self, levels: Tensor, part: slice) -> Tensor:
+        """Return the levels (B, 2, T, 3) as colours, one above the other, (B, 3, T, 2, columns)."""
+        shown = CENTRE * (1 + levels / self.settings.side)
+        columns = (part.stop - part.start) * self.settings.cell
+        return shown.permute(0, 3, 2, 1)[..., None].expand(-1, -1, -1, -1, columns)
 
     def levels(self, field: Tensor) -> Tensor:
         """Return the levels of the moments, `(B, 2, T, 3)`, whole numbers.

@@ -8,6 +8,7 @@ over its own running mean, which takes size, speed and build away; then a few le
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,8 @@ class MomentsSettings(Settings):
             `range` everywhere.
         levels: Levels of each moment, odd.
         step: Distance of two levels, in running means.
+        parts: Columns into which the picture is divided, each with moments of its own: several
+            people who stand side by side are then not summed up.
     """
 
     cell: int = Field(default=8, ge=1, le=64)
@@ -54,6 +57,7 @@ class MomentsSettings(Settings):
     floor: float = Field(default=0.01, gt=0)
     levels: int = Field(default=3, ge=3, le=15)
     step: float = Field(default=0.5, gt=0)
+    parts: int = Field(default=1, ge=1, le=16)
 
     @field_validator("levels")
     @classmethod
@@ -76,7 +80,12 @@ class MomentsSettings(Settings):
     @property
     def bits(self) -> float:
         """What a veiled frame can say at most, in bits, whatever its size."""
-        return float(6 * np.log2(self.levels))
+        return float(6 * self.parts * np.log2(self.levels))
+
+    def columns(self, width: int) -> list[slice]:
+        """Return which columns of a grid of this width each part has; no part is empty."""
+        bounds = [width * n // self.parts for n in range(self.parts + 1)]
+        return [slice(a, b) for a, b in itertools.pairwise(bounds) if a < b]
 
 
 class Moments(Method):
@@ -88,7 +97,7 @@ class Moments(Method):
     settings = MomentsSettings
     encoder = "motionveil.encoders.moments:Moments"
     stream = "motionveil.streaming.moments:MomentsVeil"
-    guarded = False  # six levels are no picture, whatever happens
+    guarded = False  # a few levels are no picture, whatever happens
     colour, marker = "#CC79A7", "D"
 
     def cell(self, settings: Any) -> int:
