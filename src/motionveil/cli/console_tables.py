@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from motionveil.errors import one_line
 from motionveil.results import Accuracy, Row, describe_order
 
 
@@ -29,7 +31,7 @@ def print_table(
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(escape(one_line(cell)) for cell in row))
     Console(width=None if Console().is_terminal else width).print(table, highlight=False)
 
 

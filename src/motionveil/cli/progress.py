@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from motionveil.errors import one_line
+
 
 @contextmanager
 def frame_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
@@ -19,8 +21,9 @@ def frame_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(escape(one_line(name)), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -50,6 +50,7 @@ def _count(video: Path) -> int | MotionveilError:
     if not video.exists() and not is_pictures(video):
         return MotionveilError(f"{video}: missing, there must be a video")
     try:
+        probe(video)  # converts the first frame, which counting does not
         return count_frames(video)
     except MotionveilError as error:
         return error

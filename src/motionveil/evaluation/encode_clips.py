@@ -32,6 +32,7 @@ from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.veils import streams
+from motionveil.video.image_sequence import walk
 
 FORMAT = 4
 """Raised whenever the same encoder would leave other frames."""
@@ -258,7 +259,7 @@ def clips_in(
     """
     root = Path(folder)
     there: dict[str, list[Path]] = {}
-    for file in root.rglob("*"):
+    for file in walk(root):
         there.setdefault(file.relative_to(root).with_suffix("").as_posix(), []).append(file)
     clips = []
     for clip in cache.manifest.clips:

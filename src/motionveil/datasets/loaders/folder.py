@@ -19,10 +19,7 @@ from motionveil.datasets.manifest import (
 )
 from motionveil.datasets.splits import stratified_split
 from motionveil.errors import MotionveilError
-
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-)
+from motionveil.video.image_sequence import find_videos
 
 DEFAULT_SHARE = 0.25
 
@@ -43,14 +40,7 @@ def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: i
             videos are too few to split.
     """
     folder = Path(root)
-    if not folder.is_dir():
-        raise MotionveilError(f"{folder}: no such folder")
-    paths = sorted(
-        file.relative_to(folder).as_posix()
-        for file in folder.rglob("*")
-        if file.suffix.lower() in VIDEO_SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    paths = [file.relative_to(folder).as_posix() for file in find_videos(folder)]
     if not paths:
         raise MotionveilError(f"{folder}: no videos in <action>/<person>/")
     for path in paths:
