@@ -87,10 +87,10 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
         MotionveilError: The folder cannot be made or written, or `target` is a folder.
     """
     final = Path(target)
-    if final.is_symlink():  # what it names is replaced, not the link
+    if os.path.islink(final):  # what it names is replaced, not the link
         final = final.resolve()
-    if final.exists() and not final.is_file() and not final.is_dir():  # a named pipe, a device
-        yield final
+    if os.path.exists(final) and not (os.path.isfile(final) or os.path.isdir(final)):
+        yield final  # a named pipe, a device
         return
     part = part_path(final, final.suffix)
     try:

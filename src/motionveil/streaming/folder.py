@@ -14,6 +14,7 @@ from pathlib import Path
 from motionveil._version import __version__
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, explain
+from motionveil.limits import load_json
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.veil_video import VeilOptions, VeilSummary, veil_video
@@ -136,7 +137,7 @@ def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
     record = out / RECORD
     if record.exists():
         try:
-            found = json.loads(record.read_text(encoding="utf-8"))
+            found = load_json(record.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise MotionveilError(f"{record}: cannot be read; remove it") from error
         if {key: found.get(key) for key in wanted} != wanted:
