@@ -47,8 +47,8 @@ from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
 from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
 from motionveil.training.distributed import make_fabric
+from motionveil.training.loop import make_optimizer
 from motionveil.training.recipe import Recipe
-from motionveil.training.schedule import make_optimizer
 from released import ReferenceStep, ReleasedEncoder
 
 RECIPE = Recipe.model_validate(

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from motionveil.recognition import StreamRecogniser, load_recogniser
-from motionveil.recognition.timeline import Timeline
+from motionveil.recognition.reports import Timeline
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.video import SyntheticSource
 

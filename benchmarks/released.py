@@ -16,8 +16,8 @@ from motionveil.encoders.functional import for_networks
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.training.adversarial import AdversarialModels
 from motionveil.training.adversary_inputs import draw_frames, entropy
+from motionveil.training.loop import make_optimizer
 from motionveil.training.recipe import Recipe
-from motionveil.training.schedule import make_optimizer
 
 
 class ReleasedEncoder(Encoder):

@@ -10,8 +10,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from motionveil.study.server.app import make_app
-from motionveil.study.server.context import Context
-from motionveil.study.server.i18n import read_texts
+from motionveil.study.server.context import Context, read_texts
 
 URL = "http://127.0.0.1:8000"
 TOKEN = "the administrator's token"

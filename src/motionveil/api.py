@@ -115,7 +115,7 @@ def train(
 
     Args:
         data: A folder `<action>/<person>/<video>`, a `manifest.csv`, or what was read from one;
-            see `motionveil.training.open_experiment.open_data`.
+            see `motionveil.training.experiment.open_data`.
         out: The run folder.
         method: What to train, such as `bdq`, `unet`, `ryoo:28` or `bdq:levels=31`.
         recipe: A shipped name (`"actors"`), or a YAML file.
@@ -149,7 +149,7 @@ def train(
         ('bdq', 2.0, 1)
     """
     from motionveil.streaming.veils import streams
-    from motionveil.training.open_experiment import open_experiment, training_of
+    from motionveil.training.experiment import open_experiment, training_of
 
     choice, chosen = training_of(method, recipe, settings, alpha)
     folder = Path(out)
@@ -211,7 +211,7 @@ def evaluate(
     from motionveil.evaluation.validation import validation_result, warn_of_leak
     from motionveil.report import write_report
     from motionveil.streaming.veils import streams
-    from motionveil.training.open_experiment import open_experiment
+    from motionveil.training.experiment import open_experiment
     from motionveil.training.recipe import load_recipe
 
     spec, folder = _spec_and_folder(encoder)
@@ -301,7 +301,7 @@ def audit(
     from motionveil.evaluation.plan_audit import anywhere, choose_attacks, stored_encoder
     from motionveil.report import write_audit
     from motionveil.training.distributed import make_fabric
-    from motionveil.training.open_experiment import open_data, open_experiment
+    from motionveil.training.experiment import open_data, open_experiment
     from motionveil.training.recipe import load_recipe
 
     detector, recogniser, videos, earlier = (

@@ -77,9 +77,10 @@ def stored_question(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe as jobs are asked with it: by the names that stored jobs have it under.
 
     A job is known by the hash of its question (`motionveil.job_store`), so its names never change.
+    `weights` is left out: each network that it means has its file already.
     """
     former = {new: old for old, new in _RENAMED.items()}
-    return {former.get(name, name): value for name, value in recipe.items()}
+    return {former.get(name, name): v for name, v in recipe.items() if name != "weights"}
 
 
 StoredRecipe = Annotated[dict[str, Any], BeforeValidator(present_recipe)]

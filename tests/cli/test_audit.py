@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from safetensors.torch import save_file
 
 from motionveil.audit_results import Audit
 from motionveil.cli import main
+from motionveil.evaluation import suites
+from motionveil.networks import create_action_network
+from motionveil.training.recipe import load_recipe
 from tiny import tiny_values, write_toys
 
 
@@ -121,3 +125,37 @@ def test_what_the_data_do_not_allow_is_left_out_and_said(
     assert "3 values of 'person' are in both parts" in told
     assert "re-identification is left out" in told
     assert "no attack is left" in told
+
+
+@pytest.mark.slow
+def test_weights_by_network_reach_the_suite_and_what_has_none_is_said_first(
+    toys: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(suites, "ACTION_NETWORKS", ("resnet50_3d", "small3d"))
+    nets, out = tmp_path / "nets", tmp_path / "audit"
+    nets.mkdir()
+    save_file(create_action_network("small3d", 9).state_dict(), nets / "small3d.safetensors")
+    paper = ["--suite", "paper", "--weights", str(nets), "--only", "resnet50_3d"]
+    assert main(["audit", "bdq", *toys, *paper, "small3d", "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert said.index("resnet-50-kinetics.pth") < said.index("small3d-veiled done")
+    found = Audit.read(out)
+    assert set(found.failed) == {"resnet50_3d-veiled", "resnet50_3d-raw"}
+    assert {(f.name, f.video) for f in found.attacks} == {("small3d", "veiled"), ("small3d", "raw")}
+    networks = {f.attack["network"]["weights"] for f in found.attacks}
+    assert networks == {str(nets / "small3d.safetensors")}
+    assert main(["audit", "bdq", *toys, *paper, "--out", str(tmp_path / "none")]) == 1
+    assert "no attack is left" in capsys.readouterr().err
+
+
+def test_the_suite_of_the_paper_takes_the_recipe_s_own_weights() -> None:
+    own = {"action.weights": "t.safetensors", "weights": {"resnet50": "p.safetensors"}}
+    recipe = load_recipe("sbu", own)
+    attacks = {attack.name: attack for attack in suites.read_suite("paper", recipe)}
+    weights = {name: attack.network.weights for name, attack in attacks.items()}
+    assert weights["resnet50_3d"] == "t.safetensors"
+    assert weights["resnet50"] == recipe.privacy.weights == "p.safetensors"
+    assert (weights["resnet50-scratch"], weights["s3d"]) == (None, "pretrained")

@@ -23,7 +23,7 @@ from motionveil.datasets.loaders.kth import (
     read_list,
 )
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.split_overlap import find_overlap
+from motionveil.datasets.validate_manifest import find_overlap
 from motionveil.errors import MotionveilError
 from motionveil.video import read_clip
 from videos import frame_numbers, moving_square, write_video

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.split_overlap import (
+from motionveil.datasets.validate_manifest import (
     Names,
     find_overlap,
     refuse_unlearnable,

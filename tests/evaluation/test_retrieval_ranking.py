@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionveil.evaluation.ranking import search, verify
+from motionveil.evaluation.attacks.retrieve import search, verify
 
 SEEDS = st.integers(0, 2**32 - 1)
 

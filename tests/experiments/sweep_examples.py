@@ -113,8 +113,7 @@ def is_running(process: int) -> bool:
 
 def main() -> None:
     """Run a bench's sweep: `python -m experiments.sweep_examples FOLDER SEEDS JOBS or ray`."""
-    from motionveil.experiments.sweep.ray_engine import ray_engine
-    from motionveil.experiments.sweep.run import local_engine, run_sweep
+    from motionveil.experiments.sweep.run import local_engine, ray_engine, run_sweep
 
     # Tests that a shell runs in the background have Ctrl-C ignored, and so would we.
     signal.signal(signal.SIGINT, signal.default_int_handler)

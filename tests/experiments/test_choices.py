@@ -9,8 +9,8 @@ import pytest
 
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.experiments.choices import VARIANTS, ablation_choices, read_choices
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.experiments.train_methods import VARIANTS, ablation_choices, read_choices
 from motionveil.methods import Choice, method, parse_choices
 from motionveil.methods.bdq import BDQSettings
 from motionveil.methods.unet import UnetSettings

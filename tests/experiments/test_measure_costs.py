@@ -12,12 +12,12 @@ from motionveil.encoders import load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.experiments.complexity import (
     convolution_flops,
+    count_operations,
     encoder_of,
     measure_cost,
     measure_costs,
     stored_size,
 )
-from motionveil.experiments.flops import count_operations
 from motionveil.published import load_publication
 
 

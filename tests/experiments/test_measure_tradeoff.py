@@ -15,15 +15,15 @@ import pytest
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import tradeoff
-from motionveil.experiments.choices import default_choices
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.experiments.train_methods import default_choices
 from motionveil.report import write_report
 from motionveil.results import Result, Row
 from motionveil.spec import load_spec
 from motionveil.training.adversarial import train_adversarial
+from motionveil.training.checkpoint import CollapseError
 from motionveil.training.distributed import make_fabric
 from motionveil.training.recipe import Recipe
-from motionveil.training.train_state import CollapseError
 from tiny import tiny_recipe, write_toys
 
 Measure = Callable[..., Result]

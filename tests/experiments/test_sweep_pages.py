@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from experiments.sweep_examples import grid_of
-from motionveil.experiments.sweep.pages import pages_of, write_pages
+from motionveil.experiments.sweep.grid import pages_of, write_pages
 from motionveil.experiments.sweep.run_job import Run
 from report.report_examples import quickstart
 

@@ -14,8 +14,13 @@ import pytest
 
 from experiments.sweep_examples import Bench, is_running
 from motionveil.errors import MotionveilError
-from motionveil.experiments.sweep.ray_engine import ray_engine
-from motionveil.experiments.sweep.run import Engine, local_engine, read_records, run_sweep
+from motionveil.experiments.sweep.run import (
+    Engine,
+    local_engine,
+    ray_engine,
+    read_records,
+    run_sweep,
+)
 from programs import PATIENCE, until
 
 pytestmark = pytest.mark.slow

@@ -33,7 +33,13 @@ IMAGENET_1K = {
     "deit_tiny": 5_717_416,  # timm
 }
 # With 400 classes, as torchvision documents them.
-KINETICS_400 = {"r2plus1d_18": 31_505_325, "s3d": 8_320_048}
+KINETICS_400 = {
+    "r2plus1d_18": 31_505_325,
+    "mc3_18": 11_695_440,
+    "s3d": 8_320_048,
+    "swin3d_t": 28_158_070,
+    "mvit_v2_s": 34_537_744,
+}
 
 
 def parameters(network: nn.Module) -> int:

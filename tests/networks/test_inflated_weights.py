@@ -85,24 +85,6 @@ def test_pretrained_means_timms_imagenet_weights_inflated(file: Path, monkeypatc
         torch.testing.assert_close(seen, expected, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("create", "name", "weights"),
-    [
-        (create_action_network, "s3d", "video.S3D_Weights"),
-        (create_action_network, "r2plus1d_18", "video.R2Plus1D_18_Weights"),
-        (create_action_network, "shufflenet_v2_3d", "ShuffleNet_V2_X1_0_Weights"),
-        (create_privacy_network, "shufflenet_v2", "ShuffleNet_V2_X1_0_Weights"),
-    ],
-)
-def test_without_a_download_the_message_has_torchvisions_address(create, name, weights) -> None:
-    found = torchvision_models()
-    for part in weights.split("."):
-        found = getattr(found, part)
-    with pytest.raises(MotionveilError, match=r"docs/networks\.md") as caught:
-        create(name, 5, weights="pretrained")
-    assert found.DEFAULT.url in str(caught.value)
-
-
 def hara_resnext101() -> dict[str, tuple[int, ...]]:
     """Names and shapes in `resnext-101-kinetics.pth` of Hara et al., without the statistics."""
     shapes: dict[str, tuple[int, ...]] = {"conv1": (64, 3, 7, 7, 7), "bn1": (64,)}

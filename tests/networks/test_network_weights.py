@@ -1,5 +1,6 @@
 """Reading weights: what fits, what does not and how that is said, and other people's files."""
 
+import hashlib
 import logging
 import pickle
 import re
@@ -12,8 +13,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motionveil import MotionveilError
-from motionveil.networks import create_action_network, create_privacy_network, load_weights
+from motionveil.cli import main
+from motionveil.networks import (
+    create_action_network,
+    create_privacy_network,
+    load_weights,
+    published_weights,
+)
 from motionveil.networks.backbones import ensure_torchvision
+from motionveil.networks.weights import convert_weights, weights_by_network
 
 
 @pytest.fixture
@@ -155,9 +163,7 @@ class Bomb:
 def test_no_pickle_is_read(tmp_path, suffix):
     file = tmp_path / f"net{suffix}"
     file.write_bytes(pickle.dumps(Bomb()))
-    message = refusal(file)
-    assert "torch.load" in message
-    assert str(file.with_suffix(".safetensors")) in message
+    assert f"motionveil weights DIR --convert NAME={file}" in refusal(file)
 
 
 def test_a_pickle_by_the_right_name_is_not_read_either(file):
@@ -165,26 +171,104 @@ def test_a_pickle_by_the_right_name_is_not_read_either(file):
     assert "not safetensors" in refusal(file)
 
 
-def test_the_conversion_in_the_message_works(state, file, tmp_path):
-    """The command is run as given, on a checkpoint as Hara's code saves it."""
-    import subprocess
-    import sys
-
-    old = tmp_path / "it's mine.pth"
-    torch.save({"epoch": 3, "state_dict": {f"module.{k}": v for k, v in state.items()}}, old)
-    command = refusal(old).split("convert it: ")[1].replace("python", sys.executable, 1)
-    subprocess.run(command, shell=True, check=True)
-    network = load(old.with_suffix(".safetensors"))
-    assert torch.equal(network.head.weight, state["head.weight"])
-
-
 def test_pretrained_without_a_download_says_where_to_get_weights():
-    with pytest.raises(MotionveilError, match=r"kenshohara/3D-ResNets-PyTorch.*docs/networks\.md"):
-        create_action_network("resnet18_3d", 6, weights="pretrained")
-    with pytest.raises(MotionveilError, match="kinetics-i3d"):
-        create_action_network("i3d", 6, weights="pretrained")
+    with pytest.raises(
+        MotionveilError,
+        match=r"get resnet-50-kinetics\.pth from \S+/3D-ResNets.*motionveil weights",
+    ):
+        create_action_network("resnet50_3d", 6, weights="pretrained")
     with pytest.raises(MotionveilError, match="trained from scratch"):
         create_action_network("small3d", 6, weights="pretrained")
+
+
+class TestConverting:
+    """Published checkpoints, as their publishers save them, with random values."""
+
+    def saved(self, network: nn.Module, file: Path, prefix: str = "module.") -> dict[str, Tensor]:
+        """Write a checkpoint as Hara's code does, and return its values by the network's names."""
+        state = {k: v for k, v in network.state_dict().items() if "num_batches" not in k}
+        torch.save({"epoch": 3, "state_dict": {f"{prefix}{k}": v for k, v in state.items()}}, file)
+        return state
+
+    def test_what_was_trained_on_bytes_sees_bytes(self, tmp_path, capsys):
+        file = tmp_path / "kinetics_squeezenet_RGB_16_best.pth"
+        state = self.saved(create_action_network("squeezenet_3d", 600).network, file)
+        assert main(["weights", str(tmp_path / "nets"), "--convert", f"squeezenet_3d={file}"]) == 0
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in capsys.readouterr().out
+        written = tmp_path / "nets/squeezenet_3d.safetensors"
+        network = create_action_network("squeezenet_3d", 5, weights=written)
+        first = network.network.features[0]
+        assert torch.equal(first.weight, state["features.0.weight"])
+        seen = []
+        first.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        network.eval()(torch.full((1, 3, 4, 32, 32), 0.2))  # 153 of 255
+        mean = torch.tensor([114.7748, 107.7354, 99.4750])  # Kinetics', as the authors give it
+        torch.testing.assert_close(seen[0][0, :, 0, 0, 0], 153 - mean, atol=0.05, rtol=0)
+        # The folder is checked, and a file that does not fit is told.
+        assert main(["weights", str(tmp_path / "nets")]) == 0
+        save_file({"a": torch.zeros(1)}, tmp_path / "nets/s3d.safetensors")
+        assert main(["weights", str(tmp_path / "nets")]) == 1
+        assert re.search(r"s3d .*do not fit", capsys.readouterr().out)
+
+    def test_koepueklues_tensors_stand_in_the_networks_order(self, tmp_path):
+        flat = create_action_network("shufflenet_v2_3d", 600).network
+        state = self.saved(flat, tmp_path / "own.pth")
+        file = tmp_path / "kinetics_shufflenetv2_1.0x_RGB_16_best.pth"
+        torch.save({"state_dict": {f"module.{n}": v for n, v in enumerate(state.values())}}, file)
+        target, _ = convert_weights("shufflenet_v2_3d", file, tmp_path / "nets")
+        network = create_action_network("shufflenet_v2_3d", 600, weights=target).network
+        assert all(torch.equal(network.state_dict()[k], v) for k, v in state.items())
+        torch.save({"state_dict": {"0": torch.zeros(1)}}, file)
+        with pytest.raises(MotionveilError, match="holds 1 tensors, the network has"):
+            convert_weights("shufflenet_v2_3d", file, tmp_path / "nets")
+
+    def test_another_file_is_refused_before_it_is_read(self, tmp_path):
+        for name, fault in (("s3d-d76dad2f.pth", "SHA-256"), ("s3d.pth", "known by its name")):
+            (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
+            with pytest.raises(MotionveilError, match=fault):
+                convert_weights("s3d", tmp_path / name, tmp_path / "nets")
+        # Where no hash is published, code in it is not run.
+        (tmp_path / "rgb_imagenet.pt").write_bytes(pickle.dumps(Bomb()))
+        with pytest.raises(MotionveilError, match="cannot be read as tensors"):
+            convert_weights("i3d", tmp_path / "rgb_imagenet.pt", tmp_path / "nets")
+        assert not (tmp_path / "nets").exists()
+
+    def test_a_checkpoint_of_another_network_leaves_no_file(self, tmp_path):
+        other = create_privacy_network("small2d", 4)
+        self.saved(other, tmp_path / "rgb_imagenet.pt", prefix="")
+        with pytest.raises(MotionveilError, match=r"rgb_imagenet\.pt: the weights do not fit i3d"):
+            convert_weights("i3d", tmp_path / "rgb_imagenet.pt", tmp_path / "nets")
+        assert list((tmp_path / "nets").iterdir()) == []
+
+
+def test_torchvisions_addresses_are_its_own():
+    ensure_torchvision()
+    from torchvision.models import get_model_weights
+
+    ours = {
+        weights.address
+        for name in ("r2plus1d_18", "mc3_18", "s3d", "swin3d_t", "mvit_v2_s", "shufflenet_v2")
+        for weights in published_weights(name)
+    }
+    theirs = ("r2plus1d_18", "mc3_18", "s3d", "swin3d_t", "mvit_v2_s", "shufflenet_v2_x1_0")
+    assert ours == {get_model_weights(name).DEFAULT.url for name in theirs}
+
+
+def test_weights_by_network(tmp_path):
+    for name in ("s3d", "i3d_of_mine"):
+        (tmp_path / f"{name}.safetensors").touch()
+    file = tmp_path / "i3d_of_mine.safetensors"
+    assert weights_by_network([str(tmp_path), f"i3d={file}"]) == {
+        "s3d": str(tmp_path / "s3d.safetensors"),
+        "i3d": str(file),
+    }
+    for given, fault in (
+        (f"i4d={file}", "no network 'i4d'"),
+        ("i3d=none.safetensors", "no such file none.safetensors"),
+        ("none", "no such folder"),
+    ):
+        with pytest.raises(MotionveilError, match=fault):
+            weights_by_network([given])
 
 
 def test_pretrained_takes_timms_safetensors_from_the_hub(file, monkeypatch):
@@ -226,6 +310,8 @@ REPOSITORIES = {
 @pytest.mark.parametrize(("name", "repository"), REPOSITORIES.items())
 def test_pretrained_asks_for_a_repository_of_timms(name, repository, monkeypatch):
     import huggingface_hub
+
+    assert published_weights(name)[0].hub == f"timm/{repository}"
 
     def refuse(*names):
         raise OSError("not now")

@@ -25,7 +25,10 @@ NETWORKS = [(create_action_network, name) for name in action_networks()] + [
 SIZES = {create_action_network: (3, 5, 34, 32), create_privacy_network: (3, 34, 32)}
 # Those that take over two seconds for one step on a busy core.
 HEAVY = {"vgg16_bn", "wide_resnet50_2", "resnext50_32x4d", "convnext_tiny"}
-HEAVY |= {"resnext101_3d", "r2plus1d_18"}
+HEAVY |= {"resnext101_3d", "r2plus1d_18", "mc3_18", "swin3d_t", "mvit_v2_s"}
+# Behind its last blocks only the class token counts, which has no position and is not pooled;
+# depth is stochastic.
+UNUSED = {"mvit_v2_s": ("network.blocks.14.attn.", "network.blocks.15.attn.")}
 
 every_network = pytest.mark.parametrize(
     ("create", "name"),
@@ -79,7 +82,7 @@ def test_gradients_reach_every_parameter_and_the_input(create, name):
     assert logits.shape == (2, 5)
     nn.functional.cross_entropy(logits, torch.tensor([1, 3])).backward()
     silent = [key for key, p in network.named_parameters() if p.grad is None or not p.grad.any()]
-    assert silent == []
+    assert [key for key in silent if not key.startswith(UNUSED.get(name, ()))] == []
     assert x.grad is not None
     assert x.grad.abs().mean() > 0
 

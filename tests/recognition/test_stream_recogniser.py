@@ -12,7 +12,7 @@ import pytest
 
 from motionveil import MotionveilError, load_recogniser
 from motionveil.recognition import Answer, Event, StreamOptions, StreamRecogniser
-from motionveil.recognition.window import Window
+from motionveil.recognition.stream_recogniser import Window
 from motionveil.streaming.guard import Reason
 from recognition.conftest import CLASSES, FRAMES, RATE, Make
 from recognition.veiled_frames import REST, UNSURE, veiled

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from motionveil.recognition import Answer
-from motionveil.recognition.timeline import Timeline
+from motionveil.recognition.reports import Timeline
 from recognition.event_examples import begins, ends
 
 

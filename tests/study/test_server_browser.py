@@ -20,8 +20,7 @@ axe_api = pytest.importorskip(
 uvicorn = pytest.importorskip("uvicorn", reason="needs uvicorn: install '.[study]'")
 
 from motionveil.study.server.app import listen, make_app  # noqa: E402, after what may be missing
-from motionveil.study.server.context import Context  # noqa: E402
-from motionveil.study.server.i18n import read_texts  # noqa: E402
+from motionveil.study.server.context import Context, read_texts  # noqa: E402
 
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from motionveil.errors import MotionveilError
-from motionveil.study.server.i18n import default_texts, fill, read_texts
+from motionveil.study.server.context import default_texts, fill, read_texts
 
 
 def changed(tmp_path: Path, key: str, value: Any) -> Path:

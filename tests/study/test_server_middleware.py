@@ -11,7 +11,7 @@ from small_study import small_study
 
 pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 
-from motionveil.study.server.middleware import LARGEST_BODY
+from motionveil.study.server.app import LARGEST_BODY
 from study_world import TEXTS, URL, World
 
 

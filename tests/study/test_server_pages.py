@@ -17,7 +17,7 @@ from small_study import small_study
 
 pytest.importorskip("fastapi", reason="needs fastapi: install '.[study]'")
 
-from motionveil.study.server.i18n import default_texts
+from motionveil.study.server.context import default_texts
 from study_world import TEXTS, URL, World
 
 

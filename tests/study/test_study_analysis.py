@@ -13,21 +13,20 @@ from motionveil.datasets.loaders.sbu import read_list
 from motionveil.errors import MotionveilError
 from motionveil.published import load_publication
 from motionveil.study.analysis import analyse
-from motionveil.study.bootstrap import (
-    bootstrap_interval,
-    bootstrap_shares,
-    compare_conditions,
-    learning_slope,
-)
-from motionveil.study.chance_level import (
-    chance_level,
-    chance_test,
-    hypergeometric,
-    informed_chance_level,
-)
 from motionveil.study.design import Exclusions, Participant, Study
 from motionveil.study.findings import ConditionFinding, StudyFindings
-from motionveil.study.responses import reasons_to_exclude, tabulate
+from motionveil.study.inference import (
+    bootstrap_interval,
+    bootstrap_shares,
+    chance_level,
+    chance_test,
+    compare_conditions,
+    hypergeometric,
+    informed_chance_level,
+    learning_slope,
+    reasons_to_exclude,
+    tabulate,
+)
 from study.study_examples import Chooser, by_condition, guesser, invented_study, knower, simulated
 
 DRAWS = 400

@@ -11,7 +11,7 @@ import pytest
 from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.spec import load_spec
-from motionveil.study.clip_selection import choose_clips, choose_options
+from motionveil.study.clips import choose_clips, choose_options
 from motionveil.study.create import Plan, draw_questions
 from motionveil.study.subjects import Subject, Subjects
 

@@ -21,7 +21,7 @@ from motionveil.spec import EncoderSpec, load_spec
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
-from motionveil.training.seeds import ADVERSARIAL
+from motionveil.training.loop import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe
 
 State = dict[str, Tensor]

@@ -29,8 +29,8 @@ from motionveil.training.checkpoint import (
     refuse_other_training,
     save_checkpoint,
 )
+from motionveil.training.loop import make_optimizer
 from motionveil.training.recipe import Recipe, Schedule
-from motionveil.training.schedule import make_optimizer
 from tiny import tiny_experiment, tiny_recipe, write_toys
 
 OPTIMIZERS = {

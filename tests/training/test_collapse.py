@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from motionveil.encoders import BDQ
 from motionveil.errors import MotionveilError
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
+from motionveil.training.checkpoint import PATIENCE, CollapseError, refuse_collapse
 from motionveil.training.experiment import Experiment
-from motionveil.training.seeds import ADVERSARIAL
-from motionveil.training.train_state import PATIENCE, CollapseError, refuse_collapse
+from motionveil.training.loop import ADVERSARIAL
 from tiny import tiny_recipe
 
 FLOOR = 0.125

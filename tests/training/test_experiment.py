@@ -11,7 +11,7 @@ from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.training.distributed import describe_environment, make_fabric
 from motionveil.training.experiment import Experiment
-from motionveil.training.seeds import ADVERSARIAL
+from motionveil.training.loop import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe
 
 

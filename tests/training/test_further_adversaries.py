@@ -26,7 +26,7 @@ from motionveil.training.adversaries import Adversary
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
 from motionveil.training.experiment import Experiment
-from motionveil.training.seeds import ADVERSARIAL
+from motionveil.training.loop import ADVERSARIAL
 from tiny import tiny_recipe
 
 FURTHER = [{"temporal": True}, {"view": "integrated"}, {"view": "stacked"}]

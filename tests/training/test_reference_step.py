@@ -15,7 +15,7 @@ from motionveil.datasets.dataset import batches
 from motionveil.encoders import BDQ
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
 from motionveil.training.experiment import Experiment
-from motionveil.training.seeds import ADVERSARIAL
+from motionveil.training.loop import ADVERSARIAL
 from tiny import tiny_recipe
 
 ReferenceStep = import_benchmark("released").ReferenceStep

@@ -12,16 +12,17 @@ from torch import nn
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import CosineAnnealingLR
 
-from motionveil.training.log import Log
-from motionveil.training.recipe import AttackerTraining, Schedule
-from motionveil.training.schedule import (
+from motionveil.training.loop import (
+    ADVERSARIAL,
     Course,
+    Log,
     make_optimizer,
     rate_factor,
     saturated,
+    seed_for,
     set_rate,
 )
-from motionveil.training.seeds import ADVERSARIAL, seed_for
+from motionveil.training.recipe import AttackerTraining, Schedule
 
 
 def test_optimisers_are_those_asked_for() -> None:
@@ -86,7 +87,7 @@ def test_seeds_differ_by_purpose_and_never_change() -> None:
 class TestLog:
     def lines(self, monkeypatch: pytest.MonkeyPatch, first: int, **more: float) -> list[str]:
         clock = iter(range(0, 1000, 10))
-        monkeypatch.setattr("motionveil.training.log.time.monotonic", lambda: float(next(clock)))
+        monkeypatch.setattr("motionveil.training.loop.time.monotonic", lambda: float(next(clock)))
         monkeypatch.setattr(sys, "stderr", io.StringIO())
         log = Log("alpha 2", epochs=6)
         for epoch in range(first, 7):

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.video import VideoSink, check_dest, open_sink, probe, read_clip, read_frames
 from motionveil.video.sinks.image_folder import ImageSequenceSink
+from motionveil.video.sinks.standard_output import Y4mSink
 from motionveil.video.sinks.virtual_camera import VirtualCameraSink
-from motionveil.video.sinks.y4m import Y4mSink
 from videos import NTSC, frame_numbers, moving_square
 
 CLIP = moving_square(12)

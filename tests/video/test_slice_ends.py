@@ -17,8 +17,7 @@ from motionveil.video import read_frames
 from motionveil.video.hevc import HevcCheck
 from motionveil.video.huffman import huffyuv_check, utvideo_check
 from motionveil.video.integrity import avi_broken_at
-from motionveil.video.vp8 import key_frame_damage
-from motionveil.video.webp import webp_damage
+from motionveil.video.vp8 import key_frame_damage, webp_damage
 
 clips = import_benchmark("damaged_clips")
 Check = Callable[[bytes], str | None]

@@ -7,15 +7,34 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, NoReturn
 
 from motionveil._version import __version__
-from motionveil.cli.parser import Parser
 from motionveil.errors import explain
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.secret import without_secrets
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains about a command line without repeating its passwords."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Remember the words, for `error`."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message, and exit with status 2."""
+        if message.startswith("unrecognized arguments"):  # an option mistyped is no less secret
+            message = re.sub(r"(--[^\s=]+)([ =])(?!-)\S+", r"\1\2...", message)
+        super().error(without_secrets(message, self._words))
+
 
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",
@@ -28,6 +47,7 @@ COMMANDS = {
     "faces": "blur faces in a video or a data set, as a baseline",
     "index": "create the manifest of a data set",
     "check": "check a manifest for unreadable, short and missing clips",
+    "weights": "list, convert and check pretrained weights of networks",
     "train": "train an encoder adversarially",
     "validate": "score a frozen encoder with fresh networks",
     "tradeoff": "compare the action and privacy accuracy of methods",

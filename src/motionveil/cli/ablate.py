@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from motionveil.cli.experiment_options import recipe_of
 from motionveil.cli.method_options import add_comparison_arguments, compare
+from motionveil.cli.options import recipe_of
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -78,6 +78,6 @@ def _given(arguments: argparse.Namespace) -> EncoderSpec | None:
 
 
 def _choices(arguments: argparse.Namespace, recipe: Recipe) -> list[Choice]:
-    from motionveil.experiments.choices import ablation_choices
+    from motionveil.experiments.train_methods import ablation_choices
 
     return ablation_choices(recipe, arguments.alphas, arguments.variants)

@@ -9,10 +9,14 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import print_table
-from motionveil.cli.experiment_options import add_experiment_arguments, experiment_words
-from motionveil.cli.job_options import add_job_arguments, refuse_contradictions
-from motionveil.cli.options import command_line
+from motionveil.cli.console import print_table
+from motionveil.cli.options import (
+    add_experiment_arguments,
+    add_job_arguments,
+    command_line,
+    experiment_words,
+    refuse_contradictions,
+)
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit, Column
@@ -23,7 +27,7 @@ suites:
   strongest  frames, whole clips, their course over time, a transformer and re-identification,
              each trained until it is saturated at the best of three learning rates, and the action
   quick      a small version of each kind of attack, with the recipe's networks
-  paper      the networks of the paper's figures 5 and 6, with ImageNet and Kinetics weights
+  paper      networks as in the paper's figures 5 and 6, with the weights of --weights or by name
   full       every attack at the recipe's own length, and the paper's
   FILE       your own: a YAML list of attacks and suites; kind: module:Class is your own kind
 
@@ -95,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the attacks, print what each found, write the audit."""
     from motionveil.api import audit
     from motionveil.audit_results import FILE_NAME
-    from motionveil.streaming.process import stopping
+    from motionveil.process_hardening import stopping
 
     refuse_contradictions(arguments)
     same = ("out", "suite", "only", "veiled", "face_detector", "face_recogniser", "raw_from")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from motionveil.cli.destination_options import describe_destinations
+from motionveil.cli.stream_options import describe_destinations
 from motionveil.errors import one_line
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import VeilSummary

@@ -11,12 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from motionveil.cli.options import count_from
+from motionveil.datasets.console import warn
 from motionveil.datasets.loaders import Loader, loaders
 from motionveil.datasets.loaders.folder import DEFAULT_SHARE
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.split_overlap import report_overlap
-from motionveil.datasets.validate_manifest import find_missing
-from motionveil.datasets.warnings import warn
+from motionveil.datasets.validate_manifest import find_missing, report_overlap
 from motionveil.errors import MotionveilError
 
 OPTIONS = {

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import print_rows
-from motionveil.cli.experiment_options import add_experiment_arguments
-from motionveil.cli.options import command_line, count_from
+from motionveil.cli.console import print_rows
+from motionveil.cli.options import add_experiment_arguments, command_line, count_from
+from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import choose_name
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -142,7 +141,7 @@ def _splits(arguments: argparse.Namespace, manifest: Manifest, label: str) -> li
     Raises:
         MotionveilError: There is no such split, or the label can be recognised under none.
     """
-    from motionveil.datasets.split_overlap import refuse_unlearnable
+    from motionveil.datasets.validate_manifest import refuse_unlearnable
 
     one = choose_name(arguments.split, manifest.splits(), "--split", arguments.manifest)
     kept, refused = [], []

@@ -82,8 +82,7 @@ def run_serve(arguments: argparse.Namespace) -> int:
                 f"`study serve` needs the package {package!r}: pip install 'motionveil[study]'"
             )
     from motionveil.study.server.app import listen, serve
-    from motionveil.study.server.context import Context
-    from motionveil.study.server.i18n import default_texts
+    from motionveil.study.server.context import Context, default_texts
 
     if arguments.write_texts:
         print(f"wrote {write_text_atomically(arguments.write_texts, default_texts())}")

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.experiment_options import recipe_of
 from motionveil.cli.method_options import add_comparison_arguments, compare
+from motionveil.cli.options import recipe_of
 from motionveil.methods import method, method_names
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def _choices(arguments: argparse.Namespace, recipe: Recipe) -> list[Choice]:
     Raises:
         MotionveilError: A method is unknown or a strength out of range.
     """
-    from motionveil.experiments.choices import default_choices, read_choices
+    from motionveil.experiments.train_methods import default_choices, read_choices
 
     if not arguments.methods:
         return default_choices(recipe, arguments.alphas)

@@ -6,14 +6,14 @@ import argparse
 import shlex
 from pathlib import Path
 
-from motionveil.cli.dry_run import print_dry_run
-from motionveil.cli.experiment_options import (
+from motionveil.cli.options import (
     add_experiment_arguments,
     add_recogniser_argument,
+    count_from,
     experiment_words,
+    print_dry_run,
     settings_of,
 )
-from motionveil.cli.options import count_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -94,7 +94,7 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     """Make a few steps and print what a training will need."""
     from motionveil.training.distributed import make_fabric
     from motionveil.training.dry_run import dry_run
-    from motionveil.training.open_experiment import open_data, training_of
+    from motionveil.training.experiment import open_data, training_of
 
     choice, recipe = training_of(
         arguments.method, arguments.recipe, settings_of(arguments), arguments.alpha

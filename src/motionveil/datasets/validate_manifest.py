@@ -1,14 +1,139 @@
-"""Validating a manifest before a long run fails: faulty clips, and what is missing."""
+"""Validates a manifest before a long run fails: faulty clips, and splits that overlap."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from motionveil.datasets.frame_counts import count_all
-from motionveil.datasets.loaders import loaders
+from motionveil.datasets.console import first_few, warn
+from motionveil.datasets.loaders import count_all, loaders
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
+
+ACTION = "action"
+
+
+class Names(NamedTuple):
+    """The names that a label has in the two parts of a split, each sorted.
+
+    Attributes:
+        both: Those in both parts.
+        training: Those in the training part only.
+        held_out: Those in the part held out only.
+    """
+
+    both: tuple[str, ...]
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitOverlap:
+    """What the part held out shares with the part trained on.
+
+    Attributes:
+        split: The name of the part held out.
+        recordings: How many recordings (`Clip.group`) the part held out has clips of.
+        shared_recordings: How many of them have clips in the training part too.
+        names: The names of each label in the two parts: `"action"`, then the privacy labels.
+    """
+
+    split: str
+    recordings: int
+    shared_recordings: int
+    names: Mapping[str, Names]
+
+
+def find_overlap(manifest: Manifest, split: str) -> SplitOverlap:
+    """Compare the two parts of a split; either may be empty."""
+    held_out = [clip for clip in manifest.clips if clip.split == split]
+    training = [clip for clip in manifest.clips if clip.split != split]
+    groups = {clip.group for clip in held_out}
+    return SplitOverlap(
+        split=split,
+        recordings=len(groups),
+        shared_recordings=len(groups & {clip.group for clip in training}),
+        names={
+            label: _names(training, held_out, label) for label in (ACTION, *manifest.privacy_labels)
+        },
+    )
+
+
+def report_overlap(manifest: Manifest) -> list[str]:
+    """Say in a line each what the splits of a manifest share or lack; nothing if all is well.
+
+    The lines: recordings with clips in both parts; for the action and each privacy label the names
+    that are held out but not trained on, and those that no split holds out.
+    """
+    found = [find_overlap(manifest, split) for split in manifest.splits()]
+    shared = [
+        f"{of.shared_recordings} of {of.recordings} ({of.split})"
+        for of in found
+        if of.shared_recordings
+    ]
+    lines = [f"recordings in both parts: {'; '.join(shared)}"] if shared else []
+    for label in (ACTION, *manifest.privacy_labels):
+        lines += _one_sided(label, {of.split: of.names[label] for of in found})
+    return lines
+
+
+def _one_sided(label: str, of_splits: Mapping[str, Names]) -> Iterator[str]:
+    held_out = [
+        f"{first_few(names.held_out)} ({split})"
+        for split, names in of_splits.items()
+        if names.held_out
+    ]
+    if held_out:
+        yield f"{label} in validation only: {'; '.join(held_out)}"
+    trained = {name for names in of_splits.values() for name in names.training}
+    scored = {name for names in of_splits.values() for name in names.both + names.held_out}
+    if trained - scored:
+        yield f"{label} in training only: {first_few(sorted(trained - scored))}"
+
+
+def refuse_unlearnable(manifest: Manifest, split: str, privacy_label: str) -> None:
+    """Refuse a split under which actions or privacy names cannot be recognised.
+
+    If only some of the names held out are never trained on, standard error says so.
+
+    Raises:
+        MotionveilError: No action, or no name of the privacy label, that is held out occurs in the
+            training part; says which labels do.
+    """
+    found = find_overlap(manifest, split)
+    for label in (ACTION, privacy_label):
+        names = found.names[label]
+        if not names.both:
+            raise MotionveilError(_refusal(manifest, found, label))
+        if names.held_out:
+            warn(
+                f"{split}: never trained on, so not to be recognised there: {label}"
+                f" {first_few(names.held_out)}"
+            )
+
+
+def _refusal(manifest: Manifest, found: SplitOverlap, label: str) -> str:
+    others = [other for other in manifest.privacy_labels if found.names[other].both]
+    way_out = "index with another --split"
+    if label != ACTION and others:
+        way_out += f", or choose --label {' or '.join(others)}"
+    rule = f" (the split is {manifest.split_rule})" if manifest.split_rule else ""
+    return (
+        f"{manifest.file or manifest.name}: no {label} of {found.split} occurs in training{rule},"
+        f" so none can be recognised there; {way_out}"
+    )
+
+
+def _names(training: Iterable[Clip], held_out: Iterable[Clip], label: str) -> Names:
+    trained = {_name(clip, label) for clip in training}
+    asked = {_name(clip, label) for clip in held_out}
+    parts = trained & asked, trained - asked, asked - trained
+    return Names(*(tuple(sorted(part)) for part in parts))
+
+
+def _name(clip: Clip, label: str) -> str:
+    return clip.action if label == ACTION else clip.privacy[label]
 
 
 class Fault(NamedTuple):

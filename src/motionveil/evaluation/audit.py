@@ -14,18 +14,19 @@ from pydantic import BaseModel, ConfigDict
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results import Audit, Finding, read_finding
-from motionveil.datasets.warnings import warn
+from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.attack import AnyAttack, Attack
+from motionveil.evaluation.attack import AnyAttack, Attack, LearningAttack
 from motionveil.evaluation.attacks.recognise import strongest_of
 from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
 from motionveil.job_store import Job, Record
 from motionveil.results import read_stored, stored_question
+from motionveil.training.adversaries import create_network
 from motionveil.training.distributed import describe_environment, make_fabric
 from motionveil.training.experiment import describe_dataset
-from motionveil.training.recipe import Recipe
+from motionveil.training.recipe import NetworkRecipe, Recipe
 
 PLAN = "plan.json"
 VIDEOS: tuple[Video, ...] = ("veiled", "raw")
@@ -183,6 +184,7 @@ def audit(
     plan.write(out)
     kept = {"done"} if retry else {"done", "failed"}
     left = [place for place, status in before.items() if status not in kept]
+    left = _with_networks(left, jobs, plan)
     failed = _carry_out_all(plan, {place: jobs[place] for place in left}, out, run, progress)
     records = {job.folder.name: job.read() for job in jobs.values()}
     findings = [read_finding(r.value) for r in records.values() if r.status == "done"]
@@ -210,6 +212,36 @@ def audit(
         setattr(found, field, strongest_of(of_one))
     found.save(out)
     return found
+
+
+def _with_networks(left: list[int], jobs: dict[int, Job], plan: AuditPlan) -> list[int]:
+    """Return the jobs whose networks can be had; say which cannot, and that their jobs failed."""
+    faults: dict[tuple[NetworkRecipe, bool], str] = {}
+    kept = []
+    for place in left:
+        attack, _ = plan.jobs()[place]
+        if isinstance(attack, LearningAttack) and attack.network.weights is not None:
+            wanted = (attack.network, attack.temporal)
+            if wanted not in faults:
+                faults[wanted] = _fault_of(*wanted)
+            if faults[wanted]:
+                jobs[place].write(Record("failed", reason=faults[wanted]))
+                continue
+        kept.append(place)
+    for fault in filter(None, faults.values()):
+        warn(f"{fault}; it is left out")
+    if not kept and any(faults.values()):
+        raise MotionveilError(f"no attack is left: {'; '.join(filter(None, faults.values()))}")
+    return kept
+
+
+def _fault_of(network: NetworkRecipe, temporal: bool) -> str:
+    """Return why a network cannot be had; empty where it can."""
+    try:
+        create_network(network, 2, temporal=temporal)
+    except MotionveilError as error:
+        return str(error)
+    return ""
 
 
 def _carry_out_all(

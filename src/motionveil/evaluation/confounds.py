@@ -18,7 +18,7 @@ from motionveil.audit_results import Confound
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData
-from motionveil.training.seeds import seed_for
+from motionveil.training.loop import seed_for
 
 GROUP = "group"
 """The manifest's column of recordings."""

@@ -31,7 +31,7 @@ from motionveil.evaluation.encode_clips import (
 from motionveil.geometry import FrameRate, Geometry
 from motionveil.streaming.geometry import area_average
 from motionveil.training.experiment import geometry_of
-from motionveil.training.seeds import seed_for
+from motionveil.training.loop import seed_for
 from motionveil.video import Frame, read_frames
 from motionveil.video.reader import FOLDER_RATE
 

@@ -18,9 +18,8 @@ from motionveil.errors import MotionveilError
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.distributed import added_up, prepare, summed, unsynchronised
-from motionveil.training.log import Log
+from motionveil.training.loop import Course, Log, make_optimizer, parts_of, set_rate
 from motionveil.training.recipe import AttackerTraining, Schedule
-from motionveil.training.schedule import Course, make_optimizer, parts_of, set_rate
 
 Encode = Callable[[Tensor], Tensor]
 """From clips `(B, 3, T, H, W)` in [0, 1] to what networks see, `(B, 3, T', H, W)` in [-1, 1]."""

@@ -36,7 +36,11 @@ ADVERSARIES = (
     "convnext_tiny",
     "deit_tiny",
 )
-"""Ten families of image networks (paper, figure 5) and a vision transformer."""
+"""Ten families of image networks, as in the paper's figure 5, and a vision transformer.
+
+The paper's text names ResNet-50 and MobileNetV3 of them, its figure is a drawing: the others are
+the families of its time.
+"""
 
 ACTION_NETWORKS = (
     "resnet50_3d",
@@ -47,7 +51,10 @@ ACTION_NETWORKS = (
     "r2plus1d_18",
     "s3d",
 )
-"""Families of video networks (paper, figure 6, and two more)."""
+"""Families of video networks, as in the paper's figure 6, of which its text names two.
+
+Those are the 3D ResNeXt-101 and the 3D ShuffleNet v2.
+"""
 
 FRAMES, CLIP, COURSE = "frame", "clip", "course"
 TRANSFORMER, RETRIEVAL = "transformer", "re-identification"
@@ -120,12 +127,12 @@ def paper(recipe: Recipe) -> list[Attack]:
             _frames(recipe, schedule, f"{name}{ending}", network=network)
             for name in ADVERSARIES
             for network, ending in (
-                (_pretrained(name), ""),
+                (_pretrained(recipe, name), ""),
                 (NetworkRecipe(name=name), "-scratch"),
             )
         ),
         *(
-            _clips(recipe, schedule, name, target="action", network=_pretrained(name))
+            _clips(recipe, schedule, name, target="action", network=_pretrained(recipe, name))
             for name in ACTION_NETWORKS
         ),
         _frames(recipe, _stretched(schedule, 4), "reconstruction", kind="reconstruct"),
@@ -228,8 +235,12 @@ def _clips(recipe: Recipe, schedule: Schedule, name: str, **changes: Any) -> Att
     return _frames(recipe, schedule, name, **{"temporal": True, "network": recipe.action} | changes)
 
 
-def _pretrained(name: str) -> NetworkRecipe:
-    return NetworkRecipe(name=name, weights="pretrained")
+def _pretrained(recipe: Recipe, name: str) -> NetworkRecipe:
+    """Return a network with its weights: the recipe's own, its file, else those of the name."""
+    for own in (recipe.action, recipe.privacy):
+        if own.name == name and own.weights is not None:
+            return own
+    return recipe.from_file(NetworkRecipe(name=name, weights="pretrained"))
 
 
 def _stretched(schedule: Schedule, factor: float) -> Schedule:

@@ -11,9 +11,9 @@ import numpy as np
 from motionveil.datasets.actors import make_actors
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.experiments.choices import default_choices
 from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.experiments.train_methods import default_choices
 from motionveil.methods import choose
 from motionveil.report import write_report
 from motionveil.results import Result

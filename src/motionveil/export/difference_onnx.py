@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from motionveil.export.onnx import Part
-from motionveil.export.onnx_average import Graph
-from motionveil.export.onnx_blur import add_blur, add_nothing_before
+from motionveil.export.onnx_parts import Graph, add_blur, add_nothing_before
 from motionveil.spec import EncoderSpec
 
 HALF = 4096

@@ -7,8 +7,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from motionveil.export.onnx import Part
-from motionveil.export.onnx_average import Graph
-from motionveil.export.onnx_blur import add_blur, add_nothing_before
+from motionveil.export.onnx_parts import Graph, add_blur, add_nothing_before
 from motionveil.methods.flow import WINDOW_RADIUS, FlowSettings, taps, velocity_bytes
 from motionveil.spec import EncoderSpec
 

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from motionveil._version import __version__
 from motionveil.atomic_write import atomic_path
-from motionveil.export.onnx_average import Graph, add_average
+from motionveil.export.onnx_parts import Graph, add_average
 from motionveil.plugins import import_object
 from motionveil.spec import EncoderSpec
 

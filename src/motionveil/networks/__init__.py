@@ -5,12 +5,13 @@ An action network maps clips `(B, 3, T, H, W)` to logits `(B, classes)`, a priva
 `(N, 3, H, W)` to logits `(N, classes)`. Fresh weights depend on torch's global generator only.
 """
 
-from motionveil.networks import action, privacy
+from motionveil.networks import action, privacy, torchvision_video
 from motionveil.networks.registry import (
     action_networks,
     create_action_network,
     create_privacy_network,
     privacy_networks,
+    published_weights,
     register_action_network,
     register_privacy_network,
 )
@@ -25,6 +26,8 @@ __all__ = [
     "load_weights",
     "privacy",
     "privacy_networks",
+    "published_weights",
     "register_action_network",
     "register_privacy_network",
+    "torchvision_video",
 ]

@@ -67,12 +67,12 @@ def timm_network(
     scale: tuple[Channels, Channels] | None = None,
     **settings: Any,
 ) -> Normalised:
-    """Build timm's network `name`; `pretrained` means its weights `tag` on huggingface.co.
+    """Build timm's network `name`, for its weights `tag`.
 
     Args:
         name: As timm has it, such as `"resnet50"`.
         tag: Names the weights, such as `"tv_in1k"`. What timm says about them gives the mean and
-            the standard deviation of the input, the head's name and the repository.
+            the standard deviation of the input, and the head's name.
         classes: Number of outputs.
         weights: As in `create_privacy_network`.
         scale: Mean and standard deviation where timm's are not those of the weights.
@@ -86,8 +86,7 @@ def timm_network(
     network = timm.create_model(name, pretrained=False, num_classes=classes, **settings)
     mean, std = scale or (about.mean, about.std)
     normalised = Normalised(network, mean, std, dimensions=4, pixels=32)
-    head, hub = about.classifier, about.hf_hub_id
-    return with_weights(normalised, weights, head=head, architecture=name, hub=hub)
+    return with_weights(normalised, weights, head=about.classifier, architecture=name)
 
 
 @cache

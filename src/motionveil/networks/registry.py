@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from torch import nn
 
 from motionveil.errors import MotionveilError
+from motionveil.networks.published_weights import Published, download, published_of
 from motionveil.plugins import import_object, load_entry_points
 
 Weights = str | Path | None
@@ -64,13 +65,35 @@ class Registry:
 
     def create(self, name: str, classes: int, weights: Weights) -> nn.Module:
         """Build the network called `name`."""
-        builder = import_object(name) if ":" in name else self._builder(name)
+        builder = self._builder(name)
         if classes < 2:
             raise MotionveilError(f"{name}: {classes} classes; telling apart needs at least 2")
-        network: nn.Module = builder(classes, weights)
-        return network
+        if str(weights) == "pretrained":
+            weights = self._fetched(name)
+        return builder(classes, weights)
+
+    def published(self, name: str) -> tuple[Published, ...]:
+        """Return where the weights of a network are published, the usual ones first."""
+        return published_of(self._builder(name))
+
+    def _fetched(self, name: str) -> Weights:
+        """Return the file that `pretrained` means; the word itself where none is published."""
+        known = self.published(name)
+        hub = next((weights.hub for weights in known if weights.hub), None)
+        if hub is not None:
+            return download(hub)
+        if known:
+            raise MotionveilError(
+                f"{name}: no weights to download by name; get {known[0].name} from"
+                f" {known[0].address}, convert it with `motionveil weights DIR --convert"
+                f" {name}=FILE`, and give --weights DIR"
+            )
+        return "pretrained"
 
     def _builder(self, name: str) -> Builder:
+        if ":" in name:
+            builder: Builder = import_object(name)
+            return builder
         names = self.names()
         if name in names:
             return self._builders[name]
@@ -88,6 +111,20 @@ register_action_network = _ACTION.register
 register_privacy_network = _PRIVACY.register
 action_networks = _ACTION.names
 privacy_networks = _PRIVACY.names
+
+
+def published_weights(name: str) -> tuple[Published, ...]:
+    """Return where the weights of a network of either kind are published; empty for none."""
+    return _registry_of(name).published(name)
+
+
+def create_registered(name: str, classes: int, *, weights: Weights = None) -> nn.Module:
+    """Build a network of either kind, as `create_action_network`, `create_privacy_network`."""
+    return _registry_of(name).create(name, classes, weights)
+
+
+def _registry_of(name: str) -> Registry:
+    return _ACTION if name in _ACTION.names() else _PRIVACY
 
 
 def create_action_network(name: str, classes: int, *, weights: Weights = None) -> nn.Module:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import json
 import logging
 import shlex
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
 from motionveil.networks.preprocessing import Normalised
-from motionveil.networks.registry import Weights
+from motionveil.networks.registry import (
+    Weights,
+    action_networks,
+    create_registered,
+    privacy_networks,
+    published_weights,
+)
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -44,28 +54,22 @@ def with_weights(
     *,
     head: str,
     architecture: str,
-    hub: str | None = None,
-    source: str = "it is trained from scratch",
 ) -> N:
-    """Return `network` with the weights asked for: fresh, from a file, or those of its name.
+    """Return `network` with the weights asked for: fresh, or from a file.
 
     Args:
         network: Freshly initialised.
-        weights: As in `create_action_network`.
+        weights: None or a file; `create_action_network` has fetched what `pretrained` means.
         head: Name of the classifier, such as `"fc"`.
         architecture: Word by which a file's metadata names the network, such as `"i3d"`.
-        hub: Repository on huggingface.co whose `model.safetensors` the word `pretrained` means.
-        source: Without `hub`: where a person gets weights, for the error message.
 
     Raises:
-        MotionveilError: As `load_weights`; or `pretrained` weights cannot be had.
+        MotionveilError: As `load_weights`; or none are published.
     """
     if weights is None:
         return network
     if str(weights) == "pretrained":
-        if hub is None:
-            raise MotionveilError(f"{architecture}: no weights to download by name; {source}")
-        weights = _download(hub)
+        raise MotionveilError(f"{architecture}: no published weights; it is trained from scratch")
     load_weights(network, weights, head=head, architecture=architecture)
     return network
 
@@ -162,15 +166,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _how_to_convert(path: Path) -> str:
-    code = (
-        "import sys, torch, safetensors.torch as s; "
-        "c = torch.load(sys.argv[1], map_location='cpu', weights_only=True); "
-        "s.save_file({k: v.contiguous() for k, v in c.get('state_dict', c).items()}, sys.argv[2])"
-    )
-    old, new = shlex.quote(str(path)), shlex.quote(str(path.with_suffix(".safetensors")))
     return (
         f"{path}: weights are read from .safetensors only, since a pickle can run code when it is "
-        f'read; if you trust the file, convert it: python -c "{code}" {old} {new}'
+        f"read; convert it: motionveil weights DIR --convert NAME={shlex.quote(str(path))}"
     )
 
 
@@ -179,7 +177,7 @@ def _channels(path: Path, metadata: dict[str, str], key: str, default: Tensor) -
     if key not in metadata:
         return default
     try:
-        values = torch.tensor(json.loads(metadata[key]), dtype=default.dtype)
+        values = torch.tensor(json.loads(metadata[key]), dtype=default.dtype, device="cpu")
     except (TypeError, ValueError) as error:
         raise MotionveilError(f"{path}: {key} is {metadata[key]!r}, not a JSON list") from error
     positive = key != "input_std" or bool((values > 0).all())
@@ -224,15 +222,121 @@ def _some(keys: list[str]) -> str:
     return ", ".join(keys[:_SHOWN]) + rest
 
 
-def _download(hub: str) -> Path:
-    """Fetch `model.safetensors` of a repository on huggingface.co, or find it in the cache."""
-    from huggingface_hub import hf_hub_download
+def weights_by_network(given: Sequence[str]) -> dict[str, str]:
+    """Return weights files by their networks' names.
 
-    try:
-        return Path(hf_hub_download(hub, "model.safetensors"))
-    except Exception as error:  # the hub's errors, the network's and the disk's share no base
-        reason = str(error).strip().partition("\n")[0]
+    Args:
+        given: `NAME=FILE`, or a folder of `NAME.safetensors`. Later ones replace earlier ones.
+
+    Raises:
+        MotionveilError: There is no such network or file, or a folder has none for any network.
+    """
+    known = {*action_networks(), *privacy_networks()}
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if Path(text).is_dir():
+            files = {f.stem: str(f.absolute()) for f in sorted(Path(text).glob("*.safetensors"))}
+            if not files.keys() & known:
+                raise MotionveilError(
+                    f"--weights {text}: no file there is called NAME.safetensors after a network;"
+                    f" found {', '.join(files) or 'none'}"
+                )
+            found |= {name: path for name, path in files.items() if name in known}
+        elif not equals:
+            raise MotionveilError(f"--weights {text}: no such folder, and not NAME=FILE")
+        elif name not in known:
+            raise MotionveilError(
+                f"--weights {text}: no network {name!r}; there are {', '.join(sorted(known))}"
+            )
+        elif not Path(file).is_file():
+            raise MotionveilError(f"--weights {text}: no such file {file}")
+        else:
+            found[name] = str(Path(file).absolute())
+    return found
+
+
+def convert_weights(name: str, file: Path, folder: Path) -> tuple[Path, str]:
+    """Write a published checkpoint as `folder/name.safetensors`, once it fits its network.
+
+    The one place where a pickle is read, since published checkpoints are pickles: by torch's
+    reader of tensors, which refuses what would run code, and after the file's hash was compared
+    with the one published, where one is.
+
+    Args:
+        name: The network, one of either registry.
+        file: The checkpoint, under the name that it is published by.
+        folder: Where the weights go.
+
+    Returns:
+        The file written, and the checkpoint's SHA-256.
+
+    Raises:
+        MotionveilError: Nothing is published for the network, the file is another, cannot be read
+            or does not fit.
+    """
+    known = published_weights(name)
+    if not file.is_file():
+        raise MotionveilError(f"{file}: no such file")
+    for published in known:
+        if published.name == file.name and published.hub is None:
+            break
+    else:
+        names = ", ".join(p.name for p in known if p.hub is None) or "none to be converted"
         raise MotionveilError(
-            f"huggingface.co/{hub}: model.safetensors cannot be had ({reason}); "
-            "where there is no network, get the file elsewhere and give its path instead"
-        ) from error
+            f"{file}: none of the files published for {name}: {names}; a file is known by its name"
+        )
+    digest = published.refuse_other(file)
+    with torch.device("meta"):
+        network = create_registered(name, 400)
+    tensors = _tensors(file)
+    if published.ordered:
+        tensors = _renamed(tensors, getattr(network, "network", network).state_dict(), file)
+    about = {
+        "architecture": name,
+        "source": f"{published.address} ({published.name}, {published.data}, SHA-256 {digest})",
+        **(published.metadata or {}),
+    }
+    target = folder / f"{name}.safetensors"
+    with atomic_path(target) as part:
+        save_file({key: value.contiguous() for key, value in tensors.items()}, part, about)
+        if fault := misfit_of(name, part):
+            raise MotionveilError(f"{file}: {fault}")
+    return target, digest
+
+
+def misfit_of(name: str, file: Path) -> str:
+    """Return why a file's weights do not fit a network; empty where they do.
+
+    It takes no memory but the file's: shapes are compared, values only looked at.
+    """
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*meta parameter")
+            create_registered(name, 400, weights=file)
+    except MotionveilError as error:
+        return str(error).removeprefix(f"{file}: ")
+    return ""
+
+
+def _tensors(file: Path) -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint, without the prefix that training on several GPUs leaves."""
+    try:
+        read: Any = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # the reader's errors and the disk's share no base
+        reason = str(error).strip().partition("\n")[0]
+        raise MotionveilError(f"{file}: cannot be read as tensors: {reason}") from error
+    state = read.get("state_dict", read) if isinstance(read, dict) else {}
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise MotionveilError(f"{file}: holds no tensors by name")
+    return {key.removeprefix("module."): value for key, value in tensors.items()}
+
+
+def _renamed(tensors: dict[str, Tensor], own: dict[str, Tensor], file: Path) -> dict[str, Tensor]:
+    """Return tensors under the network's names, in whose order they stand."""
+    values = [tensor for key, tensor in tensors.items() if not key.endswith("num_batches_tracked")]
+    names = [key for key in own if not key.endswith("num_batches_tracked")]
+    if len(values) != len(names):
+        raise MotionveilError(f"{file}: holds {len(values)} tensors, the network has {len(names)}")
+    return dict(zip(names, values, strict=True))

@@ -7,13 +7,17 @@ module does the same for one frame without torch; a test compares the two byte b
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from motionveil.errors import MotionveilError
 from motionveil.streaming.geometry import repeat_pixels
+
+Clips = NDArray[np.float32]
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -125,3 +129,60 @@ def _taps(source: int, length: int) -> tuple[NDArray[np.int64], NDArray[np.int32
         bits += 1
     whole = np.floor(weights * (1 << bits) + 0.5).astype(np.int32)
     return np.minimum(places, source - 1), whole, bits
+
+
+class ActionNetwork:
+    """Clips to logits; may be called from several threads.
+
+    Args:
+        file: The ONNX file: one input `(B, 3, T, size, size)`, one output `(B, classes)`.
+        shape: Of one clip: (3, T, size, size).
+        classes: Number of outputs.
+        threads: Threads that one call uses.
+
+    Raises:
+        MotionveilError: The file is missing or no network, or its input or output has another
+            shape; says which.
+    """
+
+    def __init__(
+        self, file: Path, *, shape: tuple[int, int, int, int], classes: int, threads: int = 1
+    ) -> None:
+        self._session = _open(file, threads)
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise MotionveilError(
+                f"{file}: {len(inputs)} inputs and {len(outputs)} outputs; an action network has"
+                " one of each"
+            )
+        self._input = inputs[0].name
+        if tuple(inputs[0].shape[1:]) != shape or inputs[0].type != "tensor(float)":
+            raise MotionveilError(
+                f"{file}: takes {inputs[0].type} {inputs[0].shape}; the recogniser gives"
+                f" tensor(float) (B, {', '.join(map(str, shape))})"
+            )
+        if outputs[0].shape[1:] != [classes]:
+            raise MotionveilError(
+                f"{file}: gives {outputs[0].shape}; there are {classes} class names"
+            )
+
+    def __call__(self, clips: Clips) -> NDArray[np.float64]:
+        """Return the logits, float64 (B, classes), of clips, float32 (B, 3, T, size, size)."""
+        (logits,) = self._session.run(None, {self._input: clips})
+        return np.asarray(logits, np.float64)
+
+
+def _open(file: Path, threads: int) -> Any:
+    # Not with the package: what only reads a recogniser's numbers needs no onnxruntime.
+    import onnxruntime
+
+    if not file.is_file():
+        raise MotionveilError(f"{file}: no such file; the recogniser is incomplete")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 4  # what is wrong is in the exception
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's share no base but this
+        reason = str(error).strip().partition("\n")[0]
+        raise MotionveilError(f"{file}: not a network that can be run: {reason}") from error

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Answer, Event, Receiver
+from motionveil.recognition.recognise_clip import VeiledFrames, check_veiled
 from motionveil.recognition.recogniser import Recogniser
 from motionveil.recognition.stream_recogniser import StreamOptions, StreamRecogniser
-from motionveil.recognition.veiled import VeiledFrames, check_veiled
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.guard import Reason
 from motionveil.streaming.pipeline import Pipeline

@@ -17,7 +17,7 @@ from motionveil.recognition.artefact import (
     sha256_of,
 )
 from motionveil.recognition.calibration import softmax
-from motionveil.recognition.network import ActionNetwork
+from motionveil.recognition.network_input import ActionNetwork
 from motionveil.spec import load_spec
 
 

@@ -9,9 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.published import PublishedRow
+from motionveil.recognition.artefact import FILE, FOLDER, RecogniserSpec, Scores
 from motionveil.report import tables
 from motionveil.report.aggregate import (
     Method,
@@ -25,11 +28,18 @@ from motionveil.report.aggregate import (
     pool,
     reading,
 )
-from motionveil.report.figures import bdq_of, curve_panels, quantisation, to_png, to_svg
-from motionveil.report.method_style import BDQ, RAW
+from motionveil.report.figures import (
+    GREY,
+    bdq_of,
+    curve_panels,
+    house_style,
+    quantisation,
+    to_png,
+    to_svg,
+)
+from motionveil.report.method_style import BDQ, RAW, family_styles
 from motionveil.report.pareto import analyse
 from motionveil.report.published_rows import compare, published_for, published_rows, sources_of
-from motionveil.report.reliability import reliability_pictures
 from motionveil.report.templates import (
     Picture,
     media,
@@ -39,7 +49,7 @@ from motionveil.report.templates import (
     render,
 )
 from motionveil.report.tradeoff_figure import several_families, styles, tradeoff
-from motionveil.results import Dataset, Result
+from motionveil.results import Dataset, Result, wilson_interval
 
 FILE_NAME = "report.html"
 
@@ -247,3 +257,58 @@ def _frames(methods: Sequence[Method], runs: Sequence[Run]) -> list[tuple[str, s
         uris = [picture_uri(name, folder) for name, folder in pictures if name is not None]
         found += [(method.label, uri) for uri in uris if uri is not None][:1]
     return found
+
+
+def reliability_pictures(runs: Sequence[Run]) -> list[Picture]:
+    """Return a figure for each run that left a recogniser with scores, in their order.
+
+    Raises:
+        MotionveilError: A `recogniser.json` is damaged.
+    """
+    pictures = []
+    for run in runs:
+        file = run.folder / FOLDER / FILE
+        if not file.is_file():
+            continue
+        spec = RecogniserSpec.read(file)
+        if spec.scores is not None and spec.scores.reliability:
+            pictures.append(_picture(spec.encoder.name, spec.scores))
+    return pictures
+
+
+def _picture(name: str, scores: Scores) -> Picture:
+    points = "; ".join(
+        f"{percent(bin.probability, 1)}: {percent(bin.accuracy, 1)} of {bin.n}"
+        for bin in scores.reliability
+    )
+    error = percent(scores.calibration_error, 1)
+    return picture(
+        f"{name}: expected calibration error {error}",
+        reliability(scores),
+        f"Accuracy by mean probability of the recogniser's answers, {points}.",
+    )
+
+
+@house_style()
+def reliability(scores: Scores) -> Figure:
+    """Draw accuracy by probability, with 95 % intervals, beside equality (Guo et al., 2017)."""
+    colour, marker = family_styles([])[BDQ]
+    figure = Figure(figsize=(4.4, 3.9), layout="constrained")
+    axes = figure.add_subplot()
+    axes.plot([0, 100], [0, 100], color=GREY, linestyle="--", linewidth=1.2, label="calibrated")
+    largest = max(bin.n for bin in scores.reliability)
+    for bin in scores.reliability:
+        x, y = 100 * bin.probability, 100 * bin.accuracy
+        low, high = wilson_interval(bin.accuracy, bin.n)
+        axes.plot([x, x], [100 * low, 100 * high], color=colour, linewidth=1.4)
+        size = 5 + 5 * (bin.n / largest) ** 0.5
+        axes.plot(x, y, color=colour, marker=marker, markersize=size, linestyle="none")
+        axes.annotate(f"{bin.n}", (x, y), (6, -10), textcoords="offset points", fontsize=8)
+    axes.set(
+        xlim=(-3, 103),
+        ylim=(-3, 103),
+        xlabel="mean probability of the answers, %",
+        ylabel="right answers, %",
+    )
+    axes.legend(loc="upper left")
+    return figure

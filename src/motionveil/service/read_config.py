@@ -83,6 +83,7 @@ class _Reader:
             shown=shown(whole.source or f"what {whole.source_file} holds"),
             encoder=whole.encoder or (ENCODER if whole.recogniser is None else None),
             recogniser=whole.recogniser,
+            decode=whole.decode,
             threshold=whole.threshold,
             destinations=tuple(
                 self._expand(dest, (*at, "destinations")).replace("{camera}", name)

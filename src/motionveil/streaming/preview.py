@@ -41,7 +41,7 @@ class Preview:
             `destinations` lists objects like `DestinationState`; others are counts. Each may be
             missing or None.
         answers: Called four times a second for each page, from other threads, for what is
-            recognised in the stream: see `motionveil.recognition.timeline.Timeline.snapshot`.
+            recognised in the stream: see `motionveil.recognition.reports.Timeline.snapshot`.
             None where nothing is recognised.
         rate: Pictures a second at most. They are also kept to a third of one core.
 

@@ -8,13 +8,6 @@ import numpy as np
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
-from motionveil.study.bootstrap import (
-    bootstrap_interval,
-    compare_conditions,
-    difference_interval,
-    learning_slope,
-)
-from motionveil.study.chance_level import chance_level, chance_test, informed_chance_level
 from motionveil.study.design import Key, Participant, Study
 from motionveil.study.findings import (
     ConditionFinding,
@@ -28,11 +21,18 @@ from motionveil.study.findings import (
     StudyFindings,
     Times,
 )
-from motionveil.study.responses import (
+from motionveil.study.inference import (
     Floats,
     Mask,
     Responses,
+    bootstrap_interval,
+    chance_level,
+    chance_test,
+    compare_conditions,
+    difference_interval,
+    informed_chance_level,
     kind_of,
+    learning_slope,
     reasons_to_exclude,
     tabulate,
 )

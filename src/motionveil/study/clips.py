@@ -1,12 +1,14 @@
-"""The clips of a study: cut, veiled or face-blurred, upscaled, as mp4 and webm."""
+"""The clips of a study: balanced selection; cut, veiled or face-blurred, as mp4 and webm."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 from av.video.reformatter import VideoReformatter
@@ -18,11 +20,12 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import working_frames
 from motionveil.study.design import SUFFIXES, Condition
 from motionveil.study.option_images import Image, resize
+from motionveil.study.subjects import Subjects
 from motionveil.video import Frame, VideoSink, probe, read_frames
 from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sinks import DEFAULT_RATE
 
-if TYPE_CHECKING:  # requires packages that only face detection needs
+if TYPE_CHECKING:
     from motionveil.faces import Detect, FaceCounts
 
 SHORT_SIDE = 320
@@ -119,3 +122,82 @@ def upscale(scaler: VideoReformatter, frame: Image) -> Image:
     times = max(1, -(-SHORT_SIDE // min(height, width)))
     large = frame if times == 1 else resize(frame, width * times, height * times, scaler)
     return large[: large.shape[0] // 2 * 2, : large.shape[1] // 2 * 2]
+
+
+def choose_clips(
+    clips: Sequence[Clip],
+    label: str,
+    subjects: Subjects,
+    wanted: Mapping[Condition, int],
+    random: Random,
+) -> dict[Condition, list[Clip]]:
+    """Choose clips for each condition without replacement, balanced over people and actions.
+
+    Greedy: conditions take turns, and each takes the clip whose people, then whose action, then
+    whose combination of the two it has had least often. Ties are broken at random.
+
+    Raises:
+        MotionveilError: There are fewer clips than wanted.
+    """
+    total = sum(wanted.values())
+    if total > len(clips):
+        raise MotionveilError(
+            f"{total} questions requested, but only {len(clips)} clips are available; request"
+            " fewer questions, or use all parts of the data (--split all)"
+        )
+    remaining = random.sample(list(clips), len(clips))
+    chosen: dict[Condition, list[Clip]] = {condition: [] for condition in wanted}
+    counts: dict[Condition, Counter[object]] = {condition: Counter() for condition in wanted}
+
+    def cost(clip: Clip, count: Counter[object]) -> tuple[int, int, int]:
+        names = [subject.name for subject in subjects[clip.privacy[label]]]
+        return (
+            sum(count[name] ** 2 for name in names),  # squared: neither of a pair is overused
+            count["action", clip.action],
+            sum(count[name, clip.action] for name in names),
+        )
+
+    for condition in _interleaved(wanted):
+        count = counts[condition]
+        best = min(remaining, key=lambda clip: cost(clip, count))
+        remaining.remove(best)
+        chosen[condition].append(best)
+        names = [subject.name for subject in subjects[best.privacy[label]]]
+        count.update([*names, ("action", best.action), *((name, best.action) for name in names)])
+    return chosen
+
+
+def choose_options(
+    right: Sequence[str], people: Sequence[str], options: int, shown: Counter[str], random: Random
+) -> list[str]:
+    """Choose the options of a question, and count them in `shown`.
+
+    Distractors are those shown least often so far: otherwise the frequency of a picture would
+    reveal the correct answer.
+
+    Args:
+        right: Names of the people in the clip.
+        people: Names of everyone.
+        options: Number of options, the correct ones included.
+        shown: How often each person was an option so far.
+        random: Breaks ties.
+
+    Returns:
+        Names, sorted.
+    """
+    others = [name for name in people if name not in right]
+    random.shuffle(others)
+    others.sort(key=lambda name: shown[name])
+    chosen = [*right, *others[: options - len(right)]]
+    shown.update(chosen)
+    return sorted(chosen)
+
+
+def _interleaved(wanted: Mapping[Condition, int]) -> list[Condition]:
+    """Return the conditions in an order that mixes them evenly."""
+    places = [
+        ((place + 0.5) / number, order, condition)
+        for order, (condition, number) in enumerate(wanted.items())
+        for place in range(number)
+    ]
+    return [condition for _, _, condition in sorted(places)]

@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING
 
 from motionveil._version import __version__
 from motionveil.atomic_write import part_path
+from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study import option_images
-from motionveil.study.clip_selection import choose_clips, choose_options
-from motionveil.study.clips import ClipWriter
+from motionveil.study.clips import ClipWriter, choose_clips, choose_options
 from motionveil.study.design import (
     MEDIA,
     PICTURES,

@@ -18,8 +18,8 @@ from motionveil.report.templates import picture, render
 from motionveil.statistics import Interval, p_value
 from motionveil.study import figures
 from motionveil.study.analysis import MEASURES
-from motionveil.study.chance_level import chance_level
 from motionveil.study.findings import ConditionFinding, Share, StudyFindings
+from motionveil.study.inference import chance_level
 
 PAGE_FILE = "study.html"
 COLUMNS = (

@@ -26,8 +26,10 @@ from motionveil.training.adversaries import Adversaries, Adversary
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.checkpoint import (
     RandomState,
+    TrainState,
     load_checkpoint,
     read_facts,
+    refuse_collapse,
     refuse_other_training,
     save_checkpoint,
 )
@@ -39,11 +41,16 @@ from motionveil.training.distributed import (
     summed,
     unsynchronised,
 )
-from motionveil.training.log import Log
+from motionveil.training.loop import (
+    ADVERSARIAL,
+    Log,
+    make_optimizer,
+    parts_of,
+    rate_factor,
+    seed_for,
+    set_rate,
+)
 from motionveil.training.recipe import AdversarialSchedule, Recipe
-from motionveil.training.schedule import make_optimizer, parts_of, rate_factor, set_rate
-from motionveil.training.seeds import ADVERSARIAL, seed_for
-from motionveil.training.train_state import TrainState, refuse_collapse
 
 
 @dataclass

@@ -1,11 +1,13 @@
-"""An experiment: one split of a data set, one recipe, one seed."""
+"""One experiment: data, split, method, recipe and seed, from names or from objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -15,8 +17,10 @@ from torch import nn
 from motionveil._version import __version__
 from motionveil.datasets.cache import ClipCache, Fit
 from motionveil.datasets.dataset import ClipDataset, batches
-from motionveil.datasets.frame_counts import median_rate
-from motionveil.datasets.manifest import Clip, Manifest
+from motionveil.datasets.loaders import median_rate
+from motionveil.datasets.loaders.folder import index
+from motionveil.datasets.manifest import Clip, Manifest, choose_name
+from motionveil.datasets.validate_manifest import refuse_unlearnable
 from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
@@ -24,12 +28,11 @@ from motionveil.methods import Choice, Start, choose
 from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
-from motionveil.training.adversaries import Adversary
+from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import Look
-from motionveil.training.create_network import Networks, create_network
-from motionveil.training.distributed import first_process_first, loading_threads
-from motionveil.training.recipe import NetworkRecipe, Recipe
-from motionveil.training.seeds import ADVERSARIAL, seed_for
+from motionveil.training.distributed import first_process_first, loading_threads, make_fabric
+from motionveil.training.loop import ADVERSARIAL, seed_for
+from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe
 
 
 def decode_clips(
@@ -263,3 +266,71 @@ class Experiment:
     def _network(self, network: NetworkRecipe, outputs: int, *, temporal: bool) -> nn.Module:
         checkpointing = self.recipe.activation_checkpointing
         return create_network(network, outputs, temporal=temporal, checkpointing=checkpointing)
+
+
+def open_data(
+    data: Manifest | str | os.PathLike[str], split: str | None = None, label: str | None = None
+) -> tuple[Manifest, str, str]:
+    """Return a data set, with the part held out and the privacy label: those named, or the first.
+
+    Args:
+        data: A `manifest.csv`, what was read from one, or a folder. A folder without a
+            `manifest.csv` is indexed as `FOLDER/<action>/<person>/<video>`, and gets one; delete
+            it when videos have come or gone.
+        split: One of its `splits()`.
+        label: One of its `privacy_labels`.
+
+    Raises:
+        MotionveilError: There is no such thing, or nothing can be recognised under the split.
+    """
+    if isinstance(data, Manifest):
+        manifest = data
+    else:
+        file = Path(data)
+        if file.is_dir():
+            file = file / "manifest.csv"
+            if not file.exists():
+                index(file.parent).write(file)
+        manifest = Manifest.read(file)
+    if manifest.file is None:
+        raise MotionveilError(f"{manifest.name}: in no file yet; read it from where you write it")
+    label = choose_name(label, manifest.privacy_labels, "--label", manifest.file)
+    split = choose_name(split, manifest.splits(), "--split", manifest.file)
+    refuse_unlearnable(manifest, split, label)
+    return manifest, split, label
+
+
+def open_experiment(
+    data: Manifest | str | os.PathLike[str],
+    recipe: Recipe,
+    split: str | None,
+    label: str | None,
+    seed: int,
+    device: str,
+    precision: str,
+    workers: int | None,
+) -> Experiment:
+    """Return what is trained and scored on: a split, a recipe and a seed, the clips decoded."""
+    manifest, split, label = open_data(data, split, label)
+    fabric = make_fabric(device, precision)
+    cache = decode_clips(manifest, recipe, fabric, workers)
+    return Experiment(cache, recipe, split, label, seed, fabric)
+
+
+def training_of(
+    method: str,
+    recipe: str | os.PathLike[str],
+    settings: Mapping[str, Any] | None,
+    alpha: float | None,
+) -> tuple[Choice, Recipe]:
+    """Return the method that a training names, and the recipe with what it changes.
+
+    Raises:
+        MotionveilError: There is no such method or recipe, or nothing to train.
+    """
+    choice = choose(method)
+    if not choice.method.learned or choice.untrained:
+        raise MotionveilError(f"--method {method}: there is nothing to train")
+    weight = alpha if choice.alpha is None else choice.alpha
+    changes = dict(settings or {}) | ({} if weight is None else {"alpha": weight})
+    return choice, load_recipe(recipe, changes).for_method(choice.method)

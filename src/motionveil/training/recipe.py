@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializeAsAny,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, model_validator
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.cache import Fit
-from motionveil.datasets.sampling import SCALES
+from motionveil.datasets.dataset import SCALES
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order, present_field, present_recipe
@@ -39,7 +32,8 @@ class NetworkRecipe(_Part):
 
     Attributes:
         name: A name of `motionveil.networks`.
-        weights: None for fresh weights, a `.safetensors` file, or `pretrained`.
+        weights: None for fresh weights, a `.safetensors` file, or `pretrained`: the recipe's file
+            for the name (`Recipe.weights`), else what can be downloaded by it.
     """
 
     name: str
@@ -178,6 +172,7 @@ class Recipe(_Part):
         validation: Schedule of the fresh networks.
         methods: Options of methods by name, such as `{"ryoo": {"motions": 4}}`; see
             `Method.options`.
+        weights: Files that `pretrained` means, by the network's name.
     """
 
     frames: int = Field(default=16, ge=2)
@@ -199,6 +194,7 @@ class Recipe(_Part):
     adversarial: AdversarialSchedule = AdversarialSchedule()
     validation: Schedule = Schedule()
     methods: dict[str, SerializeAsAny[Settings]] = Field(default_factory=dict)
+    weights: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -241,6 +237,21 @@ class Recipe(_Part):
         """Return the network of a further adversary."""
         own = self.action if adversary.temporal else self.privacy
         return adversary.network or own
+
+    def with_files(self) -> Recipe:
+        """Return the recipe, its networks with its files where they are to be pretrained."""
+        own = {n: self.from_file(getattr(self, n)) for n in ("action", "privacy", "transformer")}
+        further = [
+            a.model_copy(update={"network": a.network and self.from_file(a.network)})
+            for a in self.adversarial.further
+        ]
+        adversarial = self.adversarial.model_copy(update={"further": tuple(further)})
+        return self.model_copy(update={**own, "adversarial": adversarial})
+
+    def from_file(self, network: NetworkRecipe) -> NetworkRecipe:
+        """Return a network with the recipe's file where it is to be pretrained and has one."""
+        file = self.weights.get(network.name) if network.weights == "pretrained" else None
+        return network if file is None else network.model_copy(update={"weights": file})
 
     def further_adversaries(self) -> list[str]:
         """Return what each of `adversarial.further` is: `small3d on whole clips`, and its view."""
@@ -288,7 +299,7 @@ def load_recipe(
     for name, value in (settings or {}).items():
         _set(values, name, value)
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(values).with_files()
     except ValidationError as error:
         raise MotionveilError(f"{path}: " + "; ".join(map(_fault, error.errors()))) from error
 

@@ -8,9 +8,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event
-from typing import Any
+from typing import Any, Literal, get_args
 
 import av
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.format import Flags
 
 from motionveil.errors import MotionveilError
@@ -23,6 +24,11 @@ from motionveil.video.types import Frame, VideoInfo
 
 GIVE_UP = 60.0
 """Seconds without a frame after which a live source gives up, where nothing else is said."""
+
+Decode = Literal["none", "auto", "vaapi", "cuda"]
+"""What decodes: the processor, the first hardware that is there, or one kind of it."""
+
+DECODE: tuple[Decode, ...] = get_args(Decode)
 
 _ANSWER = 10.0  # seconds in which a connection must be there
 _SILENCE = 5.0  # seconds without a packet after which a connection counts as lost
@@ -76,6 +82,9 @@ class LiveSource:
         source: What to open.
         give_up: Seconds without a frame after which to raise an error.
         notice: Told in one line what happens to the connection.
+        decode: See `Decode`. What is not there is replaced by the processor, and `notice` told
+            what is used. Hardware makes up for damage without a word: only what is missing between
+            pictures, and what FFmpeg sees in their headers, is then left out.
 
     Attributes:
         name: As in `Source`, like `live` and `info`.
@@ -88,6 +97,7 @@ class LiveSource:
         *,
         give_up: float = GIVE_UP,
         notice: Callable[[str], None] = lambda line: None,
+        decode: Decode = "none",
     ) -> None:
         self.name = source.name
         self.live = True
@@ -96,6 +106,8 @@ class LiveSource:
         self._input = source
         self._give_up = give_up
         self._notice = notice
+        self._decode = decode
+        self._accelerator: HWAccel | None = None
         self._silence = min(_SILENCE, give_up)
         self._since = 0.0  # when the last frame was, or the beginning
         self._clock = LiveClock()
@@ -109,6 +121,9 @@ class LiveSource:
             MotionveilError: No frame has come for `give_up` seconds, access is denied, or a video
                 of known length cannot be read to its end.
         """
+        if self._decode != "none":
+            self._accelerator, text = _accelerator(self._decode)
+            self._say(text)
         self._since, wait, lost = time.monotonic(), _FIRST_WAIT, None
         while not stop.is_set():
             try:
@@ -182,6 +197,7 @@ class LiveSource:
                 options=dict(self._input.options),
                 timeout=(answer, self._silence),
                 metadata_errors="replace",
+                hwaccel=self._accelerator,
             )
         except _HOPELESS as error:
             raise MotionveilError(f"{self.name}: {error.strerror}") from None
@@ -241,6 +257,23 @@ class LiveSource:
 
     def _say(self, what: str) -> None:
         self._notice(f"{self.name}: {what}")
+
+
+def _accelerator(decode: Decode) -> tuple[HWAccel | None, str]:
+    """Return a hardware decoder, None if there is none, and what to say of it."""
+    reasons = []
+    for kind in DECODE[2:] if decode == "auto" else (decode,):
+        if kind not in hwdevices_available():
+            reasons.append(f"this FFmpeg has no {kind}")
+            continue
+        try:
+            HWAccel(kind).create(av.Codec("h264", "r"))  # finds and opens the device
+        except (av.FFmpegError, OSError, NotImplementedError) as error:
+            why = getattr(error, "strerror", None) or error
+            reasons.append(f"no {kind} device can be opened ({why})")
+        else:
+            return HWAccel(kind), f"decoded by {kind}, and by the processor what it cannot decode"
+    return None, f"decoded by the processor: {'; '.join(reasons)}"
 
 
 def _interrupted(error: Exception, start: float, limit: float) -> bool:

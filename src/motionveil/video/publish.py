@@ -2,7 +2,7 @@
 
 PyAV connects and closes within calls that stop all threads of a Python process, for as long as the
 other side likes. This program is run with the address and the packets on its standard input, where
-no list of processes shows them, and imports nothing but PyAV; see `publisher.py`.
+no list of processes shows them, and imports nothing but PyAV; see `sinks/network.py`.
 """
 
 from __future__ import annotations

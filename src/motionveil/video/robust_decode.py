@@ -157,7 +157,7 @@ def _check_for(context: Any) -> Callable[[bytes], str | None] | None:
 
         return HevcCheck(context.extradata).damage
     if name == "webp":
-        from motionveil.video.webp import webp_damage
+        from motionveil.video.vp8 import webp_damage
 
         return webp_damage
     if name == "vp8":

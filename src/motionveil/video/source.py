@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from motionveil.bind_address import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
 from motionveil.video.camera import camera_input, is_camera
-from motionveil.video.live import GIVE_UP, LiveInput, LiveSource
+from motionveil.video.live import GIVE_UP, Decode, LiveInput, LiveSource
 from motionveil.video.pipe import PipeSource
 from motionveil.video.reader import FOLDER_RATE, probe, read_frames
 from motionveil.video.synthetic import synthetic_source
@@ -61,6 +61,7 @@ def open_source(
     give_up: float = GIVE_UP,
     notice: Callable[[str], None] = lambda line: None,
     name: str | None = None,
+    decode: Decode = "none",
 ) -> Source:
     """Return the source that is meant.
 
@@ -77,6 +78,8 @@ def open_source(
         rate: Frames a second of a folder of frames.
         give_up: Seconds after which a camera or stream that sends no frame is an error.
         notice: Told in one line when a connection is lost or found again, or data are damaged.
+        decode: What decodes cameras and streams, see `LiveSource`. Files, pipes and folders are
+            decoded by the processor, which refuses damage.
         name: What errors call it where what is written is a secret; `shown(written)` if None.
 
     Raises:
@@ -90,10 +93,11 @@ def open_source(
             return PipeSource(_opened_pipe(text), name=text, notice=notice)
         return FileSource(text, rate=rate)
     name = name or shown(text)
+    live: dict[str, Any] = {"give_up": give_up, "notice": notice, "decode": decode}
     if is_camera(text):
-        return LiveSource(camera_input(text, name=name), give_up=give_up, notice=notice)
+        return LiveSource(camera_input(text, name=name), **live)
     if is_address(text):
-        return LiveSource(network_input(text), give_up=give_up, notice=notice)
+        return LiveSource(network_input(text), **live)
     synthetic = synthetic_source(text)
     if synthetic is not None:
         return synthetic

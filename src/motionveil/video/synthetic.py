@@ -157,7 +157,7 @@ class _Scene(Protocol):
 
 
 def _acting(width: int, height: int, seed: int) -> _Scene:
-    from motionveil.actors.acting_camera import ActingCamera  # numba: needed for this one only
+    from motionveil.actors.play import ActingCamera  # numba: needed for this one only
 
     return ActingCamera(height, width, seed, margin=_MARGIN)
 

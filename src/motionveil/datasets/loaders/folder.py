@@ -7,8 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import register
+from motionveil.datasets.loaders import count_or_raise, register
 from motionveil.datasets.manifest import (
     FIRST_COLUMNS,
     LAST_COLUMNS,

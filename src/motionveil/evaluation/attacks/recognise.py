@@ -44,8 +44,8 @@ from motionveil.statistics import (
     numbered,
     permutation_test,
 )
-from motionveil.training.create_network import create_network
-from motionveil.training.seeds import seed_for
+from motionveil.training.adversaries import create_network
+from motionveil.training.loop import seed_for
 
 SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"
 SHOWN = 6

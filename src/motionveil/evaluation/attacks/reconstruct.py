@@ -39,7 +39,7 @@ from motionveil.evaluation.image_quality import (
 from motionveil.networks.backbones import ensure_torchvision
 from motionveil.statistics import Floats, bootstrap_means, interval_of, numbered
 from motionveil.training.adversary_inputs import Look, all_frames
-from motionveil.training.seeds import seed_for
+from motionveil.training.loop import seed_for
 
 PICTURE, WITH_ORIGINAL = "reconstruction.png", "reconstruction-with-original.png"
 

@@ -1,16 +1,21 @@
-"""Writing to the standard output: y4m, which every video tool reads, or MPEG-TS, or Matroska."""
+"""Writing to standard output: YUV4MPEG2, or encoded video."""
 
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from types import TracebackType
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, VideoReformatter
+from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import LIVE_H264, Muxing
 from motionveil.video.packets import ContainerSink, Packet, PacketSink
-from motionveil.video.sinks import SinkOptions, register
-from motionveil.video.sinks.y4m import Y4mSink
+from motionveil.video.sinks import DEFAULT_RATE, SinkOptions, register
 from motionveil.video.types import Sink
 
 NAME = "standard output"
@@ -115,3 +120,83 @@ def open_standard_output(dest: str, options: SinkOptions) -> Sink | PacketSink:
             f"-: no such format: {options.container!r}; there is {', '.join(CONTAINERS)}"
         )
     return PipeFile(sys.stdout.buffer, _MUXING[options.container], comment=options.comment)
+
+
+class Y4mSink:
+    """Writes frames to an open binary stream as YUV4MPEG2, 4:4:4; a context manager.
+
+    The format has one constant rate and no timestamps: of video with a variable rate every frame
+    is there, but not when it was taken. Colours are BT.601 in limited range, as readers assume.
+
+    Args:
+        stream: Where to write, such as `sys.stdout.buffer`; it is flushed, not closed.
+        rate: Frames a second; 25 if None.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
+        comment: What the stream says of itself; None for nothing.
+        name: What to call it in messages.
+
+    Raises:
+        MotionveilError: The reader has gone, or the size has changed.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        rate: Fraction | None = None,
+        aspect: Fraction = Fraction(1),
+        comment: str | None = None,
+        name: str = "standard output",
+    ) -> None:
+        self.name = name
+        self.rate = rate or DEFAULT_RATE
+        self.frames = 0
+        self._aspect, self._comment = aspect, comment
+        self._stream = stream
+        self._shape: tuple[int, ...] | None = None
+        self._converter = VideoReformatter()
+
+    def __enter__(self) -> Y4mSink:
+        return self
+
+    def write(self, image: NDArray[np.uint8], pts: int | None = None) -> None:
+        """Append a frame, uint8 (H, W, 3), RGB; `pts` has no place in the format."""
+        if self._shape not in (None, image.shape):
+            raise MotionveilError(f"{self.name}: the size of the frames has changed")
+        try:
+            if self._shape is None:
+                self._stream.write(self._header(image))
+            self._stream.write(b"FRAME\n")
+            self._stream.write(self._planes(image).data)
+            self._stream.flush()
+        except BrokenPipeError as error:
+            raise MotionveilError(
+                f"{self.name}: whoever read it has gone, after {self.frames} frames"
+            ) from error
+        except OSError as error:
+            raise MotionveilError(f"{self.name}: cannot write: {error.strerror}") from error
+        self._shape = image.shape
+        self.frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None and self.frames == 0:
+            raise MotionveilError(f"{self.name}: no frames to write")
+
+    def _header(self, image: NDArray[np.uint8]) -> bytes:
+        height, width = image.shape[:2]
+        rate = f"{self.rate.numerator}:{self.rate.denominator}"
+        aspect = f"{self._aspect.numerator}:{self._aspect.denominator}"
+        # A comment ends at the first space.
+        comment = "" if self._comment is None else f" X{self._comment.replace(' ', '_')}"
+        header = f"YUV4MPEG2 W{width} H{height} F{rate} Ip A{aspect} C444{comment}\n"
+        return header.encode("ascii", "replace")
+
+    def _planes(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        frame: Any = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+        frame = self._converter.reformat(frame, format="yuv444p", dst_colorspace=Colorspace.ITU601)
+        return np.ascontiguousarray(frame.to_ndarray())  # (3, H, W)

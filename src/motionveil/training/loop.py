@@ -1,15 +1,32 @@
-"""Optimisers and their learning rates."""
+"""What every training loop needs: seeds, the learning rate of an epoch, the log."""
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from motionveil.datasets.dataset import Batch
+from motionveil.methods import LEVELS
 from motionveil.training.recipe import AttackerTraining, Schedule
+
+ADVERSARIAL = "game"
+"""Purpose of what adversarial training draws; its text decides the seeds of stored trainings."""
+
+FIGURES = (
+    "sigma",
+    "loss_action",
+    "loss_privacy",
+    "entropy",
+    "accuracy_action",
+    "accuracy_privacy",
+)
+"""What is printed of an epoch's row, where it has it; then further adversaries' accuracies."""
 
 
 def make_optimizer(parameters: Iterable[nn.Parameter], schedule: Schedule) -> Optimizer:
@@ -107,3 +124,55 @@ def parts_of(batch: Batch, accumulate: int, processes: int) -> Iterator[tuple[Ba
     parts = batch.split(min(accumulate, batch.whole // processes))
     for number, part in enumerate(parts, 1):
         yield part, number == len(parts)
+
+
+class Log:
+    """Prints each epoch's figures to the standard error, with the time that is left.
+
+    Args:
+        title: What is trained.
+        epochs: How many epochs there will be.
+        quiet: Print nothing, since another process does.
+    """
+
+    def __init__(self, title: str, epochs: int, *, quiet: bool = False) -> None:
+        self._title, self._epochs, self._quiet = title, epochs, quiet
+        self._began, self._first = time.monotonic(), 0
+
+    def epoch(self, row: Mapping[str, float], epochs: int | None = None) -> None:
+        """Print one epoch's figures; `row["epoch"]` is its number, from 1.
+
+        Args:
+            row: The figures.
+            epochs: How many epochs there will be, where that has changed.
+        """
+        self._epochs = epochs or self._epochs
+        if self._quiet:
+            return
+        epoch = int(row["epoch"])
+        self._first = self._first or epoch
+        spent = time.monotonic() - self._began
+        left = spent / (epoch - self._first + 1) * (self._epochs - epoch)
+        further = [name for name in row if name.startswith("accuracy_privacy_")]
+        figures = "  ".join(
+            f"{name.replace('_', ' ')} {row[name]:.3f}"
+            for name in (*FIGURES, *further)
+            if name in row
+        )
+        boundaries = " ".join(f"{row[f'b{n}']:.1f}" for n in range(1, LEVELS + 1) if f"b{n}" in row)
+        print(
+            f"{self._title}: epoch {epoch}/{self._epochs}  {figures}  ({left:.0f} s left)"
+            + (f"\n  boundaries {boundaries}" if boundaries else ""),
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def seed_for(seed: int, *purpose: str | int) -> int:
+    """Return a seed in [0, 2^63) for a purpose, such as `seed_for(0, ADVERSARIAL, 3)` for epoch 3.
+
+    Draws for one purpose do not shift those for another, and a resumed run can draw again what an
+    uninterrupted one would have.
+    """
+    text = "/".join(map(str, (seed, *purpose)))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

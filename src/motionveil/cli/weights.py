@@ -1,0 +1,85 @@
+"""`motionveil weights`: where networks' weights are published, and files of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from motionveil.cli.console import print_table
+from motionveil.errors import MotionveilError
+
+EPILOG = """\
+Without arguments: every network with where its weights are published. `pretrained` in a recipe
+downloads those of huggingface.co; every other file is got from its address, in a browser where
+that is a page, and converted. DIR is then what --weights of train, validate, tradeoff, ablate and
+audit takes.
+
+A published checkpoint is a pickle. --convert reads its tensors alone, by torch's reader that runs
+no code, after comparing its SHA-256 with the digits published, where there are any.
+
+examples:
+  motionveil weights
+  motionveil weights networks/ --convert resnet50_3d=resnet-50-kinetics.pth s3d=s3d-d76dad2f.pth
+  motionveil weights networks/
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="check every NAME.safetensors here"
+    )
+    parser.add_argument(
+        "--convert",
+        nargs="+",
+        default=[],
+        metavar="NAME=FILE",
+        help="write the checkpoint FILE as DIR/NAME.safetensors",
+    )
+    parser.epilog = EPILOG
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List, convert or check; return 1 if a file does not fit."""
+    folder: Path | None = arguments.folder
+    if folder is None:
+        if arguments.convert:
+            raise MotionveilError("--convert needs DIR, the folder for what is converted")
+        _list()
+        return 0
+    for text in arguments.convert:
+        _convert(text, folder)
+    return 0 if arguments.convert else _check(folder)
+
+
+def _list() -> None:
+    from motionveil.networks import action_networks, privacy_networks, published_weights
+
+    rows = []
+    for kind, names in (("action", action_networks()), ("privacy", privacy_networks())):
+        for name in names:
+            for weights in published_weights(name):
+                how = "pretrained" if weights.hub else f"--convert {name}={weights.name}"
+                rows.append((name, kind, weights.data, how, weights.sha256, weights.address))
+    headings = ("network", "kind", "trained on", "how", "SHA-256", "published at")
+    print_table(headings, rows, width=220)
+
+
+def _convert(text: str, folder: Path) -> None:
+    from motionveil.networks.weights import convert_weights
+
+    name, equals, file = text.partition("=")
+    if not equals:
+        raise MotionveilError(f"--convert {text}: wanted NAME=FILE")
+    target, digest = convert_weights(name, Path(file), folder)
+    print(f"wrote {target}, from a file with SHA-256 {digest}")
+
+
+def _check(folder: Path) -> int:
+    from motionveil.networks.weights import misfit_of, weights_by_network
+
+    files = {name: Path(file) for name, file in weights_by_network([str(folder)]).items()}
+    faults = {name: misfit_of(name, file) for name, file in files.items()}
+    rows = [(name, file.name, faults[name] or "fits") for name, file in files.items()]
+    print_table(("network", "file", "found"), rows, width=220)
+    return 1 if any(faults.values()) else 0
