@@ -93,11 +93,8 @@ def measure_tradeoff(
     A training that collapses costs its own row only; the result names it.
 
     Args:
-        plan: What to compare.
         out: Folder for runs, rows and the result.
-        fabric: Device and precision.
         kind: What the result calls the experiment.
-        command: The command line, for the result.
         workers: Videos decoded at once.
         run: Where the attackers of a row run.
 

@@ -90,9 +90,6 @@ class Muxer:
 
     Args:
         where: A path, an address or a binary file.
-        muxing: How.
-        stream: What the packets are of.
-        metadata: What the container says of itself.
         start: The timestamp that is to be 0, in units of the packets' time base.
 
     Raises:
@@ -144,7 +141,6 @@ class ContainerSink(PacketSink):
 
     Args:
         name: As in `PacketSink`, like `encoding`.
-        muxing: How packets are written.
         comment: What the container says of itself; None for nothing.
     """
 
