@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from motionveil.errors import one_line
 from motionveil.results import Accuracy, Row, describe_order
 
 
@@ -31,7 +33,7 @@ def print_table(
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(escape(one_line(cell)) for cell in row))
     Console(width=None if Console().is_terminal else width).print(table, highlight=False)
 
 
@@ -92,5 +94,5 @@ def frame_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(name, total=None)
+        task = bar.add_task(escape(one_line(name)), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

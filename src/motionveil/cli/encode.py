@@ -36,7 +36,7 @@ from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import Destination, FileSource, Source, check_dest, open_source
-from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.reader import FOLDER_RATE, whole_rate
 from motionveil.video.sinks import sinks
 
 EXAMPLES = """\
@@ -283,12 +283,11 @@ def default_dest(source: Path) -> Path:
 
 def _rate(text: str) -> Fraction:
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate; write 25 or 30000/1001")
-    return rate
+        return whole_rate(Fraction(text))
+    except (ValueError, ZeroDivisionError, MotionveilError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no rate of a video; write 25 or 30000/1001"
+        ) from None
 
 
 def _notice(line: str) -> None:

@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.background is not None:
         manifest = replace(manifest, background=arguments.background)
     written = manifest.write(arguments.out)
-    console = Console()
+    console = Console(markup=False)  # a class may be called "[red]"
     for label in manifest.privacy_labels:
         console.print(_table(manifest, label))
     splits = Counter(clip.split for clip in manifest.clips)

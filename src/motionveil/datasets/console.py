@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from motionveil.errors import one_line
+
 Item = TypeVar("Item")
 
 PATIENCE = 2.0
@@ -34,7 +36,7 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
 
 def warn(text: str) -> None:
     """Print a warning."""
-    print(f"warning: {text}", file=sys.stderr)
+    print(f"warning: {one_line(text)}", file=sys.stderr)
 
 
 def first_few(names: Sequence[str], most: int = 3) -> str:

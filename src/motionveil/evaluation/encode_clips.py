@@ -37,6 +37,7 @@ from motionveil.streaming.veils import streams
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.distributed import first_process_first
 from motionveil.training.experiment import Experiment
+from motionveil.video.image_sequence import walk
 
 ACTION, PRIVACY = Look(temporal=True), Look()
 """What the action network and the privacy network are shown: whole clips, and frames."""
@@ -260,7 +261,7 @@ def clips_in(
     """
     root = Path(folder)
     there: dict[str, list[Path]] = {}
-    for file in root.rglob("*"):
+    for file in walk(root):
         there.setdefault(file.relative_to(root).with_suffix("").as_posix(), []).append(file)
     clips = []
     for clip in cache.manifest.clips:

@@ -250,8 +250,6 @@ class Pipeline:
             return
         info = self._source.info
         assert info is not None, "a source knows what it is when its first frame is there"
-        # A clock that starts below zero, which no player shows, is moved to start at zero.
-        shift = max(0, -start.pts)
         with self._open_output(info, start.time_base) as sink:
             for number, frame in enumerate(_chain(start, frames)):
                 if frame.guard is not None:
@@ -260,7 +258,7 @@ class Pipeline:
                 if number > 0 or self._first == "neutral":
                     image = repeat_pixels(frame.image, self._enlarge)
                     self.status.height, self.status.width = image.shape[:2]
-                    sink.write(image, frame.pts + shift)
+                    sink.write(image, frame.pts)
                     self.status.wrote(frame.arrived)
                 self._watch(frame.image)
                 self._spare.put(frame.image)

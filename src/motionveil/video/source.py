@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, BinaryIO
 
 from motionveil.bind_address import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
@@ -65,7 +65,7 @@ def open_source(
 ) -> Source:
     """Return the source that is meant.
 
-    - what exists: a video file, or a folder of frames;
+    - what exists: a video file, a folder of frames, or a named pipe (`<(...)` of a shell, too);
     - `camera`, `camera:1`, `camera:NAME`, `camera:/dev/video2`: a camera of this machine;
     - `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `udp://`, `srt://`: a stream;
     - `-`: standard input (Y4M, MPEG-TS, Matroska, ...);
@@ -89,6 +89,8 @@ def open_source(
     if text == "-":
         return PipeSource(notice=notice)
     if os.path.exists(text):
+        if not (os.path.isfile(text) or os.path.isdir(text) or is_camera(text)):
+            return PipeSource(_opened_pipe(text), name=text, notice=notice)
         return FileSource(text, rate=rate)
     name = name or shown(text)
     live: dict[str, Any] = {"give_up": give_up, "notice": notice, "decode": decode}
@@ -102,6 +104,13 @@ def open_source(
     # An address that is not quite one is not repeated: its password would be, too.
     hidden = "" if name == text else " (not shown whole: it may hold a password)"
     raise MotionveilError(f"{name}: no such file{hidden}; {_WAYS}")
+
+
+def _opened_pipe(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise MotionveilError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def is_address(written: str) -> bool:
