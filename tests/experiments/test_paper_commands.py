@@ -130,4 +130,10 @@ def test_the_lines_run(
     assert main(verify) == 0
     said = capsys.readouterr().out
     assert f"bdq, alpha {load_recipe(name).alpha:g}" in said
-    assert "not the published experiment:" in said
+    departures = said.partition("not the published experiment:")[2]
+    assert re.search(
+        r"^action\.weights +resnet50_3d\.safetensors, .*Kinetics-600.* Kinetics-400",
+        departures,
+        re.M,
+    )
+    assert "of unknown source" in departures  # of the privacy network, which was not converted
