@@ -17,12 +17,15 @@ import struct
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
+from numpy.typing import NDArray
 
 from videos import moving_square
 
@@ -33,18 +36,23 @@ _MOST = 1400  # bytes in an RTP packet
 _START = 123456  # FFmpeg takes a timestamp of 0 for none
 
 
-def encode(width: int, height: int, frames: int = FRAMES) -> list[list[bytes]]:
-    """Return the NAL units of each picture of `moving_square`; every tenth is a keyframe."""
-    encoder: Any = av.CodecContext.create("libx264", "w")
-    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
-    encoder.time_base, encoder.framerate = Fraction(1, RATE), Fraction(RATE)
-    encoder.options = {
-        "tune": "zerolatency",
-        "crf": "10",
-        "x264-params": f"keyint={GOP}:min-keyint={GOP}:scenecut=0:repeat-headers=1:threads=1",
-    }
+def encode(
+    images: Iterable[NDArray[np.uint8]], *, rate: int = RATE, gop: int = GOP, crf: int = 10
+) -> list[list[bytes]]:
+    """Return the NAL units of each picture, with a keyframe every `gop` pictures."""
+    encoder: Any = None
     packets = []
-    for number, image in enumerate(moving_square(frames, height, width)):
+    for number, image in enumerate(images):
+        if encoder is None:
+            encoder = av.CodecContext.create("libx264", "w")
+            encoder.height, encoder.width, encoder.pix_fmt = *image.shape[:2], "yuv420p"
+            encoder.time_base, encoder.framerate = Fraction(1, rate), Fraction(rate)
+            encoder.options = {
+                "tune": "zerolatency",
+                "crf": str(crf),
+                "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:repeat-headers=1"
+                ":threads=1",
+            }
         frame = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
         frame.pts = number
         packets += encoder.encode(frame)
@@ -66,7 +74,7 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, port: int, options: argparse.Namespace) -> None:
         width, height = map(int, options.size.split("x"))
         self.options = options
-        self.pictures = encode(width, height)
+        self.pictures = encode(moving_square(FRAMES, height, width))
         super().__init__(("127.0.0.1", port), Handler)
 
 

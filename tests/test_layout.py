@@ -20,6 +20,7 @@ PACKAGE = ROOT / "src" / "motionveil"
 FILES = sorted(PACKAGE.rglob("*.py"))
 GROUND = {
     "errors",
+    "limits",
     "atomic_write",
     "job_store",
     "plugins",

@@ -76,7 +76,7 @@ class TestFile:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"sigma": 0}, r"settings: sigma.*greater than 0 \(found 0\)"),
+            ({"sigma": 0}, r"settings: sigma.*greater than or equal to 0.001 \(found 0\)"),
             ({"sigma": "wide"}, r"sigma.*valid number.*\"wide\""),
             ({"sigma": None}, "sigma"),
             ({"boundaries": []}, "there must be a boundary"),

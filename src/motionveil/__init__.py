@@ -17,6 +17,10 @@ from motionveil.errors import MotionveilError
 # that the user has set stays.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# From 1.29 on, ONNX Runtime tells its maker of the machine and of every model, and keeps an
+# identifier of the machine on disk, unless this is set when it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 if TYPE_CHECKING:
     from motionveil.api import audit, encode_video, evaluate, train
     from motionveil.encoders import load_encoder

@@ -12,6 +12,7 @@ from pathlib import Path
 from motionveil.errors import MotionveilError
 
 _OWNER_ONLY, _OWNER_ONLY_FOLDER, _OTHERS = 0o600, 0o700, 0o077
+_LONGEST_NAME = 255  # bytes, of most file systems
 
 
 def make_private_folder(path: str | os.PathLike[str]) -> None:
@@ -78,14 +79,20 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
     the block fails, the temporary file is removed and an earlier `target` is left as it was.
 
     Args:
-        target: The file; its folder is made if there is none.
+        target: The file; its folder is made if there is none. Of a symbolic link, what it names
+            is replaced; a named pipe or a device is written to as it is.
         private: Nobody but the owner may read the file, whatever the umask and the moment.
 
     Raises:
         MotionveilError: The folder cannot be made or written, or `target` is a folder.
     """
     final = Path(target)
-    part = final.parent / f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}"
+    if os.path.islink(final):  # what it names is replaced, not the link
+        final = final.resolve()
+    if os.path.exists(final) and not (os.path.isfile(final) or os.path.isdir(final)):
+        yield final  # a named pipe, a device
+        return
+    part = part_path(final, final.suffix)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.is_dir():  # the rename would say so too, but when the work is done
@@ -104,6 +111,15 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+
+
+def part_path(final: Path, suffix: str = "") -> Path:
+    """Return a temporary name for a file or folder, no longer than file systems allow."""
+    end = f".{secrets.token_hex(4)}.part{suffix}"
+    stem = final.name.removesuffix(suffix)
+    while len(os.fsencode(stem)) > _LONGEST_NAME - len(os.fsencode(end)) - 1:
+        stem = stem[:-1]
+    return final.parent / f".{stem}{end}"
 
 
 def _rename(part: Path, final: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json
 
 Status = Literal["to do", "running", "stopped", "failed", "done", "damaged"]
 T = TypeVar("T")
@@ -124,7 +125,7 @@ class Job:
 
     def _load(self) -> tuple[str, Any, Record]:
         """Return what the file holds; raises ValueError if it is damaged."""
-        stored = json.loads(self.file.read_text(encoding="utf-8"))
+        stored = load_json(self.file.read_text(encoding="utf-8"))
         try:
             record = Record(**{field.name: stored[field.name] for field in fields(Record)})
             if record.status in get_args(Status) and isinstance(stored["key"], str):

@@ -26,6 +26,7 @@ from pydantic import (
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
+from motionveil.limits import read_text
 from motionveil.methods import present_name
 from motionveil.spec import EncoderSpec, describe
 
@@ -375,10 +376,6 @@ def read_stored(kind: type[Model], file: Path, what: str) -> Model:
         MotionveilError: The file is missing or holds something else; names the file and the fault.
     """
     try:
-        return kind.model_validate_json(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot read {what}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: not a {what} file: it is not text") from error
+        return kind.model_validate_json(read_text(file, what))
     except ValidationError as error:
         raise MotionveilError(f"{file}: not a {what} file: {describe(error)}") from error

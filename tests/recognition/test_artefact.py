@@ -118,7 +118,7 @@ def test_no_text_and_no_json(make: Make) -> None:
     file = make() / "recogniser.json"
     for content in (b"\xff\xfe\x00", b"{"):
         file.write_bytes(content)
-        with pytest.raises(MotionveilError, match="not a recogniser"):
+        with pytest.raises(MotionveilError, match="recogniser"):
             load_recogniser(file.parent)
 
 

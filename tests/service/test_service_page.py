@@ -33,6 +33,7 @@ def supervised(name: str, **changes: Any) -> Supervised:
     values: dict[str, Any] = {
         **{"source": "test", "shown": "test", "encoder": None, "recogniser": "runs/1"},
         **{
+            "decode": "none",
             "threshold": None,
             "destinations": (),
             "recordings": Recordings(),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -24,17 +23,11 @@ from motionveil.video.sinks.image_folder import ABOUT, TIMES
 from programs import Programs, play, size_of_part, until
 from rtsp_server import Camera
 from streams import encoded
+from traced import TRACER, written
 from videos import moving_square, write_pictures, write_video
 
 SECRET = "Geheimnis4711"
 """Stands in everything that the source says; so it must stand nowhere in the output."""
-
-_CALLS = (
-    "openat,open,creat,rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,mkdirat,"
-    "memfd_create,mknod,mknodat,swapon,openat2"
-)
-_CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+)", re.MULTILINE)
-_NOT_FILES = ("/dev/null", "/dev/shm/sem.", "pipe:", "/proc/self/")
 
 
 @pytest.fixture(scope="session")
@@ -42,39 +35,12 @@ def tracer(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
     """The tracer's words, before those of a program; compiled code is cached after this."""
     if shutil.which("strace") is None:
         pytest.skip("needs the program strace, which shows every file that a process opens")
-    words = ("strace", "-ff", "-qq", "-s", "4096", "-e", f"trace={_CALLS}")
-    tried = subprocess.run([*words, "true"], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*TRACER, "true"], capture_output=True, text=True, check=False)
     if tried.returncode:
         pytest.skip(f"needs permission to trace a process: {tried.stderr.strip()}")
     prepare = "from motionveil.streaming import prepare; prepare()"
     subprocess.run([sys.executable, "-c", prepare], check=True)
-    return words
-
-
-def written(log: Path) -> set[str]:
-    """Return what a traced program opened for writing, made or renamed, and what it became."""
-    names = set()
-    # Every thread has a log of its own: in a common one, calls of two tear each other's lines.
-    logs = list(log.parent.glob(f"{log.name}.*"))
-    assert logs, "nothing was traced"
-    for call, arguments, result in _CALL.findall("".join(log.read_text() for log in logs)):
-        if int(result) < 0:
-            continue
-        if call.startswith("open") and not re.search(r"O_(WRONLY|RDWR|CREAT|TRUNC)", arguments):
-            continue
-        names |= {
-            f"memory {name}" if call == "memfd_create" else name
-            for name in re.findall(r'"([^"]*)"', arguments)
-        }
-    return {name for name in names if not name.startswith(_NOT_FILES) and not is_cache(name)}
-
-
-def is_cache(name: str) -> bool:
-    """Say whether this is numba's folder of compiled code, in which it tries whether it may write.
-
-    The code itself has been written before.
-    """
-    return name.endswith("__pycache__") or name.startswith(os.environ.get("NUMBA_CACHE_DIR", "\0"))
+    return TRACER
 
 
 def stripped(names: set[str]) -> set[str]:
@@ -134,6 +100,18 @@ class TestFilesOpened:
         names = ("motionveil.json", "a.veiled.mp4", "b.veiled.mp4")
         parts = (".motionveil.part.json", ".a.veiled.part.mp4", ".b.veiled.part.mp4")
         assert stripped(written(log)) == {str(out / name) for name in (*names, *parts)} | {str(out)}
+
+    def test_of_a_recogniser_are_none(
+        self, tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("CI", raising=False)  # which keeps ONNX Runtime from telling as well
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+        program = programs(
+            *("recognise", "test:actors:64x48@15:fast", "--frames", 5),
+            environment={"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+        )
+        assert program.ends() == 0, program.complaint
+        assert [path.name for path in tmp_path.iterdir()] == []
 
     def test_core_dumps_are_forbidden(self, tmp_path: Path, programs: Programs) -> None:
         if not Path("/proc/self/limits").exists():

@@ -21,6 +21,7 @@ import pytest
 
 from motionveil.errors import MotionveilError
 from motionveil.video import Frame, open_source
+from motionveil.video.live import Decode
 from motionveil.video.timestamps import LiveClock
 from programs import until
 from rtsp_server import Camera
@@ -307,6 +308,20 @@ class TestHttp:
         assert (source.info.rate, source.info.frames) == (1, 20)
         assert source.name == f"{site}/a.mp4?..."
         assert notices == []
+
+    @pytest.mark.parametrize("decode", ["auto", "cuda", "vaapi"])
+    def test_hardware_that_is_not_there_is_replaced(self, site: str, decode: Decode) -> None:
+        told: list[str] = []
+        source = open_source(f"{site}/a.mp4", decode=decode, notice=told.append)
+        frames = list(source.frames(Event()))
+        if "decoded by the processor" not in told[0]:
+            pytest.skip(told[0])
+        (line,) = told
+        kinds = ["vaapi", "cuda"] if decode == "auto" else [decode]
+        reasons = [f"(this FFmpeg has no {kind}|no {kind} device can be [^;]+)" for kind in kinds]
+        assert re.fullmatch(f"{site}/a.mp4: decoded by the processor: {'; '.join(reasons)}", line)
+        plain = list(open_source(f"{site}/a.mp4").frames(Event()))
+        np.testing.assert_array_equal([f.image for f in frames], [f.image for f in plain])
 
     def test_a_film_broken_off_is_an_error(self, site: str) -> None:
         source = open_source(f"{site}/half.mp4", give_up=1)

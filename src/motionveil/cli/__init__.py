@@ -6,15 +6,35 @@ A command's module has two functions: `add_arguments(parser)` and `run(arguments
 from __future__ import annotations
 
 import argparse
+import io
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import Any, NoReturn
 
 from motionveil._version import __version__
-from motionveil.cli.parser import Parser
-from motionveil.errors import MotionveilError
+from motionveil.errors import explain
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.secret import without_secrets
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains about a command line without repeating its passwords."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Remember the words, for `error`."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message, and exit with status 2."""
+        if message.startswith("unrecognized arguments"):  # an option mistyped is no less secret
+            message = re.sub(r"(--[^\s=]+)([ =])(?!-)\S+", r"\1\2...", message)
+        super().error(without_secrets(message, self._words))
+
 
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",
@@ -52,11 +72,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
+    for stream in (sys.stdout, sys.stderr):  # names may hold what the terminal's encoding lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         return int(arguments.run(arguments))
-    except MotionveilError as error:
-        print(f"motionveil: error: {without_secrets(str(error), words)}", file=sys.stderr)
-        return 1
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package == "motionveil":
@@ -77,6 +97,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("motionveil: stopped", file=sys.stderr)
         return 130
+    except Exception as error:  # no trace reaches a user
+        line = explain(error, " ".join(["motionveil", *words]))
+        print(f"motionveil: error: {without_secrets(line, words)}", file=sys.stderr)
+        return 1
 
 
 def _parser(only: str | None) -> argparse.ArgumentParser:

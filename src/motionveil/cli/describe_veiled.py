@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from motionveil.cli.destination_options import describe_destinations
+from motionveil.cli.stream_options import describe_destinations
+from motionveil.errors import one_line
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import VeilSummary
 from motionveil.streaming.folder import FolderSummary
@@ -16,7 +17,7 @@ _TOLD = ("data", "privacy_label", "alpha")
 def describe_encoder(spec: EncoderSpec) -> str:
     """Return an encoder's method and what of its provenance tells where it fits, in one line."""
     known = spec.provenance
-    facts = [f"{name} {known[name]}" for name in _TOLD if _is_short(known.get(name))]
+    facts = [one_line(f"{name} {known[name]}") for name in _TOLD if _is_short(known.get(name))]
     geometry = [] if spec.geometry is None else [str(spec.geometry)]
     return ", ".join([spec.name, *geometry, *(facts or ["of unknown provenance"])])
 

@@ -17,25 +17,26 @@ from numpy.typing import NDArray
 
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
+from motionveil.cli.console import frame_bar
 from motionveil.cli.describe_veiled import describe_encoder, describe_folder, describe_summary
-from motionveil.cli.destination_options import add_destination_arguments, destinations
-from motionveil.cli.options import count_from
-from motionveil.cli.preview_options import (
+from motionveil.cli.options import add_live_arguments, count_from
+from motionveil.cli.stream_options import (
+    add_destination_arguments,
     add_preview_arguments,
+    destinations,
     open_preview,
     read_preview_token,
 )
-from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
+from motionveil.process_hardening import stopping
 from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
-from motionveil.streaming.process import stopping
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import Destination, FileSource, Source, check_dest, open_source
-from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.reader import FOLDER_RATE, whole_rate
 from motionveil.video.sinks import sinks
 
 EXAMPLES = """\
@@ -92,7 +93,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_encoder_arguments(parser)
     _add_video_arguments(parser)
     _add_folder_arguments(parser)
-    _add_live_arguments(parser)
+    add_preview_arguments(parser)
+    add_live_arguments(parser)
 
 
 def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,17 +166,6 @@ def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
-    add_preview_arguments(parser)
-    parser.add_argument(
-        "--give-up",
-        type=float,
-        default=60.0,
-        metavar="SECONDS",
-        help="stop when a camera or stream has sent nothing for this time (default: %(default)g)",
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Veil the source, and say with what, where, and how many frames."""
     _read_secrets(arguments)
@@ -233,6 +224,7 @@ def _run_source(
         give_up=arguments.give_up,
         notice=_notice,
         name=arguments.source_name,
+        decode=arguments.decode,
     )
     is_file = isinstance(source, FileSource)
     if not dests and is_file:
@@ -291,12 +283,11 @@ def default_dest(source: Path) -> Path:
 
 def _rate(text: str) -> Fraction:
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate; write 25 or 30000/1001")
-    return rate
+        return whole_rate(Fraction(text))
+    except (ValueError, ZeroDivisionError, MotionveilError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no rate of a video; write 25 or 30000/1001"
+        ) from None
 
 
 def _notice(line: str) -> None:

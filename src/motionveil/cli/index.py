@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from motionveil.cli.options import count_from
+from motionveil.datasets.console import warn
 from motionveil.datasets.loaders import Loader, loaders
 from motionveil.datasets.loaders.folder import DEFAULT_SHARE
 from motionveil.datasets.manifest import Manifest
 from motionveil.datasets.validate_manifest import find_missing, report_overlap
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 OPTIONS = {
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.background is not None:
         manifest = replace(manifest, background=arguments.background)
     written = manifest.write(arguments.out)
-    console = Console()
+    console = Console(markup=False)  # a class may be called "[red]"
     for label in manifest.privacy_labels:
         console.print(_table(manifest, label))
     splits = Counter(clip.split for clip in manifest.clips)

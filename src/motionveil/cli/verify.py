@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import in_percent, print_table
+from motionveil.cli.console import in_percent, print_table
 
 if TYPE_CHECKING:
     from motionveil.report.published_rows import Comparison, Verification

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motionveil.cli.console_tables import print_table
+from motionveil.cli.console import print_table
 from motionveil.errors import MotionveilError
 
 EPILOG = """\

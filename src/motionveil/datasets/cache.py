@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.atomic_write import atomic_path, close_to_others, make_private_folder
+from motionveil.datasets.console import track, warn
 from motionveil.datasets.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.progress import track
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE

@@ -22,16 +22,25 @@ import numpy as np
 import torch
 
 from motionveil.datasets.cache import Change, ClipCache, Frames, Times
+from motionveil.datasets.dataset import ClipDataset
 from motionveil.datasets.manifest import Manifest
-from motionveil.encoders import Encoder, load_encoder
+from motionveil.encoders import Encoder, Raw, load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import method_names
 from motionveil.plugins import import_named
+from motionveil.results import Order
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.veils import streams
+from motionveil.training.adversary_inputs import Look
+from motionveil.training.distributed import first_process_first
+from motionveil.training.experiment import Experiment
+from motionveil.video.image_sequence import walk
+
+ACTION, PRIVACY = Look(temporal=True), Look()
+"""What the action network and the privacy network are shown: whole clips, and frames."""
 
 FORMAT = 4
 """Raised whenever the same encoder would leave other frames."""
@@ -258,7 +267,7 @@ def clips_in(
     """
     root = Path(folder)
     there: dict[str, list[Path]] = {}
-    for file in root.rglob("*"):
+    for file in walk(root):
         there.setdefault(file.relative_to(root).with_suffix("").as_posix(), []).append(file)
     clips = []
     for clip in cache.manifest.clips:
@@ -322,3 +331,54 @@ def compress(frames: Frames, quality: int) -> Frames:
     with av.open(file, "r") as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return np.ascontiguousarray(np.stack(decoded)[:, :height, :width], np.uint8)
+
+
+@dataclass(frozen=True)
+class EncodedParts:
+    """What networks see of the clips behind an encoder.
+
+    Attributes:
+        encoder: Veils a batch; the identity where the clips are veiled already.
+        training: The clips that networks are trained on.
+        validation: The clips held out.
+        geometry: Size and rate at which the clips were veiled; None in the paper's order.
+    """
+
+    encoder: Encoder
+    training: ClipDataset
+    validation: ClipDataset
+    geometry: Geometry | None = None
+
+
+def encode_parts(experiment: Experiment, encoder: Encoder, *, order: Order) -> EncodedParts:
+    """Return what networks see of an experiment's clips behind an encoder.
+
+    Args:
+        experiment: The experiment.
+        encoder: The encoder.
+        order: See `motionveil.training.recipe.Recipe.order`.
+
+    Raises:
+        MotionveilError: A video cannot be read, fewer than two frames of a clip are left, or the
+            cache cannot be written.
+    """
+    if order == "paper":
+        return EncodedParts(
+            encoder, experiment.clips(training=True), experiment.clips(training=False)
+        )
+    veil = veil_of_encoder(encoder, encoder.spec.name, str(experiment.fabric.device))
+    geometry = veil.geometry(experiment.geometry)
+    with first_process_first(experiment.fabric):
+        filmed = working_clips(
+            experiment.cache.manifest,
+            geometry,
+            multiple=veil.multiple,
+            folder=experiment.cache.folder.parent,
+        )
+        veiled = veil_clips(filmed, veil)
+    frames = frames_left(experiment.recipe.frames, filmed, veiled)
+    training, validation = (
+        experiment.dataset(veiled, training=part, frames=frames, fit=experiment.recipe.fit)
+        for part in (True, False)
+    )
+    return EncodedParts(Raw(), training, validation, geometry)

@@ -18,7 +18,7 @@ from motionveil.datasets.manifest import Clip
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.encoded_parts import ACTION, EncodedParts, encode_parts
+from motionveil.evaluation.encode_clips import ACTION, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
 from motionveil.recognition import calibration
 from motionveil.recognition.artefact import (

@@ -15,18 +15,18 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import ClipDataset
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.warnings import warn
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.functional import for_networks
-from motionveil.evaluation.encoded_parts import ACTION, PRIVACY, EncodedParts, encode_parts
+from motionveil.evaluation.encode_clips import ACTION, PRIVACY, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
 from motionveil.evaluation.recogniser import leave_recogniser
 from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
-from motionveil.training.create_network import Networks
+from motionveil.training.adversaries import Networks
 from motionveil.training.distributed import describe_environment
 from motionveil.training.experiment import Experiment, describe_dataset, describe_weights
 from motionveil.training.loop import seed_for

@@ -177,6 +177,8 @@ def convolution_flops(encoder: Encoder, clip: Tensor) -> int:
             only counts there.
         clip: Shape `(B, 3, T, H, W)`.
     """
+    if hasattr(encoder, "operations"):  # computes outside of torch, and without convolutions
+        return 0
     taps = encoder.filter_taps(tuple(clip.shape))
     if taps:
         return 2 * taps

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from motionveil.atomic_write import atomic_path
 from motionveil.datasets.dataset import batches
 from motionveil.encoders import build_encoder, functional
-from motionveil.evaluation.encoded_parts import encode_parts
+from motionveil.evaluation.encode_clips import encode_parts
 from motionveil.methods import LEVELS
 from motionveil.methods.bdq import BDQSettings
 from motionveil.spec import EncoderSpec

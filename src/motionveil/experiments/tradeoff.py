@@ -21,9 +21,8 @@ from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
-from motionveil.evaluation.attackers import attack_row, attackers_of
 from motionveil.evaluation.executors import Run, in_this_process
-from motionveil.evaluation.plan_audit import possible
+from motionveil.evaluation.plan_audit import attack_row, attackers_of, possible
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.frame_strips import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.errors import MotionveilError, describe_faults
 
@@ -25,6 +25,10 @@ KERNEL_SIZE = 5
 OLDER_NUMBERS = ("sigma", "boundaries", "hardness", "range_mode", "range")
 
 RangeMode = Literal["fixed", "clip", "batch"]
+
+
+Sigma = Annotated[float, Field(ge=1e-3, le=1e3)]
+"""Standard deviation of a Gaussian in pixels: its weights are numbers, and some of them matter."""
 
 
 class Settings(BaseModel):

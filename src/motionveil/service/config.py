@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from motionveil.recognition.remote import receiver_kinds
 from motionveil.video.codecs import CODECS
+from motionveil.video.live import Decode
 from motionveil.video.sinks.segments import is_pattern
 
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
@@ -58,6 +59,11 @@ class Settings(_Part):
     recogniser: str | None = Field(
         default=None,
         description="a recogniser's name, its folder or a run folder; it brings its own encoder",
+    )
+    decode: Decode = Field(
+        default="none",
+        description="what decodes the source's video: none: the processor; auto: vaapi or cuda if"
+        " one is there",
     )
     threshold: float | None = Field(
         default=None,
@@ -143,7 +149,8 @@ class Camera(_Part):
         source: As for `motionveil.video.open_source`; may hold a password.
         shown: What messages call the source.
         encoder: None where the recogniser brings it.
-        recogniser, threshold, destinations, recordings, codec, preview, limits: See `Settings`.
+        decode, recogniser, threshold, destinations, recordings, codec, preview, limits: See
+            `Settings`.
         receivers: Kinds and addresses of the receivers of events.
     """
 
@@ -152,6 +159,7 @@ class Camera(_Part):
     shown: str
     encoder: str | None
     recogniser: str | None
+    decode: Decode
     threshold: float | None
     destinations: tuple[str, ...]
     recordings: Recordings

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 
 from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_text
 from motionveil.recognition.remote import receiver_kinds
 from motionveil.secret import expand_variables, line_of
 from motionveil.service.config import ENCODER, Camera, CameraSettings, ServiceFile, Settings, merge
+from motionveil.yaml_file import load_yaml
 
 _MOST_FAULTS = 5
 
@@ -43,28 +45,15 @@ def read_config(file: Path) -> ServiceConfig:
         MotionveilError: It cannot be read, is no YAML, or says what cannot be; names up to five
             faults with line and field.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: is no UTF-8 text (byte {error.start})") from None
-    return _Reader(file, text).config()
+    return _Reader(file, read_text(file, "the service's file")).config()
 
 
 class _Reader:
     def __init__(self, file: Path, text: str) -> None:
         self._file, self._folder = file, file.absolute().parent
-        try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            repeated = next(_repeated(self._root), None)
-            data = yaml.safe_load(text) or {}
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = "" if mark is None else f":{mark.line + 1}"
-            raise MotionveilError(f"{file}{line}: is no YAML: {error.problem}") from None
-        except yaml.YAMLError as error:
-            raise MotionveilError(f"{file}: is no YAML: {' '.join(str(error).split())}") from None
+        data = load_yaml(text, f"{file}") or {}
+        self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+        repeated = next(_repeated(self._root), None)
         if repeated is not None:
             raise MotionveilError(f"{file}:{repeated[0]}: {repeated[1]}: stands here twice")
         try:
@@ -94,6 +83,7 @@ class _Reader:
             shown=shown(whole.source or f"what {whole.source_file} holds"),
             encoder=whole.encoder or (ENCODER if whole.recogniser is None else None),
             recogniser=whole.recogniser,
+            decode=whole.decode,
             threshold=whole.threshold,
             destinations=tuple(
                 self._expand(dest, (*at, "destinations")).replace("{camera}", name)

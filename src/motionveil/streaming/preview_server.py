@@ -17,8 +17,12 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from motionveil.streaming.preview_admission import Admission, TooManyGuessesError
-from motionveil.streaming.preview_connections import Connections, read_head
+from motionveil.streaming.preview_connections import (
+    Admission,
+    Connections,
+    TooManyGuessesError,
+    read_head,
+)
 from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
 from motionveil.streaming.preview_site import Site
 

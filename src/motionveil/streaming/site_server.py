@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from motionveil.bind_address import host_and_port, not_taken
 from motionveil.errors import MotionveilError
-from motionveil.streaming.preview_admission import SHORTEST_TOKEN, Admission
+from motionveil.streaming.preview_connections import SHORTEST_TOKEN, Admission
 from motionveil.streaming.preview_server import Server, is_loopback
 from motionveil.streaming.preview_site import Site
 

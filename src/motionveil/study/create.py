@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -14,8 +13,9 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from motionveil._version import __version__
+from motionveil.atomic_write import part_path
+from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study import option_images
@@ -251,7 +251,7 @@ def _write(
     clip_writer: ClipWriter,
     folder: Path,
 ) -> tuple[Study, Key]:
-    part = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    part = part_path(folder)
     try:
         (part / MEDIA).mkdir(parents=True, mode=0o700)
         (part / PICTURES).mkdir(mode=0o700)

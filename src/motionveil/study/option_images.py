@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from motionveil.atomic_write import atomic_path
 from motionveil.datasets.manifest import Clip, Manifest, frame_number
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_csv
 from motionveil.study.subjects import Subject, Subjects, subject_names
 from motionveil.video import read_frames
 
@@ -217,10 +218,7 @@ def _upper_square(frame: Image, subject: Subject) -> Box:
 
 
 def _read_boxes(table: Path) -> Mapping[str, tuple[str, int, Box]]:
-    try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MotionveilError(f"{table}: cannot read the boxes: {error}") from error
+    rows = list(csv.DictReader(read_csv(table, "the boxes")))
     if not rows or list(rows[0]) != COLUMNS:
         raise MotionveilError(f"{table}: its columns must be {','.join(COLUMNS)}")
     boxes: dict[str, tuple[str, int, Box]] = {}

@@ -22,6 +22,7 @@ from torch.optim import Optimizer
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json
 from motionveil.results import present_recipe
 from motionveil.training.recipe import Recipe
 
@@ -118,7 +119,7 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = load_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MotionveilError(_unreadable(file, error)) from error
     kinds = {

@@ -17,7 +17,7 @@ from torch import nn
 from motionveil._version import __version__
 from motionveil.datasets.cache import ClipCache, Fit
 from motionveil.datasets.dataset import ClipDataset, batches
-from motionveil.datasets.frame_counts import median_rate
+from motionveil.datasets.loaders import median_rate
 from motionveil.datasets.loaders.folder import index
 from motionveil.datasets.manifest import Clip, Manifest, choose_name
 from motionveil.datasets.validate_manifest import refuse_unlearnable
@@ -29,9 +29,8 @@ from motionveil.networks.weights import source_of_weights
 from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
-from motionveil.training.adversaries import Adversary
+from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import Look
-from motionveil.training.create_network import Networks, create_network
 from motionveil.training.distributed import first_process_first, loading_threads, make_fabric
 from motionveil.training.loop import ADVERSARIAL, seed_for
 from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.cache import Fit
-from motionveil.datasets.sampling import SCALES
+from motionveil.datasets.dataset import SCALES
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order, present_field, present_recipe
+from motionveil.yaml_file import load_yaml, read_yaml
 
 
 class _Part(BaseModel):
@@ -290,11 +291,7 @@ def load_recipe(
                 f"{recipe}: no such recipe; give a YAML file or one of {', '.join(recipe_names())}"
             )
         path = Path(str(resources.files("motionveil") / "recipes" / f"{recipe}.yaml"))
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        fault = " ".join(str(error).split())
-        raise MotionveilError(f"{path}: cannot read the recipe: {fault}") from error
+    values = read_yaml(path, "the recipe") or {}
     if not isinstance(values, dict):
         raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
     values = present_recipe(values)
@@ -322,11 +319,7 @@ def read_setting(text: str) -> tuple[str, Any]:
         )
     if name not in field_names():
         raise MotionveilError(_unknown(name))
-    try:
-        return name, yaml.safe_load(written)
-    except yaml.YAMLError as error:
-        fault = " ".join(str(error).split())
-        raise MotionveilError(f"{text!r}: the value is no YAML: {fault}") from error
+    return name, load_yaml(written, f"the value of {name}")
 
 
 def field_names() -> list[str]:

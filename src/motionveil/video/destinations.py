@@ -34,6 +34,20 @@ class _Output:
         self.sink = sink
         self.error: MotionveilError | None = None
         self.missed = 0
+        self._moment: int | None = None
+
+    def check(self, number: int, time: Fraction) -> None:
+        """Refuse a frame at a time, in seconds, that the format would give the one before too."""
+        tick: Fraction | None = getattr(self.sink, "tick", None)
+        if tick is None:
+            return
+        moment = round(time / tick)
+        if moment == self._moment:
+            raise MotionveilError(
+                f"{self.sink.name}: frames {number - 1} and {number} come in the same"
+                " millisecond, and this format counts milliseconds; write an .mp4"
+            )
+        self._moment = moment
 
     def state(self) -> DestinationState:
         dropped = getattr(self.sink, "dropped", 0) + self.missed
@@ -192,6 +206,7 @@ class Destinations:
         encoded: dict[Encoding, list[Packet]],
     ) -> None:
         try:
+            output.check(self.frames, pts * self._time_base)
             if isinstance(output.sink, PacketSink):
                 encoding = output.sink.encoding
                 if encoding not in encoded:

@@ -8,20 +8,27 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event
-from typing import Any
+from typing import Any, Literal, get_args
 
 import av
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.format import Flags
-from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
+from motionveil.video.robust_decode import moving_pictures
 from motionveil.video.timestamps import LIVE_TIME_BASE, LiveClock
 from motionveil.video.types import Frame, VideoInfo
 
 GIVE_UP = 60.0
 """Seconds without a frame after which a live source gives up, where nothing else is said."""
+
+Decode = Literal["none", "auto", "vaapi", "cuda"]
+"""What decodes: the processor, the first hardware that is there, or one kind of it."""
+
+DECODE: tuple[Decode, ...] = get_args(Decode)
 
 _ANSWER = 10.0  # seconds in which a connection must be there
 _SILENCE = 5.0  # seconds without a packet after which a connection counts as lost
@@ -75,6 +82,9 @@ class LiveSource:
         source: What to open.
         give_up: Seconds without a frame after which to raise an error.
         notice: Told in one line what happens to the connection.
+        decode: See `Decode`. What is not there is replaced by the processor, and `notice` told
+            what is used. Hardware makes up for damage without a word: only what is missing between
+            pictures, and what FFmpeg sees in their headers, is then left out.
 
     Attributes:
         name: As in `Source`, like `live` and `info`.
@@ -87,6 +97,7 @@ class LiveSource:
         *,
         give_up: float = GIVE_UP,
         notice: Callable[[str], None] = lambda line: None,
+        decode: Decode = "none",
     ) -> None:
         self.name = source.name
         self.live = True
@@ -95,10 +106,12 @@ class LiveSource:
         self._input = source
         self._give_up = give_up
         self._notice = notice
+        self._decode = decode
+        self._accelerator: HWAccel | None = None
         self._silence = min(_SILENCE, give_up)
         self._since = 0.0  # when the last frame was, or the beginning
         self._clock = LiveClock()
-        self._convert = RgbConverter()
+        self._convert = RgbConverter(self.name)
         self._stored: tuple[int, int] | None = None  # size of the last picture as it came
 
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -108,6 +121,9 @@ class LiveSource:
             MotionveilError: No frame has come for `give_up` seconds, access is denied, or a video
                 of known length cannot be read to its end.
         """
+        if self._decode != "none":
+            self._accelerator, text = _accelerator(self._decode)
+            self._say(text)
         self._since, wait, lost = time.monotonic(), _FIRST_WAIT, None
         while not stop.is_set():
             try:
@@ -134,7 +150,7 @@ class LiveSource:
     def _connection(self, stop: Event) -> Generator[Frame, None, None]:
         """Yield the frames of one connection until it ends, which only a finite one may."""
         with self._open() as container:
-            stream = _moving_pictures(container)
+            stream = self._film(container)
             finite = self._input.finite and container.duration is not None
             self.live = not finite
             timed = not container.format.flags & Flags.no_timestamps.value
@@ -163,6 +179,15 @@ class LiveSource:
                 raise _LostError("the stream ended" if end else "the stream ended before a frame")
             self._check_whole(stream, end)
 
+    def _film(self, container: Any) -> Any:
+        stream = moving_pictures(container)
+        if stream is None:
+            raise _LostError("it holds no video")
+        if stream.codec_context is None:
+            raise _LostError("the codec of its video is not known")
+        check_pixels(stream.codec_context.width, stream.codec_context.height, self.name)
+        return stream
+
     def _open(self) -> Any:
         answer, start = min(_ANSWER, self._give_up), time.monotonic()
         try:
@@ -172,6 +197,7 @@ class LiveSource:
                 options=dict(self._input.options),
                 timeout=(answer, self._silence),
                 metadata_errors="replace",
+                hwaccel=self._accelerator,
             )
         except _HOPELESS as error:
             raise MotionveilError(f"{self.name}: {error.strerror}") from None
@@ -233,13 +259,21 @@ class LiveSource:
         self._notice(f"{self.name}: {what}")
 
 
-def _moving_pictures(container: Any) -> Any:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic and container.format.name != "tty":
-            if stream.codec_context is None:
-                raise _LostError("the codec of its video is not known")
-            return stream
-    raise _LostError("it holds no video")
+def _accelerator(decode: Decode) -> tuple[HWAccel | None, str]:
+    """Return a hardware decoder, None if there is none, and what to say of it."""
+    reasons = []
+    for kind in DECODE[2:] if decode == "auto" else (decode,):
+        if kind not in hwdevices_available():
+            reasons.append(f"this FFmpeg has no {kind}")
+            continue
+        try:
+            HWAccel(kind).create(av.Codec("h264", "r"))  # finds and opens the device
+        except (av.FFmpegError, OSError, NotImplementedError) as error:
+            why = getattr(error, "strerror", None) or error
+            reasons.append(f"no {kind} device can be opened ({why})")
+        else:
+            return HWAccel(kind), f"decoded by {kind}, and by the processor what it cannot decode"
+    return None, f"decoded by the processor: {'; '.join(reasons)}"
 
 
 def _interrupted(error: Exception, start: float, limit: float) -> bool:

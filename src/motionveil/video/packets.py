@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -47,6 +48,8 @@ class PacketSink(ABC):
     Attributes:
         name: See above, like `encoding`.
         realtime: Takes frames at their own time, and drops those for which there is no time.
+        tick: Seconds that the format's clock counts in, which two frames must not share; None
+            where that cannot be, or a recording must go on.
         frames: Frames written so far.
         dropped: Frames lost so far.
         trouble: Why it takes no frames now; None if it does.
@@ -54,6 +57,7 @@ class PacketSink(ABC):
     """
 
     realtime = False
+    tick: Fraction | None = None
 
     def __init__(self, name: str, encoding: Encoding) -> None:
         self.name, self.encoding = name, encoding
@@ -89,7 +93,7 @@ class Muxer:
     """Writes packets into a container.
 
     Args:
-        where: A path, an address or a binary file.
+        where: A `Path`, an address (str) or a binary file.
         muxing: How.
         stream: What the packets are of.
         metadata: What the container says of itself.
@@ -109,7 +113,12 @@ class Muxer:
         start: int = 0,
     ) -> None:
         with _os_errors():
-            self._container = av.open(where, "w", format=muxing.container, options=muxing.options)
+            self._container = av.open(
+                local(where) if isinstance(where, Path) else where,
+                "w",
+                format=muxing.container,
+                options=muxing.options,
+            )
         self._container.metadata.update(metadata or {})
         self._stream = self._container.add_stream_from_template(stream)
         self._start = start
@@ -163,6 +172,11 @@ class ContainerSink(PacketSink):
 
     def _empty(self) -> MotionveilError:
         return MotionveilError(f"{self.name}: no frames to write")
+
+
+def local(path: Path) -> str:
+    """Return how FFmpeg is told of a path, so that it takes no colon for a network protocol."""
+    return str(path) if path.is_absolute() else f"./{path}"
 
 
 @contextmanager

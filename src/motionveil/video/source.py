@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
+from typing import Any, BinaryIO
 
 from motionveil.bind_address import STREAM_SCHEMES, shown
 from motionveil.errors import MotionveilError
 from motionveil.video.camera import camera_input, is_camera
-from motionveil.video.live import GIVE_UP, LiveInput, LiveSource
+from motionveil.video.live import GIVE_UP, Decode, LiveInput, LiveSource
 from motionveil.video.pipe import PipeSource
 from motionveil.video.reader import FOLDER_RATE, probe, read_frames
 from motionveil.video.synthetic import synthetic_source
@@ -60,10 +61,11 @@ def open_source(
     give_up: float = GIVE_UP,
     notice: Callable[[str], None] = lambda line: None,
     name: str | None = None,
+    decode: Decode = "none",
 ) -> Source:
     """Return the source that is meant.
 
-    - what exists: a video file, or a folder of frames;
+    - what exists: a video file, a folder of frames, or a named pipe (`<(...)` of a shell, too);
     - `camera`, `camera:1`, `camera:NAME`, `camera:/dev/video2`: a camera of this machine;
     - `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `udp://`, `srt://`: a stream;
     - `-`: standard input (Y4M, MPEG-TS, Matroska, ...);
@@ -76,6 +78,8 @@ def open_source(
         rate: Frames a second of a folder of frames.
         give_up: Seconds after which a camera or stream that sends no frame is an error.
         notice: Told in one line when a connection is lost or found again, or data are damaged.
+        decode: What decodes cameras and streams, see `LiveSource`. Files, pipes and folders are
+            decoded by the processor, which refuses damage.
         name: What errors call it where what is written is a secret; `shown(written)` if None.
 
     Raises:
@@ -85,18 +89,28 @@ def open_source(
     if text == "-":
         return PipeSource(notice=notice)
     if os.path.exists(text):
+        if not (os.path.isfile(text) or os.path.isdir(text) or is_camera(text)):
+            return PipeSource(_opened_pipe(text), name=text, notice=notice)
         return FileSource(text, rate=rate)
     name = name or shown(text)
+    live: dict[str, Any] = {"give_up": give_up, "notice": notice, "decode": decode}
     if is_camera(text):
-        return LiveSource(camera_input(text, name=name), give_up=give_up, notice=notice)
+        return LiveSource(camera_input(text, name=name), **live)
     if is_address(text):
-        return LiveSource(network_input(text), give_up=give_up, notice=notice)
+        return LiveSource(network_input(text), **live)
     synthetic = synthetic_source(text)
     if synthetic is not None:
         return synthetic
     # An address that is not quite one is not repeated: its password would be, too.
     hidden = "" if name == text else " (not shown whole: it may hold a password)"
     raise MotionveilError(f"{name}: no such file{hidden}; {_WAYS}")
+
+
+def _opened_pipe(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError as error:
+        raise MotionveilError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def is_address(written: str) -> bool:

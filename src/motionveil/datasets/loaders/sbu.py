@@ -15,11 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import DatasetInfo, register
+from motionveil.datasets.console import first_few, warn
+from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.datasets.splits import stratified_folds
-from motionveil.datasets.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTIONS = (

@@ -44,7 +44,7 @@ from motionveil.statistics import (
     numbered,
     permutation_test,
 )
-from motionveil.training.create_network import create_network
+from motionveil.training.adversaries import create_network
 from motionveil.training.loop import seed_for
 
 SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"

@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any, NamedTuple
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.datasets.warnings import warn
+from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.executors import address_of, import_ray, ray_session
 from motionveil.experiments.sweep.run_job import Run, Task, give_up, run_job

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import part_path
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import CODECS
 from motionveil.video.sinks import SinkOptions, register
@@ -66,7 +66,7 @@ class ImageSequenceSink:
             raise MotionveilError(
                 f"{self.path}: there is something of this name already; give a new folder"
             )
-        self._part = self.path.parent / f".{self.path.name}.{secrets.token_hex(4)}.part"
+        self._part = part_path(self.path)
         try:
             self._part.mkdir(parents=True)
             self._append("picture,seconds\n")

@@ -114,7 +114,7 @@ class _Recording:
         self._start = packet.pts
         part = self._files.enter_context(atomic_path(self._folder.next()))
         self._muxer = Muxer(
-            str(part), self._muxing, self._stream, metadata=self._metadata, start=self._start
+            part, self._muxing, self._stream, metadata=self._metadata, start=self._start
         )
 
     def _finish(self) -> None:
