@@ -323,6 +323,8 @@ class Result(Stored):
         recipe: The resolved recipe.
         seed: The seed given on the command line.
         environment: Versions, processor, device.
+        weights: What the recipe's `action` and `privacy` networks start from: the data and the
+            source of the weights as far as they are known; empty in older files.
         rows: One for each encoder validated.
         collapsed: Encoders without a row, since their training collapsed, and what was said of it.
         media: Names of pictures and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
@@ -335,6 +337,7 @@ class Result(Stored):
     recipe: StoredRecipe
     seed: int
     environment: dict[str, str]
+    weights: dict[str, str] = Field(default_factory=dict)
     rows: list[Row]
     collapsed: dict[str, str] = Field(default_factory=dict)
     media: dict[str, str] = Field(default_factory=dict)

@@ -28,7 +28,7 @@ from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
 from motionveil.training.adversaries import Networks
 from motionveil.training.distributed import describe_environment
-from motionveil.training.experiment import Experiment, describe_dataset
+from motionveil.training.experiment import Experiment, describe_dataset, describe_weights
 from motionveil.training.loop import seed_for
 from motionveil.training.recipe import Schedule
 
@@ -130,6 +130,7 @@ def validation_result(
         recipe=experiment.recipe.model_dump(mode="json"),
         seed=experiment.seed,
         environment=describe_environment(experiment.fabric),
+        weights=describe_weights(experiment.recipe),
         rows=[row],
         seconds=row.seconds,
     )

@@ -32,7 +32,12 @@ from motionveil.results import Result, Row, stored_question
 from motionveil.spec import EncoderSpec
 from motionveil.training.checkpoint import CollapseError
 from motionveil.training.distributed import agreed, describe_environment, first_process_first
-from motionveil.training.experiment import Experiment, decode_clips, describe_dataset
+from motionveil.training.experiment import (
+    Experiment,
+    decode_clips,
+    describe_dataset,
+    describe_weights,
+)
 from motionveil.training.recipe import Recipe
 
 
@@ -117,6 +122,7 @@ def measure_tradeoff(
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seeds[0],
         environment=describe_environment(fabric),
+        weights=describe_weights(plan.recipe),
         rows=[],
         seconds=0.0,
     )

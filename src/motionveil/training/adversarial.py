@@ -159,13 +159,14 @@ def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     defaults, own = AdversarialSchedule(), recipe.adversarial
     newer = ("further", "ahead", "privacy_steps")
     unset = {name for name in newer if getattr(own, name) == getattr(defaults, name)}
-    left_out: dict[str, Any] = {"validation": True, "adversarial": unset}
+    left_out: dict[str, Any] = {"validation": True, "adversarial": unset, "weights": True}
+    said_elsewhere = ("motionveil", "recipe", "weights")
     return {
         "method": encoder.spec.name,
         "seed": seed,
         "recipe": recipe.model_dump(mode="json", exclude=left_out),
         # A newer version may go on with what an older one began.
-        "encoder": {key: value for key, value in provenance.items() if key != "motionveil"},
+        "encoder": {k: v for k, v in provenance.items() if k not in said_elsewhere},
     }
 
 
