@@ -197,7 +197,6 @@ def normalise(difference: Tensor, mode: RangeMode, range: float | None = None) -
 
     Args:
         difference: Shape `(B, 3, T, H, W)`.
-        mode: How to scale.
         range: r > 0 of the fixed mode, None for the others.
 
     Returns:

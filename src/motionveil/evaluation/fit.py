@@ -85,10 +85,7 @@ def fit(
 
     Args:
         title: What the log and errors call it.
-        learners: The networks.
-        data: The clips.
         schedule: How they are trained.
-        fabric: Device, precision and processes.
         encode: Applied to every batch without gradient.
         rule: Ends the training by the first learner's accuracy on the training clips, instead of
             after the schedule's epochs.

@@ -53,7 +53,6 @@ def learn(
         title: What the log and errors call it.
         make: Makes the learner; of the same weights for every rate.
         data: What is attacked; of its clips, only `clips` are read.
-        clips: The clips to learn from.
         schedule: How it is trained.
         rule: Ends the training by what was learned, and has the learning rate chosen; None for the
             schedule's epochs and rate.

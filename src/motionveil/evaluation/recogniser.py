@@ -67,10 +67,7 @@ def train_recogniser(experiment: Experiment, spec: EncoderSpec, run: Path, folde
     As validation does it, in the camera's order, without a privacy network.
 
     Args:
-        experiment: The split, recipe and seed.
-        spec: The encoder.
         run: Where its weights lie, if it has any.
-        folder: Where the recogniser goes.
 
     Raises:
         MotionveilError: The encoder's output depends on the batch, so there is no stream; or see
@@ -99,8 +96,6 @@ def leave_recogniser(
     that it was trained on would be too sure.
 
     Args:
-        experiment: The split, recipe and seed.
-        encoder: What has veiled the clips.
         parts: The veiled clips, in the camera's order.
         network: The action network, trained on all of `parts.training`.
         folder: Where the recogniser goes; what was there is replaced.
@@ -301,8 +296,6 @@ def export_onnx(network: nn.Module, clips: Tensor, file: Path, *, classes: int) 
     Args:
         network: From `(B, 3, T, size, size)` in [-1, 1] to logits `(B, classes)`.
         clips: Clips `(B, 3, T, size, size)` on which the file is compared with the network.
-        file: Where to write.
-        classes: Number of outputs.
 
     Returns:
         The largest error of a logit.

@@ -26,9 +26,7 @@ def save_strip(path: Path, frames: NDArray[np.uint8], spec: EncoderSpec) -> Path
     """Draw original, blurred, difference and veiled frames below each other.
 
     Args:
-        path: A PNG file to write.
         frames: uint8 (T, H, W, 3), RGB, T >= 2.
-        spec: A BDQ encoder of fixed range.
     """
     rows = _stages(frames, spec)
     shown = np.linspace(0, len(frames) - 2, COLUMNS).round().astype(int)
@@ -57,9 +55,7 @@ def save_veiled(
     """Draw frames of the first held-out clip as networks see them, beside each other.
 
     Args:
-        path: A PNG file to write.
         experiment: The split, and the recipe for the frames' size.
-        spec: The encoder.
         folder: Where its weights lie, if it has any.
     """
     encoder = build_encoder(spec, folder).eval()

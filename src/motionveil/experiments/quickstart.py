@@ -39,11 +39,9 @@ def run_quickstart(
 
     Args:
         out: Folder for everything; a stopped run goes on where it was.
-        recipe: The recipe.
         seed: Draws the data set and everything after it.
         device: As `make_fabric`.
         workers: Videos made or decoded at once.
-        command: The command line, for the result.
         say: Takes a line of text for the user.
 
     Returns:

@@ -32,7 +32,12 @@ from motionveil.results import Result, Row, stored_question
 from motionveil.spec import EncoderSpec
 from motionveil.training.checkpoint import CollapseError
 from motionveil.training.distributed import agreed, describe_environment, first_process_first
-from motionveil.training.experiment import Experiment, decode_clips, describe_dataset
+from motionveil.training.experiment import (
+    Experiment,
+    decode_clips,
+    describe_dataset,
+    describe_weights,
+)
 from motionveil.training.recipe import Recipe
 
 
@@ -93,11 +98,8 @@ def measure_tradeoff(
     A training that collapses costs its own row only; the result names it.
 
     Args:
-        plan: What to compare.
         out: Folder for runs, rows and the result.
-        fabric: Device and precision.
         kind: What the result calls the experiment.
-        command: The command line, for the result.
         workers: Videos decoded at once.
         run: Where the attackers of a row run.
 
@@ -120,6 +122,7 @@ def measure_tradeoff(
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seeds[0],
         environment=describe_environment(fabric),
+        weights=describe_weights(plan.recipe),
         rows=[],
         seconds=0.0,
     )

@@ -19,7 +19,6 @@ def synchronise_batchnorm(network: nn.Module, device: torch.device) -> nn.Module
 
     Args:
         network: Changed in place.
-        device: Where it will run.
     """
     if device.type == "cpu":
         return _replace(network)

@@ -24,10 +24,6 @@ from motionveil.spec import load_spec
 class Recogniser:
     """What names the action in a window of veiled frames; serves any number of streams.
 
-    Args:
-        spec: Its numbers.
-        network: Its network.
-
     Attributes:
         spec: Its numbers.
     """
@@ -62,7 +58,6 @@ def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recognis
     Args:
         model: A folder with `recogniser.json`, the file itself, a run folder that holds a
             `recogniser/`, or the name of a recogniser that comes with the package.
-        threads: Threads that a window takes.
 
     Raises:
         MotionveilError: There is none, a file of it is missing or damaged, the network does not

@@ -288,10 +288,7 @@ def recognition(
 
     Args:
         origin: Fields of the finding that say where it comes from.
-        variants: The answers for the clips.
-        clips: The clips that were asked about.
         labels: Their true classes, (clips,).
-        classes: Names of the classes.
 
     Raises:
         MotionveilError: All clips come from one recording.

@@ -176,7 +176,6 @@ def retrieval(
     Args:
         origin: Fields of the finding that say where it comes from.
         results: The searches, one for each half.
-        classes: Names of the people.
 
     Raises:
         MotionveilError: All queries come from one recording.
