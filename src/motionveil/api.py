@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Name: TypeAlias = str | os.PathLike[str]
     Data: TypeAlias = Manifest | Name
 
-DEFAULT = "bdq"
+DEFAULT = "moments"
 """The encoder that veils where none is named."""
 
 

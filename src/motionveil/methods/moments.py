@@ -1,9 +1,10 @@
-"""Motion moments: how the picture as a whole moves, in six small numbers a frame.
+"""Motion moments: how parts of the picture move as a whole, in six small numbers each a frame.
 
 The motion field says where something moves, and that outlines a person. What is being done lies in
-how the motion changes over time. So the field is summed up: its mean, and its first moments about
-the middle of what moves (translation, expansion, rotation and shear, as of an affine motion), each
-over its own running mean, which takes size, speed and build away; then a few levels are left.
+how the motion changes over time. So the field of each part is summed up: its mean, and its first
+moments about the middle of what moves (translation, expansion, rotation and shear, as of an affine
+motion), each over its own running mean, which takes size, speed and build away; then a few levels
+are left.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class MomentsSettings(Settings):
     floor: float = Field(default=0.01, gt=0)
     levels: int = Field(default=3, ge=3, le=15)
     step: float = Field(default=0.5, gt=0)
-    parts: int = Field(default=1, ge=1, le=16)
+    parts: int = Field(default=3, ge=1, le=16)
 
     @field_validator("levels")
     @classmethod
@@ -89,11 +90,11 @@ class MomentsSettings(Settings):
 
 
 class Moments(Method):
-    """Six moments of the motion field, each over its running mean, in few levels."""
+    """Six moments of the motion field of each part, each over its running mean, in few levels."""
 
     name = "moments"
     label = "motion moments"
-    help = "six moments of the optical flow of the whole picture, in a few levels each"
+    help = "six moments of the optical flow of each of three parts of the picture, in few levels"
     settings = MomentsSettings
     encoder = "motionveil.encoders.moments:Moments"
     stream = "motionveil.streaming.moments:MomentsVeil"

@@ -15,7 +15,7 @@ from motionveil.video.sinks.segments import is_pattern
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """It stands in addresses, topics and file names."""
 
-ENCODER = "bdq"
+ENCODER = "moments"
 """The encoder where neither it nor a recogniser is named."""
 
 
