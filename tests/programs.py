@@ -30,7 +30,7 @@ class Program:
     """`motionveil ARGUMENTS`, in a session of its own so that no signal reaches the test.
 
     Args:
-        arguments: Of the command line.
+        arguments: Of the command line; `encode` is given the encoder `bdq` where none is named.
         before: A program that runs it, with its arguments: a tracer.
         stdin: As in `subprocess.Popen`; nothing by default.
         stdout: Likewise; kept for `said` by default.
@@ -47,7 +47,10 @@ class Program:
     ) -> None:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115, `clear_away` closes it
         self._complained = tempfile.TemporaryFile()  # noqa: SIM115, likewise
-        command = [*before, sys.executable, "-m", "motionveil", *map(str, arguments)]
+        words = [*map(str, arguments)]
+        if words[0] == "encode" and "--encoder" not in words:
+            words[1:1] = ["--encoder", "bdq"]  # the default's frames are too small to tell much
+        command = [*before, sys.executable, "-m", "motionveil", *words]
         self.process = subprocess.Popen(
             command,
             stdin=stdin,

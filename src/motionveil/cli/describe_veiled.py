@@ -19,7 +19,8 @@ def describe_encoder(spec: EncoderSpec) -> str:
     known = spec.provenance
     facts = [one_line(f"{name} {known[name]}") for name in _TOLD if _is_short(known.get(name))]
     geometry = [] if spec.geometry is None else [str(spec.geometry)]
-    return ", ".join([spec.name, *geometry, *(facts or ["of unknown provenance"])])
+    origin = "of unknown provenance" if spec.kind.learned else "nothing is learned"
+    return ", ".join([spec.name, *geometry, *(facts or [origin])])
 
 
 def describe_summary(summary: VeilSummary) -> list[str]:

@@ -46,7 +46,7 @@ class StreamOptions:
     """
 
     stride: float = 0.25
-    half_life: float = 0.25
+    half_life: float = 0.125
     shortest: float = 0.4
     threshold: float | None = None
     leave: float = 0.7
