@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -72,11 +73,17 @@ class _Imports(ast.NodeVisitor):
         self.names.update(f"{module}.{alias.name}" for alias in node.names)
 
 
-def imports(file: Path) -> tuple[set[str], set[str]]:
-    """Return the floors and the packages from outside that a file imports."""
+@functools.cache
+def imported(file: Path) -> set[str]:
+    """Return the dotted names that a file imports."""
     found = _Imports(".".join(["motionveil", *file.relative_to(PACKAGE).parts[:-1]]))
     found.visit(ast.parse(file.read_text(encoding="utf-8")))
-    parts = [name.split(".") for name in found.names]
+    return found.names
+
+
+def imports(file: Path) -> tuple[set[str], set[str]]:
+    """Return the floors and the packages from outside that a file imports."""
+    parts = [name.split(".") for name in imported(file)]
     ours = {words[1] for words in parts if words[0] == "motionveil"}
     tops = {words[0] for words in parts} - {"motionveil", *sys.stdlib_module_names}
     return ours, tops
@@ -189,9 +196,7 @@ class TestFiles:
 class TestNoPickle:
     @by_path(FILES)
     def test_imports_none(self, file: Path):
-        found = _Imports("motionveil")
-        found.visit(ast.parse(file.read_text(encoding="utf-8")))
-        assert not {name.split(".")[0] for name in found.names} & PICKLES
+        assert not {name.split(".")[0] for name in imported(file)} & PICKLES
 
     @by_path(FILES)
     def test_reads_none(self, file: Path):

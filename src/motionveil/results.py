@@ -120,7 +120,6 @@ class Accuracy(Stored):
         Args:
             scores: For each clip the share of right answers in [0, 1]: 0 or 1 for a clip's
                 accuracy, the mean over its frames for `frame` accuracy.
-            labels: The clips' true classes.
 
         Raises:
             ValueError: There are no clips, or the lengths differ.
@@ -368,8 +367,6 @@ def read_stored(kind: type[Model], file: Path, what: str) -> Model:
     """Read a model from its JSON file.
 
     Args:
-        kind: The model's class.
-        file: The file.
         what: What the file is to hold, for the error.
 
     Raises:

@@ -57,13 +57,9 @@ def validate_encoder(
     """Train fresh networks on a frozen encoder's output, score them, and return the row.
 
     Args:
-        experiment: The split, recipe and seed.
-        spec: The encoder.
         method: What the row calls it.
         folder: Where its weights lie, if it has any.
         alpha: The weight that it was trained with.
-        curves: Of its training.
-        trained_seconds: How long that took.
         recogniser: Folder for the action network as a recogniser; None to leave none.
 
     Raises:
@@ -113,10 +109,7 @@ def validation_result(
     """Validate one encoder and return a result of one row; see `validate_encoder`.
 
     Args:
-        experiment: The split, recipe and seed.
-        spec: The encoder.
         folder: Where its weights lie, if it has any.
-        command: The command line, for the record.
         recogniser: As in `validate_encoder`.
     """
     alpha = spec.provenance.get("alpha")
@@ -168,7 +161,6 @@ def validate(
     Both see the same batches, which are encoded once.
 
     Args:
-        fabric: Device, precision and processes.
         parts: The clips and their encoder, whose parameters get no gradient. Networks are trained
             on its `views`.
         networks: Freshly made networks; trained in place.

@@ -60,7 +60,6 @@ def with_weights(
     """Return `network` with the weights asked for: fresh, or from a file.
 
     Args:
-        network: Freshly initialised.
         weights: None or a file; `create_action_network` has fetched what `pretrained` means.
         head: Name of the classifier, such as `"fc"`.
         architecture: Word by which a file's metadata names the network, such as `"i3d"`.
@@ -91,7 +90,6 @@ def load_weights(
     network's own normalisation.
 
     Args:
-        network: The network to fill.
         path: The `.safetensors` file.
         head: Name of the classifier, such as `"fc"`.
         architecture: Word by which the file's metadata should name the network.
@@ -289,9 +287,7 @@ def convert_weights(name: str, file: Path, folder: Path) -> tuple[Path, str]:
     with the one published, where one is.
 
     Args:
-        name: The network, one of either registry.
         file: The checkpoint, under the name that it is published by.
-        folder: Where the weights go.
 
     Returns:
         The file written, and the checkpoint's SHA-256.

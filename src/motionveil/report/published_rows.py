@@ -130,10 +130,6 @@ def difference_interval(a: float, n: int, b: float, m: int) -> tuple[float, floa
 def verify(run: Run, publication: Publication) -> Verification:
     """Compare a result with the published figures for the same data set and methods.
 
-    Args:
-        run: The result and its folder.
-        publication: The published figures.
-
     Raises:
         MotionveilError: The publication has no figures for the data set or for any of the methods,
             or the result contradicts itself.

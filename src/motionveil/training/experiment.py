@@ -48,9 +48,7 @@ def decode_clips(
     """Return a manifest's clips as a recipe wants them, decoded once on each machine.
 
     Args:
-        manifest: The data set.
         recipe: Its `cache_size` and `fit` are used.
-        fabric: The processes.
         workers: Videos decoded at once; None for one a core.
 
     Raises:
@@ -131,11 +129,8 @@ class Experiment:
         """Return one part of a cache of the experiment's clips, `frames` frames of each.
 
         Args:
-            cache: The clips.
             training: The part, and whether frames are drawn at random or from the middle.
-            frames: Consecutive frames of a clip.
             fit: How frames become squares.
-            clips: These clips instead of the part.
         """
         return ClipDataset(
             cache,
