@@ -60,7 +60,7 @@ def to_svg(figure: Figure, *, small: bool = False) -> bytes:
     Args:
         figure: The figure.
         small: Write letters as text in the reader's sans-serif font, and not their outlines, and
-            coordinates to a hundredth of a point: a fifth of the size, for pages of hundreds.
+            coordinates to a hundredth of a point: less than half of the size, for pages.
     """
     buffer = io.BytesIO()
     with house_style():
