@@ -7,15 +7,20 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from pathlib import Path
+from threading import Event
 from typing import Any, NoReturn
 
 from motionveil._version import __version__
 from motionveil.errors import explain
-from motionveil.process_hardening import forbid_core_dumps
+from motionveil.job_store import in_use
+from motionveil.process_hardening import forbid_core_dumps, stopping
 from motionveil.secret import without_secrets
 
 
@@ -58,8 +63,12 @@ COMMANDS = {
     "complexity": "measure parameters, size, FLOPs, speed and memory of encoders",
     "report": "draw the figures and pages of stored results",
     "verify": "compare a stored result with the published figures",
+    "clean": "list or delete what killed runs left behind",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""
+
+_WITH_FOLDER = ("quickstart", "encode", "train", "tradeoff", "ablate", "audit")
+"""Commands whose `--out` is a folder for one run at a time. Sweeps share one: see `job_store`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -76,11 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        return int(arguments.run(arguments))
+        # A service manager's SIGTERM and a closed terminal end a command as Ctrl-C does.
+        with stopping(Event(), at_once=True), _folder_in_use(arguments):
+            return int(arguments.run(arguments))
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        if package == "motionveil":
-            raise
         extra = "study" if arguments.command == "study" else "train"
         if package == "onnx":
             extra = "export"
@@ -101,6 +110,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = explain(error, " ".join(["motionveil", *words]))
         print(f"motionveil: error: {without_secrets(line, words)}", file=sys.stderr)
         return 1
+
+
+def _folder_in_use(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """Return what keeps a command's folder from other runs while it runs."""
+    out = getattr(arguments, "out", None)
+    first = os.environ.get("RANK", "0") == "0"  # processes of one training share its folder
+    if arguments.command not in _WITH_FOLDER or out is None or not first:
+        return nullcontext()
+    return nullcontext() if getattr(arguments, "dry_run", False) else in_use(Path(out))
 
 
 def _parser(only: str | None) -> argparse.ArgumentParser:
