@@ -74,42 +74,42 @@ _WITH_FOLDER = ("quickstart", "encode", "train", "tradeoff", "ablate", "audit")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: 0, 1 on failure, 2 on wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
-    name = next((word for word in words if not word.startswith("-")), None)
-    parser = _parser(only=name if name in COMMANDS else None)
-    arguments = parser.parse_args(words)
-    if arguments.command is None:
-        parser.print_help()
-        return 2
-    forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
+    name = next((word for word in words if not word.startswith("-")), "")
     for stream in (sys.stdout, sys.stderr):  # names may hold what the terminal's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
+        parser = _parser(only=name if name in COMMANDS else None)
+        arguments = parser.parse_args(words)
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+        forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
         # A service manager's SIGTERM and a closed terminal end a command as Ctrl-C does.
         with stopping(Event(), at_once=True), _folder_in_use(arguments):
             return int(arguments.run(arguments))
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        extra = "study" if arguments.command == "study" else "train"
-        if package == "onnx":
-            extra = "export"
-        if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
-            extra = "faces"
-        if arguments.command in ("recognise", "serve"):
-            extra = arguments.command
-        print(
-            f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
-            f" pip install 'motionveil[{extra}]'",
-            file=sys.stderr,
-        )
-        return 1
     except KeyboardInterrupt:
         print("motionveil: stopped", file=sys.stderr)
         return 130
     except Exception as error:  # no trace reaches a user
-        line = explain(error, " ".join(["motionveil", *words]))
+        line = _missing(error, name) or explain(error, " ".join(["motionveil", *words])[:200])
         print(f"motionveil: error: {without_secrets(line, words)}", file=sys.stderr)
         return 1
+
+
+def _missing(error: Exception, command: str) -> str | None:
+    """Return which extra has the package that a command lacks; None if that is not the error."""
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or package == "motionveil":
+        return None
+    extra = "study" if command == "study" else "train"
+    if package == "onnx":
+        extra = "export"
+    if package == "onnxruntime" or (package == "onnx" and command != "export"):
+        extra = "faces"
+    if command in ("recognise", "serve"):
+        extra = command
+    return f"`{command}` needs the package {error.name!r}: pip install 'motionveil[{extra}]'"
 
 
 def _folder_in_use(arguments: argparse.Namespace) -> AbstractContextManager[None]:
