@@ -50,7 +50,6 @@ class Job:
     """One job of a store.
 
     Args:
-        folder: Its own folder.
         question: All that its value depends on, as JSON.
 
     Example:

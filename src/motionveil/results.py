@@ -120,7 +120,6 @@ class Accuracy(Stored):
         Args:
             scores: For each clip the share of right answers in [0, 1]: 0 or 1 for a clip's
                 accuracy, the mean over its frames for `frame` accuracy.
-            labels: The clips' true classes.
 
         Raises:
             ValueError: There are no clips, or the lengths differ.
@@ -324,6 +323,8 @@ class Result(Stored):
         recipe: The resolved recipe.
         seed: The seed given on the command line.
         environment: Versions, processor, device.
+        weights: What the recipe's `action` and `privacy` networks start from: the data and the
+            source of the weights as far as they are known; empty in older files.
         rows: One for each encoder validated.
         collapsed: Encoders without a row, since their training collapsed, and what was said of it.
         media: Names of pictures and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
@@ -336,6 +337,7 @@ class Result(Stored):
     recipe: StoredRecipe
     seed: int
     environment: dict[str, str]
+    weights: dict[str, str] = Field(default_factory=dict)
     rows: list[Row]
     collapsed: dict[str, str] = Field(default_factory=dict)
     media: dict[str, str] = Field(default_factory=dict)
@@ -365,8 +367,6 @@ def read_stored(kind: type[Model], file: Path, what: str) -> Model:
     """Read a model from its JSON file.
 
     Args:
-        kind: The model's class.
-        file: The file.
         what: What the file is to hold, for the error.
 
     Raises:

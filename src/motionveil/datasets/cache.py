@@ -72,7 +72,6 @@ class ClipCache:
         """Decode what is not cached yet, and open the cache.
 
         Args:
-            manifest: The data set.
             size: Stored size in pixels, see `Fit`.
             fit: How frames are brought to that size.
             rate: Maximum frame rate in frames per second; None for all frames.
@@ -145,7 +144,6 @@ class ClipCache:
                 under it is taken for the clip so changed.
             change: From a clip's frames, uint8 (T, H, W, 3), and their times in seconds, (T,), to
                 other frames, of any number and size.
-            title: What the progress bar says.
             workers: Clips changed in parallel, by threads.
 
         Raises:

@@ -61,11 +61,9 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
     use `batches`, which is much faster than a DataLoader over items.
 
     Args:
-        cache: The cache of the manifest.
         clips: The clips to use, from `cache.manifest.part(...)`.
         t: Frames a clip; a clip that has fewer holds its last.
         size: Side in pixels.
-        privacy_label: Name of the privacy label.
         training: Draw start, scale and position; else take the centre.
         seed: Seed of what is drawn.
         scales: Sides of the training crop to draw from, as shares of the short side.
@@ -204,14 +202,11 @@ def batches(
     one), or for each process to have one, join the batch before.
 
     Args:
-        dataset: The clips.
         batch_size: Clips a batch, at least 1.
-        epoch: Number of the epoch.
         seed: Seed; the data set's by default.
         shuffle: Draw the order; by default when the data set is for training.
         rank, ranks: Number of this process, from 0, and of all: it gets every `ranks`-th clip of
             each batch from `rank` on.
-        first: The batch to begin with.
 
     Raises:
         ValueError: `batch_size` is below 1.

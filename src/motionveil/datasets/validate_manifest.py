@@ -152,7 +152,6 @@ def find_faulty_clips(manifest: Manifest, t: int) -> list[Fault]:
     """Decode every video of a manifest and compare its frames with the clips.
 
     Args:
-        manifest: The data set.
         t: Frames that the recipe takes from a clip.
 
     Returns:

@@ -88,7 +88,6 @@ def veil_of(encoder: str, device: str = "cpu") -> Veil:
         encoder: An encoder as everywhere (a name, an `encoder.json`, a run's folder), or a function
             of one's own, `module:function` or `file.py:function`, that takes and returns uint8
             frames (T, H, W, 3).
-        device: Where an encoder runs.
 
     Raises:
         MotionveilError: There is no such encoder or function.
@@ -163,8 +162,6 @@ def working_clips(
     """Return a manifest's clips at a geometry, whole frames, before they are veiled.
 
     Args:
-        manifest: The data set.
-        geometry: Size and rate.
         multiple: What the encoder needs both sides to be multiples of.
         folder: Folder of all caches; by default `.cache` beside the manifest's file.
         workers: Videos decoded at once.
@@ -187,8 +184,6 @@ def veil_clips(cache: ClipCache, veil: Veil, *, workers: int = 1) -> ClipCache:
     """Return the cache of a manifest's clips as a veil leaves them.
 
     Args:
-        cache: The clips at the veil's geometry.
-        veil: What veils them.
         workers: Clips veiled at once.
 
     Raises:
@@ -259,7 +254,6 @@ def clips_in(
         folder: Holds a video for each of the manifest's, in the same folders and of the same
             names, whatever their suffixes; each with the frames of its original, one for one, at
             the same times.
-        cache: The clips as they were filmed.
         workers: Videos decoded at once.
 
     Raises:
@@ -354,8 +348,6 @@ def encode_parts(experiment: Experiment, encoder: Encoder, *, order: Order) -> E
     """Return what networks see of an experiment's clips behind an encoder.
 
     Args:
-        experiment: The experiment.
-        encoder: The encoder.
         order: See `motionveil.training.recipe.Recipe.order`.
 
     Raises:

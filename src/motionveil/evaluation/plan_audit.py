@@ -61,12 +61,7 @@ def choose_attacks(
     """Return the attacks of a suite, and those of the data, that the data allow.
 
     Args:
-        suite: The suite's name or file.
         only: Of these, the attacks wanted; empty for all.
-        manifest: The data set.
-        recipe: The recipe.
-        split: The part held out.
-        label: The privacy label.
         face_detector: YuNet's ONNX file, to look for faces too.
         face_recogniser: dlib's network as safetensors, to ask whose they are.
 
@@ -129,7 +124,6 @@ def stored_encoder(
 
     Args:
         encoder: A name, a path, a spec, or a function.
-        out: The audit's folder.
         experiment: Gives the experiment, for a method before its training.
 
     Raises:
@@ -208,14 +202,9 @@ def attack_row(
     """Attack what an encoder makes of an experiment's clips, in 8 bits, as it leaves a camera.
 
     Args:
-        experiment: Its manifest comes from a file.
-        spec: The encoder.
         weights: Folder of its weights, if it has any.
-        attacks: The attacks.
         folder: Attacks have their folders in `folder/attacks`; what is done is kept.
-        fabric: Device, for veiling; one process.
         precision: Of the networks, as Fabric takes it.
-        run: Where the attacks run.
         workers: Videos decoded, or clips veiled, in parallel.
         progress: Told of each attack that has ended.
 
@@ -249,7 +238,6 @@ def attackers_of(
     Args:
         findings: What recognition and re-identification found; findings of other kinds have no
             accuracy by clip, and are left out.
-        predictions: The row's, which name its clips.
     """
     found: list[Attacker] = []
     for finding in findings:

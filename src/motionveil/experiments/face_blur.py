@@ -145,8 +145,6 @@ def blur_manifest(
     and settings, are not made again.
 
     Args:
-        manifest: The data set.
-        detector: YuNet's ONNX file.
         out: The copy's folder, another than the data set's.
         settings: How faces are found and blurred; `FaceBlur()` if None.
         workers: Videos at once; by default one for each processor.

@@ -68,8 +68,6 @@ def quantise(
 
     Args:
         position: What is quantised, float64.
-        row: The boundaries.
-        hardness: H, the steepness of the sigmoids.
         hard: Count the boundaries below instead of summing sigmoids.
     """
     levels = np.zeros_like(position)
@@ -208,7 +206,6 @@ class Method:
         """Return the settings before training.
 
         Args:
-            start: Calibration, the recipe's part, the seed.
             changes: Settings given by name, such as `{"size": 28}`.
         """
         return self.change(None, changes)
@@ -260,7 +257,6 @@ class Method:
         """Return the method as a map of blurred differences; what is exported by default.
 
         Args:
-            settings: Its settings.
             hard: Quantise in steps instead of sigmoids, where it quantises softly.
 
         Raises:

@@ -105,7 +105,6 @@ class RunningMoments:
     """The six moments of a motion field, frame after frame, each over its running mean.
 
     Args:
-        settings: Of the method.
         shape: Cells of the field, (h, w).
     """
 

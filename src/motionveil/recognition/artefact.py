@@ -189,7 +189,6 @@ class RecogniserSpec(_Stored):
         """Refuse an encoder on whose output the network was not trained.
 
         Args:
-            encoder: The encoder.
             name: What the error calls it.
 
         Raises:

@@ -97,7 +97,6 @@ def recognise_source(
 
     Args:
         source: See `motionveil.video.open_source`.
-        recogniser: The recogniser.
         receivers: Told of every answer and event, in the thread of the caller.
         options: How; `RecognitionOptions()` if None.
         stop: Set it to end the source; what goes on then is told to have ended.

@@ -66,7 +66,6 @@ def read_truth(path: Path, sources: list[str]) -> list[Segment]:
     """Return the true actions of a CSV file with the columns from, to, label and perhaps source.
 
     Args:
-        path: The file.
         sources: Those of the events; without a column `source` there must be at most one.
 
     Raises:

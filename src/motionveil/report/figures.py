@@ -143,9 +143,7 @@ def curve_panels(
 
     Args:
         row: A row with or without curves.
-        privacy_label: What the adversary looks for.
         classes: Number of its classes: the entropy is at most ln(classes).
-        colour: Of what belongs to the encoder.
 
     Returns:
         Titles and figures; only what the curves hold.

@@ -58,8 +58,6 @@ def veil_folder(
 
     Args:
         folder: Where the videos are, at any depth; see `VIDEO_SUFFIXES`.
-        out: Where the veiled ones go.
-        spec: The encoder.
         options: How; `VeilOptions()` if None.
         name: Names the output: `{stem}`, `{name}` (with the suffix) and `{suffix}` (without its
             dot) are the source's.

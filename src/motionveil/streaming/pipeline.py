@@ -34,7 +34,6 @@ class Lane(Generic[T]):
     """A first-in, first-out queue for one thread that puts and one that takes.
 
     Args:
-        size: Items it holds.
         stop: When set, the lane ends as soon as it is empty, whether or not the one who puts has
             noticed: it may hang in a read from a dead network.
     """
@@ -53,7 +52,6 @@ class Lane(Generic[T]):
         """Append an item.
 
         Args:
-            item: What to append.
             merge: What to put in the place of the oldest two items when the lane is full; None to
                 wait for room instead. A live source must not wait.
 
@@ -130,8 +128,6 @@ class Pipeline:
     are dropped and counted. Raw frames are in memory only.
 
     Args:
-        source: Where frames come from.
-        encoder: What veils them.
         open_output: Called with what the source is and its time base, when the first frame is
             there; returns the sink.
         enlarge: How many times each pixel is repeated, along both sides, in what is written.

@@ -162,9 +162,7 @@ class Admission:
         """Return whether a request may be served; a wrong token counts as a guess.
 
         Args:
-            address: Where it comes from.
             given: Its token, None if it has none.
-            ticket: Its ticket, or "".
 
         Raises:
             TooManyGuessesError: The token was not even looked at.

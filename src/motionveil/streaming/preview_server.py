@@ -66,7 +66,6 @@ class Server(ThreadingHTTPServer):
 
         Args:
             site: Has the page, the pictures and the numbers.
-            admission: Says whose requests are served.
             loopback: Refuse requests that name a host that is not this machine's loopback.
         """
         self.site, self.admission, self.loopback = site, admission, loopback

@@ -65,7 +65,6 @@ class StreamSite:
     """One stream: its picture, its numbers once a second, and what is recognised in it.
 
     Args:
-        screen: Has the pictures.
         stats: Gives the numbers; see `STATS`.
         answers: Gives what is recognised; None where nothing is.
     """

@@ -46,7 +46,6 @@ class Quantiser:
         """Return up to which blurred difference, in grey levels, the value is surely `neutral`.
 
         Args:
-            neutral: Value of no motion.
             scale: Entries that a grey level of difference spans.
         """
         values = self.table if self.factor < 0 else evaluate_segments(self.table, self.factor)
@@ -65,7 +64,6 @@ def make_quantiser(difference: BlurredDifference, *, vectors: bool | None = None
     it is a table with as many entries as keep the error within `LARGEST_ERROR`.
 
     Args:
-        difference: The map.
         vectors: Whether segments may be used; None where the processor can.
 
     Raises:

@@ -19,7 +19,6 @@ class SiteServer:
     """Serves a site over plain HTTP, each connection in a thread; see `Preview` for who may see it.
 
     Args:
-        site: What is shown.
         address: As for `Preview`.
         token: Likewise.
         option: What errors call the address, such as `"--preview"`.

@@ -68,7 +68,6 @@ class DifferenceVeil:
 
     Args:
         spec: An encoder whose method gives a `BlurredDifference`.
-        hard: Quantise in steps instead of sigmoids.
         vectors: Whether to quantise 64 values at once; None where the processor can.
 
     Raises:

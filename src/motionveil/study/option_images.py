@@ -125,12 +125,10 @@ def from_clips(
 
     Args:
         manifest, label, subjects: The data set, and the people of each value of a label.
-        pool: The candidates for questions.
         random: Breaks ties.
         detect: Face detector, if any.
         around: Side of the picture relative to the face's box.
         left_out: Actions in which not everyone is visible.
-        track: Displays progress.
 
     Raises:
         MotionveilError: No face of a person was found, or the sides of two people are unknown.
@@ -237,7 +235,6 @@ def crop_square(frame: Image, box: Box, around: float = 1.0) -> Image:
 
     Args:
         frame: uint8 (H, W, 3); its border is repeated outside.
-        box: The region of interest.
         around: Side of the square relative to the box's longer side.
 
     Returns:

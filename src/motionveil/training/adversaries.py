@@ -54,7 +54,6 @@ class Adversaries:
     to be held fixed while gradients pass through it to the encoder and none is to be averaged.
 
     Args:
-        fabric: Device, precision and processes.
         adversaries: At least one; their networks are trained in place.
         schedule: How they are trained.
     """
@@ -152,7 +151,6 @@ class Adversaries:
         Args:
             seen: What each adversary sees, from `Showing`.
             labels: The clips' classes, `(B,)`.
-            weight: Factor of the loss.
             more: Whether the batch has more parts.
 
         Returns:
@@ -217,8 +215,6 @@ def create_network(
     """Return a network drawn from torch's global generator, in the layout that suits it.
 
     Args:
-        recipe: Its name and weights.
-        outputs: Number of classes.
         temporal: Whether it sees whole clips `(B, 3, T', H, W)`, as action networks do, or frames
             `(N, 3, H, W)`, as privacy networks do; in [-1, 1].
         checkpointing: Whether activations are computed again for the gradients, see

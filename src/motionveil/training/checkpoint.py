@@ -72,9 +72,7 @@ def save_checkpoint(
     """Write a checkpoint and remove the one before it.
 
     Args:
-        folder: Where checkpoints lie.
         state: Modules, optimisers and the like by name.
-        epoch: Epochs done.
         curves: What was logged of each of them.
         step, clips, sums: Steps done of the next epoch, the clips seen in them, and what was
             measured, summed over them.
@@ -299,7 +297,6 @@ def refuse_collapse(rows: list[dict[str, float]], chance_level: float, recipe: R
     Args:
         rows: The curves so far; `epoch` and `accuracy_action` are used.
         chance_level: Share of the commonest action among the training clips.
-        recipe: The recipe; names what to change.
 
     Raises:
         CollapseError: The training collapsed; says when and what to change.

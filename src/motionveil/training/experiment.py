@@ -25,6 +25,7 @@ from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
+from motionveil.networks.weights import source_of_weights
 from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
@@ -35,15 +36,19 @@ from motionveil.training.loop import ADVERSARIAL, seed_for
 from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe
 
 
+def describe_weights(recipe: Recipe) -> dict[str, str]:
+    """Return what a recipe's action and privacy networks start from, see `Result.weights`."""
+    networks = {"action": recipe.action, "privacy": recipe.privacy}
+    return {role: source_of_weights(one.name, one.weights) for role, one in networks.items()}
+
+
 def decode_clips(
     manifest: Manifest, recipe: Recipe, fabric: Fabric, workers: int | None = None
 ) -> ClipCache:
     """Return a manifest's clips as a recipe wants them, decoded once on each machine.
 
     Args:
-        manifest: The data set.
         recipe: Its `cache_size` and `fit` are used.
-        fabric: The processes.
         workers: Videos decoded at once; None for one a core.
 
     Raises:
@@ -124,11 +129,8 @@ class Experiment:
         """Return one part of a cache of the experiment's clips, `frames` frames of each.
 
         Args:
-            cache: The clips.
             training: The part, and whether frames are drawn at random or from the middle.
-            frames: Consecutive frames of a clip.
             fit: How frames become squares.
-            clips: These clips instead of the part.
         """
         return ClipDataset(
             cache,
@@ -212,6 +214,9 @@ class Experiment:
             "action_network": self.recipe.action.name,
             "privacy_network": self.recipe.privacy.name,
         }
+        left_out = {"validation", "attackers", "transformer", "methods", "weights", "order"}
+        provenance["weights"] = describe_weights(self.recipe)
+        provenance["recipe"] = self.recipe.model_dump(mode="json", exclude=left_out)
         if self.recipe.adversarial.further:
             provenance["further_adversaries"] = self.recipe.further_adversaries()
         torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights

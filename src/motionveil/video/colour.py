@@ -44,7 +44,6 @@ class RgbConverter:
         """Convert an `av.VideoFrame`.
 
         Args:
-            picture: As the decoder gives it.
             size: Width and height of the upright image, to which the picture is scaled; its own
                 if None.
 

@@ -69,7 +69,6 @@ class Destinations:
     raised.
 
     Args:
-        sinks: Sinks for frames, or for packets.
         rate: Frames a second; with `pts` given to `write`, a hint only.
         time_base: Seconds that one unit of `pts` lasts.
         aspect: Sample aspect ratio, for encodings that keep it.
@@ -263,7 +262,6 @@ class FrameEncoder:
 
     Args:
         name: What errors call the destination.
-        encoding: How.
         rate: Frames a second; with true timestamps, a hint only.
         time_base: Seconds that one unit of a timestamp lasts.
         aspect: Sample aspect ratio: how much wider than high one pixel is shown. H.264 keeps it;

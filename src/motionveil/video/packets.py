@@ -94,9 +94,6 @@ class Muxer:
 
     Args:
         where: A `Path`, an address (str) or a binary file.
-        muxing: How.
-        stream: What the packets are of.
-        metadata: What the container says of itself.
         start: The timestamp that is to be 0, in units of the packets' time base.
 
     Raises:
@@ -153,7 +150,6 @@ class ContainerSink(PacketSink):
 
     Args:
         name: As in `PacketSink`, like `encoding`.
-        muxing: How packets are written.
         comment: What the container says of itself; None for nothing.
     """
 

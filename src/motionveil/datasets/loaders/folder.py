@@ -31,9 +31,7 @@ def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: i
     Each video is one clip and one recording.
 
     Args:
-        root: The folder.
         share: Share of the clips held out for validation, in (0, 1).
-        seed: Seed of the split.
 
     Raises:
         MotionveilError: There are no videos, one lies at another depth or cannot be read, or the

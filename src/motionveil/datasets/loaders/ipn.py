@@ -111,7 +111,6 @@ def index(
     gesture that goes on beyond the video's end is cut there; one that begins there is left out.
 
     Args:
-        root: The data set's folder.
         split: One of `SPLITS`.
         non_gestures: Keep the segments without a gesture, as the background.
 

@@ -94,7 +94,6 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
     reported on stderr. Frames beyond the published length are not used.
 
     Args:
-        root: The data set's folder.
         split: One of `SPLITS`.
         seed: Seed of `pair-folds`.
 

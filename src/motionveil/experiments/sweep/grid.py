@@ -119,10 +119,6 @@ class Grid(BaseModel):
 def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
     """Read and check a grid.
 
-    Args:
-        path: The YAML file.
-        commands: The commands there are.
-
     Raises:
         MotionveilError: The file cannot be read, a field is wrong, or there is no such command;
             names the file, the field and, for an unknown one, the nearest.

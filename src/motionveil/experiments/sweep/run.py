@@ -89,7 +89,6 @@ def run_sweep(
 
     Args:
         runs: The runs, as `Grid.runs` returns them.
-        out: Folder of the sweep.
         engine: `local_engine(jobs)` or `ray_engine(address)`.
         threads: OMP_NUM_THREADS of each run.
         retry: Try runs again that failed in an earlier sweep.
@@ -242,7 +241,6 @@ def ray_engine(address: str | None = None, *, cpus: int = 1, gpus: float = 0.0) 
     Args:
         address: As for `ray.init`; None for `RAY_ADDRESS`, or else a cluster of this machine that
             is not reachable from others and ends with the sweep.
-        cpus: Cores of a run.
         gpus: GPUs of a run, or a fraction of one.
 
     Raises:

@@ -137,8 +137,6 @@ class Context:
     """A study that is being served.
 
     Args:
-        folder: The study's folder.
-        url: The URL that participants open.
         admin_token: The administrator's secret.
         open: Whether participation requires no link.
         texts: File with the texts of the pages; None for English.

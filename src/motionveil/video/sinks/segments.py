@@ -26,7 +26,6 @@ class SegmentFolder:
     Args:
         pattern: A path; `%Y`, `%m`, `%d`, `%H`, `%M` and `%S` in its name stand for the local time
             of a file's first frame.
-        segments: Which files are kept.
 
     Raises:
         MotionveilError: The folder cannot be made.

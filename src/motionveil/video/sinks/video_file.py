@@ -121,7 +121,6 @@ class VideoSink(Destinations):
     to the last second.
 
     Args:
-        path: Where to write.
         rate: Frames a second; 25 if None. With `pts` given to `write`, a hint only.
         time_base: Seconds that one unit of `pts` lasts; one frame (1 / rate) if None.
         codec: `"h264"`, `"ffv1"` or `"vp9"`; None for the usual one of the suffix.
