@@ -116,7 +116,7 @@ def test_faults_name_the_file(tmp_path: Path) -> None:
         FaceDetector(tmp_path / "flat.onnx")
     with pytest.raises(MotionveilError, match=r"garbage\.onnx: no ONNX model"):
         FaceDetector(garbage)
-    with pytest.raises(MotionveilError, match=r"other\.onnx: .* 4 axes.* outputs y; YuNet"):
+    with pytest.raises(MotionveilError, match=r"other\.onnx: .* outputs y; YuNet"):
         FaceDetector(_write_other(tmp_path / "other.onnx"))
 
 
