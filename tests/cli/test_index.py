@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,15 +78,6 @@ def test_csv(videos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out" / "manifest.csv"
     assert main(["index", "csv", str(videos / "labels.csv"), "--out", str(out)]) == 0
     assert [clip.end for clip in Manifest.read(out).clips] == [5] * 4
-
-
-def test_ut_interaction(
-    ut_interaction: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    out = tmp_path / "manifest.csv"
-    assert main(["index", "ut-interaction", str(ut_interaction), "-o", str(out)]) == 0
-    assert "60 clips: 21 fold0, 19 fold1, 20 fold2" in capsys.readouterr().out
-    assert Manifest.read(out).name == "ut-interaction"
 
 
 def test_kth_says_what_is_missing_and_shared(
@@ -199,11 +188,3 @@ def test_every_kind_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert loader.help in printed
         for way, line in loader.splits.items():
             assert re.search(rf"--split {way} +{re.escape(line)}", printed)
-
-
-def test_needs_no_torch() -> None:
-    code = (
-        "import sys, motionveil.cli.index, motionveil.cli.check;"
-        "sys.exit(any(name.partition('.')[0] == 'torch' for name in sys.modules))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.streaming.preview_screen import Screen
-from motionveil.streaming.preview_site import Stats, StreamSite
+from motionveil.streaming.preview_site import Screen, Stats, StreamSite
 from motionveil.streaming.site_server import SiteServer
 
 
