@@ -52,12 +52,14 @@ def _forbid_dumps_to_programs() -> bool:
 
 @contextmanager
 def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
-    """Within the block, let Ctrl-C and SIGTERM end the work in a defined way.
+    """Within the block, let Ctrl-C, SIGTERM and SIGHUP end the work in a defined way.
+
+    A SIGHUP that is ignored, as under `nohup`, stays ignored.
 
     Args:
         stop: Set by the first signal, unless `at_once`: what was read is still written. A second
             signal raises.
-        at_once: Raise `KeyboardInterrupt` at the first signal, whichever of the two it is.
+        at_once: Raise `KeyboardInterrupt` at the first signal, whichever of them it is.
 
     Raises:
         KeyboardInterrupt: See above.
@@ -71,7 +73,9 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
             raise KeyboardInterrupt
         stop.set()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # the terminal is gone
     before = [signal.signal(number, handle) for number in numbers]
     try:
         yield

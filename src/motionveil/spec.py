@@ -61,6 +61,8 @@ class EncoderSpec(BaseModel):
         if not isinstance(values, dict):
             return values
         name = values.get("method", "bdq")
+        if not isinstance(name, str):
+            raise ValueError(f"method: must be a name (found {name!r})")
         try:
             found = methods.method("bdq" if name == "bdq-variant" else name)
         except MotionveilError as error:

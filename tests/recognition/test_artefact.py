@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +132,6 @@ def test_the_encoder_of_the_run_must_be_its_own(make: Make) -> None:
     own.model_copy(update={"geometry": geometry}).save(folder.parent / "encoder.json")
     with pytest.raises(MotionveilError, match="works at 16 pixels, 25 frames/s"):
         load_recogniser(folder.parent)
-
-
-def test_needs_no_torch(make: Make) -> None:
-    code = (
-        "import sys, motionveil; motionveil.load_recogniser(sys.argv[1]);"
-        "sys.exit('torch' in sys.modules)"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(make())], check=False)
-    assert done.returncode == 0
 
 
 def test_input_and_network_are_written_down(make: Make) -> None:

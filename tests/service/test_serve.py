@@ -15,12 +15,12 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from serving import Serving
 
-from motionveil.service.systemd import Systemd
+from motionveil.service.run import Systemd
 from programs import play, until
 from recognition.broker import Broker, Listener, needs_mosquitto
 from recognition.conftest import Make, make  # noqa: F401, a fixture
-from service.serving import Serving
 
 DEFAULTS = """\
 listen: 127.0.0.1:0

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.console import frame_bar
-from motionveil.cli.describe_veiled import describe_encoder, describe_folder, describe_summary
 from motionveil.cli.options import add_live_arguments, count_from
 from motionveil.cli.stream_options import (
     add_destination_arguments,
     add_preview_arguments,
+    describe_encoder,
+    describe_folder,
+    describe_summary,
     destinations,
     open_preview,
     read_preview_token,

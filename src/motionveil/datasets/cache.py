@@ -100,8 +100,12 @@ class ClipCache:
         def make(missing: Sequence[Clip]) -> None:
             _decode_all(manifest, missing, files, stored, workers or os.cpu_count() or 1)
 
+        def fits(frames: Frames) -> bool:
+            short, long = sorted(frames.shape[1:3])
+            return short == size and (fit == "short-side" or long == size)
+
         times = {key: _times_file(file) for key, file in files.items()}
-        return cls(manifest, home, size, fit, rate, _completed(manifest, files, make), times)
+        return cls(manifest, home, size, fit, rate, _completed(manifest, files, make, fits), times)
 
     def frames(self, clip: Clip) -> Frames:
         """Return a clip's stored frames: uint8 (T, H, W, 3), RGB, mapped from disk, read-only.
@@ -220,10 +224,14 @@ def _stamp(source: Path) -> str:
 
 
 def _completed(
-    manifest: Manifest, files: dict[str, Path], make: Callable[[Sequence[Clip]], None]
+    manifest: Manifest,
+    files: dict[str, Path],
+    make: Callable[[Sequence[Clip]], None],
+    fits: Callable[[Frames], bool] = lambda frames: True,
 ) -> dict[str, Frames]:
-    """Map every clip of a manifest, after those that have no file were made."""
-    frames = {key: found for key, file in files.items() if (found := _open(file)) is not None}
+    """Map every clip of a manifest, after those were made that have no file of a size that fits."""
+    found = {key: _open(file) for key, file in files.items()}
+    frames = {key: clip for key, clip in found.items() if clip is not None and fits(clip)}
     missing = [clip for clip in manifest.clips if clip.key not in frames]
     if missing:
         make(missing)

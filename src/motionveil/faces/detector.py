@@ -176,9 +176,11 @@ def _read(file: Path) -> onnx.ModelProto:
 def _check_is_yunet(file: Path, model: onnx.ModelProto) -> None:
     wanted = {f"{name}_{stride}" for name in OUTPUTS for stride in STRIDES}
     found = {output.name for output in model.graph.output}
-    if found != wanted or len(model.graph.input) != 1:
+    axes = [len(given.type.tensor_type.shape.dim) for given in model.graph.input]
+    if found != wanted or axes != [4]:
         raise MotionveilError(
-            f"{file}: a network with the outputs {', '.join(sorted(found)) or 'none'}; YuNet has"
+            f"{file}: a network with inputs of {axes} axes and the outputs"
+            f" {', '.join(sorted(found)) or 'none'}; YuNet has one input of 4 axes and"
             f" {', '.join(sorted(wanted))}"
         )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shlex
 import warnings
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
 from motionveil.networks.registry import (
     Weights,
@@ -31,6 +31,7 @@ from motionveil.networks.registry import (
 N = TypeVar("N", bound=nn.Module)
 
 _LOG = logging.getLogger(__name__)
+_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 _SHOWN = 5  # keys of a kind that a message names before it counts the rest
 
 
@@ -99,7 +100,7 @@ def load_weights(
             finite, or does not fit; names the file and the keys.
     """
     path = Path(path)
-    tensors, metadata = _read(path)
+    tensors, metadata = read_tensors(path)
     if all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
     target = network
@@ -144,7 +145,13 @@ def holds_frame_weights(path: str | Path) -> bool:
     return 4 in axes and 5 not in axes
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file and its metadata.
+
+    Raises:
+        MotionveilError: The file is missing, broken or no safetensors, or holds a value that is not
+            finite, or of a type that weights do not have (complex, fp8).
+    """
     if not path.is_file():
         raise MotionveilError(f"{path}: no such weights file")
     if path.suffix != ".safetensors":
@@ -155,6 +162,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise MotionveilError(f"{path}: broken, or not safetensors: {error}") from error
+    odd = sorted(f"{key} ({t.dtype})" for key, t in tensors.items() if t.dtype not in _TYPES)
+    if odd:
+        raise MotionveilError(f"{path}: tensors of types that weights do not have: {_some(odd)}")
     bad = sorted(key for key, tensor in tensors.items() if not torch.isfinite(tensor).all())
     if bad:
         raise MotionveilError(f"{path}: values that are not finite in {_some(bad)}")
@@ -173,7 +183,7 @@ def _channels(path: Path, metadata: dict[str, str], key: str, default: Tensor) -
     if key not in metadata:
         return default
     try:
-        values = torch.tensor(json.loads(metadata[key]), dtype=default.dtype, device="cpu")
+        values = torch.tensor(load_json(metadata[key]), dtype=default.dtype, device="cpu")
     except (TypeError, ValueError) as error:
         raise MotionveilError(f"{path}: {key} is {metadata[key]!r}, not a JSON list") from error
     positive = key != "input_std" or bool((values > 0).all())

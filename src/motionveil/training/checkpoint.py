@@ -132,6 +132,8 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     for name, kind in kinds.items():
         if not isinstance(facts, dict) or not isinstance(facts.get(name), kind):
             raise MotionveilError(_unreadable(file, f"it has no {name!r}"))
+    if Path(facts["tensors"]).name != facts["tensors"]:  # a checkpoint may come from a stranger
+        raise MotionveilError(_unreadable(file, f"{facts['tensors']!r} is no file beside it"))
     if len(facts["curves"]) != facts["epoch"]:
         epochs = f"{facts['epoch']} epochs but curves of {len(facts['curves'])}"
         raise MotionveilError(_unreadable(file, epochs))

@@ -27,9 +27,8 @@ from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack, true_classes
 from motionveil.evaluation.confounds import crossed_halves
 from motionveil.evaluation.data import AttackData, Video
-from motionveil.evaluation.fit import Learner
+from motionveil.evaluation.fit import Learned, Learner, learn
 from motionveil.evaluation.image_quality import Images, draw_grid
-from motionveil.evaluation.learn import Learned, learn
 from motionveil.evaluation.mutual_information import (
     chosen_elsewhere,
     information_in_bits,

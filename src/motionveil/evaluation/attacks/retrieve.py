@@ -23,8 +23,7 @@ from motionveil.datasets.dataset import Batch
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.data import AttackData, shuffled_people
-from motionveil.evaluation.fit import Learner, per_input
-from motionveil.evaluation.learn import Learned, learn
+from motionveil.evaluation.fit import Learned, Learner, learn, per_input
 from motionveil.results import Training
 from motionveil.statistics import (
     Floats,

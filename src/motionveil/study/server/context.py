@@ -10,6 +10,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -230,6 +231,12 @@ def default_texts() -> str:
     return resources.files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8")
 
 
+@cache
+def _english_texts() -> Texts:
+    found: Texts = load_yaml(default_texts(), "texts")
+    return found
+
+
 def read_texts(path: Path | None = None) -> Texts:
     """Return the texts of a file, or the English ones.
 
@@ -237,7 +244,7 @@ def read_texts(path: Path | None = None) -> Texts:
         MotionveilError: The file cannot be read, or a text is missing, unknown, empty or has other
             placeholders than the English one.
     """
-    english: Texts = load_yaml(default_texts(), "texts")
+    english = _english_texts()
     if path is None:
         return english
     texts = read_yaml(path, "the texts")
