@@ -2,7 +2,7 @@
 
     export OMP_NUM_THREADS=1
     python benchmarks/flow_ablation.py quickstart/actors/seed0/manifest.csv actors --json FILE
-    python benchmarks/flow_ablation.py ut/manifest.csv ut-interaction --seeds 2 --json FILE
+    python benchmarks/flow_ablation.py ut/manifest.csv ut-interaction --json FILE
 
 Each version of the motion field goes to a small network over time, which is trained on the action
 and, anew, on the identity, for each fold of the data set, and is asked about every window of a
@@ -152,6 +152,14 @@ def shuffled(field: Tensor) -> Tensor:
     return field[torch.randperm(len(field), generator=torch.Generator().manual_seed(seed))]
 
 
+def of_one_size(numbers: list[Tensor]) -> list[Tensor]:
+    """Average grids of clips of several shapes down to the smallest sides; others stay."""
+    if numbers[0].dim() < 4 or len({one.shape[2:] for one in numbers}) == 1:
+        return numbers
+    sides = (min(one.shape[2] for one in numbers), min(one.shape[3] for one in numbers))
+    return [adaptive_avg_pool2d(one, sides) for one in numbers]
+
+
 VERSIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "the field, cells of 8 pixels": lambda f: f,
     "where something moves (0 or 1)": lambda f: (f.abs().sum(1, keepdim=True) > 0).float(),
@@ -185,7 +193,7 @@ def main() -> None:
     rows = []
     for name, change in VERSIONS.items():
         with torch.no_grad():
-            numbers = [change(field) for field in data.fields]
+            numbers = of_one_size([change(field) for field in data.fields])
         row: dict[str, object] = {"version": name}
         for target in data.labels:
             found = [recognise(data, numbers, target, *each) for each in trainings]

@@ -208,7 +208,7 @@ class TestNames:
     def test_every_shipped_encoder_loads(self):
         assert "raw" in shipped_names()
         for name in shipped_names():
-            assert load_spec(name).method in ("bdq", "raw")
+            assert load_spec(name).method in ("bdq", "moments", "raw")
 
     def test_raw_has_no_numbers(self):
         assert load_spec("raw").model_dump(exclude={"provenance"}, exclude_none=True) == {
