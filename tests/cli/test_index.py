@@ -44,6 +44,22 @@ def test_folder(
     assert "wrote manifest.csv and manifest.json" in printed
 
 
+def test_long_names_of_actions_become_numbers_with_a_legend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    actions = [f"click with {fingers} fingers and wait" for fingers in ("two", "three", "four")]
+    for action in actions:
+        for person in ("ann", "bob"):
+            _write_video(tmp_path / "videos" / action / person / "0.mkv", 5)
+    assert main(["index", "folder", str(tmp_path / "videos"), "-o", str(tmp_path / "m.csv")]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"person +┃ 1 +┃ 2 +┃ 3 +┃ all", said)
+    assert [line for line in said.splitlines() if line.startswith(("1:", "2:", "3:"))] == [
+        f"{number}: {action}" for number, action in enumerate(sorted(actions), 1)
+    ]
+
+
 def test_share_and_seed(videos: Path, tmp_path: Path) -> None:
     chosen = set()
     for seed in range(6):

@@ -236,7 +236,8 @@ class TestDepartures:
             ({"adversarial.adversaries": 4}, "adversarial.adversaries: 4 | 1"),
             ({"adversarial.restart_every": 50}, "adversarial.restart_every: 50 | none"),
             ({"cache_size": 256}, "cache_size: 256 | open (224 in our recipe)"),
-            ({"methods.unet.blocks": 1}, "methods.unet.blocks: 1 | open"),
+            ({"methods.unet.blocks": 1}, "methods.unet.blocks: 1 | open (5 in our recipe)"),
+            ({"methods.ryoo.motions": 2}, "methods.ryoo.motions: 2 | open"),
         ],
     )
     def test_of_what_the_paper_leaves_open_or_has_one_of(
@@ -284,10 +285,13 @@ class TestDepartures:
     def test_of_its_training(self, origin: dict[str, Any], said: str) -> None:
         assert f"encoder of bdq, alpha 2: {said}" in departures(row_from(origin))
 
-    def test_wu_s_adversaries_are_no_departure(self) -> None:
-        row = row_from(sbu_provenance({"adversarial.adversaries": 4}), "unet")
-        spec = EncoderSpec(method="unet", settings={}, provenance=row.encoder.provenance)
-        assert departures(row.model_copy(update={"encoder": spec})) == ""
+    @pytest.mark.parametrize(("adversaries", "said"), [(1, ""), (4, "adversarial.adversaries: 4")])
+    def test_wu_s_privacy_network_is_one_that_is_reset(self, adversaries: int, said: str) -> None:
+        settings = {"adversarial.adversaries": adversaries, "adversarial.restart_every": 100}
+        spec = EncoderSpec(method="unet", settings={}, provenance=sbu_provenance(settings))
+        row = sbu_row("unet", 2.0).model_copy(update={"encoder": spec})
+        assert said in departures(row)
+        assert bool(departures(row)) == bool(said)
 
     @pytest.mark.parametrize(
         ("origin", "said"),

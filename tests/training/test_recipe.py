@@ -85,7 +85,8 @@ def test_one_from_before_there_were_rates_is_refused_with_the_way_out(write: Any
 def test_the_order_is_the_camera_s_but_in_the_paper_s_recipes() -> None:
     assert (Recipe().order, Recipe().rate) == ("camera", None)
     orders = {name: load_recipe(name).order for name in recipe_names()}
-    assert {name for name, order in orders.items() if order == "paper"} == {"sbu", "kth", "ipn"}
+    of_the_paper = {name for name, order in orders.items() if order == "paper"}
+    assert of_the_paper == {"sbu", "sbu-encoder-lr", "sbu-equal", "kth", "ipn"}
     rates = {name: load_recipe(name).rate for name in recipe_names()}
     assert (rates["ut-interaction"], rates["actors"], rates["sbu"]) == (10, 15, None)
 

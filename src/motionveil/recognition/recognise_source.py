@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event as Stop
 from time import monotonic
-from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,11 +279,6 @@ class _Tap:
             self._inner.write(image, pts)
         self.frames += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._inner is not None:
-            self._inner.__exit__(kind, error, trace)
+            self._inner.__exit__(*error)

@@ -134,10 +134,10 @@ def _of_encoder(
         return
     flat = dict(_flat(origin["recipe"]))
     flat |= {f"{role}.weights": source for role, source in origin.get("weights", {}).items()}
-    own = "adversarial.adversaries", "adversarial.restart_every"  # Wu et al. have more
+    if encoder.method == "unet":  # its one privacy network is reset, the paper does not say when
+        flat.pop("adversarial.restart_every", None)
     for found in _differing(flat, publication, published, only_those_there=True):
-        if encoder.method == "bdq" or found.field not in own:
-            yield found.model_copy(update={"field": f"{whose}: {found.field}"})
+        yield found.model_copy(update={"field": f"{whose}: {found.field}"})
 
 
 def _differing(

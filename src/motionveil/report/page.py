@@ -163,6 +163,7 @@ def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
         "tradeoff_by_frame": (
             _tradeoff(by_frame(methods), data) if compared[0].attackers else None
         ),
+        "adversaries": tables.adversaries(methods),
         "attackers": tables.attacker_names(methods),
         "attacker_lines": tables.attacker_lines(methods),
         "differences": tables.differences(compared, analysis.draws),

@@ -23,8 +23,7 @@ from motionveil.streaming.preview_connections import (
     TooManyGuessesError,
     read_head,
 )
-from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
-from motionveil.streaming.preview_site import Site
+from motionveil.streaming.preview_site import MAX_VIEWERS, Screen, Site
 
 _TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take a picture
 _BOUNDARY = "motionveil-picture"

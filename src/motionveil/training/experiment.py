@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from torch import nn
 
 from motionveil._version import __version__
 from motionveil.datasets.cache import ClipCache, Fit
+from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import ClipDataset, batches
 from motionveil.datasets.loaders import median_rate
 from motionveil.datasets.loaders.folder import index
@@ -34,6 +36,31 @@ from motionveil.training.adversary_inputs import Look
 from motionveil.training.distributed import first_process_first, loading_threads, make_fabric
 from motionveil.training.loop import ADVERSARIAL, seed_for
 from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe
+
+LEAST_MOVE = 0.5
+"""Levels that some boundary has to move for a training to have done something: half a step."""
+
+
+def warn_unless_moved(start: EncoderSpec, trained: EncoderSpec) -> None:
+    """Warn when training hardly moved an encoder's boundaries: it protects as little as before.
+
+    What protects is that boundaries move together and leave wide steps.
+    """
+    before, after = (
+        np.asarray(getattr(spec.settings, "boundaries", ())).ravel() for spec in (start, trained)
+    )
+    if not before.size or before.shape != after.shape:
+        return
+    moved = np.abs(after - before)
+    if moved.max() < LEAST_MOVE:
+        sigmas = [getattr(spec.settings, "sigma", None) for spec in (start, trained)]
+        blur = " to ".join(f"{s:.2f}" for s in sigmas if isinstance(s, float))
+        warn(
+            f"the encoder hardly moved: no boundary by more than {moved.max():.2f} of a level"
+            f"{f', sigma {blur}' if blur else ''}; it hides little more than before training."
+            " Train longer, or give the encoder a rate of its own, as the recipe sbu-encoder-lr"
+            " does: --set adversarial.encoder_lr=0.05"
+        )
 
 
 def describe_weights(recipe: Recipe) -> dict[str, str]:
@@ -232,7 +259,10 @@ class Experiment:
             resume=resume,
             checkpoint_every=checkpoint_every,
         )
-        return encoder.spec, curves
+        trained = encoder.spec
+        if self.recipe.alpha > 0 and self.fabric.is_global_zero:
+            warn_unless_moved(start, trained)
+        return trained, curves
 
     def models(self, encoder: Encoder) -> AdversarialModels:
         """Return an encoder with fresh networks to train it against, as many as the recipe says."""
