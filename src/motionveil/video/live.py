@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -253,11 +254,12 @@ class LiveSource:
 
 
 def _give_memory_back() -> None:
-    """Have the C library return what is free to the system.
+    """Free what a lost connection leaves, and have the C library return it to the system.
 
-    A decoder's buffers, freed while its last pictures are still in use, leave gaps that glibc
-    keeps: over hundreds of connections they were more than all that was in use.
+    Containers and streams of PyAV refer to each other, and decoders keep pictures: left to chance,
+    the garbage collector waits for hundreds of connections.
     """
+    gc.collect()
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # another C library
             ctypes.CDLL(None).malloc_trim(0)
