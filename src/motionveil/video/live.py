@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event
@@ -138,7 +135,6 @@ class LiveSource:
                         self._since = time.monotonic()
                 return
             except _LostError as error:
-                _give_memory_back()
                 lost = lost or time.monotonic()
                 left = self._since + self._give_up - time.monotonic()
                 if left <= 0:
@@ -251,18 +247,6 @@ class LiveSource:
 
     def _say(self, what: str) -> None:
         self._notice(f"{self.name}: {what}")
-
-
-def _give_memory_back() -> None:
-    """Free what a lost connection leaves, and have the C library return it to the system.
-
-    Containers and streams of PyAV refer to each other, and decoders keep pictures: left to chance,
-    the garbage collector waits for hundreds of connections.
-    """
-    gc.collect()
-    if sys.platform == "linux":
-        with suppress(OSError, AttributeError):  # another C library
-            ctypes.CDLL(None).malloc_trim(0)
 
 
 def _accelerator(decode: Decode) -> tuple[HWAccel | None, str]:

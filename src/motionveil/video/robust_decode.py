@@ -13,6 +13,7 @@ from typing import Any
 
 import av
 
+from motionveil.video.colour import UPRIGHT, orientation
 from motionveil.video.h264 import Continuity
 
 # "explode" makes faults errors, "crccheck" compares checksums (PNG, FFV1, HEVC that has them), and
@@ -101,7 +102,7 @@ class StrictDecoder:
         # Only the stream's own decoder is told how the container wants pictures turned.
         own: list[Any] = self._context.decode(packet)
         if self._turned is None and own:
-            self._turned = own[0].side_data.get("DISPLAYMATRIX") is not None
+            self._turned = orientation(own[0]) != UPRIGHT
         return own
 
     def start_anew(self) -> None:
