@@ -22,7 +22,7 @@ from motionveil.datasets.actors import make_actors
 from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
-from motionveil.evaluation.encoded_parts import EncodedParts
+from motionveil.evaluation.encode_clips import EncodedParts
 from motionveil.evaluation.validation import Scores, validate
 from motionveil.results import Accuracy
 from motionveil.training.distributed import make_fabric

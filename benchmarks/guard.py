@@ -40,9 +40,9 @@ from guard_scenarios import (
 from measuring import write_figures
 from motionveil.spec import load_spec
 from motionveil.streaming import Guard, StreamEncoder
-from motionveil.streaming.folder import SUFFIXES
 from motionveil.streaming.geometry import area_average
 from motionveil.video import probe, read_clip
+from motionveil.video.image_sequence import VIDEO_SUFFIXES
 
 ENCODERS = [("bdq", False), ("bdq", True), ("bdq-ut", False), ("bdq-ut", True)]
 PICTURED = 5
@@ -244,7 +244,7 @@ def main() -> None:
         path
         for folder in arguments.folders
         for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if path.suffix.lower() in VIDEO_SUFFIXES
     ]
     chosen = paths if arguments.half is None else paths[arguments.half :: 2]
     veil = Before(arguments.before) if arguments.before else None

@@ -38,9 +38,8 @@ from motionveil.actors.people import make_people
 from motionveil.actors.render import Session, film
 from motionveil.datasets.actors import ACTIONS
 from motionveil.datasets.cache import ClipCache
-from motionveil.datasets.dataset import ClipDataset, batches
+from motionveil.datasets.dataset import ClipDataset, batches, random_crop, random_start
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.sampling import random_crop, random_start
 from motionveil.video import VideoSink, read_clip, read_frames
 
 CLIPS, CLIP_FRAMES = 16, 20

@@ -46,8 +46,7 @@ import torch
 from measuring import with_fair_malloc, write_figures
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import Guard, StreamEncoder
-from motionveil.streaming.quantiser import make_quantiser
-from motionveil.streaming.veils import DifferenceVeil
+from motionveil.streaming.veils import DifferenceVeil, make_quantiser
 from released import ReleasedEncoder
 from streamed import FRAMES, Frames, averaging, make_frames, reading, streaming
 

@@ -27,9 +27,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
 PAGES = sorted(set(PAGES))
-QUICK = {"encode", "events", "export", "index", "check", "verify"}
-TRAINED = {"runs/bdq", "runs/tradeoff"}
-"""Folders that only a training leaves."""
 
 
 def blocks(page: Path, *languages: str) -> list[str]:
@@ -186,11 +183,7 @@ class TestExamples:
     def test_show_every_command(self):
         assert {words[1] for words, _ in examples()} | {"quickstart"} == set(COMMANDS)
 
-    def test_quick_ones_run_in_order(self, reader: Path):
-        for words, said in examples():
-            if words[1] in QUICK and not needs_ut_interaction(words) and not TRAINED & set(words):
-                type_in(reader, words, said)
-
+    @pytest.mark.slow
     def test_those_on_ut_interaction_run_in_order(
         self, tmp_path: Path, ut_interaction: Path, pretrained: Path
     ):

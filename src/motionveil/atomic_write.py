@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from motionveil.errors import MotionveilError
 
 _OWNER_ONLY, _OWNER_ONLY_FOLDER, _OTHERS = 0o600, 0o700, 0o077
+_PART = re.compile(r"\..+\.part(\.\w+)?")
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
+_LONGEST_NAME = 255  # bytes, of most file systems
 
 
 def make_private_folder(path: str | os.PathLike[str]) -> None:
@@ -78,14 +83,21 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
     the block fails, the temporary file is removed and an earlier `target` is left as it was.
 
     Args:
-        target: The file; its folder is made if there is none.
+        target: The file; its folder is made if there is none. Of a symbolic link, what it names
+            is replaced; a named pipe or a device is written to as it is.
         private: Nobody but the owner may read the file, whatever the umask and the moment.
 
     Raises:
-        MotionveilError: The folder cannot be made or written, or `target` is a folder.
+        MotionveilError: The folder cannot be made or written, `target` is a folder, or the disk is
+            full.
     """
     final = Path(target)
-    part = final.parent / f".{final.stem}.{secrets.token_hex(4)}.part{final.suffix}"
+    if os.path.islink(final):  # what it names is replaced, not the link
+        final = final.resolve()
+    if os.path.exists(final) and not (os.path.isfile(final) or os.path.isdir(final)):
+        yield final  # a named pipe, a device
+        return
+    part = part_path(final, final.suffix)
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
         if final.is_dir():  # the rename would say so too, but when the work is done
@@ -94,16 +106,74 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
         # without a look at the umask, which no thread can read without changing it for all.
         mode = _OWNER_ONLY if private else 0o666
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        held = hold_part(part)
         if private:
             part.chmod(mode)  # a umask may take from the owner, too
     except OSError as error:
         raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
     try:
-        yield part
+        with held:
+            yield part
         _rename(part, final)
-    except BaseException:
+    except BaseException as error:
         part.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _FULL:
+            raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
         raise
+
+
+def part_path(final: Path, suffix: str = "") -> Path:
+    """Return a temporary name for a file or folder, no longer than file systems allow."""
+    end = f".{secrets.token_hex(4)}.part{suffix}"
+    stem = final.name.removesuffix(suffix)
+    while len(os.fsencode(stem)) > _LONGEST_NAME - len(os.fsencode(end)) - 1:
+        stem = stem[:-1]
+    return final.parent / f".{stem}{end}"
+
+
+def hold_part(part: Path) -> ExitStack:
+    """Mark a temporary file or folder as one that a live process writes, until that is closed."""
+    held = ExitStack()
+    if sys.platform != "win32":
+        import fcntl
+
+        descriptor = os.open(part, os.O_RDONLY)
+        held.callback(os.close, descriptor)
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return held
+
+
+def find_parts(folder: Path) -> Iterator[Path]:
+    """Yield the temporary files and folders below a folder that no live process writes.
+
+    Without locks (Windows, some network file systems) all of them are found.
+    """
+    for place, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            if _PART.fullmatch(name) and not _is_held(Path(place, name)):
+                yield Path(place, name)
+        folders[:] = [name for name in folders if not _PART.fullmatch(name)]
+
+
+def _is_held(part: Path) -> bool:
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        descriptor = os.open(part, os.O_RDONLY)
+    except OSError:  # gone since, or another user's
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _rename(part: Path, final: Path) -> None:

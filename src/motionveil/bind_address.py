@@ -35,9 +35,6 @@ def shown(source: str) -> str:
     All else is `...`: names and passwords, parameters, keys in the path, and all of what is no
     proper address (`rstp:/user:pw@host`, `user:pw@host`), for there nobody can say what is what.
 
-    Args:
-        source: As it was written.
-
     Example:
         >>> shown("rtsp://admin:secret@192.0.2.7:554/live/ch1?key=1")
         'rtsp://192.0.2.7:554/live/ch1?...'
@@ -86,7 +83,6 @@ def host_and_port(option: str, address: str, port: int) -> tuple[str, int]:
 
     Args:
         option: What errors name, such as `"--preview"`.
-        address: What was written.
         port: The usual one, for the error's example.
 
     Raises:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+DEBUG = "MOTIONVEIL_DEBUG"
+"""The environment variable that shows where errors come from."""
 
 
 class MotionveilError(Exception):
@@ -12,6 +18,38 @@ class MotionveilError(Exception):
 
     The command line prints the message on one line and exits with status 1.
     """
+
+
+def explain(error: BaseException, source: str) -> str:
+    """Return one line on why something failed, expected or not; with `DEBUG`, print its trace.
+
+    Args:
+        error: What was raised.
+        source: What was being worked on: a file, or a command line.
+    """
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    if isinstance(error, MotionveilError):
+        return one_line(str(error))
+    if isinstance(error, MemoryError):
+        return one_line(f"{source}: there is not enough memory")
+    if isinstance(error, OSError) and error.strerror:
+        return one_line(f"{source}: {error.filename or 'a file or device'}: {error.strerror}")
+    place = traceback.extract_tb(error.__traceback__)[-1:]
+    where = "".join(f", {Path(frame.filename).name}:{frame.lineno}" for frame in place)
+    what = one_line(str(error))[:200]
+    return one_line(
+        f"{source}: an error of motionveil itself ({type(error).__name__}: {what}{where});"
+        f" please report it with the trace that {DEBUG}=1 shows"
+    )
+
+
+def one_line(text: str) -> str:
+    """Return a text with its line breaks and control characters escaped.
+
+    What a file says of itself may move a terminal's cursor, or pass for a line of ours.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def describe_faults(faults: Sequence[Any]) -> str:

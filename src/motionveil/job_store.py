@@ -12,13 +12,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json
 
 Status = Literal["to do", "running", "stopped", "failed", "done", "damaged"]
 T = TypeVar("T")
@@ -49,7 +50,6 @@ class Job:
     """One job of a store.
 
     Args:
-        folder: Its own folder.
         question: All that its value depends on, as JSON.
 
     Example:
@@ -124,7 +124,7 @@ class Job:
 
     def _load(self) -> tuple[str, Any, Record]:
         """Return what the file holds; raises ValueError if it is damaged."""
-        stored = json.loads(self.file.read_text(encoding="utf-8"))
+        stored = load_json(self.file.read_text(encoding="utf-8"))
         try:
             record = Record(**{field.name: stored[field.name] for field in fields(Record)})
             if record.status in get_args(Status) and isinstance(stored["key"], str):
@@ -147,27 +147,73 @@ class Job:
         Raises:
             MotionveilError: The folder cannot be written, or its file system has no locks.
         """
-        if sys.platform == "win32":
-            raise MotionveilError("jobs are locked by flock, which Windows does not have")
-        import fcntl
-
         path = self.folder / "lock"
+        descriptor, held = _flock(path)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except OSError as error:
-            raise MotionveilError(f"{path}: cannot write here: {error.strerror}") from error
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield None
-                return
-            except OSError as error:
+            if isinstance(held, OSError):
                 raise MotionveilError(
-                    f"{path}: this file system cannot lock files ({error.strerror}), so a job could"
+                    f"{path}: this file system cannot lock files ({held.strerror}), so a job could"
                     " run twice at once; choose an --out that can"
-                ) from error
-            yield descriptor
+                ) from held
+            yield descriptor if held else None
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Keep a folder from other runs while the block runs.
+
+    The lock ends with the process, however that ends, and leaves nothing in the folder. Where the
+    file system cannot lock files, nothing is locked.
+
+    Raises:
+        MotionveilError: Another run is using the folder, or it cannot be written.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    path = folder / ".in-use"
+    while True:
+        descriptor, held = _flock(path)
+        # Whoever held it before may have removed the file that we have opened.
+        if held is False or _is_at(descriptor, path):
+            break
+        os.close(descriptor)
+    try:
+        if held is False:
+            raise MotionveilError(f"{folder}: another run is using this folder; choose another")
+        yield
+    finally:
+        if held is not False:
+            path.unlink(missing_ok=True)
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def _flock(path: Path) -> tuple[int, bool | OSError]:
+    """Return a descriptor, and whether it holds the lock, or why nothing can be locked."""
+    if sys.platform == "win32":
+        raise MotionveilError("jobs are locked by flock, which Windows does not have")
+    import fcntl
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise MotionveilError(f"{path}: cannot write here: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return descriptor, False
+    except OSError as error:
+        return descriptor, error
+    return descriptor, True

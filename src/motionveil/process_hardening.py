@@ -1,8 +1,14 @@
-"""Keeping a process's memory, which holds raw frames and passwords, from leaving it."""
+"""What a process with raw frames does: no core dumps; signals end it in a defined way."""
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event
+from types import FrameType
 
 _PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 
@@ -42,3 +48,37 @@ def _forbid_dumps_to_programs() -> bool:
         return bool(ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0)
     except (OSError, AttributeError):  # a C library that is not to be found, or has no prctl
         return False
+
+
+@contextmanager
+def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
+    """Within the block, let Ctrl-C, SIGTERM and SIGHUP end the work in a defined way.
+
+    A SIGHUP that is ignored, as under `nohup`, stays ignored.
+
+    Args:
+        stop: Set by the first signal, unless `at_once`: what was read is still written. A second
+            signal raises.
+        at_once: Raise `KeyboardInterrupt` at the first signal, whichever of them it is.
+
+    Raises:
+        KeyboardInterrupt: See above.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals go to that one only
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if at_once or stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)  # the terminal is gone
+    before = [signal.signal(number, handle) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)

@@ -26,6 +26,7 @@ from pydantic import (
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
+from motionveil.limits import read_text
 from motionveil.methods import present_name
 from motionveil.spec import EncoderSpec, describe
 
@@ -119,7 +120,6 @@ class Accuracy(Stored):
         Args:
             scores: For each clip the share of right answers in [0, 1]: 0 or 1 for a clip's
                 accuracy, the mean over its frames for `frame` accuracy.
-            labels: The clips' true classes.
 
         Raises:
             ValueError: There are no clips, or the lengths differ.
@@ -323,6 +323,8 @@ class Result(Stored):
         recipe: The resolved recipe.
         seed: The seed given on the command line.
         environment: Versions, processor, device.
+        weights: What the recipe's `action` and `privacy` networks start from: the data and the
+            source of the weights as far as they are known; empty in older files.
         rows: One for each encoder validated.
         collapsed: Encoders without a row, since their training collapsed, and what was said of it.
         media: Names of pictures and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
@@ -335,6 +337,7 @@ class Result(Stored):
     recipe: StoredRecipe
     seed: int
     environment: dict[str, str]
+    weights: dict[str, str] = Field(default_factory=dict)
     rows: list[Row]
     collapsed: dict[str, str] = Field(default_factory=dict)
     media: dict[str, str] = Field(default_factory=dict)
@@ -364,18 +367,12 @@ def read_stored(kind: type[Model], file: Path, what: str) -> Model:
     """Read a model from its JSON file.
 
     Args:
-        kind: The model's class.
-        file: The file.
         what: What the file is to hold, for the error.
 
     Raises:
         MotionveilError: The file is missing or holds something else; names the file and the fault.
     """
     try:
-        return kind.model_validate_json(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot read {what}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: not a {what} file: it is not text") from error
+        return kind.model_validate_json(read_text(file, what))
     except ValidationError as error:
         raise MotionveilError(f"{file}: not a {what} file: {describe(error)}") from error

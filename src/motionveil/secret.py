@@ -26,7 +26,6 @@ def secret(written: str | None, file: str | None, option: str) -> str | None:
     it does not show.
 
     Args:
-        written: What stands on the command line.
         file: A file that holds it instead, of one line; nothing in it stands for a variable.
         option: The option's name, as `--source`; that of the file is `--source-file`.
 
@@ -65,7 +64,6 @@ def line_of(file: str, option: str) -> str:
     """Return the one line that a file holds; warns on stderr if other users can read it.
 
     Args:
-        file: Its name.
         option: What asked for it, which errors name.
 
     Raises:

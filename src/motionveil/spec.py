@@ -26,6 +26,7 @@ from motionveil import methods
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
+from motionveil.limits import read_text
 from motionveil.methods import BlurredDifference, Method, Settings, Start
 
 _PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
@@ -60,6 +61,8 @@ class EncoderSpec(BaseModel):
         if not isinstance(values, dict):
             return values
         name = values.get("method", "bdq")
+        if not isinstance(name, str):
+            raise ValueError(f"method: must be a name (found {name!r})")
         try:
             found = methods.method("bdq" if name == "bdq-variant" else name)
         except MotionveilError as error:
@@ -206,12 +209,7 @@ class EncoderSpec(BaseModel):
                 names the file, the field and the fault.
         """
         try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-            raise MotionveilError(f"{path}: cannot read the encoder: {reason}") from error
-        try:
-            return cls.model_validate_json(text)
+            return cls.model_validate_json(read_text(Path(path), "the encoder"))
         except ValidationError as error:
             raise MotionveilError(f"{path}: {describe(error)}") from error
 

@@ -104,7 +104,6 @@ def permutation_test(
         recordings: Each clip's recording, (clips,).
         strata: Groups of clips within which labels are dealt, (clips,): where a guess cannot be a
             label of another group, dealing across groups would make any guesser look knowing.
-        draws: How often labels are dealt.
         seed: Of the draws.
 
     Returns:

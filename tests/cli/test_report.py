@@ -22,11 +22,6 @@ def test_writes_the_page_into_the_run_and_says_where(run_folder, capsys):
     assert "BDQ, α = 2" in page.read_text(encoding="utf-8")
 
 
-def test_takes_the_file_itself(run_folder):
-    assert main(["report", str(run_folder / "results.json")]) == 0
-    assert (run_folder / "report.html").exists()
-
-
 def test_joins_runs_into_the_file_asked_for(run_folder, tmp_path):
     other = tmp_path / "kth"
     result([row("raw", n=24)], dataset(name="kth")).save(other / "results.json")
@@ -38,8 +33,8 @@ def test_joins_runs_into_the_file_asked_for(run_folder, tmp_path):
     assert not (run_folder / "report.html").exists()
 
 
-def test_a_folder_as_target_gets_the_usual_name(run_folder, tmp_path):
-    assert main(["report", str(run_folder), "-o", str(tmp_path)]) == 0
+def test_the_file_itself_and_a_folder_as_target(run_folder, tmp_path):
+    assert main(["report", str(run_folder / "results.json"), "-o", str(tmp_path)]) == 0
     assert (tmp_path / "report.html").exists()
 
 

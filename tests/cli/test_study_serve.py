@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
         (["--admin-token", "x" * 16, "--admin-token-file", "none"], "give one of the two"),
         (["--invite", "-1"], "--invite -1: between 0 and 10000"),
         (["--links", "links.txt"], "--links needs --invite N"),
-        (["--texts", "none.yaml"], "none.yaml: cannot be read"),
+        (["--texts", "none.yaml"], "none.yaml: cannot read the texts"),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from motionveil.cli import main
-from motionveil.cli.dry_run import duration
+from motionveil.cli.options import duration
 from motionveil.datasets.manifest import Manifest
 from motionveil.spec import load_spec
 from motionveil.training.recipe import load_recipe

@@ -9,7 +9,7 @@ import yaml
 from motionveil.cli import main
 from motionveil.datasets.manifest import Manifest
 from motionveil.results import Result
-from motionveil.spec import EncoderSpec, load_spec, shipped_names
+from motionveil.spec import EncoderSpec, load_spec
 from tiny import tiny_values, write_toys
 
 
@@ -36,7 +36,7 @@ def validate(encoder: object, toys: Manifest, recipe: str, out: Path, *words: st
     return main(["validate", str(encoder), str(toys.file), *fixed, *words])
 
 
-@pytest.mark.parametrize("encoder", shipped_names())
+@pytest.mark.parametrize("encoder", ["bdq", "raw"])
 def test_prints_a_row_and_writes_a_result(
     toys: Manifest, recipe: str, tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -231,6 +231,7 @@ def test_damaged_file_is_decoded_again(small_set: SmallSet) -> None:
     files[0].write_bytes(files[0].read_bytes()[:-1])
     files[1].write_bytes(b"")
     files[2].write_bytes(b"garbage")
+    np.save(files[3], np.zeros((3, 12, 16, 3), np.uint8))  # of another size
     again = ClipCache.build(manifest, size=24, fit="short-side")
     for clip in manifest.clips:
         assert np.array_equal(again.frames(clip), frames[clip.path])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from motionveil.datasets.progress import track
+from motionveil.datasets.console import track
 
 
 def test_bar_on_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take the output for a terminal
-    monkeypatch.setattr("motionveil.datasets.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("motionveil.datasets.console.PATIENCE", 0.0)
     assert list(track("abc", "Working", 3)) == ["a", "b", "c"]
     printed = capsys.readouterr()
     assert "Working" in printed.err
@@ -31,6 +31,6 @@ def test_no_bar_elsewhere(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
-    monkeypatch.setattr("motionveil.datasets.progress.PATIENCE", 0.0)
+    monkeypatch.setattr("motionveil.datasets.console.PATIENCE", 0.0)
     assert list(track("abc", "Working", 3)) == ["a", "b", "c"]
     assert capsys.readouterr().err == ""

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionveil.datasets.sampling import (
+from motionveil.datasets.dataset import (
     Crop,
     centre_crop,
     centre_start,

@@ -13,13 +13,13 @@ from motionveil.datasets.dataset import batches
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, build_encoder
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.encoded_parts import encode_parts
+from motionveil.evaluation.encode_clips import encode_parts
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.geometry import Geometry
 from motionveil.methods.ryoo import RyooSettings
 from motionveil.results import Order, Row
 from motionveil.spec import EncoderSpec, load_spec
-from motionveil.training.create_network import Networks
+from motionveil.training.adversaries import Networks
 from motionveil.training.experiment import Experiment
 from tiny import first_motions, tiny_experiment, tiny_recipe
 

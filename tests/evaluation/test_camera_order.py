@@ -14,7 +14,7 @@ from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.encoders import load_encoder
 from motionveil.evaluation.audit import AuditPlan
 from motionveil.evaluation.data import AuditData
-from motionveil.evaluation.encoded_parts import encode_parts
+from motionveil.evaluation.encode_clips import encode_parts
 from motionveil.evaluation.suites import SUITES
 from motionveil.geometry import Geometry
 from motionveil.spec import load_spec

@@ -18,8 +18,7 @@ from motionveil.datasets.cache import ClipCache, Frames
 from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData
-from motionveil.evaluation.fit import Learner
-from motionveil.evaluation.learn import keep_back, learn
+from motionveil.evaluation.fit import Learner, keep_back, learn
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.recipe import AttackerTraining, Schedule
 

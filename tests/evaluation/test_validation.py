@@ -18,7 +18,7 @@ from motionveil.datasets.dataset import ClipDataset, batches
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import BDQ, Encoder, Raw
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.encoded_parts import EncodedParts
+from motionveil.evaluation.encode_clips import EncodedParts
 from motionveil.evaluation.validation import (
     Scores,
     score,
@@ -27,7 +27,7 @@ from motionveil.evaluation.validation import (
 )
 from motionveil.results import Accuracy, Row
 from motionveil.spec import EncoderSpec
-from motionveil.training.create_network import Networks
+from motionveil.training.adversaries import Networks
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
 from motionveil.training.loop import ADVERSARIAL

@@ -13,9 +13,9 @@ from motionveil.audit_results import Recognition, Retrieval
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation import audit as audits
-from motionveil.evaluation.attackers import attackers_of
 from motionveil.evaluation.attacks.recognise import Recognise
 from motionveil.evaluation.executors import in_processes
+from motionveil.evaluation.plan_audit import attackers_of
 from motionveil.evaluation.suites import attackers
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.experiments.train_methods import read_choices

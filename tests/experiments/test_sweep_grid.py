@@ -45,9 +45,12 @@ def test_a_list_is_several_words_or_a_setting_s_list() -> None:
     assert second.words[2:4] == ("--alphas", "4")
 
 
-def test_true_is_written_as_in_yaml() -> None:
-    (run,) = grid_of(axes={"--set activation_checkpointing": [True]}).runs(Path("out"))
-    assert run.words[-1] == "activation_checkpointing=true"
+def test_values_are_taken_as_they_are_written(tmp_path: Path) -> None:
+    (file := tmp_path / "grid.yaml").write_text(
+        "command: train\naxes: {--label: [007, 1e-3, no, 0x10, 1_000, 12:30, true]}"
+    )
+    labels = [run.words[-1] for run in read_grid(file, COMMANDS).runs(Path("out"))]
+    assert labels == ["007", "1e-3", "no", "0x10", "1_000", "12:30", "true"]
 
 
 def test_an_axis_fills_a_gap_of_the_arguments() -> None:
@@ -104,7 +107,6 @@ def test_the_key_tells_commands_apart() -> None:
         ("command: train\naxes: {--seed: []}", "--seed: no values"),
         ("command: train\naxes: {--seed: [1, '1']}", "--seed: 1 stands there twice"),
         ("command: train\naxes: {--seed: 0}", "axes.--seed: "),
-        ("command: train\naxes: {--seed: [null]}", "axes.--seed: "),
         ("command: train\naxes: {seed: [0]}", "seed: neither an option, such as --seed"),
         ("command: train\naxes: {--out: [a]}", "--out cannot stand in a grid"),
         ("command: train\narguments: [--out=a]\naxes: {--seed: [0]}", "--out cannot stand"),
@@ -120,7 +122,7 @@ def test_the_key_tells_commands_apart() -> None:
         ("command: train\naxes: {--seed: [0]}\ngpus: 1.5", "gpus: 1.5: over 1 only whole GPUs"),
         ("command: train\naxes: {--seed: [0]}\ncpus: 0", "cpus: "),
         ("- train", "a grid is a list of `field: value` lines"),
-        ("command: [", "cannot read the grid"),
+        ("command: [", "is no YAML"),
     ],
 )
 def test_faults_name_the_file_and_the_field(tmp_path: Path, text: str, named: str) -> None:
@@ -128,7 +130,7 @@ def test_faults_name_the_file_and_the_field(tmp_path: Path, text: str, named: st
     file.write_text(text)
     with pytest.raises(MotionveilError) as caught:
         read_grid(file, COMMANDS)
-    assert str(caught.value).startswith(f"{file}: ")
+    assert str(caught.value).startswith(f"{file}:")
     assert named in str(caught.value)
     assert "\n" not in str(caught.value)
 

@@ -109,9 +109,14 @@ def test_faults_name_the_file(tmp_path: Path) -> None:
         FaceDetector(tmp_path / "none.onnx")
     garbage = tmp_path / "garbage.onnx"
     garbage.write_bytes(b"not a model")
+    flat = onnx.load(str(write_detector(tmp_path / "flat.onnx")))
+    del flat.graph.input[0].type.tensor_type.shape.dim[0]
+    (tmp_path / "flat.onnx").write_bytes(flat.SerializeToString())
+    with pytest.raises(MotionveilError, match=r"flat\.onnx: .* inputs of \[3\] axes"):
+        FaceDetector(tmp_path / "flat.onnx")
     with pytest.raises(MotionveilError, match=r"garbage\.onnx: no ONNX model"):
         FaceDetector(garbage)
-    with pytest.raises(MotionveilError, match=r"other\.onnx: a network with the outputs y; YuNet"):
+    with pytest.raises(MotionveilError, match=r"other\.onnx: .* outputs y; YuNet"):
         FaceDetector(_write_other(tmp_path / "other.onnx"))
 
 

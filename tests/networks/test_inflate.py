@@ -12,7 +12,7 @@ from motionveil import MotionveilError
 from motionveil.networks.backbones import torchvision_models
 from motionveil.networks.inflate import inflate
 from motionveil.networks.privacy import ShuffleNetV2
-from motionveil.networks.synced_batchnorm import SyncedBatchNorm, synchronise_batchnorm
+from motionveil.training.distributed import SyncedBatchNorm, synchronise_batchnorm
 
 
 def every_layer() -> nn.Module:

@@ -21,7 +21,7 @@ from motionveil.networks import (
     published_weights,
 )
 from motionveil.networks.backbones import ensure_torchvision
-from motionveil.networks.weights import convert_weights, weights_by_network
+from motionveil.networks.weights import convert_weights, read_tensors, weights_by_network
 
 
 @pytest.fixture
@@ -455,3 +455,10 @@ def test_a_normalisation_that_cannot_be_used_is_named(file, value):
     save_file(state, file, metadata={"input_std": value})
     with pytest.raises(MotionveilError, match="input_std is"):
         create_privacy_network("efficientnet_lite0", 4, weights=file)
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.complex64])
+def test_types_that_weights_do_not_have_are_refused(tmp_path: Path, kind: torch.dtype) -> None:
+    save_file({"a": torch.zeros(2).to(kind)}, tmp_path / "a.safetensors")
+    with pytest.raises(MotionveilError, match=r"a \(torch\..*\)"):
+        read_tensors(tmp_path / "a.safetensors")

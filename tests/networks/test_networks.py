@@ -24,8 +24,8 @@ NETWORKS = [(create_action_network, name) for name in action_networks()] + [
 ]
 SIZES = {create_action_network: (3, 5, 34, 32), create_privacy_network: (3, 34, 32)}
 # Those that take over two seconds for one step on a busy core.
-HEAVY = {"vgg16_bn", "wide_resnet50_2", "resnext50_32x4d", "convnext_tiny"}
-HEAVY |= {"resnext101_3d", "r2plus1d_18", "mc3_18", "swin3d_t", "mvit_v2_s"}
+HEAVY = {"vgg16_bn", "resnet50", "wide_resnet50_2", "resnext50_32x4d", "convnext_tiny"}
+HEAVY |= {"resnet50_3d", "resnext101_3d", "r2plus1d_18", "mc3_18", "swin3d_t", "mvit_v2_s"}
 # Behind its last blocks only the class token counts, which has no position and is not pooled;
 # depth is stochastic.
 UNUSED = {"mvit_v2_s": ("network.blocks.14.attn.", "network.blocks.15.attn.")}

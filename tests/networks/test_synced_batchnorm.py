@@ -11,8 +11,8 @@ import torch
 from torch import distributed, nn
 
 from motionveil.networks import create_privacy_network
-from motionveil.networks.synced_batchnorm import SyncedBatchNorm, synchronise_batchnorm
 from motionveil.training.adversary_inputs import held_fixed
+from motionveil.training.distributed import SyncedBatchNorm, synchronise_batchnorm
 
 
 @pytest.fixture(scope="module", autouse=True)

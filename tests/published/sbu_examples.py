@@ -25,6 +25,25 @@ def sbu_data(**changes: Any) -> Dataset:
     return Dataset.model_validate(values | changes)
 
 
+WEIGHTS = {
+    "action": "r.safetensors, 3D-ResNets (resnet-50-kinetics.pth, Kinetics-400), SHA-256 12",
+    "privacy": "ImageNet-1k, https://huggingface.co/timm/resnet50.tv_in1k",
+}
+
+
+def sbu_provenance(settings: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """What an encoder says of a training on SBU by the recipe `sbu`, with changes to it."""
+    values = {
+        "data": "sbu",
+        "manifest": "5f3a9c0e12",
+        "split": "validation",
+        "privacy_label": "pair",
+        "recipe": load_recipe("sbu", settings).model_dump(mode="json", exclude={"validation"}),
+        "weights": WEIGHTS,
+    }
+    return values | changes
+
+
 def sbu_row(
     method: str, alpha: float | None = None, *, action: int = 79, pair: float = 32, seed: int = 0
 ) -> Row:
@@ -51,7 +70,7 @@ def sbu_row(
             frame=score.frame,
             clip=score.clip,
         ),
-        encoder=EncoderSpec.untrained(range=0.2),
+        encoder=EncoderSpec.untrained(range=0.2, **sbu_provenance()),
         predictions=predictions,
         seconds=1.0,
     )
@@ -79,6 +98,7 @@ def sbu_result(*rows: Row, recipe: dict[str, Any] | None = None, **data: Any) ->
         recipe=load_recipe("sbu").model_dump(mode="json") if recipe is None else recipe,
         seed=0,
         environment={},
+        weights=WEIGHTS,
         rows=list(rows),
         seconds=1.0,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from motionveil.recognition.calibration import (
+from motionveil.recognition.recogniser import (
     expected_calibration_error,
     fit_temperature,
     passing_threshold,

@@ -15,7 +15,7 @@ from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.encoders import build_encoder
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.encoded_parts import encode_parts
+from motionveil.evaluation.encode_clips import encode_parts
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.methods import choose
 from motionveil.networks import create_action_network

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report_examples import quickstart_rows, result, row
 
-from motionveil.cli.console_tables import print_rows
+from motionveil.cli.console import print_rows
 from motionveil.report import write_report, write_tradeoff
 from motionveil.report.aggregate import Run, by_frame, comparable, pool
 from motionveil.report.pareto import analyse, resample

@@ -110,3 +110,12 @@ def test_curve_panels_leave_out_what_was_not_logged():
     assert [t for t, _ in curve_panels(plain, "identity", 8, "k")] == ["Blur σ, pixels"]
     plain.curves = []
     assert curve_panels(plain, "identity", 8, "k") == []
+
+
+def test_small_ones_are_half_of_the_size_and_still_say_what_they_show() -> None:
+    figure = quantisation(spec())
+    small, whole = to_svg(figure, small=True), to_svg(quantisation(spec()))
+    assert small == to_svg(quantisation(spec()), small=True)
+    assert len(small) < len(whole) / 2
+    assert figure.axes[0].get_xlabel().encode() in small
+    ElementTree.fromstring(small)

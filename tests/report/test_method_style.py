@@ -3,7 +3,9 @@ from report_examples import baseline_rows, quickstart_rows, result, row
 
 from motionveil.report.aggregate import pool
 from motionveil.report.method_style import family_and_strength, label
+from motionveil.report.tables import adversaries
 from motionveil.report.tradeoff_figure import sizes, styles
+from motionveil.results import Row
 
 
 @pytest.mark.parametrize(
@@ -86,3 +88,21 @@ def test_marks_grow_with_what_is_removed():
     assert size["event camera, threshold 2.4"] > size["event camera, threshold 0.4"]
     few = pool([result(quickstart_rows(n=12))])
     assert len(set(sizes(few))) == 1
+
+
+def test_the_number_of_adversaries_is_told_where_it_is_known() -> None:
+    def trained(method: str, **adversarial: object) -> Row:
+        one = row(method, 2.0)
+        origin = {"alpha": 2.0, "recipe": {"adversarial": adversarial}}
+        encoder = one.encoder.model_copy(update={"provenance": origin})
+        return one.model_copy(update={"encoder": encoder})
+
+    rows = [
+        row("raw"),
+        trained("bdq", adversaries=1, restart_every=None),
+        trained("unet", adversaries=4, restart_every=100),
+    ]
+    assert adversaries(pool([result(rows)])) == [
+        ("BDQ, α = 2", "1"),
+        ("Wu et al., α = 2", "4 (one reset every 100 steps)"),
+    ]

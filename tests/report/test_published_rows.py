@@ -12,6 +12,7 @@ from report_examples import dataset
 from motionveil.errors import MotionveilError
 from motionveil.published import load_publication
 from motionveil.report.aggregate import Run
+from motionveil.report.departures import _ELSEWHERE, _flat
 from motionveil.report.published_rows import (
     Comparison,
     Verification,
@@ -22,8 +23,9 @@ from motionveil.report.published_rows import (
     verify,
 )
 from motionveil.results import Dataset, Result, Row
+from motionveil.spec import EncoderSpec
 from motionveil.training.recipe import load_recipe
-from published.sbu_examples import sbu_data, sbu_result, sbu_row
+from published.sbu_examples import sbu_data, sbu_provenance, sbu_result, sbu_row
 
 PAPER = load_publication("paper")
 
@@ -166,7 +168,8 @@ class TestWhatIsNotCompared:
             verified(result)
 
     def test_another_label(self) -> None:
-        verification = verified(sbu_result(sbu_row("bdq", 2.0), privacy_label="actor"))
+        row = row_from(sbu_provenance(privacy_label="actor"))
+        verification = verified(sbu_result(row, privacy_label="actor"))
         assert [c.axis for c in verification.comparisons] == ["action"]
         assert verification.not_compared["privacy"] == "the label is 'actor', published is 'pair'"
 
@@ -174,6 +177,13 @@ class TestWhatIsNotCompared:
 def departures(row: Row | None = None, recipe: Any = None, **data: Any) -> str:
     result = sbu_result(row or sbu_row("bdq", 2.0), recipe=recipe, **data)
     return "\n".join(f"{d.field}: {d.here} | {d.published}" for d in verified(result).departures)
+
+
+def row_from(origin: dict[str, Any], method: str = "bdq") -> Row:
+    """Return a row whose encoder says that it comes from there."""
+    row = sbu_row(method, 2.0)
+    encoder = row.encoder.model_copy(update={"provenance": origin})
+    return row.model_copy(update={"encoder": encoder})
 
 
 class TestDepartures:
@@ -202,7 +212,6 @@ class TestDepartures:
             ({"order": "camera"}, "order: camera | paper"),
             ({"frames": 12}, "frames: 12 | 16"),
             ({"action.name": "i3d"}, "action.name: i3d | resnet50_3d"),
-            ({"privacy.weights": None}, "privacy.weights: none | ImageNet"),
             ({"scales": [1.0, 0.84]}, "scales: 1, 0.84 | 1, 0.841, 0.595, 0.5"),
             ({"adversarial.encoder_lr": 0.05}, "adversarial.encoder_lr: 0.05 | none"),
             ({"validation.epochs": 5}, "validation.epochs: 5 | 50"),
@@ -218,14 +227,95 @@ class TestDepartures:
         del recipe["rate"], recipe["order"]
         assert departures(recipe=recipe | {"frame_step": step}) == said
 
-    def test_a_file_of_weights_is_none(self) -> None:
-        weights = {"action.weights": "resnet-50-kinetics.safetensors"}
-        assert departures(recipe=load_recipe("sbu", weights).model_dump(mode="json")) == ""
+    @pytest.mark.parametrize(
+        ("settings", "said"),
+        [
+            ({"range_mode": "clip"}, "range_mode: clip | open (fixed in our recipe)"),
+            ({"adversarial.momentum": 0}, "adversarial.momentum: 0 | open (0.9 in our recipe)"),
+            ({"validation.weight_decay": 0.1}, "validation.weight_decay: 0.1 | open (0 in our"),
+            ({"adversarial.adversaries": 4}, "adversarial.adversaries: 4 | 1"),
+            ({"adversarial.restart_every": 50}, "adversarial.restart_every: 50 | none"),
+            ({"cache_size": 256}, "cache_size: 256 | open (224 in our recipe)"),
+            ({"methods.unet.blocks": 1}, "methods.unet.blocks: 1 | open (5 in our recipe)"),
+            ({"methods.ryoo.motions": 2}, "methods.ryoo.motions: 2 | open"),
+        ],
+    )
+    def test_of_what_the_paper_leaves_open_or_has_one_of(
+        self, settings: dict[str, Any], said: str
+    ) -> None:
+        assert said in departures(recipe=load_recipe("sbu", settings).model_dump(mode="json"))
+
+    def test_every_field_of_a_recipe_is_known(self) -> None:
+        """A field that comes later has to be put somewhere."""
+        flat = dict(_flat(load_recipe("sbu").model_dump(mode="json")))
+        known = {"frames", "cache_size", *PAPER.protocol, *PAPER.open}
+        assert [f for f in flat if f not in known and not f.startswith(_ELSEWHERE)] == []
+
+    def test_of_the_weights(self) -> None:
+        result = sbu_result(sbu_row("bdq", 2.0))
+        result.weights = {"action": "own.safetensors, of unknown source, SHA-256 3"}
+        said = [(d.field, d.here, d.published) for d in verified(result).departures]
+        own = "own.safetensors, of unknown source, SHA-256 3"
+        assert ("action.weights", own, "Kinetics-400") in said
+
+    @pytest.mark.parametrize(
+        ("encoder", "said"),
+        [
+            ({"kernel_size": 9}, "kernel_size: 9 | 5"),
+            ({"boundaries": (1.0, 2.0)}, "boundaries: 2 | 15"),
+            ({"hard": True}, "hard: True | False"),
+        ],
+    )
+    def test_of_the_encoder(self, encoder: dict[str, Any], said: str) -> None:
+        row = sbu_row("bdq", 2.0)
+        changed = row.model_copy(update={"encoder": row.encoder.change(**encoder)})
+        assert departures(changed) == f"encoder of bdq, alpha 2: {said}"
+
+    @pytest.mark.parametrize(
+        ("origin", "said"),
+        [
+            (sbu_provenance(manifest="0000"), "manifest: 0000 | 5f3a9c0e12"),
+            (sbu_provenance({"adversarial.momentum": 0.5}), "adversarial.momentum: 0.5 | open"),
+            (sbu_provenance({"range_quantile": 0.5}), "range_quantile: 0.5 | open"),
+            (sbu_provenance({"adversarial.adversaries": 2}), "adversarial.adversaries: 2 | 1"),
+            (sbu_provenance(weights={"privacy": "none"}), "privacy.weights: none | ImageNet"),
+            ({}, "trained on: none | sbu"),
+        ],
+    )
+    def test_of_its_training(self, origin: dict[str, Any], said: str) -> None:
+        assert f"encoder of bdq, alpha 2: {said}" in departures(row_from(origin))
+
+    @pytest.mark.parametrize(("adversaries", "said"), [(1, ""), (4, "adversarial.adversaries: 4")])
+    def test_wu_s_privacy_network_is_one_that_is_reset(self, adversaries: int, said: str) -> None:
+        settings = {"adversarial.adversaries": adversaries, "adversarial.restart_every": 100}
+        spec = EncoderSpec(method="unet", settings={}, provenance=sbu_provenance(settings))
+        row = sbu_row("unet", 2.0).model_copy(update={"encoder": spec})
+        assert said in departures(row)
+        assert bool(departures(row)) == bool(said)
+
+    @pytest.mark.parametrize(
+        ("origin", "said"),
+        [
+            ({"data": "actors"}, "on actors, not on sbu"),
+            ({"privacy_label": "clothes"}, "to hide clothes, not pair"),
+            ({"split": "fold1"}, "with fold1 held out, and is scored on validation"),
+        ],
+    )
+    def test_what_was_trained_on_something_else_is_not_compared(
+        self, origin: dict[str, Any], said: str
+    ) -> None:
+        rows = [sbu_row("raw"), row_from(sbu_provenance(**origin))]
+        verification = verified(sbu_result(*rows))
+        assert {c.method for c in verification.comparisons} == {"raw"}
+        assert verification.not_compared == {"bdq, alpha 2": f"its encoder was trained {said}"}
+        with pytest.raises(MotionveilError, match=said):
+            verified(sbu_result(rows[1]))
 
     def test_a_recipe_that_says_little(self) -> None:
         said = departures(recipe={"size": 224, "frames": 16})
         assert "hardness: not stated | 5" in said
-        assert len(said.splitlines()) == len(PAPER.protocol) - 1  # all but its size
+        # All but its size and what the weights are.
+        assert len(said.splitlines()) == len(PAPER.protocol) - 3
 
 
 def test_the_data_here_fits_the_paper_s() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from motionveil.service.systemd import Systemd
+from motionveil.service.run import Systemd
 from programs import play, until
 from recognition.broker import Broker, Listener, needs_mosquitto
 from recognition.conftest import Make, make  # noqa: F401, a fixture

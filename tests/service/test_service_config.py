@@ -124,7 +124,8 @@ class TestFaults:
         file = folder / "none.yaml"
         assert main(["serve", str(file)]) == 1
         assert capsys.readouterr().err == (
-            f"motionveil: error: {file}: cannot be read: No such file or directory\n"
+            f"motionveil: error: {file}: cannot read the service's file:"
+            " No such file or directory\n"
         )
 
 

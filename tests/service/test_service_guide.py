@@ -16,11 +16,11 @@ from typing import IO, Any
 
 import av
 import pytest
+from serving import Serving
 
 from programs import PATIENCE, play, until
 from recognition.broker import Broker, needs_mosquitto
 from recognition.http_receivers import free_port
-from service.serving import Serving
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "service.md").read_text(encoding="utf-8")
 

@@ -17,9 +17,8 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from motionveil.service.camera_state import CameraState
+from motionveil.service.camera_state import CameraState, DayTimeline
 from motionveil.service.config import Camera, Limits, Recordings
-from motionveil.service.day_timeline import DayTimeline
 from motionveil.service.log import Log
 from motionveil.service.page import ServicePage
 from motionveil.service.supervised import Supervised

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
-from motionveil.streaming.lane import ClosedError, Lane
-from motionveil.streaming.pipeline import Pipeline
+from motionveil.streaming.pipeline import ClosedError, Lane, Pipeline
 from motionveil.streaming.status import Latency
 from motionveil.video import Frame, SyntheticSource, VideoInfo
 from programs import PATIENCE, until

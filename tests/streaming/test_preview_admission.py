@@ -8,13 +8,13 @@ import pytest
 from test_preview import request, status
 
 from motionveil.streaming.preview import Preview
-from motionveil.streaming.preview_admission import (
+from motionveil.streaming.preview_connections import (
     GUESSES,
     GUESSES_OF_ALL,
     Admission,
     TooManyGuessesError,
+    origin_of,
 )
-from motionveil.streaming.preview_connections import origin_of
 
 TOKEN = "0123456789abcdef"
 

@@ -13,10 +13,9 @@ from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import Guard, StreamEncoder
-from motionveil.streaming.quantiser import make_quantiser
 from motionveil.streaming.stream_encoder import prepare
 from motionveil.streaming.vector import evaluate_segments, is_supported
-from motionveil.streaming.veils import DifferenceVeil
+from motionveil.streaming.veils import DifferenceVeil, make_quantiser
 from motionveil.video import read_clip
 
 TRAINED = EncoderSpec(
@@ -266,7 +265,7 @@ class TestQuantiser:
         assert (np.diff(values.astype(int)) >= (-1 if quantiser.factor >= 0 else 0)).all()
 
     def test_vectors_that_are_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("motionveil.streaming.quantiser.is_supported", lambda: False)
+        monkeypatch.setattr("motionveil.streaming.veils.is_supported", lambda: False)
         assert make_quantiser(UNTRAINED.difference()).factor == -1
         with pytest.raises(MotionveilError, match="AVX-512 VBMI"):
             make_quantiser(UNTRAINED.difference(), vectors=True)

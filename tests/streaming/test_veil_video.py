@@ -72,7 +72,8 @@ def test_clock_below_zero_is_moved_to_zero(tmp_path: Path) -> None:
         pts=[n - 3 for n in range(6)],
         options={"avoid_negative_ts": "disabled"},
     )
-    assert times(source)[0] == Fraction(-3, 25)
+    with av.open(str(source)) as container:
+        assert next(container.decode(video=0)).pts < 0
     veil_video(source, tmp_path / "b.mp4", SPEC)
     assert times(tmp_path / "b.mp4") == [Fraction(n, 25) for n in range(6)]
 

@@ -60,13 +60,13 @@ def test_what_is_wrong_is_named(tmp_path: Path, key: str, value: Any, problem: s
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [(b"\xff", "cannot be read"), (b"a: [", "invalid YAML"), (b"", "the file")],
+    [(b"\xff", "cannot read the texts: not UTF-8"), (b"a: [", "is no YAML"), (b"", "the file")],
 )
 def test_a_file_that_is_none_is_named(tmp_path: Path, content: bytes, problem: str) -> None:
     (tmp_path / "texts.yaml").write_bytes(content)
-    with pytest.raises(MotionveilError, match=rf"texts\.yaml: {problem}"):
+    with pytest.raises(MotionveilError, match=rf"texts\.yaml.*: {problem}"):
         read_texts(tmp_path / "texts.yaml")
-    with pytest.raises(MotionveilError, match="cannot be read"):
+    with pytest.raises(MotionveilError, match="cannot read"):
         read_texts(tmp_path / "none.yaml")
 
 

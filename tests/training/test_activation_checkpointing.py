@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from motionveil.networks import create_action_network, create_privacy_network
+from motionveil.training.adversaries import recompute_activations
 from motionveil.training.adversary_inputs import held_fixed
-from motionveil.training.create_network import recompute_activations
 
 CLIP = (2, 3, 4, 32, 32)
 FRAME = (2, 3, 32, 32)

@@ -132,6 +132,8 @@ def junk(**changes: Any) -> str:
         '{"epoch": 1}',
         junk(epoch="1"),
         junk(tensors=7),
+        junk(tensors="../a"),
+        "[" * 5000,
         junk(epoch=2),
         junk(step=None),
         junk(sums=[]),

@@ -9,8 +9,9 @@ from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
+from motionveil.spec import EncoderSpec
 from motionveil.training.distributed import describe_environment, make_fabric
-from motionveil.training.experiment import Experiment
+from motionveil.training.experiment import Experiment, warn_unless_moved
 from motionveil.training.loop import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe
 
@@ -72,3 +73,16 @@ def test_the_environment_is_described() -> None:
     assert found["device"] == "cpu"
     assert found["threads"] == str(torch.get_num_threads())
     assert all(isinstance(value, str) and value for value in found.values())
+
+
+def test_an_encoder_that_hardly_moved_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    start = EncoderSpec.untrained(range=0.2)
+    boundaries = list(start.settings.boundaries)
+    boundaries[7] -= 0.3
+    warn_unless_moved(start, start.change(sigma=0.82, boundaries=tuple(boundaries)))
+    said = capsys.readouterr().err
+    assert "no boundary by more than 0.30 of a level, sigma 1.00 to 0.82" in said
+    boundaries[7] -= 0.3
+    warn_unless_moved(start, start.change(boundaries=tuple(boundaries)))
+    warn_unless_moved(EncoderSpec(method="unet", settings={}), start)
+    assert capsys.readouterr().err == ""

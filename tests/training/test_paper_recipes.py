@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from motionveil import methods
+from motionveil.errors import MotionveilError
 from motionveil.training.recipe import Recipe, field_names, load_recipe, recipe_names
 
 SCHEDULE = {
@@ -46,6 +48,13 @@ PAPER = {
 
 def text_of(name: str) -> str:
     return (resources.files("motionveil") / "recipes" / f"{name}.yaml").read_text("utf-8")
+
+
+def lines_with_base(name: str) -> dict[str, str]:
+    """Return the line of each field, of the recipe's own file or of the one that it extends."""
+    text = text_of(name)
+    base = yaml.safe_load(text).get("extends")
+    return (lines_with_base(base) if base else {}) | lines_of(text)
 
 
 def value_of(recipe: Recipe, field: str) -> Any:
@@ -91,6 +100,27 @@ def test_a_stronger_recipe_differs_in_its_adversaries_only() -> None:
     assert strong.model_copy(update={"adversarial": schedule}) == plain
 
 
+def test_variants_differ_from_their_recipe_in_what_they_are_called_after() -> None:
+    sbu = load_recipe("sbu")
+    own_rate = load_recipe("sbu", {"adversarial.encoder_lr": 0.05})
+    assert load_recipe("sbu-encoder-lr") == own_rate != sbu
+    equal = load_recipe("sbu-equal")
+    for method in ("bdq", "unet"):
+        adversarial = equal.for_method(methods.method(method)).adversarial
+        assert (adversarial.adversaries, adversarial.restart_every) == (4, 100)
+    published = {m: sbu.for_method(methods.method(m)).adversarial for m in ("bdq", "unet")}
+    assert [(a.adversaries, a.restart_every) for a in published.values()] == [(1, None), (1, 100)]
+
+
+def test_a_file_extends_a_shipped_recipe(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("extends: kth\nvalidation: {epochs: 3}\n")
+    assert load_recipe(file) == load_recipe("kth", {"validation.epochs": 3})
+    file.write_text("extends: lth\n")
+    with pytest.raises(MotionveilError, match=r"lth: no such recipe; give a YAML file or one of"):
+        load_recipe(file)
+
+
 @pytest.mark.parametrize("name", PAPER)
 def test_a_recipe_of_the_paper_is_the_paper_s(name: str) -> None:
     assert departures(name) == []
@@ -104,7 +134,7 @@ def test_a_recipe_of_the_paper_says_all_of_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", recipe_names())
 def test_every_departure_has_a_comment(name: str) -> None:
-    lines = lines_of(text_of(name))
+    lines = lines_with_base(name)
     silent = [
         field
         for field in departures(name)

@@ -19,6 +19,7 @@ from videos import moving_square, write_pictures, write_video
 
 clips = import_benchmark("damaged_clips")
 LARGE = {"dv.avi", "raw.avi", "png.mov", "prores.mov"}
+COMPILED = {"hevc.mp4", "vp8.webm"}  # for minutes, at first; `test_slice_ends.py` has whole ones
 LATER = {"tiff/"}  # its side data
 
 
@@ -39,7 +40,7 @@ def clean(name: str, folder: Path, frames: int = 8) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name
+        pytest.param(name, marks=pytest.mark.slow) if name in LARGE | COMPILED else name
         for name in clips.PAIRS
         if name not in LATER
     ],

@@ -15,8 +15,7 @@ import pytest
 
 from motionveil.errors import MotionveilError
 from motionveil.video import FileSource, check_dest, open_source, read_frames
-from motionveil.video.camera import camera_input, video4linux
-from motionveil.video.source import network_input
+from motionveil.video.source import camera_input, network_input, video4linux
 from videos import NTSC, cut_short, frame_numbers, moving_square, write_pictures, write_video
 
 

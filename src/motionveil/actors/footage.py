@@ -74,7 +74,6 @@ class Actor:
     The methods are movements: each yields the label of every frame that it lasts.
 
     Args:
-        person: Who.
         rng: Draws how everything is done.
         outside: How far beyond the border, as a share of the frame's width, nothing is seen.
 
@@ -277,8 +276,6 @@ def film_footage(
     """Draw footage, frame by frame, at `FRAME_RATE`, for as long as its script lasts.
 
     Args:
-        person: Who is seen.
-        script: What the person does.
         session: Where; its room gives the frame's size.
         rng: Draws how everything is done, and the sensor's noise.
     """

@@ -98,9 +98,6 @@ def pose(performance: Performance, build: Build, manner: Manner, phase: float, s
     """Return the joints at one instant.
 
     Args:
-        performance: What is done.
-        build: Lengths of the person.
-        manner: The person's way of doing it.
         phase: Position in the movement; one-shot movements run from 0 to 1, cycles repeat at 1.
         sway: Phase of the torso's sway, in radians.
     """

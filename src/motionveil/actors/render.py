@@ -258,7 +258,6 @@ def film(
     """Render one performance.
 
     Args:
-        person: Who is seen.
         action: One of `ACTIONS`.
         session: Where; its room gives the frame's size.
         frames: Length in frames, at `FRAME_RATE`.

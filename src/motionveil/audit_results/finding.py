@@ -168,7 +168,8 @@ def read_finding(value: Any) -> Finding:
     if isinstance(value, Finding):
         return value
     kinds = {kind.model_fields["kind"].default: kind for kind in Finding.__subclasses__()}
-    return kinds.get(dict(value).get("kind"), Finding).model_validate(value)
+    known = isinstance(value, dict) and isinstance(value.get("kind"), str)
+    return (kinds.get(value["kind"], Finding) if known else Finding).model_validate(value)
 
 
 AnyFinding = Annotated[SerializeAsAny[Finding], BeforeValidator(read_finding)]

@@ -6,15 +6,40 @@ A command's module has two functions: `add_arguments(parser)` and `run(arguments
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import re
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
+from pathlib import Path
+from threading import Event
+from typing import Any, NoReturn
 
 from motionveil._version import __version__
-from motionveil.cli.parser import Parser
-from motionveil.errors import MotionveilError
-from motionveil.process_hardening import forbid_core_dumps
+from motionveil.errors import explain
+from motionveil.job_store import in_use
+from motionveil.process_hardening import forbid_core_dumps, stopping
 from motionveil.secret import without_secrets
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains about a command line without repeating its passwords."""
+
+    _words: Sequence[str] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Remember the words, for `error`."""
+        self._words = list(sys.argv[1:] if args is None else args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and the message, and exit with status 2."""
+        if message.startswith("unrecognized arguments"):  # an option mistyped is no less secret
+            message = re.sub(r"(--[^\s=]+)([ =])(?!-)\S+", r"\1\2...", message)
+        super().error(without_secrets(message, self._words))
+
 
 COMMANDS = {
     "quickstart": "train and validate BDQ on built-in data and write a report",
@@ -38,45 +63,62 @@ COMMANDS = {
     "complexity": "measure parameters, size, FLOPs, speed and memory of encoders",
     "report": "draw the figures and pages of stored results",
     "verify": "compare a stored result with the published figures",
+    "clean": "list or delete what killed runs left behind",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""
+
+_WITH_FOLDER = ("quickstart", "encode", "train", "tradeoff", "ablate", "audit")
+"""Commands whose `--out` is a folder for one run at a time. Sweeps share one: see `job_store`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: 0, 1 on failure, 2 on wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
-    name = next((word for word in words if not word.startswith("-")), None)
-    parser = _parser(only=name if name in COMMANDS else None)
-    arguments = parser.parse_args(words)
-    if arguments.command is None:
-        parser.print_help()
-        return 2
-    forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
+    name = next((word for word in words if not word.startswith("-")), "")
+    for stream in (sys.stdout, sys.stderr):  # names may hold what the terminal's encoding lacks
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return int(arguments.run(arguments))
-    except MotionveilError as error:
-        print(f"motionveil: error: {without_secrets(str(error), words)}", file=sys.stderr)
-        return 1
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package == "motionveil":
-            raise
-        extra = "study" if arguments.command == "study" else "train"
-        if package == "onnx":
-            extra = "export"
-        if package == "onnxruntime" or (package == "onnx" and arguments.command != "export"):
-            extra = "faces"
-        if arguments.command in ("recognise", "serve"):
-            extra = arguments.command
-        print(
-            f"motionveil: error: `{arguments.command}` needs the package {error.name!r}:"
-            f" pip install 'motionveil[{extra}]'",
-            file=sys.stderr,
-        )
-        return 1
+        parser = _parser(only=name if name in COMMANDS else None)
+        arguments = parser.parse_args(words)
+        if arguments.command is None:
+            parser.print_help()
+            return 2
+        forbid_core_dumps()  # most commands hold raw frames, and none needs its memory kept
+        # A service manager's SIGTERM and a closed terminal end a command as Ctrl-C does.
+        with stopping(Event(), at_once=True), _folder_in_use(arguments):
+            return int(arguments.run(arguments))
     except KeyboardInterrupt:
         print("motionveil: stopped", file=sys.stderr)
         return 130
+    except Exception as error:  # no trace reaches a user
+        line = _missing(error, name) or explain(error, " ".join(["motionveil", *words])[:200])
+        print(f"motionveil: error: {without_secrets(line, words)}", file=sys.stderr)
+        return 1
+
+
+def _missing(error: Exception, command: str) -> str | None:
+    """Return which extra has the package that a command lacks; None if that is not the error."""
+    package = (getattr(error, "name", None) or "").partition(".")[0]
+    if not isinstance(error, ModuleNotFoundError) or package == "motionveil":
+        return None
+    extra = "study" if command == "study" else "train"
+    if package == "onnx":
+        extra = "export"
+    if package == "onnxruntime" or (package == "onnx" and command != "export"):
+        extra = "faces"
+    if command in ("recognise", "serve"):
+        extra = command
+    return f"`{command}` needs the package {error.name!r}: pip install 'motionveil[{extra}]'"
+
+
+def _folder_in_use(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """Return what keeps a command's folder from other runs while it runs."""
+    out = getattr(arguments, "out", None)
+    first = os.environ.get("RANK", "0") == "0"  # processes of one training share its folder
+    if arguments.command not in _WITH_FOLDER or out is None or not first:
+        return nullcontext()
+    return nullcontext() if getattr(arguments, "dry_run", False) else in_use(Path(out))
 
 
 def _parser(only: str | None) -> argparse.ArgumentParser:

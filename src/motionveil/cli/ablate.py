@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from motionveil.cli.experiment_options import recipe_of
 from motionveil.cli.method_options import add_comparison_arguments, compare
+from motionveil.cli.options import recipe_of
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:

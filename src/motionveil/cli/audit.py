@@ -9,10 +9,14 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import print_table
-from motionveil.cli.experiment_options import add_experiment_arguments, experiment_words
-from motionveil.cli.job_options import add_job_arguments, refuse_contradictions
-from motionveil.cli.options import command_line
+from motionveil.cli.console import print_table
+from motionveil.cli.options import (
+    add_experiment_arguments,
+    add_job_arguments,
+    command_line,
+    experiment_words,
+    refuse_contradictions,
+)
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit, Column
@@ -95,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Carry out the attacks, print what each found, write the audit."""
     from motionveil.api import audit
     from motionveil.audit_results import FILE_NAME
-    from motionveil.streaming.process import stopping
+    from motionveil.process_hardening import stopping
 
     refuse_contradictions(arguments)
     same = ("out", "suite", "only", "veiled", "face_detector", "face_recogniser", "raw_from")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import Manifest
 from motionveil.datasets.validate_manifest import find_faulty_clips, find_missing, report_overlap
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 

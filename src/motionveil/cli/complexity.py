@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from motionveil.cli.console_tables import print_table
+from motionveil.cli.console import print_table
 from motionveil.cli.options import command_line, count_from
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure, print the table, write the JSON."""
     from motionveil.atomic_write import write_text_atomically
     from motionveil.experiments.complexity import as_json, measure_costs, usual_encoders
+    from motionveil.published import load_publication
 
     costs = measure_costs(
         arguments.encoders or usual_encoders(),
@@ -61,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"published: {line['method']}: {line['parameters']:g} parameters, {line['size']},"
             f" {_short(line['flops'])}FLOPs ({line['source']})"
         )
+    if published:
+        print(f"published: {load_publication('paper').complexity_note}")
     if arguments.json:
         content = {
             "command": command_line(),

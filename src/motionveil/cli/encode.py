@@ -17,25 +17,28 @@ from numpy.typing import NDArray
 
 from motionveil.api import DEFAULT, at_geometry
 from motionveil.bind_address import shown
-from motionveil.cli.describe_veiled import describe_encoder, describe_folder, describe_summary
-from motionveil.cli.destination_options import add_destination_arguments, destinations
+from motionveil.cli.console import frame_bar
 from motionveil.cli.options import add_live_arguments, count_from
-from motionveil.cli.preview_options import (
+from motionveil.cli.stream_options import (
+    add_destination_arguments,
     add_preview_arguments,
+    describe_encoder,
+    describe_folder,
+    describe_summary,
+    destinations,
     open_preview,
     read_preview_token,
 )
-from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
+from motionveil.process_hardening import stopping
 from motionveil.secret import secret
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
-from motionveil.streaming.process import stopping
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import Destination, FileSource, Source, check_dest, open_source
-from motionveil.video.reader import FOLDER_RATE
+from motionveil.video.reader import FOLDER_RATE, whole_rate
 from motionveil.video.sinks import sinks
 
 EXAMPLES = """\
@@ -282,12 +285,11 @@ def default_dest(source: Path) -> Path:
 
 def _rate(text: str) -> Fraction:
     try:
-        rate = Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        rate = Fraction(0)
-    if rate <= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no rate; write 25 or 30000/1001")
-    return rate
+        return whole_rate(Fraction(text))
+    except (ValueError, ZeroDivisionError, MotionveilError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no rate of a video; write 25 or 30000/1001"
+        ) from None
 
 
 def _notice(line: str) -> None:

@@ -6,8 +6,8 @@ import argparse
 
 from pydantic import ValidationError
 
+from motionveil.cli.console import frame_bar
 from motionveil.cli.options import count_from
-from motionveil.cli.progress import frame_bar
 from motionveil.errors import MotionveilError
 from motionveil.events import EventSummary, simulate_video
 from motionveil.methods.dvs import EventSettings

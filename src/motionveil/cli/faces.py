@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from motionveil.cli.console import frame_bar
 from motionveil.cli.options import count_from
-from motionveil.cli.progress import frame_bar
+from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.warnings import warn
 
 if TYPE_CHECKING:
     from motionveil.experiments.face_blur import FaceBlur

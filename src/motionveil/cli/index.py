@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 
 from motionveil.cli.options import count_from
+from motionveil.datasets.console import warn
 from motionveil.datasets.loaders import Loader, loaders
 from motionveil.datasets.loaders.folder import DEFAULT_SHARE
 from motionveil.datasets.manifest import Manifest
 from motionveil.datasets.validate_manifest import find_missing, report_overlap
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 OPTIONS = {
@@ -93,9 +93,12 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.background is not None:
         manifest = replace(manifest, background=arguments.background)
     written = manifest.write(arguments.out)
-    console = Console()
+    console = Console(markup=False)  # a class may be called "[red]"
     for label in manifest.privacy_labels:
-        console.print(_table(manifest, label))
+        table, legend = _table(manifest, label, console.width)
+        console.print(table)
+        for line in legend:
+            print(line)
     splits = Counter(clip.split for clip in manifest.clips)
     in_order = sorted(splits.items(), key=lambda item: (len(item[0]), item[0]))  # fold2, fold10
     print(f"{len(manifest.clips)} clips: {', '.join(f'{n} {split}' for split, n in in_order)}")
@@ -127,16 +130,31 @@ def _takes(loader: Loader, option: str) -> bool:
     return option in inspect.signature(loader.index).parameters
 
 
-def _table(manifest: Manifest, label: str) -> Table:
-    """Count the clips of each action (columns) and each name of a privacy label (rows)."""
+def _table(manifest: Manifest, label: str, width: int) -> tuple[Table, list[str]]:
+    """Count the clips of each action (columns) and each name of a privacy label (rows).
+
+    Args:
+        manifest: The clips.
+        label: The privacy label.
+        width: Characters of a line. Where the actions' names do not fit, columns have numbers.
+
+    Returns:
+        The table, and what its numbers mean.
+    """
     counts = Counter((clip.privacy[label], clip.action) for clip in manifest.clips)
+    names = manifest.names_of(label)
+    headings, legend = list(manifest.actions), []
+    first = max(map(len, (label, *names)))
+    if first + sum(len(name) + 3 for name in (*headings, "all")) + 4 > width:
+        legend = [f"{number}: {name}" for number, name in enumerate(manifest.actions, 1)]
+        headings = [str(number) for number in range(1, len(headings) + 1)]
     table = Table()
-    for heading in (label, *manifest.actions, "all"):
+    for heading in (label, *headings, "all"):
         table.add_column(heading, overflow="fold")
-    for name in manifest.names_of(label):
+    for name in names:
         row = [counts[name, action] for action in manifest.actions]
         table.add_row(name, *map(str, row), str(sum(row)))
     sums = Counter(clip.action for clip in manifest.clips)
     table.add_section()
     table.add_row("all", *(str(sums[a]) for a in manifest.actions), str(len(manifest.clips)))
-    return table
+    return table, legend

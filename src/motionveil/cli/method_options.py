@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import print_rows
-from motionveil.cli.experiment_options import add_experiment_arguments
-from motionveil.cli.options import command_line, count_from
+from motionveil.cli.console import print_rows
+from motionveil.cli.options import add_experiment_arguments, command_line, count_from
+from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import choose_name
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:

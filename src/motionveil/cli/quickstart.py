@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the quickstart and print its table."""
-    from motionveil.cli.console_tables import print_rows
+    from motionveil.cli.console import print_rows
     from motionveil.experiments.quickstart import run_quickstart
     from motionveil.training.recipe import load_recipe
 

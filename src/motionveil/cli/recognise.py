@@ -15,16 +15,22 @@ from threading import Lock
 from typing import Any, TextIO
 
 from motionveil.bind_address import shown
-from motionveil.cli.destination_options import describe_destinations, destinations
 from motionveil.cli.options import add_live_arguments, count_from
-from motionveil.cli.preview_options import open_preview, read_preview_token
 from motionveil.cli.recognise_options import (
     add_answer_arguments,
     add_window_arguments,
+    check_remote,
+    remote_receivers,
     stream_options,
 )
-from motionveil.cli.remote_options import check_remote, remote_receivers
+from motionveil.cli.stream_options import (
+    describe_destinations,
+    destinations,
+    open_preview,
+    read_preview_token,
+)
 from motionveil.errors import MotionveilError
+from motionveil.process_hardening import stopping
 from motionveil.recognition import (
     Answer,
     Receiver,
@@ -46,7 +52,6 @@ from motionveil.recognition.reports import (
 )
 from motionveil.secret import secret
 from motionveil.streaming import VeilOptions, prepare
-from motionveil.streaming.process import stopping
 from motionveil.streaming.veil_video import describe_encoder
 from motionveil.video import FileSource, Sink, Source, SyntheticSource, VideoInfo, open_source
 from motionveil.video.reader import FOLDER_RATE

@@ -8,7 +8,7 @@ import json
 import math
 from pathlib import Path
 
-from motionveil.cli.console_tables import print_table
+from motionveil.cli.console import print_table
 from motionveil.errors import MotionveilError
 from motionveil.recognition.score import OVERLAPS, Latency, Score, score
 from motionveil.recognition.score_files import acted_truth, read_events, read_truth

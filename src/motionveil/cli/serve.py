@@ -63,7 +63,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(file: Path) -> int:
-    from motionveil.service.check import check
-    from motionveil.service.read_config import read_config
+    from motionveil.service.read_config import check, read_config
 
     return 0 if check(read_config(file), print) else 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import print_table
+from motionveil.cli.console import print_table
 from motionveil.cli.options import command_line, count_from
 from motionveil.cli.study_serve import add_serve_arguments, run_serve
 
@@ -175,8 +175,8 @@ def _create(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
+    from motionveil.datasets.console import warn
     from motionveil.datasets.manifest import choose_name
-    from motionveil.datasets.warnings import warn
     from motionveil.spec import load_spec
     from motionveil.study.create import Plan
     from motionveil.study.design import Exclusions

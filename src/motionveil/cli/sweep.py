@@ -11,10 +11,10 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import print_table
-from motionveil.cli.dry_run import duration
-from motionveil.cli.job_options import (
+from motionveil.cli.console import print_table
+from motionveil.cli.options import (
     add_job_arguments,
+    duration,
     engine_of,
     refuse_contradictions,
     show_failures,
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the sweep, print its runs and why some failed, write the reports."""
     from motionveil.experiments.sweep.run import SUMMARY, read_records, run_sweep
-    from motionveil.streaming.process import stopping
+    from motionveil.process_hardening import stopping
 
     refuse_contradictions(arguments)
     grid, runs, out = _plan(arguments)

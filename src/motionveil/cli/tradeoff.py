@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.experiment_options import recipe_of
 from motionveil.cli.method_options import add_comparison_arguments, compare
+from motionveil.cli.options import recipe_of
 from motionveil.methods import method, method_names
 
 if TYPE_CHECKING:

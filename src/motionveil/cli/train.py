@@ -6,14 +6,14 @@ import argparse
 import shlex
 from pathlib import Path
 
-from motionveil.cli.dry_run import print_dry_run
-from motionveil.cli.experiment_options import (
+from motionveil.cli.options import (
     add_experiment_arguments,
     add_recogniser_argument,
+    count_from,
     experiment_words,
+    print_dry_run,
     settings_of,
 )
-from motionveil.cli.options import count_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

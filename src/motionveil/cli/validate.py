@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motionveil.cli.console_tables import print_rows
-from motionveil.cli.experiment_options import (
+from motionveil.cli.console import print_rows
+from motionveil.cli.options import (
     add_experiment_arguments,
     add_recogniser_argument,
+    command_line,
     experiment_words,
 )
-from motionveil.cli.options import command_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from motionveil.cli.console_tables import in_percent, print_table
+from motionveil.cli.console import in_percent, print_table
 
 if TYPE_CHECKING:
     from motionveil.report.published_rows import Comparison, Verification
@@ -57,7 +57,7 @@ def _print(found: Verification) -> None:
     if found.departures:
         print("\nnot the published experiment:")
         lines = [(d.field, d.here, d.published) for d in found.departures]
-        print_table(("field", "this result", "published"), lines)
+        print_table(("field", "this result", "published"), lines, width=240)
     for name, reason in found.not_compared.items():
         print(f"not compared: {name}: {reason}")
     print(f"\npublished: {found.title} ({found.page})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motionveil.cli.console_tables import print_table
+from motionveil.cli.console import print_table
 from motionveil.errors import MotionveilError
 
 EPILOG = """\
@@ -59,7 +59,7 @@ def _list() -> None:
     for kind, names in (("action", action_networks()), ("privacy", privacy_networks())):
         for name in names:
             for weights in published_weights(name):
-                how = "pretrained" if weights.hub else f"--convert {name}={weights.name}"
+                how = "pretrained, or " * bool(weights.hub) + f"--convert {name}={weights.name}"
                 rows.append((name, kind, weights.data, how, weights.sha256, weights.address))
     headings = ("network", "kind", "trained on", "how", "SHA-256", "published at")
     print_table(headings, rows, width=220)

@@ -31,8 +31,8 @@ from motionveil.actors.footage import (
 )
 from motionveil.actors.people import Person, make_people
 from motionveil.actors.render import FRAME_RATE, Session, film
+from motionveil.datasets.console import track
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
-from motionveil.datasets.progress import track
 from motionveil.video import VideoSink
 
 __all__ = ["ACTIONS", "make_actors"]

@@ -23,10 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.atomic_write import atomic_path, close_to_others, make_private_folder
+from motionveil.datasets.console import track, warn
 from motionveil.datasets.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.progress import track
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
@@ -73,7 +72,6 @@ class ClipCache:
         """Decode what is not cached yet, and open the cache.
 
         Args:
-            manifest: The data set.
             size: Stored size in pixels, see `Fit`.
             fit: How frames are brought to that size.
             rate: Maximum frame rate in frames per second; None for all frames.
@@ -102,8 +100,12 @@ class ClipCache:
         def make(missing: Sequence[Clip]) -> None:
             _decode_all(manifest, missing, files, stored, workers or os.cpu_count() or 1)
 
+        def fits(frames: Frames) -> bool:
+            short, long = sorted(frames.shape[1:3])
+            return short == size and (fit == "short-side" or long == size)
+
         times = {key: _times_file(file) for key, file in files.items()}
-        return cls(manifest, home, size, fit, rate, _completed(manifest, files, make), times)
+        return cls(manifest, home, size, fit, rate, _completed(manifest, files, make, fits), times)
 
     def frames(self, clip: Clip) -> Frames:
         """Return a clip's stored frames: uint8 (T, H, W, 3), RGB, mapped from disk, read-only.
@@ -142,7 +144,6 @@ class ClipCache:
                 under it is taken for the clip so changed.
             change: From a clip's frames, uint8 (T, H, W, 3), and their times in seconds, (T,), to
                 other frames, of any number and size.
-            title: What the progress bar says.
             workers: Clips changed in parallel, by threads.
 
         Raises:
@@ -223,10 +224,14 @@ def _stamp(source: Path) -> str:
 
 
 def _completed(
-    manifest: Manifest, files: dict[str, Path], make: Callable[[Sequence[Clip]], None]
+    manifest: Manifest,
+    files: dict[str, Path],
+    make: Callable[[Sequence[Clip]], None],
+    fits: Callable[[Frames], bool] = lambda frames: True,
 ) -> dict[str, Frames]:
-    """Map every clip of a manifest, after those that have no file were made."""
-    frames = {key: found for key, file in files.items() if (found := _open(file)) is not None}
+    """Map every clip of a manifest, after those were made that have no file of a size that fits."""
+    found = {key: _open(file) for key, file in files.items()}
+    frames = {key: clip for key, clip in found.items() if clip is not None and fits(clip)}
     missing = [clip for clip in manifest.clips if clip.key not in frames]
     if missing:
         make(missing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -15,15 +16,10 @@ from torch.utils.data import Dataset
 
 from motionveil.datasets.cache import ClipCache, Fit
 from motionveil.datasets.manifest import Clip
-from motionveil.datasets.sampling import (
-    SCALES,
-    centre_crop,
-    centre_start,
-    frame_indices,
-    random_crop,
-    random_start,
-)
 from motionveil.errors import MotionveilError
+
+SCALES = (1.0, 2**-0.25, 2**-0.75, 0.5)
+"""Side of the training crop as a share of the frame's short side (paper, section 4.2)."""
 
 Item = TypeVar("Item")
 
@@ -65,11 +61,9 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
     use `batches`, which is much faster than a DataLoader over items.
 
     Args:
-        cache: The cache of the manifest.
         clips: The clips to use, from `cache.manifest.part(...)`.
         t: Frames a clip; a clip that has fewer holds its last.
         size: Side in pixels.
-        privacy_label: Name of the privacy label.
         training: Draw start, scale and position; else take the centre.
         seed: Seed of what is drawn.
         scales: Sides of the training crop to draw from, as shares of the short side.
@@ -208,14 +202,11 @@ def batches(
     one), or for each process to have one, join the batch before.
 
     Args:
-        dataset: The clips.
         batch_size: Clips a batch, at least 1.
-        epoch: Number of the epoch.
         seed: Seed; the data set's by default.
         shuffle: Draw the order; by default when the data set is for training.
         rank, ranks: Number of this process, from 0, and of all: it gets every `ranks`-th clip of
             each batch from `rank` on.
-        first: The batch to begin with.
 
     Raises:
         ValueError: `batch_size` is below 1.
@@ -248,3 +239,78 @@ def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:
         while (item := waiting.popleft().result()) is not None:
             waiting.append(pool.submit(next, items, None))
             yield item
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A region of a frame, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+
+def random_start(length: int, t: int, rng: np.random.Generator) -> int:
+    """Draw the first of t consecutive frames; 0 where the clip has t frames or fewer.
+
+    Args:
+        length: Frames in the clip, at least 1.
+        t: Frames wanted, at least 1.
+        rng: Source of the draw; every start is equally likely.
+    """
+    return int(rng.integers(max(1, length - t + 1)))
+
+
+def centre_start(length: int, t: int) -> int:
+    """Return the first of the t frames in the middle of a clip; 0 where it has t or fewer.
+
+    The paper samples "without any random shift" and does not say from where; a clip is cut so
+    that the action fills it, so its middle shows most of the action.
+    """
+    return max(0, (length - t) // 2)
+
+
+def frame_indices(length: int, start: int, t: int) -> NDArray[np.int64]:
+    """Return t consecutive frames from a start on; past the end, the last frame again.
+
+    Holding the last frame adds no motion; wrapping around to the first would make a jump that
+    never happened.
+
+    Returns:
+        (t,) indices in [0, length - 1].
+    """
+    return np.minimum(np.arange(start, start + t), length - 1)
+
+
+def random_crop(
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    scales: Sequence[float] = SCALES,
+    *,
+    square: bool = True,
+) -> Crop:
+    """Draw a scale and then a position, every one inside the frame equally likely.
+
+    Args:
+        height, width: Size of the frame in pixels.
+        rng: Source of the draws.
+        scales: Sides of the crop to draw from, as shares of the short side, in (0, 1].
+        square: Draw a square; else a region of the frame's own shape, its sides shares of the
+            frame's.
+    """
+    scale = scales[int(rng.integers(len(scales)))]
+    sides = [min(height, width)] * 2 if square else [height, width]
+    down, across = (max(1, round(scale * side)) for side in sides)
+    top = int(rng.integers(height - down + 1))
+    left = int(rng.integers(width - across + 1))
+    return Crop(top, left, down, across)
+
+
+def centre_crop(height: int, width: int, *, square: bool = True) -> Crop:
+    """Return the largest square in the middle of the frame (scale 1), or the whole frame."""
+    if not square:
+        return Crop(0, 0, height, width)
+    side = min(height, width)
+    return Crop((height - side) // 2, (width - side) // 2, side, side)

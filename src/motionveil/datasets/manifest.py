@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.datasets.sidecar import KEPT, Sidecar, read_text
+from motionveil.datasets.sidecar import KEPT, Sidecar
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_csv
 
 FIRST_COLUMNS = ("path", "start", "end", "action")
 LAST_COLUMNS = ("group", "split")
@@ -230,7 +231,7 @@ class Manifest:
                 the value and what would be right. Or the sidecar describes another CSV.
         """
         file = Path(path)
-        lines = list(io.StringIO(read_text(file, "the manifest"), newline=None))
+        lines = read_csv(file, "the manifest")
         root = _root(file, lines)
         clips, line_numbers = _parse(file, lines)
         for position, fault in find_faults(clips):

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_text
 
 KEPT = {"split_rule", "rate", "background"}
 """Fields that the sidecar alone holds."""
@@ -43,13 +44,3 @@ class Sidecar(BaseModel):
             first = error.errors()[0]
             field_name = ".".join(str(part) for part in first["loc"])
             raise MotionveilError(f"{file}: {field_name or 'not JSON'}: {first['msg']}") from error
-
-
-def read_text(file: Path, what: str) -> str:
-    """Return the text of a file, UTF-8; `what` is what an error calls it."""
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot read {what}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: {what} is not UTF-8 text (byte {error.start})") from error

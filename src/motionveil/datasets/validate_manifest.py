@@ -6,10 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from motionveil.datasets.frame_counts import count_all
-from motionveil.datasets.loaders import loaders
+from motionveil.datasets.console import first_few, warn
+from motionveil.datasets.loaders import count_all, loaders
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTION = "action"
@@ -153,7 +152,6 @@ def find_faulty_clips(manifest: Manifest, t: int) -> list[Fault]:
     """Decode every video of a manifest and compare its frames with the clips.
 
     Args:
-        manifest: The data set.
         t: Frames that the recipe takes from a clip.
 
     Returns:

@@ -38,7 +38,6 @@ def build_encoder(spec: EncoderSpec, folder: str | os.PathLike[str] | None = Non
     """Return the module that a spec describes, on the CPU and ready to train or to run.
 
     Args:
-        spec: The spec.
         folder: Where the weights that the spec names lie; None for fresh ones, drawn from torch's
             global generator.
 

@@ -109,7 +109,6 @@ def shrink(clip: Tensor, size: int) -> Tensor:
 
     Args:
         clip: Shape `(B, C, T, H, W)`; H and W at least `size`.
-        size: Pixels of a side.
 
     Returns:
         Shape `(B, C, T, size, size)`.

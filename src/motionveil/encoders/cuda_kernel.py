@@ -108,8 +108,6 @@ def levels(
         difference: Shape `(B, 3, T, H, W)`.
         window: The blur's weights, shape `(5, 5)`.
         growth: `exp(H (b_n - 7.5))`, shape `(15,)`.
-        hardness: H.
-        range: r.
 
     Returns:
         Shape `(B, 3, T, H, W)`, values in [0, 15].

@@ -38,12 +38,9 @@ def solve_pairs(
         down: A cell's taps and their derivatives along columns, (2, n), `ROWS` zeros around.
         across: The same along rows, without these zeros.
         cell: Side of a cell in pixels.
-        eps: Noise floor.
         velocity: (B * (T - 1), 2, h, w).
         slopes: (B * (T - 1), 2, 3, h, w): by sigma, by the window, by the logarithm of eps; (...,
             0, h, w) if nothing learns.
-        first: First pair.
-        last: The pair after the last.
     """
     steps, height, width = frames.shape[2] - 1, frames.shape[3], frames.shape[4]
     count = 2 if slopes.shape[2] > 0 else 1  # values, and their derivatives by sigma
@@ -95,8 +92,6 @@ def _blur_frame(
 
     Args:
         frames: (B, 3, T, h, w).
-        clip: Which clip.
-        step: Which of its frames.
         light: What R, G and B add to the luma.
         taps: The blur's taps and their derivatives, (2, 9).
         luma: Scratch, (w + 8,).
@@ -156,8 +151,6 @@ def _differentiate(blurred: Floats, now: int, y: int, out: Floats) -> None:
 
     Args:
         blurred: Both frames, (2, 1 or 2, h, w).
-        now: Which of them is the later.
-        y: The row.
         out: (3 or 6, w).
     """
     _, count, height, width = blurred.shape
@@ -261,7 +254,6 @@ def _sum_along(
 
     Args:
         sums: As `_sum_rows` leaves them.
-        j: The row of cells.
         taps: A cell's taps and their derivatives, (2, 22 + cell).
         cell: Side of a cell in pixels.
         phases: Scratch, (cell, n), see `_phase_length`; zeros where no column is written.
@@ -313,8 +305,6 @@ def _solve(means: Floats, eps: float, j: int, velocity: Floats, slopes: Floats) 
 
     Args:
         means: (1 or 3, 5, w), see `_sum_along`.
-        eps: Noise floor.
-        j: The row of cells.
         velocity: (2, h, w).
         slopes: (2, 0 or 3, h, w): by sigma, by the window, by the logarithm of eps.
     """

@@ -110,7 +110,12 @@ class Unet(Encoder):
             )
         file = Path(folder) / self._spec.weights
         try:
-            self.load_state_dict(load_file(file))
+            tensors, own = load_file(file), self.state_dict()
+            if odd := [
+                key for key, t in tensors.items() if key in own and t.dtype != own[key].dtype
+            ]:
+                raise RuntimeError(f"{odd[0]} is {tensors[odd[0]].dtype}, not {own[odd[0]].dtype}")
+            self.load_state_dict(tensors)
         except (OSError, SafetensorError, RuntimeError) as error:
             fault = " ".join(str(error).split())
             raise MotionveilError(f"{file}: cannot read the filter's weights: {fault}") from error

@@ -94,7 +94,7 @@ class LearningAttack(Attack):
         temporal: Whether the network sees the whole clip (an action network of the registry) or
             frame by frame (a privacy network).
         until: Ends the training by what was learned, and chooses the learning rate, see
-            `motionveil.evaluation.learn`; None for the schedule's epochs and rate.
+            `motionveil.evaluation.fit`; None for the schedule's epochs and rate.
     """
 
     network: NetworkRecipe

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.audit_results import Audit, Finding, read_finding
-from motionveil.datasets.warnings import warn
+from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import AnyAttack, Attack, LearningAttack
 from motionveil.evaluation.attacks.recognise import strongest_of
@@ -23,7 +23,7 @@ from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
 from motionveil.job_store import Job, Record
 from motionveil.results import read_stored, stored_question
-from motionveil.training.create_network import create_network
+from motionveil.training.adversaries import create_network
 from motionveil.training.distributed import describe_environment, make_fabric
 from motionveil.training.experiment import describe_dataset
 from motionveil.training.recipe import NetworkRecipe, Recipe

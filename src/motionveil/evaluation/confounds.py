@@ -75,7 +75,6 @@ def crossed_halves(
     """Return the clips to learn from and to ask about, for each half of a column's values.
 
     Args:
-        data: The data.
         column: A label, or `"group"`.
         control: Learn from as many clips of any value of the column instead.
 

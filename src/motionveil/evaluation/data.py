@@ -257,8 +257,6 @@ def window_of(
     """Return frames from a clip's middle.
 
     Args:
-        root: The data set's folder.
-        clip: The clip.
         rate: Frames a second that are taken at the most; None for all.
         image_rate: Frames a second of a folder of frames; see `Manifest.rate`.
 

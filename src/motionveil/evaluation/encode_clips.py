@@ -22,16 +22,25 @@ import numpy as np
 import torch
 
 from motionveil.datasets.cache import Change, ClipCache, Frames, Times
+from motionveil.datasets.dataset import ClipDataset
 from motionveil.datasets.manifest import Manifest
-from motionveil.encoders import Encoder, load_encoder
+from motionveil.encoders import Encoder, Raw, load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import method_names
 from motionveil.plugins import import_named
+from motionveil.results import Order
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.veils import streams
+from motionveil.training.adversary_inputs import Look
+from motionveil.training.distributed import first_process_first
+from motionveil.training.experiment import Experiment
+from motionveil.video.image_sequence import walk
+
+ACTION, PRIVACY = Look(temporal=True), Look()
+"""What the action network and the privacy network are shown: whole clips, and frames."""
 
 FORMAT = 4
 """Raised whenever the same encoder would leave other frames."""
@@ -79,7 +88,6 @@ def veil_of(encoder: str, device: str = "cpu") -> Veil:
         encoder: An encoder as everywhere (a name, an `encoder.json`, a run's folder), or a function
             of one's own, `module:function` or `file.py:function`, that takes and returns uint8
             frames (T, H, W, 3).
-        device: Where an encoder runs.
 
     Raises:
         MotionveilError: There is no such encoder or function.
@@ -154,8 +162,6 @@ def working_clips(
     """Return a manifest's clips at a geometry, whole frames, before they are veiled.
 
     Args:
-        manifest: The data set.
-        geometry: Size and rate.
         multiple: What the encoder needs both sides to be multiples of.
         folder: Folder of all caches; by default `.cache` beside the manifest's file.
         workers: Videos decoded at once.
@@ -178,8 +184,6 @@ def veil_clips(cache: ClipCache, veil: Veil, *, workers: int = 1) -> ClipCache:
     """Return the cache of a manifest's clips as a veil leaves them.
 
     Args:
-        cache: The clips at the veil's geometry.
-        veil: What veils them.
         workers: Clips veiled at once.
 
     Raises:
@@ -250,7 +254,6 @@ def clips_in(
         folder: Holds a video for each of the manifest's, in the same folders and of the same
             names, whatever their suffixes; each with the frames of its original, one for one, at
             the same times.
-        cache: The clips as they were filmed.
         workers: Videos decoded at once.
 
     Raises:
@@ -258,7 +261,7 @@ def clips_in(
     """
     root = Path(folder)
     there: dict[str, list[Path]] = {}
-    for file in root.rglob("*"):
+    for file in walk(root):
         there.setdefault(file.relative_to(root).with_suffix("").as_posix(), []).append(file)
     clips = []
     for clip in cache.manifest.clips:
@@ -322,3 +325,52 @@ def compress(frames: Frames, quality: int) -> Frames:
     with av.open(file, "r") as container:
         decoded = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return np.ascontiguousarray(np.stack(decoded)[:, :height, :width], np.uint8)
+
+
+@dataclass(frozen=True)
+class EncodedParts:
+    """What networks see of the clips behind an encoder.
+
+    Attributes:
+        encoder: Veils a batch; the identity where the clips are veiled already.
+        training: The clips that networks are trained on.
+        validation: The clips held out.
+        geometry: Size and rate at which the clips were veiled; None in the paper's order.
+    """
+
+    encoder: Encoder
+    training: ClipDataset
+    validation: ClipDataset
+    geometry: Geometry | None = None
+
+
+def encode_parts(experiment: Experiment, encoder: Encoder, *, order: Order) -> EncodedParts:
+    """Return what networks see of an experiment's clips behind an encoder.
+
+    Args:
+        order: See `motionveil.training.recipe.Recipe.order`.
+
+    Raises:
+        MotionveilError: A video cannot be read, fewer than two frames of a clip are left, or the
+            cache cannot be written.
+    """
+    if order == "paper":
+        return EncodedParts(
+            encoder, experiment.clips(training=True), experiment.clips(training=False)
+        )
+    veil = veil_of_encoder(encoder, encoder.spec.name, str(experiment.fabric.device))
+    geometry = veil.geometry(experiment.geometry)
+    with first_process_first(experiment.fabric):
+        filmed = working_clips(
+            experiment.cache.manifest,
+            geometry,
+            multiple=veil.multiple,
+            folder=experiment.cache.folder.parent,
+        )
+        veiled = veil_clips(filmed, veil)
+    frames = frames_left(experiment.recipe.frames, filmed, veiled)
+    training, validation = (
+        experiment.dataset(veiled, training=part, frames=frames, fit=experiment.recipe.fit)
+        for part in (True, False)
+    )
+    return EncodedParts(Raw(), training, validation, geometry)

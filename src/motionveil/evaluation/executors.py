@@ -13,8 +13,6 @@ from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-
 from motionveil.errors import MotionveilError
 
 _STORE = 100 * 2**20
@@ -67,6 +65,8 @@ def in_processes(jobs: int, threads: int) -> Run:
 
 
 def _begin_worker(threads: int) -> None:
+    import torch  # here, for a sweep that runs in processes or on Ray needs none
+
     torch.set_num_threads(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()

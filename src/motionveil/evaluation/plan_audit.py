@@ -8,17 +8,43 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from lightning_fabric import Fabric
+
+from motionveil.audit_results import Finding, Recognition, Retrieval
+from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.warnings import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.attacks.faces import Faces
+from motionveil.evaluation.audit import AuditPlan, attack_veiled
 from motionveil.evaluation.data import people_in_both
-from motionveil.evaluation.suites import beside, read_suite
+from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.suites import (
+    CLIP,
+    COURSE,
+    FRAMES,
+    RETRIEVAL,
+    TRANSFORMER,
+    beside,
+    read_suite,
+)
 from motionveil.methods import UNTRAINED, choose
+from motionveil.results import Accuracy, Attacker, ClipPrediction
 from motionveil.spec import EncoderSpec
 from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Recipe
+
+NAMES = {
+    FRAMES: "per frame",
+    CLIP: "whole clip",
+    COURSE: "course over time",
+    TRANSFORMER: "transformer",
+    RETRIEVAL: "re-identification",
+}
+"""What tables call the attackers of `motionveil.evaluation.suites.attackers`."""
+
+AVERAGED = "frames averaged"
 
 
 def choose_attacks(
@@ -35,12 +61,7 @@ def choose_attacks(
     """Return the attacks of a suite, and those of the data, that the data allow.
 
     Args:
-        suite: The suite's name or file.
         only: Of these, the attacks wanted; empty for all.
-        manifest: The data set.
-        recipe: The recipe.
-        split: The part held out.
-        label: The privacy label.
         face_detector: YuNet's ONNX file, to look for faces too.
         face_recogniser: dlib's network as safetensors, to ask whose they are.
 
@@ -103,7 +124,6 @@ def stored_encoder(
 
     Args:
         encoder: A name, a path, a spec, or a function.
-        out: The audit's folder.
         experiment: Gives the experiment, for a method before its training.
 
     Raises:
@@ -164,3 +184,88 @@ def function_name(function: Callable[..., Any]) -> str:
     if file is None:
         raise MotionveilError(f"{name}: typed in, so in no file; define it in one")
     return f"{Path(file).absolute()}:{name}"
+
+
+def attack_row(
+    experiment: Experiment,
+    spec: EncoderSpec,
+    weights: Path | None,
+    attacks: Sequence[Attack],
+    folder: Path,
+    fabric: Fabric,
+    *,
+    precision: str = "32-true",
+    run: Run = in_this_process,
+    workers: int | None = None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> list[Finding]:
+    """Attack what an encoder makes of an experiment's clips, in 8 bits, as it leaves a camera.
+
+    Args:
+        weights: Folder of its weights, if it has any.
+        folder: Attacks have their folders in `folder/attacks`; what is done is kept.
+        precision: Of the networks, as Fabric takes it.
+        workers: Videos decoded, or clips veiled, in parallel.
+        progress: Told of each attack that has ended.
+
+    Raises:
+        MotionveilError: As `motionveil.evaluation.audit.attack_veiled`.
+    """
+    manifest = experiment.cache.manifest
+    assert manifest.file is not None
+    if spec.weights is None or weights is None:
+        weights = spec.save(folder / "attacked" / "encoder.json").parent
+    plan = AuditPlan(
+        encoder=str(weights.absolute()),
+        manifest=str(manifest.file.absolute()),
+        recipe=experiment.recipe,
+        label=experiment.privacy_label,
+        split=experiment.split,
+        seed=experiment.seed,
+        device=str(fabric.device),
+        precision=precision,
+        suite="strongest",
+        attacks=tuple(attacks),
+    )
+    return attack_veiled(plan, folder, fabric, run=run, workers=workers, progress=progress)
+
+
+def attackers_of(
+    findings: Sequence[Finding], predictions: Sequence[ClipPrediction]
+) -> list[Attacker]:
+    """Return what attacks found, in a row's terms; frames by frame and averaged over a clip.
+
+    Args:
+        findings: What recognition and re-identification found; findings of other kinds have no
+            accuracy by clip, and are left out.
+    """
+    found: list[Attacker] = []
+    for finding in findings:
+        name = NAMES.get(finding.name, finding.name)
+        if isinstance(finding, Retrieval):
+            hits = {s.clip: float(s.found == s.truth) for s in finding.searches}
+            found.append(_attacker(name, hits, finding, predictions))
+        elif isinstance(finding, Recognition):
+            clips = {answer.clip: float(answer.right) for answer in finding.answers}
+            if finding.by_frame:
+                frames = {answer.clip: answer.frames for answer in finding.answers}
+                found.append(_attacker(name, frames, finding, predictions))
+                name = AVERAGED if name == NAMES[FRAMES] else f"{name}, averaged"
+            found.append(_attacker(name, clips, finding, predictions))
+    return found
+
+
+def _attacker(
+    name: str, right: dict[str, float], finding: Finding, predictions: Sequence[ClipPrediction]
+) -> Attacker:
+    aligned = [right.get(prediction.clip) for prediction in predictions]
+    asked = [(s, p.privacy) for s, p in zip(aligned, predictions, strict=True) if s is not None]
+    if len(asked) != len(right):
+        raise MotionveilError(f"{finding.name}: it was asked about other clips than the row")
+    scores, labels = (np.array(values) for values in zip(*asked, strict=True))
+    return Attacker(
+        name=name,
+        accuracy=Accuracy.of(scores.tolist(), labels.tolist()),
+        right=aligned,
+        trainings=finding.trainings,
+    )

@@ -18,9 +18,8 @@ from motionveil.datasets.manifest import Clip
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.encoded_parts import ACTION, EncodedParts, encode_parts
+from motionveil.evaluation.encode_clips import ACTION, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
-from motionveil.recognition import calibration
 from motionveil.recognition.artefact import (
     FILE,
     NETWORK,
@@ -35,6 +34,13 @@ from motionveil.recognition.artefact import (
     sha256_of,
 )
 from motionveil.recognition.network_input import ActionNetwork, NetworkInput
+from motionveil.recognition.recogniser import (
+    expected_calibration_error,
+    fit_temperature,
+    passing_threshold,
+    reliability,
+    softmax,
+)
 from motionveil.recognition.stream_recogniser import share_moved
 from motionveil.results import Accuracy
 from motionveil.spec import EncoderSpec
@@ -67,10 +73,7 @@ def train_recogniser(experiment: Experiment, spec: EncoderSpec, run: Path, folde
     As validation does it, in the camera's order, without a privacy network.
 
     Args:
-        experiment: The split, recipe and seed.
-        spec: The encoder.
         run: Where its weights lie, if it has any.
-        folder: Where the recogniser goes.
 
     Raises:
         MotionveilError: The encoder's output depends on the batch, so there is no stream; or see
@@ -99,8 +102,6 @@ def leave_recogniser(
     that it was trained on would be too sure.
 
     Args:
-        experiment: The split, recipe and seed.
-        encoder: What has veiled the clips.
         parts: The veiled clips, in the camera's order.
         network: The action network, trained on all of `parts.training`.
         folder: Where the recogniser goes; what was there is replaced.
@@ -204,13 +205,13 @@ def _calibrate(experiment: Experiment, parts: EncodedParts) -> Calibration:
     _fit(experiment, parts, network, _some(experiment, parts, kept, True), "calibration")
     data = _some(experiment, parts, held, False)
     logits, labels = _answers(experiment, parts, network, data)
-    temperature = calibration.fit_temperature(logits, labels)
-    probabilities = calibration.softmax(logits, temperature)
+    temperature = fit_temperature(logits, labels)
+    probabilities = softmax(logits, temperature)
     manifest = experiment.cache.manifest
     acting = np.array([manifest.actions[label] != manifest.background for label in labels])
     return Calibration(
         temperature=temperature,
-        threshold=calibration.passing_threshold(probabilities[acting], labels[acting], PASSING),
+        threshold=passing_threshold(probabilities[acting], labels[acting], PASSING),
         passing=PASSING,
         clips=len(labels),
     )
@@ -269,23 +270,21 @@ def _scores(
 ) -> Scores:
     """Return the scores of a network's answers to actions, and to the background if any."""
     temperature = spec.calibration.temperature
-    probabilities = calibration.softmax(logits, temperature)
+    probabilities = softmax(logits, temperature)
     right, named = probabilities.argmax(1) == labels, _named(spec, probabilities)
     return Scores(
         accuracy=Accuracy.of(right.astype(float).tolist(), labels.tolist()),
-        calibration_error=calibration.expected_calibration_error(probabilities, labels),
-        uncalibrated_error=calibration.expected_calibration_error(
-            calibration.softmax(logits), labels
-        ),
+        calibration_error=expected_calibration_error(probabilities, labels),
+        uncalibrated_error=expected_calibration_error(softmax(logits), labels),
         named=float(named.mean()),
         named_accuracy=float(right[named].mean()) if named.any() else None,
         reliability=[
             ReliabilityBin(n=n, probability=probability, accuracy=accuracy)
-            for n, probability, accuracy in calibration.reliability(probabilities, labels)
+            for n, probability, accuracy in reliability(probabilities, labels)
         ],
         background_named=None
         if background is None
-        else float(_named(spec, calibration.softmax(background, temperature)).mean()),
+        else float(_named(spec, softmax(background, temperature)).mean()),
     )
 
 
@@ -301,8 +300,6 @@ def export_onnx(network: nn.Module, clips: Tensor, file: Path, *, classes: int) 
     Args:
         network: From `(B, 3, T, size, size)` in [-1, 1] to logits `(B, classes)`.
         clips: Clips `(B, 3, T, size, size)` on which the file is compared with the network.
-        file: Where to write.
-        classes: Number of outputs.
 
     Returns:
         The largest error of a logit.

@@ -15,14 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack, attack_class, read_attack
 from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.encode_clips import QUALITIES
 from motionveil.training.recipe import NetworkRecipe, Recipe, Schedule
+from motionveil.yaml_file import read_yaml
 
 ADVERSARIES = (
     "resnet50",
@@ -160,14 +159,11 @@ def read_suite(name: str, recipe: Recipe) -> list[Attack]:
     if name in SUITES:
         return SUITES[name](recipe)
     file = Path(name)
-    try:
-        listed = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    if not file.exists():
         raise MotionveilError(
             f"--suite {name}: no such file, and no suite of ours; those are {', '.join(SUITES)}"
-        ) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise MotionveilError(f"{file}: cannot be read: {error}") from error
+        )
+    listed = read_yaml(file, "the suite")
     if not isinstance(listed, list):
         raise MotionveilError(f"{file}: a suite is a list of attacks")
     attacks: list[Attack] = []

@@ -15,20 +15,20 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import ClipDataset
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.warnings import warn
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.encoders.functional import for_networks
-from motionveil.evaluation.encoded_parts import ACTION, PRIVACY, EncodedParts, encode_parts
+from motionveil.evaluation.encode_clips import ACTION, PRIVACY, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
 from motionveil.evaluation.recogniser import leave_recogniser
 from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore, Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
-from motionveil.training.create_network import Networks
+from motionveil.training.adversaries import Networks
 from motionveil.training.distributed import describe_environment
-from motionveil.training.experiment import Experiment, describe_dataset
+from motionveil.training.experiment import Experiment, describe_dataset, describe_weights
 from motionveil.training.loop import seed_for
 from motionveil.training.recipe import Schedule
 
@@ -57,13 +57,9 @@ def validate_encoder(
     """Train fresh networks on a frozen encoder's output, score them, and return the row.
 
     Args:
-        experiment: The split, recipe and seed.
-        spec: The encoder.
         method: What the row calls it.
         folder: Where its weights lie, if it has any.
         alpha: The weight that it was trained with.
-        curves: Of its training.
-        trained_seconds: How long that took.
         recogniser: Folder for the action network as a recogniser; None to leave none.
 
     Raises:
@@ -113,10 +109,7 @@ def validation_result(
     """Validate one encoder and return a result of one row; see `validate_encoder`.
 
     Args:
-        experiment: The split, recipe and seed.
-        spec: The encoder.
         folder: Where its weights lie, if it has any.
-        command: The command line, for the record.
         recogniser: As in `validate_encoder`.
     """
     alpha = spec.provenance.get("alpha")
@@ -137,6 +130,7 @@ def validation_result(
         recipe=experiment.recipe.model_dump(mode="json"),
         seed=experiment.seed,
         environment=describe_environment(experiment.fabric),
+        weights=describe_weights(experiment.recipe),
         rows=[row],
         seconds=row.seconds,
     )
@@ -167,7 +161,6 @@ def validate(
     Both see the same batches, which are encoded once.
 
     Args:
-        fabric: Device, precision and processes.
         parts: The clips and their encoder, whose parameters get no gradient. Networks are trained
             on its `views`.
         networks: Freshly made networks; trained in place.

@@ -1,6 +1,6 @@
 """A simulated event camera, and event streams in published formats; no torch.
 
-`motionveil.encoders.events.DVS` is the same camera as an encoder.
+`motionveil.encoders.dvs.DVS` is the same camera as an encoder.
 """
 
 import motionveil.numba_cache  # noqa: F401, a place for it before anything is compiled

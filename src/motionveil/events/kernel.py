@@ -111,8 +111,6 @@ def list_events(
         before: Level at the start of the step, (N,).
         level: At its end, (N,); between the two the level is linear in time.
         reference, positive, negative, leaked: As for `count_crossings`.
-        start: Time of the step's start.
-        end: Time of its end.
         refractory: Seconds after an event in which a pixel gives no other.
         last: Time of each pixel's last event, minus infinity for none, (N,); updated.
         shot: Events of shot noise a second and pixel.

@@ -50,8 +50,6 @@ def event_writer(path: str | os.PathLike[str], *, width: int, height: int) -> It
 
     Args:
         path: Where to write; `.txt` or `.raw` chooses the format.
-        width: Columns of the sensor.
-        height: Rows of the sensor.
 
     Yields:
         A function that takes a structured array of `EVENT`, as often as there are events to write.

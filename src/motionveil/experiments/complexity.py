@@ -97,9 +97,7 @@ def measure_costs(
 
     Args:
         encoders: Names or files; methods such as `unet` or `ryoo-28` then have fresh weights.
-        frames: T of the clip.
         size: H and W of the clip in pixels.
-        threads: Processor threads for torch.
         repeats: Times that the clip is encoded, fewer where that takes over `ENOUGH` seconds; the
             median counts.
 
@@ -177,6 +175,8 @@ def convolution_flops(encoder: Encoder, clip: Tensor) -> int:
             only counts there.
         clip: Shape `(B, 3, T, H, W)`.
     """
+    if hasattr(encoder, "operations"):  # computes outside of torch, and without convolutions
+        return 0
     taps = encoder.filter_taps(tuple(clip.shape))
     if taps:
         return 2 * taps
@@ -245,7 +245,6 @@ def count_operations(module: nn.Module, clip: Tensor) -> int:
     mathematics. A module with `operations(clip)`, which computes outside of torch, counts itself.
 
     Args:
-        module: The module.
         clip: Shape `(B, 3, T, H, W)`.
     """
     counts_itself = getattr(module, "operations", None)

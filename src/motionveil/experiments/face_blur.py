@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil._version import __version__
 from motionveil.atomic_write import atomic_path, make_private_folder, write_text_atomically
+from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.faces.blurring import HOLD, MARGIN, Blur, FaceCounts, blur_video, blurred_frames
 from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
@@ -145,8 +145,6 @@ def blur_manifest(
     and settings, are not made again.
 
     Args:
-        manifest: The data set.
-        detector: YuNet's ONNX file.
         out: The copy's folder, another than the data set's.
         settings: How faces are found and blurred; `FaceBlur()` if None.
         workers: Videos at once; by default one for each processor.

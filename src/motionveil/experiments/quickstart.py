@@ -11,8 +11,7 @@ import numpy as np
 from motionveil.datasets.actors import make_actors
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.experiments.frame_strips import save_strip
-from motionveil.experiments.tradeoff import Plan, measure_tradeoff
+from motionveil.experiments.tradeoff import Plan, measure_tradeoff, save_strip
 from motionveil.experiments.train_methods import default_choices
 from motionveil.methods import choose
 from motionveil.report import write_report
@@ -39,11 +38,9 @@ def run_quickstart(
 
     Args:
         out: Folder for everything; a stopped run goes on where it was.
-        recipe: The recipe.
         seed: Draws the data set and everything after it.
         device: As `make_fabric`.
         workers: Videos made or decoded at once.
-        command: The command line, for the result.
         say: Takes a line of text for the user.
 
     Returns:

@@ -144,7 +144,6 @@ def ablation_choices(
 
     Args:
         recipe: Gives the alpha of the encoder that is ablated.
-        alphas: Weights to train BDQ with besides.
         variants: Settings such as `levels=31`; `all` stands for every one of `VARIANTS`.
 
     Raises:

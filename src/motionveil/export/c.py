@@ -35,7 +35,6 @@ def write_c(spec: EncoderSpec, path: str | os.PathLike[str], *, hard: bool = Fal
     Args:
         spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
             geometry.
-        path: Where to write.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
@@ -62,7 +61,6 @@ def c_source(spec: EncoderSpec, numbers: WholeNumbers, *, name: str) -> str:
 
     Args:
         spec: The encoder, for the record in the comment.
-        numbers: What is computed.
         name: What the file will be called, for the example in the comment.
     """
     geometry = spec.required_geometry()

@@ -230,7 +230,6 @@ def integer_flow(spec: EncoderSpec, *, hard: bool = False) -> FlowNumbers:
 
     Args:
         spec: An encoder of the method `flow`.
-        hard: Quantise in steps instead of sigmoids.
 
     Raises:
         MotionveilError: A number is too large or too small for 64 bits.
@@ -275,7 +274,6 @@ def _bound(eps: float, *, blurred: float, window: float) -> tuple[float, float]:
     """Return the bound of the velocity's error before the table, for no motion and per speed.
 
     Args:
-        eps: The noise floor.
         blurred: D, by which a blurred luma in [0, 1] can be off.
         window: The sum of the errors of the taps along an axis.
     """

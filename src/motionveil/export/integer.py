@@ -57,7 +57,6 @@ def whole_numbers(spec: EncoderSpec, *, hard: bool = False) -> WholeNumbers:
     """Bring an encoder to whole numbers.
 
     Args:
-        spec: The encoder.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
@@ -143,7 +142,6 @@ def average(frame: NDArray[np.uint8], shape: tuple[int, int]) -> NDArray[np.uint
 
     Args:
         frame: uint8 (H, W, 3).
-        shape: Height and width of the result.
 
     Returns:
         uint8 (height, width, 3).

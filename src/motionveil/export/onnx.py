@@ -55,7 +55,6 @@ def write_onnx(
     Args:
         spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
             geometry.
-        path: Where to write.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:

@@ -16,7 +16,6 @@ def add_blur(graph: Graph, source: str, weights: NDArray[Any]) -> None:
     Sums of shifted copies and no `Conv`: on some GPUs runtimes round a convolution to 10 bits.
 
     Args:
-        graph: Where to add.
         source: Name of a float32 value.
         weights: Odd in number, symmetric.
     """
@@ -98,9 +97,7 @@ def add_average(graph: Graph, size: int, multiple: int) -> None:
     exact, in whatever order a runtime adds, for up to 65,793 rows.
 
     Args:
-        graph: Where to add.
         size: Short side of a working frame in pixels.
-        multiple: What its sides are multiples of.
     """
     for name, number in {
         "int0": 0,

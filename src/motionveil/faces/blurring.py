@@ -252,7 +252,6 @@ def blurred_frames(
 
     Args:
         frames: The frames of one video, in their order.
-        detect: Finds the faces of a frame.
         counts: What was found so far; each frame is added before it is yielded.
         blur: How faces are blurred; `Blur()` if None.
     """

@@ -71,7 +71,6 @@ def decode(outputs: Mapping[str, Floats], columns: int, threshold: float) -> Fac
     Args:
         outputs: For each stride s `cls_s` and `obj_s` (1, N, 1), `bbox_s` (1, N, 4) and `kps_s`
             (1, N, 10), the cells row by row.
-        columns: Columns of the coarsest grid.
         threshold: Score below which a cell is left out.
 
     Returns:
@@ -132,10 +131,6 @@ class YuNet:
     its reshapes leave the number of cells open, so that size is only a declaration; it is taken
     out in memory. A frame then costs what its own size costs, and may be larger.
 
-    Args:
-        path: The ONNX file.
-        threads: Threads of one run.
-
     Raises:
         MotionveilError: The file cannot be read, is no ONNX model, or is another network.
     """
@@ -181,9 +176,11 @@ def _read(file: Path) -> onnx.ModelProto:
 def _check_is_yunet(file: Path, model: onnx.ModelProto) -> None:
     wanted = {f"{name}_{stride}" for name in OUTPUTS for stride in STRIDES}
     found = {output.name for output in model.graph.output}
-    if found != wanted or len(model.graph.input) != 1:
+    axes = [len(given.type.tensor_type.shape.dim) for given in model.graph.input]
+    if found != wanted or axes != [4]:
         raise MotionveilError(
-            f"{file}: a network with the outputs {', '.join(sorted(found)) or 'none'}; YuNet has"
+            f"{file}: a network with inputs of {axes} axes and the outputs"
+            f" {', '.join(sorted(found)) or 'none'}; YuNet has one input of 4 axes and"
             f" {', '.join(sorted(wanted))}"
         )
 
@@ -214,7 +211,6 @@ class FaceDetector:
     or less, so that its long side has at most `largest` pixels. One detector serves one thread.
 
     Args:
-        path: YuNet's ONNX file.
         threshold: Score from which on something is a face, in (0, 1].
         enlarge: How many times a frame is enlarged, in (0, 16]; 1 leaves it as it is.
         largest: Pixels of the long side that the network sees at most, 32 or more.

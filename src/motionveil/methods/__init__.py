@@ -162,9 +162,6 @@ def parse_choices(words: Iterable[str]) -> list[Choice]:
 
     Several strengths make several choices. A trained method's strength is alpha.
 
-    Args:
-        words: What was typed.
-
     Returns:
         Choices in the order given, each once.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.errors import MotionveilError, describe_faults
 
@@ -25,6 +25,10 @@ KERNEL_SIZE = 5
 OLDER_NUMBERS = ("sigma", "boundaries", "hardness", "range_mode", "range")
 
 RangeMode = Literal["fixed", "clip", "batch"]
+
+
+Sigma = Annotated[float, Field(ge=1e-3, le=1e3)]
+"""Standard deviation of a Gaussian in pixels: its weights are numbers, and some of them matter."""
 
 
 class Settings(BaseModel):
@@ -64,8 +68,6 @@ def quantise(
 
     Args:
         position: What is quantised, float64.
-        row: The boundaries.
-        hardness: H, the steepness of the sigmoids.
         hard: Count the boundaries below instead of summing sigmoids.
     """
     levels = np.zeros_like(position)
@@ -204,7 +206,6 @@ class Method:
         """Return the settings before training.
 
         Args:
-            start: Calibration, the recipe's part, the seed.
             changes: Settings given by name, such as `{"size": 28}`.
         """
         return self.change(None, changes)
@@ -256,7 +257,6 @@ class Method:
         """Return the method as a map of blurred differences; what is exported by default.
 
         Args:
-            settings: Its settings.
             hard: Quantise in steps instead of sigmoids, where it quantises softly.
 
         Raises:

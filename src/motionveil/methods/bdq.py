@@ -19,6 +19,7 @@ from motionveil.methods.base import (
     Method,
     RangeMode,
     Settings,
+    Sigma,
     Start,
 )
 
@@ -28,7 +29,6 @@ Modules = Literal["B", "D", "Q", "BD", "BQ", "DQ", "BDQ"]
 INITIAL_BOUNDARIES = base.even_boundaries(LEVELS)
 """The boundaries before training: 0.5, 1.5, ..., 14.5 (paper, section 3.1)."""
 
-Sigma = Annotated[float, Field(gt=0)]
 Row = tuple[float, ...]
 
 

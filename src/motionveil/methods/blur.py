@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from motionveil.methods.base import Method, Settings
+from motionveil.methods.base import Method, Settings, Sigma
 
 _REACH = 3
 """Standard deviations after which the window ends: 0.3 % of a Gaussian lies beyond."""
@@ -21,7 +20,7 @@ class BlurSettings(Settings):
         sigma: Standard deviation in pixels of the working size, > 0.
     """
 
-    sigma: float = Field(gt=0)
+    sigma: Sigma
 
     @property
     def window(self) -> int:

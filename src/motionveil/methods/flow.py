@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
 from motionveil.methods import base
-from motionveil.methods.base import GREY, LEVELS, Method, Settings, Start
+from motionveil.methods.base import GREY, LEVELS, Method, Settings, Sigma, Start
 
 BLUR_RADIUS = 4
 """Pixels that the blur's Gaussian reaches to either side."""
@@ -45,8 +45,8 @@ class FlowSettings(Settings):
     """
 
     cell: int = Field(default=8, ge=1, le=64)
-    sigma: float = Field(default=1.5, gt=0)
-    window: float = Field(default=3.0, gt=0)
+    sigma: Sigma = 1.5
+    window: Sigma = 3.0
     eps: float = Field(default=1e-4, gt=0)
     range: float = Field(default=3.0, gt=0)
     boundaries: tuple[float, ...] = Field(

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from motionveil.methods.base import GREY, LEVELS, Method, Settings
+from motionveil.methods.base import GREY, LEVELS, Method, Settings, Sigma
 from motionveil.methods.flow import LUMA, FlowSettings
 
 Floats = NDArray[np.float64]
@@ -45,8 +45,8 @@ class MomentsSettings(Settings):
     """
 
     cell: int = Field(default=8, ge=1, le=64)
-    sigma: float = Field(default=1.5, gt=0)
-    window: float = Field(default=3.0, gt=0)
+    sigma: Sigma = 1.5
+    window: Sigma = 3.0
     eps: float = Field(default=1e-4, gt=0)
     range: float = Field(default=3.0, gt=0)
     colours: tuple[float, float, float] = LUMA
@@ -105,7 +105,6 @@ class RunningMoments:
     """The six moments of a motion field, frame after frame, each over its running mean.
 
     Args:
-        settings: Of the method.
         shape: Cells of the field, (h, w).
     """
 

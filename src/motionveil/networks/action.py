@@ -174,9 +174,6 @@ class SqueezeNet3D(nn.Module):
 
     Written from Köpüklü et al., ICCVW 2019, and Iandola et al., 2016. Modules carry the names of
     the authors' code, so that converted checkpoints load.
-
-    Args:
-        classes: Number of outputs.
     """
 
     def __init__(self, classes: int) -> None:
@@ -239,7 +236,6 @@ def _inflated(
     Args:
         build: Makes the 2D network with the 2D weights asked for.
         weights: As in `create_action_network`.
-        head: Name of the classifier.
         architecture: Word by which the metadata of a file of the 3D network names it.
     """
     if weights is None:

@@ -73,10 +73,8 @@ def timm_network(
         name: As timm has it, such as `"resnet50"`.
         tag: Names the weights, such as `"tv_in1k"`. What timm says about them gives the mean and
             the standard deviation of the input, and the head's name.
-        classes: Number of outputs.
         weights: As in `create_privacy_network`.
         scale: Mean and standard deviation where timm's are not those of the weights.
-        settings: Passed on to the network.
     """
     ensure_torchvision()
     import timm

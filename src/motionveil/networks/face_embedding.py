@@ -10,12 +10,11 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d, pad
 
 from motionveil.errors import MotionveilError
+from motionveil.networks.weights import read_tensors
 
 CHIP = 150
 """Width and height of the network's input in pixels."""
@@ -101,10 +100,7 @@ def load_face_describer(file: str | os.PathLike[str]) -> FaceDescriber:
         MotionveilError: The file cannot be read, or holds another network; says which tensors.
     """
     path = Path(file)
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise MotionveilError(f"{path}: cannot read the weights: {error}") from error
+    tensors, _ = read_tensors(path)
     network = FaceDescriber()
     wanted = {name: tuple(t.shape) for name, t in network.state_dict().items()}
     found = {name: tuple(t.shape) for name, t in tensors.items()}

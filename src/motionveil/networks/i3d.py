@@ -36,9 +36,6 @@ class I3D(nn.Module):
     The head averages over all the positions that are left, so that any size from 2 x 32 x 32
     works. The original averages over windows of 2 x 7 x 7 and then over the windows: the same for
     two positions in time and 7 x 7 in space, and nearly so for longer clips.
-
-    Args:
-        classes: Number of outputs.
     """
 
     def __init__(self, classes: int) -> None:

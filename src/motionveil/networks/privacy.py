@@ -171,9 +171,6 @@ class ShuffleNetV2(nn.Module):
 
     Modules carry torchvision's names, so that its weights load. No layer counts the axes after the
     channels, so that `inflate` makes it a network for clips.
-
-    Args:
-        classes: Number of outputs.
     """
 
     def __init__(self, classes: int) -> None:

@@ -109,7 +109,6 @@ class _Stem(nn.Module):
     Args:
         patch_size: Frames and pixels of a token; only [2, 8, 8].
         in_channels, embed_dim: Channels of the clip, and of a token.
-        norm_layer: Not used: the convolutions are normalised.
     """
 
     def __init__(
@@ -147,9 +146,6 @@ def build_s3d(classes: int) -> nn.Module:
     - the first convolution in time is padded before it and not by it. That is the same in numbers,
       but oneDNN, with which torch convolves on CPUs (2.13 at least), can give a wrong gradient
       of a kernel of 7 with stride 2 and padding for 5 to 7 frames, or write beyond its memory.
-
-    Args:
-        classes: Number of outputs.
 
     Returns:
         A network for clips `(B, 3, T, H, W)` with T >= 5 and H, W >= 32.

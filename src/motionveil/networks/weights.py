@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import shlex
 import warnings
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors.torch import save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
 from motionveil.networks.registry import (
     Weights,
@@ -29,6 +31,7 @@ from motionveil.networks.registry import (
 N = TypeVar("N", bound=nn.Module)
 
 _LOG = logging.getLogger(__name__)
+_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64)
 _SHOWN = 5  # keys of a kind that a message names before it counts the rest
 
 
@@ -58,7 +61,6 @@ def with_weights(
     """Return `network` with the weights asked for: fresh, or from a file.
 
     Args:
-        network: Freshly initialised.
         weights: None or a file; `create_action_network` has fetched what `pretrained` means.
         head: Name of the classifier, such as `"fc"`.
         architecture: Word by which a file's metadata names the network, such as `"i3d"`.
@@ -89,7 +91,6 @@ def load_weights(
     network's own normalisation.
 
     Args:
-        network: The network to fill.
         path: The `.safetensors` file.
         head: Name of the classifier, such as `"fc"`.
         architecture: Word by which the file's metadata should name the network.
@@ -99,7 +100,7 @@ def load_weights(
             finite, or does not fit; names the file and the keys.
     """
     path = Path(path)
-    tensors, metadata = _read(path)
+    tensors, metadata = read_tensors(path)
     if all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): tensor for key, tensor in tensors.items()}
     target = network
@@ -135,8 +136,6 @@ def holds_frame_weights(path: str | Path) -> bool:
 
     False where the file cannot be read: `load_weights` says what is wrong with it.
     """
-    from safetensors import SafetensorError, safe_open
-
     try:
         with safe_open(path, framework="pt") as file:
             keys = file.keys()
@@ -146,9 +145,13 @@ def holds_frame_weights(path: str | Path) -> bool:
     return 4 in axes and 5 not in axes
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors of a safetensors file and its metadata.
 
+    Raises:
+        MotionveilError: The file is missing, broken or no safetensors, or holds a value that is not
+            finite, or of a type that weights do not have (complex, fp8).
+    """
     if not path.is_file():
         raise MotionveilError(f"{path}: no such weights file")
     if path.suffix != ".safetensors":
@@ -159,6 +162,9 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise MotionveilError(f"{path}: broken, or not safetensors: {error}") from error
+    odd = sorted(f"{key} ({t.dtype})" for key, t in tensors.items() if t.dtype not in _TYPES)
+    if odd:
+        raise MotionveilError(f"{path}: tensors of types that weights do not have: {_some(odd)}")
     bad = sorted(key for key, tensor in tensors.items() if not torch.isfinite(tensor).all())
     if bad:
         raise MotionveilError(f"{path}: values that are not finite in {_some(bad)}")
@@ -177,7 +183,7 @@ def _channels(path: Path, metadata: dict[str, str], key: str, default: Tensor) -
     if key not in metadata:
         return default
     try:
-        values = torch.tensor(json.loads(metadata[key]), dtype=default.dtype, device="cpu")
+        values = torch.tensor(load_json(metadata[key]), dtype=default.dtype, device="cpu")
     except (TypeError, ValueError) as error:
         raise MotionveilError(f"{path}: {key} is {metadata[key]!r}, not a JSON list") from error
     positive = key != "input_std" or bool((values > 0).all())
@@ -222,6 +228,33 @@ def _some(keys: list[str]) -> str:
     return ", ".join(keys[:_SHOWN]) + rest
 
 
+def source_of_weights(name: str, weights: Weights) -> str:
+    """Return what weights are, as far as it is known, for a result.
+
+    Args:
+        name: The network.
+        weights: As in `create_action_network`.
+
+    Returns:
+        `none`; the data and address of what is downloaded by the network's name; or a file's name,
+        what its metadata says of its source, and the first digits of its SHA-256.
+    """
+    if weights is None:
+        return "none"
+    if str(weights) == "pretrained":
+        known = published_weights(name)
+        return f"{known[0].data}, {known[0].address}" if known else "pretrained"
+    file = Path(weights)
+    try:
+        with safe_open(file, framework="pt") as opened:
+            source = (opened.metadata() or {}).get("source", "of unknown source")
+        with file.open("rb") as read:
+            digest = hashlib.file_digest(read, "sha256").hexdigest()
+    except (OSError, SafetensorError) as error:
+        raise MotionveilError(f"{file}: broken, or not safetensors: {error}") from error
+    return f"{file.name}, {source}, SHA-256 {digest[:16]}"
+
+
 def weights_by_network(given: Sequence[str]) -> dict[str, str]:
     """Return weights files by their networks' names.
 
@@ -257,16 +290,14 @@ def weights_by_network(given: Sequence[str]) -> dict[str, str]:
 
 
 def convert_weights(name: str, file: Path, folder: Path) -> tuple[Path, str]:
-    """Write a published checkpoint as `folder/name.safetensors`, once it fits its network.
+    """Write published weights as `folder/name.safetensors` with their source, once they fit.
 
     The one place where a pickle is read, since published checkpoints are pickles: by torch's
     reader of tensors, which refuses what would run code, and after the file's hash was compared
     with the one published, where one is.
 
     Args:
-        name: The network, one of either registry.
         file: The checkpoint, under the name that it is published by.
-        folder: Where the weights go.
 
     Returns:
         The file written, and the checkpoint's SHA-256.
@@ -279,10 +310,10 @@ def convert_weights(name: str, file: Path, folder: Path) -> tuple[Path, str]:
     if not file.is_file():
         raise MotionveilError(f"{file}: no such file")
     for published in known:
-        if published.name == file.name and published.hub is None:
+        if published.name == file.name:
             break
     else:
-        names = ", ".join(p.name for p in known if p.hub is None) or "none to be converted"
+        names = ", ".join(p.name for p in known) or "there are none"
         raise MotionveilError(
             f"{file}: none of the files published for {name}: {names}; a file is known by its name"
         )
@@ -294,7 +325,8 @@ def convert_weights(name: str, file: Path, folder: Path) -> tuple[Path, str]:
         tensors = _renamed(tensors, getattr(network, "network", network).state_dict(), file)
     about = {
         "architecture": name,
-        "source": f"{published.address} ({published.name}, {published.data}, SHA-256 {digest})",
+        "source": f"{published.data}, {published.address} ({published.name})",
+        "source_sha256": digest,
         **(published.metadata or {}),
     }
     target = folder / f"{name}.safetensors"
@@ -322,6 +354,8 @@ def misfit_of(name: str, file: Path) -> str:
 def _tensors(file: Path) -> dict[str, Tensor]:
     """Read the tensors of a checkpoint, without the prefix that training on several GPUs leaves."""
     try:
+        if file.suffix == ".safetensors":
+            return load_file(file)
         read: Any = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # the reader's errors and the disk's share no base
         reason = str(error).strip().partition("\n")[0]

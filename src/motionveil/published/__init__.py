@@ -60,6 +60,7 @@ class PublishedDataset(_Published):
         training, validation: Numbers of clips in its two parts.
         n: Clips behind the figures.
         frames: t, frames of a clip.
+        cache_size: Short side of the frames before they are cut, open in the publication: ours.
         remark: What has to be known to read the figures.
         rows: One for each method.
     """
@@ -73,6 +74,7 @@ class PublishedDataset(_Published):
     validation: int
     n: int
     frames: int
+    cache_size: int
     remark: str
     rows: tuple[PublishedRow, ...]
 
@@ -140,6 +142,8 @@ class Publication(_Published):
         reading: What its privacy figures are: `"frame"` or `"clip"` accuracy.
         reading_note: How that is known.
         protocol: The recipe's fields (with dots) and their published values.
+        open: Fields that it leaves open, and their values in our recipes.
+        encoders: Settings of encoders by method, as published; `boundaries` is their number.
         datasets: The figures of the trade-off.
         networks: Figures of further networks.
         complexity, complexity_note: Costs of encoders.
@@ -153,6 +157,8 @@ class Publication(_Published):
     reading: Literal["frame", "clip"]
     reading_note: str
     protocol: dict[str, Any]
+    open: dict[str, Any]
+    encoders: dict[str, dict[str, Any]]
     datasets: tuple[PublishedDataset, ...]
     networks: tuple[NetworkAccuracy, ...]
     complexity: tuple[Complexity, ...]

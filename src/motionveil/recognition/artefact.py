@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
+from motionveil.limits import read_text
 from motionveil.recognition.network_input import NetworkInput
 from motionveil.results import Accuracy
 from motionveil.spec import EncoderSpec
@@ -188,7 +189,6 @@ class RecogniserSpec(_Stored):
         """Refuse an encoder on whose output the network was not trained.
 
         Args:
-            encoder: The encoder.
             name: What the error calls it.
 
         Raises:
@@ -218,13 +218,7 @@ class RecogniserSpec(_Stored):
             MotionveilError: The file is missing or wrong; names the file, the field, the fault.
         """
         try:
-            spec = cls.model_validate_json(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise MotionveilError(
-                f"{file}: cannot read the recogniser: {error.strerror}"
-            ) from error
-        except UnicodeDecodeError as error:
-            raise MotionveilError(f"{file}: not a recogniser: it is not text") from error
+            spec = cls.model_validate_json(read_text(file, "the recogniser"))
         except ValidationError as error:
             raise MotionveilError(
                 f"{file}: not a recogniser: {describe_faults(error.errors())}"

@@ -63,7 +63,6 @@ class Delivery(Generic[Message]):
         finish: Called in the thread after the last message.
         room: Messages that wait at most.
         first_wait: Seconds before a message is sent again; doubled each time.
-        longest_wait: Seconds that are never exceeded.
     """
 
     def __init__(

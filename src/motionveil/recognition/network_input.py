@@ -83,7 +83,6 @@ def resize(image: Image, shape: tuple[int, int]) -> Image:
 
     Args:
         image: uint8 (h, w, 3).
-        shape: Height and width of the result.
 
     Returns:
         uint8 (height, width, 3); a view of `image` where it has the shape already.
@@ -137,7 +136,6 @@ class ActionNetwork:
     Args:
         file: The ONNX file: one input `(B, 3, T, size, size)`, one output `(B, classes)`.
         shape: Of one clip: (3, T, size, size).
-        classes: Number of outputs.
         threads: Threads that one call uses.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -127,13 +126,8 @@ class _OverlaySink:
         """Draw and write a frame."""
         self._inner.write(self._overlay.draw(image), pts)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inner.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self._inner.__exit__(*error)
 
 
 def _load_font(file: str | None) -> Any:

@@ -37,7 +37,6 @@ def recognise_clip(
 
     Args:
         source: The clip; one that ends.
-        recogniser: The recogniser.
         veiled: It is veiled already.
         top: How many classes the answer lists.
 
@@ -106,8 +105,6 @@ def check_veiled(source: str, info: VideoInfo, spec: RecogniserSpec) -> None:
 
     Args:
         source: Its name; of a file, what it says of itself is compared too.
-        info: Its size and rate.
-        spec: The recogniser.
 
     Raises:
         MotionveilError: It has another size or rate, or was veiled by another encoder.
@@ -139,9 +136,6 @@ class VeiledFrames:
 
     The first frame of a stream, or after lost data, has no difference: it is left out if it is
     neutral, as it is of clips in training.
-
-    Args:
-        spec: The recogniser.
     """
 
     def __init__(self, spec: RecogniserSpec) -> None:

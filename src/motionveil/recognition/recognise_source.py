@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event as Stop
 from time import monotonic
-from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,7 +97,6 @@ def recognise_source(
 
     Args:
         source: See `motionveil.video.open_source`.
-        recogniser: The recogniser.
         receivers: Told of every answer and event, in the thread of the caller.
         options: How; `RecognitionOptions()` if None.
         stop: Set it to end the source; what goes on then is told to have ended.
@@ -280,11 +279,6 @@ class _Tap:
             self._inner.write(image, pts)
         self.frames += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._inner is not None:
-            self._inner.__exit__(kind, error, trace)
+            self._inner.__exit__(*error)

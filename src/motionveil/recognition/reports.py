@@ -72,8 +72,6 @@ class JsonReport:
     the fields of `event_fields` or `answer_fields`, whose times are the source's, in seconds.
 
     Args:
-        say: Takes a line.
-        source: The source's name.
         top: How many classes are listed.
         windows: Whether windows are told.
     """
@@ -101,7 +99,6 @@ class TextReport:
     """Lines for a person: each event when it begins.
 
     Args:
-        say: Takes a line.
         name: The source's name; None where there is one source only.
     """
 
@@ -126,7 +123,6 @@ class CsvReport:
 
     Args:
         files: Closes the file; of sources that end it gets its name only then.
-        file: Where to write.
         live: Write each row at once.
     """
 
@@ -169,7 +165,6 @@ class SubtitleReport:
 
     Args:
         files: Closes the file; of a source that ends it gets its name only then.
-        file: Where to write.
         kind: `"vtt"` (WebVTT) or `"srt"` (SubRip).
         live: Write each at once.
     """

@@ -91,8 +91,6 @@ def score(
     """Compare actions that were told with the true ones.
 
     Args:
-        told: What a recogniser told.
-        truth: What is so.
         seconds: Length of each source; those of both lists must be there.
         rate: Frames a second at which labels are compared.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json, read_csv, read_text
 from motionveil.recognition.answers import Kind
 from motionveil.recognition.score import Segment
 from motionveil.video import SyntheticSource
@@ -66,13 +66,12 @@ def read_truth(path: Path, sources: list[str]) -> list[Segment]:
     """Return the true actions of a CSV file with the columns from, to, label and perhaps source.
 
     Args:
-        path: The file.
         sources: Those of the events; without a column `source` there must be at most one.
 
     Raises:
         MotionveilError: It cannot be read, lacks a column, or a row is wrong; names the line.
     """
-    rows = csv.DictReader(_read_text(path).splitlines())
+    rows = csv.DictReader(read_csv(path, "the actions"))
     names = rows.fieldnames or ()
     missing = [column for column in COLUMNS if column not in names]
     if missing:
@@ -138,29 +137,20 @@ def _segment(line: _Line, end: float, told: float) -> Segment:
 
 
 def _read_lines(path: Path) -> Iterator[_Line]:
-    for number, text in enumerate(_read_text(path).split("\n"), 1):
+    for number, text in enumerate(read_text(path, "the events").split("\n"), 1):
         if not text.strip():
             continue
         try:
-            yield _Line.model_validate(json.loads(text))
-        except (json.JSONDecodeError, ValidationError) as error:
+            yield _Line.model_validate(load_json(text))
+        except ValueError as error:  # pydantic's is one too
             raise MotionveilError(
                 f"{path}: line {number}: is no line of `motionveil recognise --json`"
                 f" ({_problem(error)})"
             ) from error
 
 
-def _problem(error: json.JSONDecodeError | ValidationError) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return error.msg
+def _problem(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error).partition(":")[0]
     first = error.errors()[0]
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise MotionveilError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{path}: is no UTF-8 text") from error

@@ -37,7 +37,6 @@ class Smoother:
 
     Args:
         classes: Names of the actions, the background not among them.
-        options: How.
     """
 
     def __init__(self, classes: tuple[str, ...], options: SmoothingOptions) -> None:

@@ -67,7 +67,6 @@ class StreamRecogniser:
     """Names actions in one stream of veiled frames, each of which it is given once.
 
     Args:
-        recogniser: The network and its numbers.
         options: How; `StreamOptions()` if None.
         told: Called with the answer of each window.
 

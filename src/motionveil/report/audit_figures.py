@@ -27,7 +27,6 @@ def chief_figures(pairs: Sequence[Pair[Finding]], label: str) -> Figure:
 
     Args:
         pairs: At least one attack whose chief figure is a share; the first is at the top.
-        label: What the figure is.
     """
     figure = Figure(figsize=(5.2, 1.3 + 0.36 * len(pairs)), layout="constrained")
     axes = figure.add_subplot()
@@ -95,7 +94,6 @@ def encoder_points(
 
     Args:
         points: At least one encoder.
-        label: The privacy label.
         chance_levels: Of the label and of the action, in [0, 1].
     """
     figure = Figure(figsize=(5.2, 4.6 + 0.1 * len(points)), layout="constrained")

@@ -41,7 +41,6 @@ def write_audit(
     network and runs no script. Equal audits give equal bytes.
 
     Args:
-        audit: What to report.
         folder: Where the audit and its attacks lie.
         target: The page; `audit.html` in the folder if None.
         show_raw: Show original frames too, where attacks have left some.

@@ -101,7 +101,6 @@ def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
 
     Args:
         audits: At least two, each with the folder where it lies.
-        target: The page.
 
     Returns:
         The path of the page.

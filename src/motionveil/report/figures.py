@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -40,7 +41,6 @@ _STYLE: Any = {
     "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
     "text.parse_math": False,  # a method called `$x$` is a name, not a formula
-    "svg.fonttype": "path",
     "svg.hashsalt": "motionveil",  # with fixed metadata: equal results give equal bytes
 }
 
@@ -54,12 +54,23 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def to_svg(figure: Figure) -> bytes:
-    """Return a figure as SVG, byte for byte the same for the same figure."""
+def to_svg(figure: Figure, *, small: bool = False) -> bytes:
+    """Return a figure as SVG, byte for byte the same for the same figure.
+
+    Args:
+        figure: The figure.
+        small: Write letters as text in the reader's sans-serif font, and not their outlines, and
+            coordinates to a hundredth of a point: less than half of the size, for pages.
+    """
     buffer = io.BytesIO()
     with house_style():
+        matplotlib.rcParams["svg.fonttype"] = "none" if small else "path"
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    if not small:
+        return buffer.getvalue()
+    shorter = re.sub(rb"(\d\.\d\d)\d+", rb"\1", buffer.getvalue())
+    shorter = re.sub(rb"<metadata>.*?</metadata>", b"", shorter, flags=re.DOTALL)
+    return re.sub(rb"\s*\n\s*", b"\n", shorter)
 
 
 def to_png(figure: Figure, dpi: int = 200) -> bytes:
@@ -143,9 +154,7 @@ def curve_panels(
 
     Args:
         row: A row with or without curves.
-        privacy_label: What the adversary looks for.
         classes: Number of its classes: the entropy is at most ln(classes).
-        colour: Of what belongs to the encoder.
 
     Returns:
         Titles and figures; only what the curves hold.

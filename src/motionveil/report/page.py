@@ -58,7 +58,6 @@ def write_report(result: Result, folder: Path) -> Path:
     """Write a result's report as `folder/report.html`.
 
     Args:
-        result: What to report.
         folder: Where the result's media lie and the page goes.
 
     Returns:
@@ -80,7 +79,6 @@ def write_joint_report(runs: Sequence[Run], target: Path) -> Path:
 
     Args:
         runs: At least one.
-        target: The HTML file to write.
 
     Returns:
         `target`.
@@ -100,7 +98,6 @@ def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
 
     Args:
         runs: At least one, all on the same data set and labels; rows of a method are pooled.
-        folder: Where the files go.
 
     Returns:
         The paths of the page, the PNG and the SVG.
@@ -166,6 +163,7 @@ def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
         "tradeoff_by_frame": (
             _tradeoff(by_frame(methods), data) if compared[0].attackers else None
         ),
+        "adversaries": tables.adversaries(methods),
         "attackers": tables.attacker_names(methods),
         "attacker_lines": tables.attacker_lines(methods),
         "differences": tables.differences(compared, analysis.draws),

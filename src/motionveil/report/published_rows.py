@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 from pydantic import BaseModel
 
@@ -19,6 +19,7 @@ from motionveil.published import (
     publications,
 )
 from motionveil.report.aggregate import Method, Run, check, pool
+from motionveil.report.departures import Departure, counterpart, departures, name_of, refusals
 from motionveil.results import Accuracy, Dataset, wilson_interval
 
 
@@ -49,14 +50,6 @@ class Comparison(BaseModel):
     difference: float
     interval: tuple[float, float]
     verdict: Literal["within", "outside"]
-
-
-class Departure(BaseModel):
-    """Where an experiment is not the published one: a field of the data or of the recipe."""
-
-    field: str
-    here: str
-    published: str
 
 
 class Verification(BaseModel):
@@ -109,11 +102,6 @@ def sources_of(publication: Publication, used: set[str]) -> dict[str, str]:
     return {key: said for key, said in publication.sources.items() if key in used}
 
 
-def name_of(method: str, alpha: float | None) -> str:
-    """Return how a method is called on the command line: `raw`, or `bdq, alpha 2`."""
-    return method if alpha is None else f"{method}, alpha {alpha:g}"
-
-
 def difference_interval(a: float, n: int, b: float, m: int) -> tuple[float, float]:
     """Return the 95 % interval of `a - b`, two shares of independent samples.
 
@@ -142,10 +130,6 @@ def difference_interval(a: float, n: int, b: float, m: int) -> tuple[float, floa
 def verify(run: Run, publication: Publication) -> Verification:
     """Compare a result with the published figures for the same data set and methods.
 
-    Args:
-        run: The result and its folder.
-        publication: The published figures.
-
     Raises:
         MotionveilError: The publication has no figures for the data set or for any of the methods,
             or the result contradicts itself.
@@ -154,17 +138,19 @@ def verify(run: Run, publication: Publication) -> Verification:
     file = run.folder / "results.json"
     dataset = run.result.dataset
     published = _dataset_of(publication, dataset.name, f"{file}")
-    methods = pool([run.result])
+    refused = refusals(run.result, published)
+    left = [row for row in run.result.rows if name_of(row.method, row.alpha) not in refused]
+    methods = pool([run.result.model_copy(update={"rows": left})]) if left else []
     same_label = dataset.privacy_label == published.privacy_label
     comparisons = [
         comparison
         for comparison in compare(methods, publication, published)
         if same_label or comparison.axis == "action"
     ]
-    not_compared = {
-        name_of(m.method, m.alpha): _no_counterpart(m, published)
+    not_compared = refused | {
+        name_of(m.method, m.alpha): _no_published(m, published)
         for m in methods
-        if _counterpart(m, published) is None
+        if counterpart(m.method, m.alpha, published) is None
     }
     if not comparisons:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in not_compared.items())
@@ -179,10 +165,7 @@ def verify(run: Run, publication: Publication) -> Verification:
         privacy_label=published.privacy_label,
         reading=publication.reading,
         comparisons=comparisons,
-        departures=[
-            *_departures_of_data(dataset, published),
-            *_departures_of_recipe(run.result.recipe, publication, published),
-        ],
+        departures=departures(run.result, publication, published),
         not_compared=not_compared,
         remark=published.remark,
         sources=sources_of(publication, {comparison.source for comparison in comparisons}),
@@ -195,7 +178,7 @@ def compare(
     """Compare methods with their published counterparts; action, then privacy, of each."""
     comparisons = []
     for method in methods:
-        row = _counterpart(method, published)
+        row = counterpart(method.method, method.alpha, published)
         if row is not None:
             privacy = method.frame if publication.reading == "frame" else method.clip
             comparisons.append(_compare(method, row, "action", method.action, published.n))
@@ -213,15 +196,7 @@ def _dataset_of(publication: Publication, name: str, where: str) -> PublishedDat
     )
 
 
-def _counterpart(method: Method, published: PublishedDataset) -> PublishedRow | None:
-    """Return the published row of a method; BDQ has one at the published alpha only."""
-    for row in published.rows:
-        if row.method == method.method and row.alpha in (None, method.alpha):
-            return row
-    return None
-
-
-def _no_counterpart(method: Method, published: PublishedDataset) -> str:
+def _no_published(method: Method, published: PublishedDataset) -> str:
     alphas = [row.alpha for row in published.rows if row.method == method.method]
     return f"published is alpha {alphas[0]:g}" if alphas else "no published figure"
 
@@ -246,69 +221,3 @@ def _compare(
         interval=(low, high),
         verdict="within" if low <= 0 <= high else "outside",
     )
-
-
-def _departures_of_data(dataset: Dataset, published: PublishedDataset) -> Iterator[Departure]:
-    """Yield how the clips and their labels are not the published ones."""
-    way = dataset.split_rule.partition(":")[0]
-    if way != published.split:
-        yield _departure("split", way or "not stated", published.split)
-    counts = (published.training, published.validation)
-    for split, found in dataset.parts.items():
-        if found != counts:
-            here, there = (f"{training} + {held_out}" for training, held_out in (found, counts))
-            yield _departure(f"clips of {split}", here, there)
-            break
-    if len(dataset.actions) != published.actions:
-        yield _departure("actions", len(dataset.actions), published.actions)
-    if len(dataset.privacy_names) != published.privacy_names:
-        what = f"classes of {published.privacy_label}"
-        yield _departure(what, len(dataset.privacy_names), published.privacy_names)
-
-
-def _departures_of_recipe(
-    recipe: Mapping[str, Any], publication: Publication, published: PublishedDataset
-) -> Iterator[Departure]:
-    """Yield the fields of a recipe that are not the published ones; alpha is in the rows."""
-    found = dict(_flat(_with_rate_and_order(recipe)))
-    for field, value in {"frames": published.frames, **publication.protocol}.items():
-        if field not in found:
-            yield _departure(field, "not stated", value)
-        elif not _same(field, found[field], value):
-            yield _departure(field, found[field], value)
-
-
-def _departure(field: str, here: Any, published: Any) -> Departure:
-    return Departure(field=field, here=_text(here), published=_text(published))
-
-
-def _with_rate_and_order(recipe: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an older recipe, which has `frame_step` and knows the paper's order only, as now."""
-    if "frame_step" not in recipe:
-        return recipe
-    step = recipe["frame_step"]
-    rate = None if step == 1 else f"1 frame in {step}"
-    return {"rate": rate, "order": "paper", **recipe}
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a recipe, with dots in the names of nested ones."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _same(field: str, found: Any, value: Any) -> bool:
-    if field.endswith(".weights"):  # a file's name does not tell what it was trained on
-        return found is not None
-    if isinstance(value, list) and isinstance(found, list):
-        return len(found) == len(value) and all(map(math.isclose, found, value))
-    return bool(found == value)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(f"{item:.3g}" for item in value)
-    return "none" if value is None else f"{value}"

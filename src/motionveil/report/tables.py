@@ -167,6 +167,22 @@ class NumbersLine:
     widest: float
 
 
+def adversaries(methods: Sequence[Method]) -> list[tuple[str, str]]:
+    """Return the number of privacy networks that each method was trained against, and resets.
+
+    Methods whose encoders do not tell, or were trained against none, are left out.
+    """
+    lines = []
+    for method in methods:
+        origin = method.rows[0].encoder.provenance
+        schedule = origin.get("recipe", {}).get("adversarial", {})
+        if origin.get("alpha") and "adversaries" in schedule:
+            every = schedule.get("restart_every")
+            reset = f" (one reset every {every} steps)" if every else ""
+            lines.append((method.label, f"{schedule['adversaries']}{reset}"))
+    return lines
+
+
 def numbers(methods: Sequence[Method]) -> list[NumbersLine]:
     """Return the numbers of every encoder that quantises."""
     lines = []

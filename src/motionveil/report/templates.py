@@ -50,7 +50,7 @@ class Picture:
 
 def picture(title: str, figure: Figure, alt: str) -> Picture:
     """Return a figure as an SVG inside a data URI."""
-    return Picture(title, data_uri(to_svg(figure), "image/svg+xml"), alt)
+    return Picture(title, data_uri(to_svg(figure, small=True), "image/svg+xml"), alt)
 
 
 def render(template: str, *, package: str = "motionveil.report", **values: Any) -> str:

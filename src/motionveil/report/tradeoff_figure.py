@@ -68,7 +68,6 @@ def tradeoff(
 
     Args:
         methods: At least one method; all with attackers, of which the strongest counts, or none.
-        privacy_label: What the adversary looks for.
         published: Published figures, drawn as hollow grey marks.
     """
     many = several_families(methods)

@@ -15,7 +15,7 @@ from threading import Event
 from typing import NoReturn
 
 from motionveil.errors import MotionveilError
-from motionveil.process_hardening import forbid_core_dumps
+from motionveil.process_hardening import forbid_core_dumps, stopping
 from motionveil.recognition import (
     Recogniser,
     RecognitionOptions,
@@ -29,7 +29,6 @@ from motionveil.service.config import Camera, is_file
 from motionveil.service.reporter import Reporter
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import StreamEncoder, VeilOptions, prepare, veil_source
-from motionveil.streaming.process import stopping
 from motionveil.streaming.veil_video import describe_encoder
 from motionveil.video import (
     Destination,

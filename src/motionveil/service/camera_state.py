@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from motionveil.service.channel import LATENCIES
-from motionveil.service.day_timeline import DayTimeline
+
+STEP = 300
+"""Seconds of a step."""
+
+STEPS = 86_400 // STEP
 
 State = Literal["starting", "running", "waiting", "restarting", "ended", "stopped"]
 """- `starting`: its process has been started, and no frame has come yet;
@@ -161,3 +165,43 @@ def _flat(
     for kind, counts in receivers.items():
         flat |= {f"{name}:{kind}": counts[name] for name in ("delivered", "lost")}
     return flat
+
+
+class DayTimeline:
+    """How long each action went on, in each step of the last 24 hours.
+
+    Args:
+        clock: The wall clock, in seconds since 1970.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._steps: dict[int, Counter[str]] = {}  # by number since 1970; replaced, not changed
+
+    def add(self, label: str, begin: float, end: float) -> None:
+        """Add an action that has ended; a part before the last day is left out."""
+        oldest, newest = self._limits()
+        for number in range(max(int(begin) // STEP, oldest), min(int(end) // STEP, newest) + 1):
+            seconds = min(end, (number + 1) * STEP) - max(begin, number * STEP)
+            if seconds > 0:
+                known = self._steps.get(number, Counter())
+                self._steps[number] = known + Counter({label: seconds})
+        self._forget(oldest)
+
+    def steps(self) -> list[tuple[int, str, float]]:
+        """Return, oldest first: begin of a step (seconds since 1970), action, its seconds in it."""
+        oldest, _ = self._limits()
+        return [
+            (number * STEP, label, round(seconds, 1))
+            for number, actions in sorted(self._steps.copy().items())
+            if number >= oldest
+            for label, seconds in sorted(actions.items())
+        ]
+
+    def _limits(self) -> tuple[int, int]:
+        newest = int(self._clock()) // STEP
+        return newest - STEPS + 1, newest
+
+    def _forget(self, oldest: int) -> None:
+        for number in [number for number in self._steps if number < oldest]:
+            del self._steps[number]

@@ -1,8 +1,10 @@
-"""Reading a service's file: YAML, checked, with errors that name line and field."""
+"""Reading a service's file, with errors that name line and field, and trying out what it says."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,15 @@ from pydantic import ValidationError
 
 from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_text
 from motionveil.recognition.remote import receiver_kinds
-from motionveil.secret import expand_variables, line_of
+from motionveil.secret import expand_variables, line_of, without_secrets
+from motionveil.service.channel import receive
 from motionveil.service.config import ENCODER, Camera, CameraSettings, ServiceFile, Settings, merge
+from motionveil.service.supervised import Process, start_process
+from motionveil.yaml_file import load_yaml
+
+_MARGIN = 30.0  # seconds beside those that the source has: to load and to compile
 
 _MOST_FAULTS = 5
 
@@ -43,28 +51,15 @@ def read_config(file: Path) -> ServiceConfig:
         MotionveilError: It cannot be read, is no YAML, or says what cannot be; names up to five
             faults with line and field.
     """
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: is no UTF-8 text (byte {error.start})") from None
-    return _Reader(file, text).config()
+    return _Reader(file, read_text(file, "the service's file")).config()
 
 
 class _Reader:
     def __init__(self, file: Path, text: str) -> None:
         self._file, self._folder = file, file.absolute().parent
-        try:
-            self._root = yaml.compose(text, Loader=yaml.SafeLoader)
-            repeated = next(_repeated(self._root), None)
-            data = yaml.safe_load(text) or {}
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = "" if mark is None else f":{mark.line + 1}"
-            raise MotionveilError(f"{file}{line}: is no YAML: {error.problem}") from None
-        except yaml.YAMLError as error:
-            raise MotionveilError(f"{file}: is no YAML: {' '.join(str(error).split())}") from None
+        data = load_yaml(text, f"{file}") or {}
+        self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+        repeated = next(_repeated(self._root), None)
         if repeated is not None:
             raise MotionveilError(f"{file}:{repeated[0]}: {repeated[1]}: stands here twice")
         try:
@@ -187,3 +182,45 @@ def _repeated(node: Any) -> Iterator[tuple[int, str]]:
     elif isinstance(node, yaml.SequenceNode):
         for item in node.value:
             yield from _repeated(item)
+
+
+def check(config: ServiceConfig, say: Callable[[str], None]) -> bool:
+    """Probe every camera in a process of its own, and say what was found.
+
+    Loads the encoder or recogniser, checks the destinations, opens the source and reads a frame.
+    Writes nothing.
+
+    Returns:
+        Whether all is well.
+    """
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(lambda camera: _probe(camera, config.folder), config.cameras.values())
+        fine = True
+        for name, (text, is_fine) in zip(config.cameras, found, strict=True):
+            say(f"{name}: {'' if is_fine else 'error: '}{text}")
+            fine = fine and is_fine
+    return fine
+
+
+def _probe(camera: Camera, folder: Path) -> tuple[str, bool]:
+    process = start_process(camera, folder, "probe")
+    try:
+        text, fine = _answer(process, time.monotonic() + camera.limits.give_up + _MARGIN)
+    finally:
+        complaints = [] if process.end(0.5) == 0 else process.complaints.readlines()
+    if not text:
+        last = complaints[-1].decode(errors="replace").strip() if complaints else "no answer"
+        text = f"the probe failed: {last}"
+    return without_secrets(text, camera.secrets), fine
+
+
+def _answer(process: Process, end: float) -> tuple[str, bool]:
+    """Return what the probe says and whether it is well; "" if it says nothing in time."""
+    try:
+        while process.connection.poll(max(0.0, end - time.monotonic())):
+            said = receive(process.connection)
+            if isinstance(said, Mapping) and said["kind"] in ("probed", "failed"):
+                return said["text"], said["kind"] == "probed"
+    except (EOFError, OSError):
+        pass
+    return "", False

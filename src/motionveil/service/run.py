@@ -1,10 +1,11 @@
-"""Running a service: start, reload, stop, and the signals that ask for it."""
+"""Running a service: start, reload, stop, the signals that ask for it, and what systemd is told."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from motionveil.service.log import Log
 from motionveil.service.page import ServicePage
 from motionveil.service.read_config import ServiceConfig, read_config
 from motionveil.service.supervised import Supervised
-from motionveil.service.systemd import Systemd
 from motionveil.streaming.site_server import SiteServer
 
 _TICK = 5.0  # seconds between two looks at the cameras
@@ -143,3 +143,50 @@ def _signals() -> Iterator[_Wait]:
         signal.set_wakeup_fd(before)
         os.close(reading)
         os.close(writing)
+
+
+class Systemd:
+    """Sends notifications; does nothing where no service manager waits for them.
+
+    Attributes:
+        interval: Seconds between two signs of life that the watchdog needs; None for none.
+    """
+
+    def __init__(self) -> None:
+        self._address = os.environ.pop("NOTIFY_SOCKET", "")  # not for the cameras' processes
+        microseconds = os.environ.pop("WATCHDOG_USEC", "")
+        intended = os.environ.pop("WATCHDOG_PID", "") in ("", str(os.getpid()))
+        wanted = bool(self._address) and intended and microseconds.isdigit()
+        self.interval = int(microseconds) / 2e6 if wanted else None
+
+    def ready(self) -> None:
+        """Say that the service has started, or has read its file again."""
+        self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Say that the file is being read again."""
+        self._send(
+            f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
+        )
+
+    def stopping(self) -> None:
+        """Say that the service is about to end."""
+        self._send("STOPPING=1")
+
+    def alive(self, status: str) -> None:
+        """Give a sign of life, and a line for `systemctl status`."""
+        self._send(f"STATUS={status}\nWATCHDOG=1")
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        address = self._address
+        if address.startswith("@"):  # an abstract socket
+            address = "\0" + address[1:]
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+                notify.setblocking(False)  # a manager that hangs must not hold the service up
+                notify.connect(address)
+                notify.sendall(text.encode())
+        except OSError:  # the manager is restarting, or busy: the next one will arrive
+            return

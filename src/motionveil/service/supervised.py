@@ -21,7 +21,7 @@ from motionveil.service.camera_state import CameraState
 from motionveil.service.channel import message, receive
 from motionveil.service.config import Camera
 from motionveil.service.log import Level, Log
-from motionveil.streaming.preview_screen import Screen
+from motionveil.streaming.preview_site import Screen
 
 STOPS_WITHIN = 3.5
 """Seconds that a process has to finish its recordings; then it is killed."""

@@ -39,7 +39,6 @@ class FlowVeil:
 
     Args:
         spec: An encoder of the method `flow`.
-        hard: Quantise in steps instead of sigmoids.
     """
 
     def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
@@ -200,7 +199,6 @@ def _sum_products(
 
     Args:
         before: Blurred luma, (h, n + 2).
-        now: That of the next frame.
         weights: A cell's taps, `_ROWS` zeros around.
         cell: Side of a cell in pixels.
         rows: Room, (4, 8 n): five products of each row, and its three derivatives.
@@ -270,8 +268,6 @@ def _sum_along(
 
     Args:
         sums: (cells, 5 n).
-        j: The row of cells.
-        width: w.
         weights: A cell's taps, (22 + cell,).
         cell: Side of a cell in pixels.
         phases: Room, (cell, n); zeros where no column is written.

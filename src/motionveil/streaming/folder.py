@@ -13,17 +13,13 @@ from pathlib import Path
 
 from motionveil._version import __version__
 from motionveil.atomic_write import write_text_atomically
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, explain
+from motionveil.limits import load_json
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.veil_video import VeilOptions, VeilSummary, veil_video
 from motionveil.video import check_dest
-
-SUFFIXES = (
-    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
-    *(".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
-)
-"""What counts as a video in a folder."""
+from motionveil.video.image_sequence import VIDEO_SUFFIXES, find_videos
 
 DEFAULT_NAME = "{stem}.veiled.mp4"
 RECORD = "motionveil.json"
@@ -61,9 +57,7 @@ def veil_folder(
     its name when it is whole.
 
     Args:
-        folder: Where the videos are, at any depth; see `SUFFIXES`.
-        out: Where the veiled ones go.
-        spec: The encoder.
+        folder: Where the videos are, at any depth; see `VIDEO_SUFFIXES`.
         options: How; `VeilOptions()` if None.
         name: Names the output: `{stem}`, `{name}` (with the suffix) and `{suffix}` (without its
             dot) are the source's.
@@ -100,20 +94,12 @@ def plan(folder: Path, out: Path, name: str) -> dict[Path, Path]:
     Raises:
         MotionveilError: See `veil_folder`.
     """
-    if not folder.is_dir():
-        raise MotionveilError(f"{folder}: no such folder")
     inside = out.resolve()
-    sources = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-        and inside not in path.resolve().parents
-    ]
+    sources = [path for path in find_videos(folder) if inside not in path.resolve().parents]
     if not sources:
+        names = ", ".join(VIDEO_SUFFIXES)
         raise MotionveilError(
-            f"{folder}: no videos in this folder; their names must end in {', '.join(SUFFIXES)}"
+            f"{folder}: no videos in this folder; their names must end in {names}"
         )
     targets: dict[Path, Path] = {}
     taken: dict[Path, Path] = {}
@@ -149,7 +135,7 @@ def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
     record = out / RECORD
     if record.exists():
         try:
-            found = json.loads(record.read_text(encoding="utf-8"))
+            found = load_json(record.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise MotionveilError(f"{record}: cannot be read; remove it") from error
         if {key: found.get(key) for key in wanted} != wanted:
@@ -213,5 +199,5 @@ def _alone(source: Path, dest: Path, spec: EncoderSpec, options: VeilOptions) ->
 def _veil_one(source: Path, dest: Path, spec: EncoderSpec, options: VeilOptions) -> Outcome:
     try:
         return veil_video(source, dest, spec, options)
-    except MotionveilError as error:
-        return str(error)
+    except Exception as error:  # whatever a decoder or a disk comes up with: the others go on
+        return explain(error, str(source))

@@ -30,8 +30,6 @@ def working_frames(
     """Yield a source's frames as an encoder works on them: those that are taken, made small.
 
     Args:
-        frames: The source's frames.
-        geometry: Size and rate.
         multiple: What the method needs both sides to be multiples of.
 
     Yields:
@@ -53,7 +51,6 @@ def repeat_pixels(image: Image, times: int, shape: tuple[int, ...] | None = None
 
     Args:
         image: uint8 (..., h, w, 3): one or several.
-        times: How often.
         shape: Height and width of the result, at most `times` times those of the image, where it
             is to be cut.
 
@@ -72,7 +69,6 @@ def area_average(frame: Image, shape: tuple[int, int], out: Image | None = None)
 
     Args:
         frame: uint8 (H, W, 3).
-        shape: Height and width of the result.
         out: Where to write, uint8 (height, width, 3), contiguous; a new array if None.
 
     Returns:
@@ -134,11 +130,9 @@ def _sum_rows(
 
     Args:
         rows: uint8 (H, 3 W).
-        first: First row covered.
         last: Last row covered; the rows between lie within.
         begin: Where the row of the result begins, in units of 1 / height of a source row.
         end: Where it ends.
-        height: Rows of the result.
         whole: Scratch, (3 W,): plain sums of rows that lie within.
         column: (3 W,): where the sums go.
     """
@@ -190,12 +184,10 @@ def _average_columns(
 
     Args:
         column: (3 W,): sums along y.
-        source_width: W.
         width: Pixels of a row of the result.
         area: H W, what the weights of a pixel add up to.
         inverse: 1 / area.
         out: uint8 (height, 3 width).
-        i: The row of it.
     """
     for k in range(width):
         begin, end = k * source_width, (k + _U(1)) * source_width

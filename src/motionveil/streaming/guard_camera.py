@@ -103,7 +103,6 @@ def follow(now: Coarse, before: Coarse, off: Bytes) -> float:
 
     Args:
         now: Brightness, (h, w).
-        before: That of some frames ago.
         off: Cells off neutral, of `COARSE` times the size.
 
     Returns:

@@ -120,13 +120,11 @@ def measure(
 
     Args:
         frame: Cells, uint8 (h, w, 3).
-        previous: The frame before.
         off: 1 where the output is off neutral.
         near: 1 near to where something moved lately.
         nearby: 1 within twice that reach.
         light: Scratch, (2, h, w): 4 times the brightness of both.
         change: Takes the change of each cell, of the channel that changed most, (h, w).
-        change_before: That of the frame before.
         out: The fields of `Measures`, in their order, but the last.
     """
     out[4] = _changes(frame, previous, light, change)
@@ -290,7 +288,6 @@ def _kept(light: NDArray[np.int16], change: NDArray[np.int16], where: Bytes, ins
     Args:
         light: (2, h, w): 4 times the brightness now and before.
         change: The change of each cell.
-        where: A mask.
         inside: Whether cells in the mask count, or those outside.
     """
     height, width = change.shape

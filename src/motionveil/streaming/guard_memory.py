@@ -57,8 +57,6 @@ def find_off(veiled: Bytes, neutral: int, step: int, out: Bytes) -> int:
 
     Args:
         veiled: uint8 (H, W, 3).
-        neutral: Value of no motion.
-        step: Side of a cell.
         out: uint8 (H // step, W // step): 1 or 0.
     """
     low, high = neutral - OFF, neutral + OFF

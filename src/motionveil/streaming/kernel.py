@@ -46,7 +46,6 @@ def _subtract_row(
     Args:
         frame: uint8 (H, 3 W), channels interleaved.
         previous: The frame before, likewise.
-        y: The row.
         differences: (5, 256 n + 64): rows of differences with their border repeated. Sums of two
             fit 16 bits too, and numba would compute them in 64.
         peaks: (5, n): the largest difference within reach of each chunk of a row.
@@ -82,9 +81,6 @@ def _blur_along(
 
     Args:
         differences: Of `_subtract_row`.
-        slot: The row in it.
-        start: First value of the stretch.
-        count: Length of the stretch.
         weights: Centre, first and second neighbour of the 5 taps.
         blurred: float32 (5, 3 W) or wider.
     """
@@ -158,9 +154,6 @@ def _blur_missing(
     Args:
         differences: Of `_subtract_row`.
         is_blurred: (5, n), of each chunk; updated.
-        slot: The row in them.
-        begin: First chunk.
-        end: Chunk before which to stop.
         length: Values of a row, rounded up to whole vectors.
         weights: Centre, first and second neighbour of the 5 taps.
         blurred: float32 (5, 256 n).
@@ -219,7 +212,6 @@ def _compile(sources: int) -> Any:
             last: The last entry, below 65536; zero motion is in the middle.
             table: Veiled value of each entry, ascending; or the segments of `vector.fit_segments`.
             factor: That of the segments; -1 for a table.
-            neutral: Veiled value of zero motion.
             quiet: Grey levels up to which a blurred difference has that value.
             differences: Scratch, (5, 256 n + 64), zero at first: the rows that the window covers.
             blurred: Scratch, (5, 256 n): the same, blurred along x.

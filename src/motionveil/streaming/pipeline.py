@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from fractions import Fraction
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
-from typing import Literal, NamedTuple
+from threading import Condition, Event, Thread
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +17,92 @@ from numpy.typing import NDArray
 from motionveil.errors import MotionveilError
 from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.guard import Reason
-from motionveil.streaming.lane import ClosedError, Lane
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import Frame, Sink, Source, VideoInfo
+
+T = TypeVar("T")
+
+_LOOK_AT_STOP = 0.2  # seconds
+
+
+class ClosedError(Exception):
+    """Nobody takes what would be put; the one who puts can stop."""
+
+
+class Lane(Generic[T]):
+    """A first-in, first-out queue for one thread that puts and one that takes.
+
+    Args:
+        stop: When set, the lane ends as soon as it is empty, whether or not the one who puts has
+            noticed: it may hang in a read from a dead network.
+    """
+
+    def __init__(self, size: int, *, stop: Event | None = None) -> None:
+        self._items: deque[T] = deque()
+        self._size = size
+        self._stop = stop or Event()
+        self._changed = Condition()
+        self._ended = False
+        self._closed = False
+        self._error: BaseException | None = None
+        self.merged = 0
+
+    def put(self, item: T, *, merge: Callable[[T, T], T] | None = None) -> None:
+        """Append an item.
+
+        Args:
+            merge: What to put in the place of the oldest two items when the lane is full; None to
+                wait for room instead. A live source must not wait.
+
+        Raises:
+            ClosedError: Whoever took has closed the lane.
+        """
+        with self._changed:
+            if merge is not None and len(self._items) >= self._size:
+                oldest = self._items.popleft()
+                if self._items:
+                    self._items[0] = merge(oldest, self._items[0])
+                else:
+                    item = merge(oldest, item)
+                self.merged += 1
+            while len(self._items) >= self._size and not self._closed:
+                self._changed.wait()
+            if self._closed:
+                raise ClosedError
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that nothing follows; with an error, what is raised after the last item."""
+        with self._changed:
+            self._ended, self._error = True, error
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Stop taking: drop what is there, and let whoever puts know."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()
+
+    def __iter__(self) -> Iterator[T]:
+        """Take items until the end; raise the error of the end, if there was one."""
+        while True:
+            with self._changed:
+                while not self._items and not self._is_over():
+                    self._changed.wait(_LOOK_AT_STOP)
+                if not self._items:
+                    if self._error is not None and not self._closed:
+                        raise self._error
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
+
+    def _is_over(self) -> bool:
+        return self._ended or self._closed or self._stop.is_set()
+
 
 First = Literal["neutral", "drop"]
 OpenOutput = Callable[[VideoInfo, Fraction], Sink]
@@ -45,8 +128,6 @@ class Pipeline:
     are dropped and counted. Raw frames are in memory only.
 
     Args:
-        source: Where frames come from.
-        encoder: What veils them.
         open_output: Called with what the source is and its time base, when the first frame is
             there; returns the sink.
         enlarge: How many times each pixel is repeated, along both sides, in what is written.
@@ -169,8 +250,6 @@ class Pipeline:
             return
         info = self._source.info
         assert info is not None, "a source knows what it is when its first frame is there"
-        # A clock that starts below zero, which no player shows, is moved to start at zero.
-        shift = max(0, -start.pts)
         with self._open_output(info, start.time_base) as sink:
             for number, frame in enumerate(_chain(start, frames)):
                 if frame.guard is not None:
@@ -179,7 +258,7 @@ class Pipeline:
                 if number > 0 or self._first == "neutral":
                     image = repeat_pixels(frame.image, self._enlarge)
                     self.status.height, self.status.width = image.shape[:2]
-                    sink.write(image, frame.pts + shift)
+                    sink.write(image, frame.pts)
                     self.status.wrote(frame.arrived)
                 self._watch(frame.image)
                 self._spare.put(frame.image)

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.streaming.preview_screen import Screen
-from motionveil.streaming.preview_site import Stats, StreamSite
+from motionveil.streaming.preview_site import Screen, Stats, StreamSite
 from motionveil.streaming.site_server import SiteServer
 
 
@@ -84,12 +82,7 @@ class Preview:
         self._server.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self.close()
 
     def show(self, image: NDArray[np.uint8]) -> None:

@@ -17,10 +17,13 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs
 
-from motionveil.streaming.preview_admission import Admission, TooManyGuessesError
-from motionveil.streaming.preview_connections import Connections, read_head
-from motionveil.streaming.preview_screen import MAX_VIEWERS, Screen
-from motionveil.streaming.preview_site import Site
+from motionveil.streaming.preview_connections import (
+    Admission,
+    Connections,
+    TooManyGuessesError,
+    read_head,
+)
+from motionveil.streaming.preview_site import MAX_VIEWERS, Screen, Site
 
 _TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take a picture
 _BOUNDARY = "motionveil-picture"
@@ -62,7 +65,6 @@ class Server(ThreadingHTTPServer):
 
         Args:
             site: Has the page, the pictures and the numbers.
-            admission: Says whose requests are served.
             loopback: Refuse requests that name a host that is not this machine's loopback.
         """
         self.site, self.admission, self.loopback = site, admission, loopback

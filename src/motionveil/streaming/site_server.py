@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from motionveil.bind_address import host_and_port, not_taken
 from motionveil.errors import MotionveilError
-from motionveil.streaming.preview_admission import SHORTEST_TOKEN, Admission
+from motionveil.streaming.preview_connections import SHORTEST_TOKEN, Admission
 from motionveil.streaming.preview_server import Server, is_loopback
 from motionveil.streaming.preview_site import Site
 
@@ -19,7 +19,6 @@ class SiteServer:
     """Serves a site over plain HTTP, each connection in a thread; see `Preview` for who may see it.
 
     Args:
-        site: What is shown.
         address: As for `Preview`.
         token: Likewise.
         option: What errors call the address, such as `"--preview"`.

@@ -37,11 +37,8 @@ def finish_by_table(
     Args:
         blurred: Rows blurred along x, float32 (5, 3 W) or wider.
         slots: Which of them is two above, above, here, below and two below.
-        start: First value of the stretch.
-        count: Length of the stretch.
         taps: Centre, first and second neighbour of the 5 taps, in entries a grey level; the entry
             of zero motion and a half.
-        last: The last entry.
         table: uint8 (last + 1,), ascending.
         entries: Scratch, uint16 (256 n,), n chunks of 256 holding the stretch.
         entry_words: The same memory as words of four entries.
@@ -68,11 +65,8 @@ def _blur_across(
     Args:
         blurred: Rows blurred along x, float32 (5, 3 W) or wider.
         slots: Which of them is two above, above, here, below and two below.
-        start: First value of the stretch.
-        count: Length of the stretch.
         taps: Centre, first and second neighbour of the 5 taps, in entries a grey level; the entry
             of zero motion and a half, which turns the truncation into rounding.
-        last: The last entry.
         entries: uint16 (n,), n at least the length.
     """
     centre, near, far, middle = taps[0], taps[1], taps[2], taps[3]

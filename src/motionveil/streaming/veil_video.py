@@ -117,7 +117,6 @@ def veil_source(
         source: See `motionveil.video.open_source`.
         dest: One or several; see `motionveil.video.open_sink`. None to write nothing (but to
             `watch`).
-        spec: The encoder.
         options: How; `VeilOptions()` if None.
         stop: Set it to end the source; what was read is still written.
         notice: Told in one line what happens to a destination while the others go on.
@@ -206,7 +205,6 @@ def veil_video(
     Args:
         source: A video file, or a folder of frames.
         dest: `.mp4`, `.mkv`, `.webm`, or a folder of frames with a slash at its end.
-        spec: The encoder.
         options: How; `VeilOptions()` if None.
         rate: Frames a second of a folder of frames.
         progress: Called after each frame with the frames written and the number declared.

@@ -36,7 +36,6 @@ class ClipWriter:
     """Writes the clips of a study, in all conditions at the encoder's size and rate.
 
     Args:
-        root: The data set's folder.
         spec: The encoder of veiled clips, applied frame by frame as behind a camera.
         detector: Face detector of face-blurred clips; None if there are none.
         picture_rate: Frames per second of folders of frames; see `Manifest.rate`.
@@ -177,7 +176,6 @@ def choose_options(
 
     Args:
         right: Names of the people in the clip.
-        people: Names of everyone.
         options: Number of options, the correct ones included.
         shown: How often each person was an option so far.
         random: Breaks ties.

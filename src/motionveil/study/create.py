@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -14,8 +14,9 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from motionveil._version import __version__
+from motionveil.atomic_write import hold_part, part_path
+from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Clip, Manifest
-from motionveil.datasets.progress import track
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 from motionveil.study import option_images
@@ -251,9 +252,10 @@ def _write(
     clip_writer: ClipWriter,
     folder: Path,
 ) -> tuple[Study, Key]:
-    part = folder.parent / f".{folder.name}.{secrets.token_hex(4)}.part"
+    part, held = part_path(folder), ExitStack()
     try:
         (part / MEDIA).mkdir(parents=True, mode=0o700)
+        held = hold_part(part)
         (part / PICTURES).mkdir(mode=0o700)
         part.chmod(0o700)
         people = _write_pictures(images, drafts, part / PICTURES)
@@ -291,6 +293,8 @@ def _write(
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
+    finally:
+        held.close()
     return study, key
 
 

@@ -165,8 +165,6 @@ def bootstrap_shares(scores: Floats, answered: Mask, *, draws: int, seed: int = 
 
     Args:
         scores, answered: (P, Q); scores are ignored where not answered.
-        draws: Number of bootstrap samples.
-        seed: Random seed.
 
     Returns:
         (draws,), without samples that contain no answer.
@@ -217,7 +215,6 @@ def compare_conditions(
         first: Scores and mask of the answered questions, (P, Q1) both.
         second: Likewise, (P, Q2), of the same participants.
         draws: Number of permutations of each test.
-        seed: Random seed.
 
     Returns:
         In [1 / (draws + 1), 1].
@@ -250,8 +247,6 @@ def learning_slope(
 
     Args:
         scores, answered, position: (P, Q); the position is that in the session.
-        draws: Number of bootstrap samples.
-        seed: Random seed.
 
     Returns:
         None if no participant has two answers.
@@ -305,8 +300,6 @@ def hypergeometric(hits: int, options: int, persons: int) -> float:
 
     Args:
         hits: Number of correct people, 0 to `persons`.
-        options: Number of options.
-        persons: Number of people to select.
 
     Raises:
         ValueError: There are not more options than people.
@@ -367,10 +360,7 @@ def chance_test(responses: Responses, least: int, *, draws: int, seed: int = 0) 
     participants.
 
     Args:
-        responses: The answers in one condition.
         least: Number of people that must be correct.
-        draws: Number of permutations.
-        seed: Random seed.
 
     Returns:
         In [1 / (draws + 1), 1]: the observed assignment counts as one draw.

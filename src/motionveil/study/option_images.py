@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from motionveil.atomic_write import atomic_path
 from motionveil.datasets.manifest import Clip, Manifest, frame_number
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_csv
 from motionveil.study.subjects import Subject, Subjects, subject_names
 from motionveil.video import read_frames
 
@@ -124,12 +125,10 @@ def from_clips(
 
     Args:
         manifest, label, subjects: The data set, and the people of each value of a label.
-        pool: The candidates for questions.
         random: Breaks ties.
         detect: Face detector, if any.
         around: Side of the picture relative to the face's box.
         left_out: Actions in which not everyone is visible.
-        track: Displays progress.
 
     Raises:
         MotionveilError: No face of a person was found, or the sides of two people are unknown.
@@ -217,10 +216,7 @@ def _upper_square(frame: Image, subject: Subject) -> Box:
 
 
 def _read_boxes(table: Path) -> Mapping[str, tuple[str, int, Box]]:
-    try:
-        rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MotionveilError(f"{table}: cannot read the boxes: {error}") from error
+    rows = list(csv.DictReader(read_csv(table, "the boxes")))
     if not rows or list(rows[0]) != COLUMNS:
         raise MotionveilError(f"{table}: its columns must be {','.join(COLUMNS)}")
     boxes: dict[str, tuple[str, int, Box]] = {}
@@ -239,7 +235,6 @@ def crop_square(frame: Image, box: Box, around: float = 1.0) -> Image:
 
     Args:
         frame: uint8 (H, W, 3); its border is repeated outside.
-        box: The region of interest.
         around: Side of the square relative to the box's longer side.
 
     Returns:

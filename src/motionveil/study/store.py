@@ -115,10 +115,6 @@ class Store:
     Methods that write return a future that is done once the change is durable, or holds
     `sqlite3.Error` if it was rolled back.
 
-    Args:
-        folder: The study's folder.
-        study: Its design.
-
     Raises:
         MotionveilError: The database cannot be opened or created, or belongs to another study.
     """

@@ -12,6 +12,7 @@ from typing import Literal
 
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_csv
 
 Side = Literal["left", "right"]
 COLUMNS = ["value", "left", "right"]
@@ -111,10 +112,7 @@ def _read_table(table: Path | None, name: str) -> dict[str, tuple[Subject, ...]]
             f" {','.join(COLUMNS)}, or --pattern"
         )
     file = table or resources.files("motionveil.study") / _TABLES[name]
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MotionveilError(f"{table}: cannot read the table: {error}") from error
+    lines = read_csv(Path(str(file)), "the table")
     rows = csv.DictReader(line for line in lines if not line.startswith("#"))
     if rows.fieldnames is None or list(rows.fieldnames) != COLUMNS:
         raise MotionveilError(f"{table}: its columns must be {','.join(COLUMNS)}")

@@ -100,9 +100,7 @@ def train_adversarial(
     Args:
         fabric: Device, precision and processes; with several, each calls this.
         models: Encoder and networks, freshly made.
-        data: The clips to train on.
         recipe: The recipe; `alpha` and `adversarial` are used.
-        run: The run's folder.
         seed: Seed of batches and draws.
         resume: Go on from the checkpoint in `run`; where there is none, begin anew.
         checkpoint_every: Write a checkpoint after so many steps of an epoch too.
@@ -161,13 +159,14 @@ def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
     defaults, own = AdversarialSchedule(), recipe.adversarial
     newer = ("further", "ahead", "privacy_steps")
     unset = {name for name in newer if getattr(own, name) == getattr(defaults, name)}
-    left_out: dict[str, Any] = {"validation": True, "adversarial": unset}
+    left_out: dict[str, Any] = {"validation": True, "adversarial": unset, "weights": True}
+    said_elsewhere = ("motionveil", "recipe", "weights")
     return {
         "method": encoder.spec.name,
         "seed": seed,
         "recipe": recipe.model_dump(mode="json", exclude=left_out),
         # A newer version may go on with what an older one began.
-        "encoder": {key: value for key, value in provenance.items() if key != "motionveil"},
+        "encoder": {k: v for k, v in provenance.items() if k not in said_elsewhere},
     }
 
 
@@ -175,10 +174,7 @@ class AdversarialTraining:
     """The loop over one epoch's steps, and the state that it changes.
 
     Args:
-        fabric: Device, precision and processes.
         models: Encoder and networks; changed in place.
-        data: The clips to train on.
-        recipe: The recipe.
         seed: Seed of batches and draws.
     """
 
@@ -228,8 +224,6 @@ class AdversarialTraining:
         """Train to the end of one epoch, from the step that `train_state` tells; changes it.
 
         Args:
-            train_state: How far the training has come.
-            keep: Writes a checkpoint.
             checkpoint_every: After so many steps it is called; None for never.
         """
         epoch = train_state.epoch
@@ -267,7 +261,6 @@ class AdversarialTraining:
         """Step 1, equation 1: train E and T, with P (and every other adversary) fixed.
 
         Args:
-            batch: The clips.
             waits: Train T alone: E stays as it is.
 
         Returns:

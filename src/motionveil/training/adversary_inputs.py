@@ -101,7 +101,6 @@ def pick_frames(clips: int, frames: int, count: int) -> Tensor:
     """Draw frames of each clip without replacement, from torch's global generator.
 
     Args:
-        clips: Number of clips.
         frames: Frames that each clip has.
         count: Frames to draw of each.
 

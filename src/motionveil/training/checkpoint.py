@@ -22,6 +22,7 @@ from torch.optim import Optimizer
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.limits import load_json
 from motionveil.results import present_recipe
 from motionveil.training.recipe import Recipe
 
@@ -71,9 +72,7 @@ def save_checkpoint(
     """Write a checkpoint and remove the one before it.
 
     Args:
-        folder: Where checkpoints lie.
         state: Modules, optimisers and the like by name.
-        epoch: Epochs done.
         curves: What was logged of each of them.
         step, clips, sums: Steps done of the next epoch, the clips seen in them, and what was
             measured, summed over them.
@@ -118,7 +117,7 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
+        facts = load_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise MotionveilError(_unreadable(file, error)) from error
     kinds = {
@@ -133,6 +132,8 @@ def read_facts(folder: Path) -> dict[str, Any] | None:
     for name, kind in kinds.items():
         if not isinstance(facts, dict) or not isinstance(facts.get(name), kind):
             raise MotionveilError(_unreadable(file, f"it has no {name!r}"))
+    if Path(facts["tensors"]).name != facts["tensors"]:  # a checkpoint may come from a stranger
+        raise MotionveilError(_unreadable(file, f"{facts['tensors']!r} is no file beside it"))
     if len(facts["curves"]) != facts["epoch"]:
         epochs = f"{facts['epoch']} epochs but curves of {len(facts['curves'])}"
         raise MotionveilError(_unreadable(file, epochs))
@@ -296,7 +297,6 @@ def refuse_collapse(rows: list[dict[str, float]], chance_level: float, recipe: R
     Args:
         rows: The curves so far; `epoch` and `accuracy_action` are used.
         chance_level: Share of the commonest action among the training clips.
-        recipe: The recipe; names what to change.
 
     Raises:
         CollapseError: The training collapsed; says when and what to change.

@@ -124,13 +124,10 @@ def dry_run(
     take the same time. A file of weights is read, and must fit.
 
     Args:
-        manifest: The data set.
-        recipe: The recipe.
         choice: The method to train; BDQ if None.
         split: The part held out, one of the manifest's `splits()`.
         privacy_label: The label that the adversary tries to learn.
         seed: Decides everything that is drawn.
-        fabric: Device, precision and processes.
         workers: Videos decoded at once.
 
     Raises:

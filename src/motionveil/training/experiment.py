@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import ValidationError
@@ -16,8 +17,9 @@ from torch import nn
 
 from motionveil._version import __version__
 from motionveil.datasets.cache import ClipCache, Fit
+from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import ClipDataset, batches
-from motionveil.datasets.frame_counts import median_rate
+from motionveil.datasets.loaders import median_rate
 from motionveil.datasets.loaders.folder import index
 from motionveil.datasets.manifest import Clip, Manifest, choose_name
 from motionveil.datasets.validate_manifest import refuse_unlearnable
@@ -25,15 +27,46 @@ from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
+from motionveil.networks.weights import source_of_weights
 from motionveil.results import Dataset, Order
 from motionveil.spec import EncoderSpec, describe
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
-from motionveil.training.adversaries import Adversary
+from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import Look
-from motionveil.training.create_network import Networks, create_network
 from motionveil.training.distributed import first_process_first, loading_threads, make_fabric
 from motionveil.training.loop import ADVERSARIAL, seed_for
 from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe
+
+LEAST_MOVE = 0.5
+"""Levels that some boundary has to move for a training to have done something: half a step."""
+
+
+def warn_unless_moved(start: EncoderSpec, trained: EncoderSpec) -> None:
+    """Warn when training hardly moved an encoder's boundaries: it protects as little as before.
+
+    What protects is that boundaries move together and leave wide steps.
+    """
+    before, after = (
+        np.asarray(getattr(spec.settings, "boundaries", ())).ravel() for spec in (start, trained)
+    )
+    if not before.size or before.shape != after.shape:
+        return
+    moved = np.abs(after - before)
+    if moved.max() < LEAST_MOVE:
+        sigmas = [getattr(spec.settings, "sigma", None) for spec in (start, trained)]
+        blur = " to ".join(f"{s:.2f}" for s in sigmas if isinstance(s, float))
+        warn(
+            f"the encoder hardly moved: no boundary by more than {moved.max():.2f} of a level"
+            f"{f', sigma {blur}' if blur else ''}; it hides little more than before training."
+            " Train longer, or give the encoder a rate of its own, as the recipe sbu-encoder-lr"
+            " does: --set adversarial.encoder_lr=0.05"
+        )
+
+
+def describe_weights(recipe: Recipe) -> dict[str, str]:
+    """Return what a recipe's action and privacy networks start from, see `Result.weights`."""
+    networks = {"action": recipe.action, "privacy": recipe.privacy}
+    return {role: source_of_weights(one.name, one.weights) for role, one in networks.items()}
 
 
 def decode_clips(
@@ -42,9 +75,7 @@ def decode_clips(
     """Return a manifest's clips as a recipe wants them, decoded once on each machine.
 
     Args:
-        manifest: The data set.
         recipe: Its `cache_size` and `fit` are used.
-        fabric: The processes.
         workers: Videos decoded at once; None for one a core.
 
     Raises:
@@ -125,11 +156,8 @@ class Experiment:
         """Return one part of a cache of the experiment's clips, `frames` frames of each.
 
         Args:
-            cache: The clips.
             training: The part, and whether frames are drawn at random or from the middle.
-            frames: Consecutive frames of a clip.
             fit: How frames become squares.
-            clips: These clips instead of the part.
         """
         return ClipDataset(
             cache,
@@ -213,6 +241,9 @@ class Experiment:
             "action_network": self.recipe.action.name,
             "privacy_network": self.recipe.privacy.name,
         }
+        left_out = {"validation", "attackers", "transformer", "methods", "weights", "order"}
+        provenance["weights"] = describe_weights(self.recipe)
+        provenance["recipe"] = self.recipe.model_dump(mode="json", exclude=left_out)
         if self.recipe.adversarial.further:
             provenance["further_adversaries"] = self.recipe.further_adversaries()
         torch.manual_seed(seed_for(self.seed, "encoder"))  # of an encoder with fresh weights
@@ -228,7 +259,10 @@ class Experiment:
             resume=resume,
             checkpoint_every=checkpoint_every,
         )
-        return encoder.spec, curves
+        trained = encoder.spec
+        if self.recipe.alpha > 0 and self.fabric.is_global_zero:
+            warn_unless_moved(start, trained)
+        return trained, curves
 
     def models(self, encoder: Encoder) -> AdversarialModels:
         """Return an encoder with fresh networks to train it against, as many as the recipe says."""

@@ -56,7 +56,6 @@ def saturated(accuracies: Sequence[float], rule: AttackerTraining) -> bool:
 
     Args:
         accuracies: The accuracy on the training clips in each epoch so far, one at least.
-        rule: What counts as either.
     """
     best = max(range(len(accuracies)), key=accuracies.__getitem__)
     return accuracies[-1] > rule.accuracy or len(accuracies) - 1 - best >= rule.patience
@@ -66,8 +65,6 @@ class Course:
     """How long a training goes on, and the learning rate of each step.
 
     Args:
-        schedule: Its epochs and warm-up.
-        steps: Steps of an epoch.
         rule: Ends the training by what was learned, instead of after the schedule's epochs.
 
     Attributes:
@@ -119,7 +116,6 @@ def parts_of(batch: Batch, accumulate: int, processes: int) -> Iterator[tuple[Ba
         batch: This process's share.
         accumulate: Parts wanted. There are fewer where some process has fewer clips, since all
             processes must make the same number.
-        processes: Number of processes.
     """
     parts = batch.split(min(accumulate, batch.whole // processes))
     for number, part in enumerate(parts, 1):
@@ -143,7 +139,6 @@ class Log:
         """Print one epoch's figures; `row["epoch"]` is its number, from 1.
 
         Args:
-            row: The figures.
             epochs: How many epochs there will be, where that has changed.
         """
         self._epochs = epochs or self._epochs

@@ -16,10 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.cache import Fit
-from motionveil.datasets.sampling import SCALES
+from motionveil.datasets.dataset import SCALES
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order, present_field, present_recipe
+from motionveil.yaml_file import load_yaml, read_yaml
 
 
 class _Part(BaseModel):
@@ -31,8 +32,8 @@ class NetworkRecipe(_Part):
 
     Attributes:
         name: A name of `motionveil.networks`.
-        weights: None for fresh weights, a `.safetensors` file, or `pretrained`: the recipe's file
-            for the name (`Recipe.weights`), else what can be downloaded by it.
+        weights: None for fresh weights, a `.safetensors` file, or `pretrained` (see
+            `Recipe.weights`).
     """
 
     name: str
@@ -171,7 +172,7 @@ class Recipe(_Part):
         validation: Schedule of the fresh networks.
         methods: Options of methods by name, such as `{"ryoo": {"motions": 4}}`; see
             `Method.options`.
-        weights: Files that `pretrained` means, by the network's name.
+        weights: Files that `pretrained` means, by the network's name; else it is downloaded.
     """
 
     frames: int = Field(default=16, ge=2)
@@ -197,25 +198,16 @@ class Recipe(_Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _rename(cls, values: Any) -> Any:
-        return present_recipe(values)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_frame_step(cls, values: Any) -> Any:
-        if isinstance(values, dict) and "frame_step" in values:
+    def _as_now(cls, values: Any) -> Any:
+        """Read older recipes too: names, and methods' options, once beside the other fields."""
+        if not isinstance(values, dict):
+            return values
+        if "frame_step" in values:
             raise ValueError(
                 "frame_step has become rate, the frames a second that are taken:"
                 " write rate: 10 for every third of 30"
             )
-        return values
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_options(cls, values: Any) -> Any:
-        """Read each method's options as its own model; they once stood beside the other fields."""
-        if not isinstance(values, dict):
-            return values
+        values = present_recipe(values)
         older = {name: values[name] for name in ("unet", "ryoo") if name in values}
         given = older | (values.get("methods") or {})
         kept = {name: value for name, value in values.items() if name not in older}
@@ -275,7 +267,8 @@ def load_recipe(
     """Load a recipe by name or from a YAML file.
 
     Args:
-        recipe: A shipped name (`"actors"`), or a file.
+        recipe: A shipped name (`"actors"`), or a file; `extends: NAME` there begins with a shipped
+            recipe's fields.
         settings: Fields to set, with dots where they are nested: `{"adversarial.lr": 0.003}`.
         changes: Top-level fields to set, such as `alpha=0.0`; None leaves the recipe's value.
 
@@ -283,21 +276,7 @@ def load_recipe(
         MotionveilError: There is no such recipe, or a field is wrong; names the file, the field
             and the fault, and for an unknown field the nearest known ones.
     """
-    path = Path(recipe)
-    if not path.is_file():
-        if str(recipe) not in recipe_names():
-            raise MotionveilError(
-                f"{recipe}: no such recipe; give a YAML file or one of {', '.join(recipe_names())}"
-            )
-        path = Path(str(resources.files("motionveil") / "recipes" / f"{recipe}.yaml"))
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        fault = " ".join(str(error).split())
-        raise MotionveilError(f"{path}: cannot read the recipe: {fault}") from error
-    if not isinstance(values, dict):
-        raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
-    values = present_recipe(values)
+    path, values = _read(recipe)
     values.update({name: value for name, value in changes.items() if value is not None})
     for name, value in (settings or {}).items():
         _set(values, name, value)
@@ -305,6 +284,30 @@ def load_recipe(
         return Recipe.model_validate(values).with_files()
     except ValidationError as error:
         raise MotionveilError(f"{path}: " + "; ".join(map(_fault, error.errors()))) from error
+
+
+def _read(recipe: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
+    """Return a recipe's file and fields, over those of the shipped recipe that it `extends`."""
+    path = Path(recipe)
+    if not path.is_file():
+        if str(recipe) not in recipe_names():
+            raise MotionveilError(
+                f"{recipe}: no such recipe; give a YAML file or one of {', '.join(recipe_names())}"
+            )
+        path = Path(str(resources.files("motionveil") / "recipes" / f"{recipe}.yaml"))
+    values = read_yaml(path, "the recipe") or {}
+    if not isinstance(values, dict):
+        raise MotionveilError(f"{path}: a recipe is a list of `field: value` lines")
+    values = present_recipe(values)
+    base = values.pop("extends", None)
+    return path, values if base is None else _over(_read(base)[1], values)
+
+
+def _over(base: Any, values: Any) -> Any:
+    """Return `values` in place of the base's, within nested fields too."""
+    if not isinstance(base, dict) or not isinstance(values, dict):
+        return values
+    return base | {name: _over(base.get(name), value) for name, value in values.items()}
 
 
 def read_setting(text: str) -> tuple[str, Any]:
@@ -322,11 +325,7 @@ def read_setting(text: str) -> tuple[str, Any]:
         )
     if name not in field_names():
         raise MotionveilError(_unknown(name))
-    try:
-        return name, yaml.safe_load(written)
-    except yaml.YAMLError as error:
-        fault = " ".join(str(error).split())
-        raise MotionveilError(f"{text!r}: the value is no YAML: {fault}") from error
+    return name, load_yaml(written, f"the value of {name}")
 
 
 def field_names() -> list[str]:

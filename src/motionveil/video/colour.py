@@ -5,38 +5,66 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import av
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
+from motionveil.errors import MotionveilError
 from motionveil.video.types import Image
+
+
+def _unknown_type(kind: Any, number: int) -> Any:
+    """Return a member for side data that PyAV has no name for, such as EXIF: they do not matter.
+
+    Without one, it refuses all side data of the picture, the display matrix too.
+    """
+    member: Any = object.__new__(kind)
+    member._name_, member._value_ = f"UNKNOWN_{number}", number
+    return member
+
+
+Type._missing_ = classmethod(_unknown_type)  # type: ignore[method-assign, assignment]
 
 
 class RgbConverter:
     """Turns decoded pictures into RGB by the colour space that they declare, and upright.
 
     It keeps the library's converter between pictures, which is costly to make: one a source.
+
+    Args:
+        name: What errors call the source.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._reformatter = VideoReformatter()
 
     def __call__(self, picture: Any, size: tuple[int, int] | None = None) -> Image:
         """Convert an `av.VideoFrame`.
 
         Args:
-            picture: As the decoder gives it.
             size: Width and height of the upright image, to which the picture is scaled; its own
                 if None.
 
         Returns:
             uint8 (H, W, 3), RGB.
+
+        Raises:
+            MotionveilError: The colour space is one that FFmpeg cannot convert: YCgCo, ICtCp,
+                BT.2020 with constant luminance.
         """
         matrix = orientation(picture)
         width, height = size or (None, None)
         if matrix[0] == 0:  # a quarter turn comes after the scaling
             width, height = height, width
-        image: Any = self._reformatter.reformat(picture, width, height, "rgb24").to_ndarray()
+        try:
+            image: Any = self._reformatter.reformat(picture, width, height, "rgb24").to_ndarray()
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise MotionveilError(
+                f"{self._name}: its colours ({picture.format.name}, matrix {picture.colorspace})"
+                " cannot be converted to RGB; convert the video to BT.709 or BT.601 first"
+            ) from error
         return upright(image, matrix)
 
 
@@ -65,7 +93,7 @@ def orientation(frame: Any) -> tuple[int, int, int, int]:
     """
     # Not by `frame.side_data`: the two then refer to each other, and decoded pictures stay in
     # memory until the garbage collector comes by, a hundred of them and more.
-    data = SideDataContainer(frame).get("DISPLAYMATRIX")
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if data is None:
         return UPRIGHT
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(np.float64)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import check_pixels
 from motionveil.video.colour import upright_aspect
 from motionveil.video.integrity import avi_broken_at, broken_at, missing_bytes
-from motionveil.video.robust_decode import DamagedError, StrictDecoder
+from motionveil.video.robust_decode import DamagedError, StrictDecoder, moving_pictures
+from motionveil.video.timestamps import StreamClock
 from motionveil.video.types import Decoded
 
 # Codecs of which every packet is a picture that is shown, at its own time.
@@ -44,17 +45,16 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _video_stream(path: Path, container: Any) -> Any:
-    # A text file opens as "tty": the library would draw its letters. A cover picture of a song
-    # is a video stream by name only.
-    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    stream = moving_pictures(container)
     if container.format.name == "tty":
         raise MotionveilError(f"{path}: a text file, not a video")
-    if not streams:
+    if stream is None:
         sound = " (it holds sound only)" if container.streams.audio else ""
         raise MotionveilError(f"{path}: no video in this file{sound}")
-    if streams[0].codec_context is None:
+    if stream.codec_context is None:
         raise MotionveilError(f"{path}: the codec of this video is not known")
-    return streams[0]
+    check_pixels(stream.codec_context.width, stream.codec_context.height, str(path))
+    return stream
 
 
 def decode_file(path: Path) -> Iterator[Decoded]:
@@ -67,10 +67,15 @@ def decode_file(path: Path) -> Iterator[Decoded]:
     """
     frames = 0
     with opened(path) as (container, stream):
-        clock = _Clock(slots=container.format.name == "avi")
+        clock = StreamClock(stream.time_base)
+        # AVI stores no presentation times: it shows a frame a slot, in the order in which they
+        # leave the decoder. The library guesses times, and with reordered (B) frames guesses wrong.
+        slots = container.format.name == "avi"
         for picture in _pictures(path, container, stream):
+            pts = picture.dts if slots or picture.pts is None else picture.pts
+            stamp, anew = clock.stamp(pts, picture.duration)
             aspect = upright_aspect(picture, stream)
-            yield Decoded(picture, clock.stamp(picture), stream.time_base, aspect)
+            yield Decoded(picture, stamp, stream.time_base, aspect, anew)
             frames += 1
     reason, broken = _cut_short(path), broken_at(path)
     if broken is None and container.format.name == "avi":
@@ -112,10 +117,14 @@ class _End:
 
     def __init__(self) -> None:
         self._expected: int | None = None
+        self._decoded: int | None = None
         self._shown: list[int] = []  # of the last two
 
     def expect(self, packet: Any) -> None:
         if packet.size and packet.pts is not None and not packet.is_discard:
+            if None not in (self._decoded, packet.dts) and packet.dts < self._decoded:
+                self._expected = None  # the clock has started anew
+            self._decoded = packet.dts
             self._expected = max(packet.pts, self._expected or packet.pts)
 
     def show(self, picture: Any) -> None:
@@ -133,25 +142,3 @@ class _End:
 def _cut_short(path: Path) -> str | None:
     missing = missing_bytes(path)
     return f"cut short: {missing} of the bytes it declares are missing" if missing else None
-
-
-class _Clock:
-    """Gives every frame a timestamp, strictly ascending."""
-
-    def __init__(self, *, slots: bool) -> None:
-        """Make a clock; `slots` for a container that stores no presentation times (AVI).
-
-        Such a file shows one frame a slot in the order in which they leave the decoder. The
-        library guesses presentation times there, and with reordered (B) frames guesses wrong.
-        """
-        self._slots = slots
-        self._next = 0
-        self._last: int | None = None
-
-    def stamp(self, picture: Any) -> int:
-        pts = picture.dts if self._slots or picture.pts is None else picture.pts
-        if pts is None or (self._last is not None and pts <= self._last):
-            pts = self._next  # none, or one that goes back: the first moment after the frame before
-        self._last = pts
-        self._next = pts + max(1, picture.duration or 1) if picture.pts is None else pts + 1
-        return int(pts)

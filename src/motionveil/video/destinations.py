@@ -34,6 +34,20 @@ class _Output:
         self.sink = sink
         self.error: MotionveilError | None = None
         self.missed = 0
+        self._moment: int | None = None
+
+    def check(self, number: int, time: Fraction) -> None:
+        """Refuse a frame at a time, in seconds, that the format would give the one before too."""
+        tick: Fraction | None = getattr(self.sink, "tick", None)
+        if tick is None:
+            return
+        moment = round(time / tick)
+        if moment == self._moment:
+            raise MotionveilError(
+                f"{self.sink.name}: frames {number - 1} and {number} come in the same"
+                " millisecond, and this format counts milliseconds; write an .mp4"
+            )
+        self._moment = moment
 
     def state(self) -> DestinationState:
         dropped = getattr(self.sink, "dropped", 0) + self.missed
@@ -55,7 +69,6 @@ class Destinations:
     raised.
 
     Args:
-        sinks: Sinks for frames, or for packets.
         rate: Frames a second; with `pts` given to `write`, a hint only.
         time_base: Seconds that one unit of `pts` lasts.
         aspect: Sample aspect ratio, for encodings that keep it.
@@ -192,6 +205,7 @@ class Destinations:
         encoded: dict[Encoding, list[Packet]],
     ) -> None:
         try:
+            output.check(self.frames, pts * self._time_base)
             if isinstance(output.sink, PacketSink):
                 encoding = output.sink.encoding
                 if encoding not in encoded:
@@ -248,7 +262,6 @@ class FrameEncoder:
 
     Args:
         name: What errors call the destination.
-        encoding: How.
         rate: Frames a second; with true timestamps, a hint only.
         time_base: Seconds that one unit of a timestamp lasts.
         aspect: Sample aspect ratio: how much wider than high one pixel is shown. H.264 keeps it;

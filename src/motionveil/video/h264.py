@@ -50,11 +50,7 @@ class Continuity:
                 self._parameters(_by_start_codes(extradata))
 
     def broken(self, data: bytes) -> bool:
-        """Say whether a reference picture is missing between the last packet and this one.
-
-        Args:
-            data: A packet: one picture, in slices.
-        """
+        """Say whether a reference picture is missing between the last packet and this one."""
         units = _by_lengths(data, self._length) if self._length else _by_start_codes(data)
         try:
             first = self._parameters(units)

@@ -287,9 +287,6 @@ def slice_header(bits: Bits, unit: int, s: Sequence, p: PictureSet) -> Slice:
 
     Args:
         bits: At `slice_reserved_flag`.
-        unit: The NAL unit's type.
-        s: The picture's sequence parameter set.
-        p: Its picture parameter set.
     """
     bits.take(p.extra_bits)
     kind = bits.unsigned()

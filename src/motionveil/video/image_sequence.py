@@ -1,7 +1,8 @@
-"""Folders of frames, read as video of a constant rate."""
+"""Folders: of frames, read as video of a constant rate, and of videos."""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,6 +15,12 @@ from motionveil.video.robust_decode import DamagedError, decode_picture
 from motionveil.video.types import Decoded
 
 SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".ogv", ".ts", ".webm", ".wmv", ".y4m"),
+)
+"""What counts as a video in a folder."""
 
 
 def is_pictures(source: Path) -> bool:
@@ -32,13 +39,48 @@ def list_pictures(source: Path) -> list[Path]:
         MotionveilError: There are none.
     """
     files = source.parent.glob(source.name) if _is_pattern(source) else source.iterdir()
-    pictures = [path for path in files if path.suffix.lower() in SUFFIXES]
+    pictures = [
+        path
+        for path in files
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # "._1.png" of a Mac
+    ]
     if not pictures:
         raise MotionveilError(
             f"{source}: no frames in this folder; their names must end in"
             f" {', '.join(sorted(SUFFIXES))}"
         )
     return sorted(pictures, key=_natural)
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """Return the video files below a folder, sorted; see `walk` and `VIDEO_SUFFIXES`.
+
+    Raises:
+        MotionveilError: There is no such folder, or one in it cannot be read.
+    """
+    if not folder.is_dir():
+        raise MotionveilError(f"{folder}: no such folder")
+    found = (path for path in walk(folder) if path.suffix.lower() in VIDEO_SUFFIXES)
+    return sorted(path for path in found if path.is_file())
+
+
+def walk(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Yield what lies below a folder, at any depth, but nothing hidden.
+
+    Symbolic links are followed, except to a folder that the link lies in.
+
+    Raises:
+        MotionveilError: A folder cannot be read.
+    """
+    above |= {os.path.realpath(folder)}
+    try:
+        entries = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise MotionveilError(f"{folder}: cannot be read: {error.strerror}") from error
+    for path in entries:
+        yield path
+        if path.is_dir() and os.path.realpath(path) not in above:
+            yield from walk(path, above)
 
 
 def _is_pattern(source: Path) -> bool:
@@ -66,4 +108,6 @@ def decode_folder(
         except (DamagedError, av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise MotionveilError(f"{path}: cannot read the frame: {reason}") from error
+        except MotionveilError as error:
+            raise MotionveilError(f"{path}: {error}") from error
         yield Decoded(frame, number, 1 / rate)

@@ -13,11 +13,12 @@ from typing import Any, Literal, get_args
 import av
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.format import Flags
-from av.stream import Disposition
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
+from motionveil.video.robust_decode import moving_pictures
 from motionveil.video.timestamps import LIVE_TIME_BASE, LiveClock
 from motionveil.video.types import Frame, VideoInfo
 
@@ -110,7 +111,7 @@ class LiveSource:
         self._silence = min(_SILENCE, give_up)
         self._since = 0.0  # when the last frame was, or the beginning
         self._clock = LiveClock()
-        self._convert = RgbConverter()
+        self._convert = RgbConverter(self.name)
         self._stored: tuple[int, int] | None = None  # size of the last picture as it came
 
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -149,7 +150,7 @@ class LiveSource:
     def _connection(self, stop: Event) -> Generator[Frame, None, None]:
         """Yield the frames of one connection until it ends, which only a finite one may."""
         with self._open() as container:
-            stream = _moving_pictures(container)
+            stream = self._film(container)
             finite = self._input.finite and container.duration is not None
             self.live = not finite
             timed = not container.format.flags & Flags.no_timestamps.value
@@ -177,6 +178,15 @@ class LiveSource:
             if not finite:
                 raise _LostError("the stream ended" if end else "the stream ended before a frame")
             self._check_whole(stream, end)
+
+    def _film(self, container: Any) -> Any:
+        stream = moving_pictures(container)
+        if stream is None:
+            raise _LostError("it holds no video")
+        if stream.codec_context is None:
+            raise _LostError("the codec of its video is not known")
+        check_pixels(stream.codec_context.width, stream.codec_context.height, self.name)
+        return stream
 
     def _open(self) -> Any:
         answer, start = min(_ANSWER, self._give_up), time.monotonic()
@@ -264,15 +274,6 @@ def _accelerator(decode: Decode) -> tuple[HWAccel | None, str]:
         else:
             return HWAccel(kind), f"decoded by {kind}, and by the processor what it cannot decode"
     return None, f"decoded by the processor: {'; '.join(reasons)}"
-
-
-def _moving_pictures(container: Any) -> Any:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic and container.format.name != "tty":
-            if stream.codec_context is None:
-                raise _LostError("the codec of its video is not known")
-            return stream
-    raise _LostError("it holds no video")
 
 
 def _interrupted(error: Exception, start: float, limit: float) -> bool:

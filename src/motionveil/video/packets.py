@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
+from pathlib import Path
 from typing import Any
 
 import av
@@ -47,6 +47,8 @@ class PacketSink(ABC):
     Attributes:
         name: See above, like `encoding`.
         realtime: Takes frames at their own time, and drops those for which there is no time.
+        tick: Seconds that the format's clock counts in, which two frames must not share; None
+            where that cannot be, or a recording must go on.
         frames: Frames written so far.
         dropped: Frames lost so far.
         trouble: Why it takes no frames now; None if it does.
@@ -54,6 +56,7 @@ class PacketSink(ABC):
     """
 
     realtime = False
+    tick: Fraction | None = None
 
     def __init__(self, name: str, encoding: Encoding) -> None:
         self.name, self.encoding = name, encoding
@@ -76,12 +79,7 @@ class PacketSink(ABC):
         """Learn that nothing follows; called for all destinations before any is left."""
 
     @abstractmethod
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         """Finish, or clear away what was begun."""
 
 
@@ -89,10 +87,7 @@ class Muxer:
     """Writes packets into a container.
 
     Args:
-        where: A path, an address or a binary file.
-        muxing: How.
-        stream: What the packets are of.
-        metadata: What the container says of itself.
+        where: A `Path`, an address (str) or a binary file.
         start: The timestamp that is to be 0, in units of the packets' time base.
 
     Raises:
@@ -109,7 +104,12 @@ class Muxer:
         start: int = 0,
     ) -> None:
         with _os_errors():
-            self._container = av.open(where, "w", format=muxing.container, options=muxing.options)
+            self._container = av.open(
+                local(where) if isinstance(where, Path) else where,
+                "w",
+                format=muxing.container,
+                options=muxing.options,
+            )
         self._container.metadata.update(metadata or {})
         self._stream = self._container.add_stream_from_template(stream)
         self._start = start
@@ -144,7 +144,6 @@ class ContainerSink(PacketSink):
 
     Args:
         name: As in `PacketSink`, like `encoding`.
-        muxing: How packets are written.
         comment: What the container says of itself; None for nothing.
     """
 
@@ -163,6 +162,11 @@ class ContainerSink(PacketSink):
 
     def _empty(self) -> MotionveilError:
         return MotionveilError(f"{self.name}: no frames to write")
+
+
+def local(path: Path) -> str:
+    """Return how FFmpeg is told of a path, so that it takes no colon for a network protocol."""
+    return str(path) if path.is_absolute() else f"./{path}"
 
 
 @contextmanager

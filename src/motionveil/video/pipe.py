@@ -7,25 +7,26 @@ import select
 import sys
 import time
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from threading import Event
 from typing import Any, BinaryIO
 
 import av
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.integrity import HEAD, begins_chunk
 from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
+from motionveil.video.robust_decode import moving_pictures
+from motionveil.video.timestamps import StreamClock
 from motionveil.video.types import Frame, VideoInfo
 
 _LOOK = 0.2  # seconds between looks at the stop flag while nothing comes
 _TS_PACKET = 188
-_JUMP = Fraction(1)  # seconds by which a timestamp goes back when a stream starts anew
 
 
 class PipeSource:
-    """Standard input. It waits, so it is not live: no frame of it need be lost.
+    """Standard input, or a named pipe. It waits, so it is not live: no frame of it need be lost.
 
     Damaged data are left out and told of once, since a pipe often ends a radio link; the first
     frame after them is `fresh`. A pipe that ends in the middle of a frame is an error: what
@@ -33,6 +34,7 @@ class PipeSource:
 
     Args:
         file: What to read; standard input if None.
+        name: What errors call it.
         notice: Told in one line of damaged data.
 
     Attributes:
@@ -46,17 +48,16 @@ class PipeSource:
         self,
         file: BinaryIO | None = None,
         *,
+        name: str = "standard input",
         notice: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.name = "standard input"
+        self.name = name
         self.info: VideoInfo | None = None
         self.damaged = 0
         self._file = file or sys.stdin.buffer
         self._notice = notice
-        self._convert = RgbConverter()
+        self._convert = RgbConverter(self.name)
         self._frames = 0
-        self._last: int | None = None
-        self._shift = 0
 
     def frames(self, stop: Event) -> Iterator[Frame]:
         """Yield the frames; see `Source.frames`. Timestamps are the stream's own.
@@ -84,11 +85,12 @@ class PipeSource:
             ) from error
 
     def _decoded(self, container: Any, reader: _Reader, stop: Event) -> Iterator[Frame]:
-        if container.format.name == "tty" or not container.streams.video:
+        stream = moving_pictures(container)
+        if stream is None:
             raise MotionveilError(f"{self.name}: no video in this pipe")
-        stream = container.streams.video[0]
         if stream.codec_context is None:
             raise MotionveilError(f"{self.name}: the codec of this video is not known")
+        check_pixels(stream.codec_context.width, stream.codec_context.height, self.name)
         decoder = ResyncDecoder(stream)
         end = before = 0
         for packet, arrived, is_whole in _packets(container, stream, reader):
@@ -112,6 +114,7 @@ class PipeSource:
     def _frame(self, intact: WholeFrame, stream: Any) -> Frame:
         size = upright_size(intact.picture)
         if self.info is None:
+            self._clock = StreamClock(stream.time_base)
             rate = stream.average_rate or stream.guessed_rate or None
             aspect = upright_aspect(intact.picture, stream)
             self.info = VideoInfo(*size, rate, stream.time_base, None, aspect)
@@ -120,25 +123,11 @@ class PipeSource:
                 f"{self.name}: frame {self._frames} is {size[0]}x{size[1]},"
                 " those before it are not; a video must keep its size"
             )
-        pts, jumped = self._stamp(intact.picture, stream.time_base)
+        pts, jumped = self._clock.stamp(intact.picture.pts, intact.picture.duration)
         self._frames += 1
         fresh = intact.fresh or jumped
         image = self._convert(intact.picture)
         return Frame(image, pts, stream.time_base, fresh, intact.arrived, aspect=self.info.aspect)
-
-    def _stamp(self, picture: Any, time_base: Fraction) -> tuple[int, bool]:
-        """Return the stream's timestamp, moved on where that starts anew, and whether it does."""
-        if self._last is None:
-            self._last = int(picture.pts or 0)
-            return self._last, False
-        after = self._last + max(1, picture.duration or 1)
-        pts = after if picture.pts is None else picture.pts + self._shift
-        jumped = (self._last - pts) * time_base > _JUMP
-        if jumped:
-            self._shift += after - pts
-            pts = after
-        self._last = max(pts, self._last + 1)
-        return self._last, jumped
 
     def _broken(self, reason: str) -> MotionveilError:
         return MotionveilError(f"{self.name}: {reason}; {self._frames} frames could be read")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.video.colour import RgbConverter
+from motionveil.video.colour import RgbConverter, upright_size
 from motionveil.video.decode import decode_file, opened
 from motionveil.video.image_sequence import decode_folder, is_pictures, list_pictures
 from motionveil.video.types import Decoded, Frame, VideoInfo
@@ -21,6 +21,9 @@ Source = str | os.PathLike[str]
 
 FOLDER_RATE = Fraction(25)
 """Frames a second of a folder of frames, where nothing else is said."""
+
+SLOWEST, FASTEST = Fraction(1, 10_000), 100_000
+"""Frames a second that a video may have."""
 
 
 def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
@@ -37,7 +40,7 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
     first = next(read_frames(path, rate=rate))
     height, width = first.image.shape[:2]
     if is_pictures(path):
-        constant = Fraction(rate)
+        constant = whole_rate(rate)
         return VideoInfo(width, height, constant, 1 / constant, len(list_pictures(path)))
     with opened(path) as (_, stream):
         average = stream.average_rate or stream.guessed_rate or None
@@ -65,12 +68,24 @@ def count_frames(source: Source) -> int:
     A container's own count cannot be trusted: it may include packets that decode to nothing.
 
     Raises:
-        MotionveilError: The video cannot be read whole.
+        MotionveilError: The video cannot be read whole, or its frames change in size.
     """
     path = Path(source)
-    if is_pictures(path):
-        return len(list_pictures(path))
-    return sum(1 for _ in decode_file(path))
+    return sum(1 for _ in _of_one_size(path, _decoded(path, 0, None, FOLDER_RATE)))
+
+
+def whole_rate(rate: Fraction | float) -> Fraction:
+    """Return a frame rate as a fraction of numbers that containers can hold: 30000/1001.
+
+    Raises:
+        MotionveilError: It is no rate of a video.
+    """
+    if not SLOWEST <= rate <= FASTEST:
+        raise MotionveilError(
+            f"a rate of {float(rate):g} frames a second is none of a video; it must be between"
+            f" {float(SLOWEST):g} and {FASTEST}"
+        )
+    return Fraction(rate).limit_denominator(10_000)
 
 
 def read_frames(
@@ -100,15 +115,11 @@ def read_frames(
     path = Path(source)
     if start < 0 or (end is not None and end <= start):
         raise MotionveilError(f"{path}: no frames in the range {start} to {end}")
-    number, size = start, None
-    for frame in _rgb(_decoded(path, start, end, Fraction(rate))):
-        if size not in (None, frame.image.shape):
-            raise MotionveilError(
-                f"{path}: frame {number} is {frame.image.shape[1]}x{frame.image.shape[0]},"
-                " those before it are not; a video must keep its size"
-            )
-        size = frame.image.shape
-        yield frame
+    number = start
+    frames = _of_one_size(path, _decoded(path, start, end, whole_rate(rate)), start)
+    converter = RgbConverter(str(path))
+    for picture, pts, time_base, aspect, fresh in frames:
+        yield Frame(converter(picture), pts, time_base, fresh, aspect=aspect)
         number += 1
     if number == start or (end is not None and number < end):
         total = count_frames(path)
@@ -130,7 +141,14 @@ def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterato
     return islice(decode_file(path), start, end)
 
 
-def _rgb(frames: Iterator[Decoded]) -> Iterator[Frame]:
-    converter = RgbConverter()
-    for picture, pts, time_base, aspect in frames:
-        yield Frame(converter(picture), pts, time_base, aspect=aspect)
+def _of_one_size(path: Path, frames: Iterator[Decoded], start: int = 0) -> Iterator[Decoded]:
+    """Pass on frames, numbered from `start`, as long as their upright size is that of the first."""
+    first = None
+    for number, frame in enumerate(frames, start):
+        size = upright_size(frame.picture)
+        if size != (first := first or size):
+            raise MotionveilError(
+                f"{path}: frame {number} is {size[0]}x{size[1]},"
+                " those before it are not; a video must keep its size"
+            )
+        yield frame

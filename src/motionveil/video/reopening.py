@@ -100,12 +100,7 @@ class ReopeningSink(PacketSink):
             self.frames += 1
             self._recover()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         try:
             self._close()
         except LostError as lost:

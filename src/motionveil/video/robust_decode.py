@@ -12,7 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import av
+from av.stream import Disposition
 
+from motionveil.limits import check_pixels, max_pixels
 from motionveil.video.colour import UPRIGHT, orientation
 from motionveil.video.h264 import Continuity
 
@@ -25,12 +27,26 @@ _OTHERWISE = {
     # A tag that it does not know counts as a fault there, and cameras write such tags.
     "tiff": {"err_detect": "crccheck+bitstream+buffer"},
 }
+# A cover picture of a song, previews, and the tiles of a large picture are streams by name only.
+_NO_FILM = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.dependent
 # FFmpeg's own decoder reads on behind the end of damaged data; the reference decoder does not.
 _STRICTER = {"vp9": "libvpx-vp9"}
 
 
 class DamagedError(Exception):
     """A packet is damaged, or one before it is missing; the message says what was noticed."""
+
+
+def moving_pictures(container: Any) -> Any:
+    """Return the stream of an open container that is to be read; None if there is none.
+
+    It is the first one, but not the still picture of an animation (AVIF) that is there as well. A
+    text file opens too, as "tty": the library would draw its letters.
+    """
+    if container.format.name == "tty":
+        return None
+    films = [stream for stream in container.streams.video if not stream.disposition & _NO_FILM]
+    return next((stream for stream in films if stream.frames != 1), films[0] if films else None)
 
 
 class StrictDecoder:
@@ -55,7 +71,8 @@ class StrictDecoder:
         for each in (context, self._stricter):
             if each is not None:
                 each.thread_type, each.copy_opaque = threads, True
-                each.options = _OTHERWISE.get(each.name, _STRICT)
+                strict = _OTHERWISE.get(each.name, _STRICT)
+                each.options = {**strict, "max_pixels": str(max_pixels())}
         self._context = context
         self._turned: bool | None = None
         self._continuity = Continuity(context.extradata) if context.name == "h264" else None
@@ -160,9 +177,10 @@ def decode_picture(container: Any) -> Any:
     Raises:
         DamagedError: It is damaged, or there is none.
     """
-    if not container.streams.video:
+    stream = moving_pictures(container)
+    if stream is None:
         raise DamagedError("it holds no picture")
-    stream = container.streams.video[0]
+    check_pixels(stream.codec_context.width, stream.codec_context.height, "the picture")
     decoder = StrictDecoder(stream, threads="SLICE")
     for packet in container.demux(stream):
         for picture in decoder.decode(packet):

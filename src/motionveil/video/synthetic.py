@@ -44,7 +44,6 @@ class SyntheticSource:
         frames: How many; None for no end.
         paced: Frames come in real time, as from a camera; otherwise as fast as they are asked
             for, as from a file.
-        seed: Of scene and noise.
         actors: Show people who do the actions of the built-in data, one after the other; they and
             their room are in no data set. Otherwise a textured still scene with two shapes.
 

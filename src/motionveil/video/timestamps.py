@@ -1,8 +1,11 @@
-"""One clock for the whole life of a live source, whatever its stream's own clock does."""
+"""Timestamps that strictly ascend from 0 or more, whatever a stream's own clock does."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+
+_ANEW = Fraction(1, 2)  # seconds, or
+_FEW = 4  # frames by which a clock must go back to have started anew
 
 LIVE_TIME_BASE = Fraction(1, 90000)
 """Unit of a live source's timestamps, in seconds; that of RTP and MPEG transport streams."""
@@ -10,6 +13,49 @@ LIVE_TIME_BASE = Fraction(1, 90000)
 _SECOND = LIVE_TIME_BASE.denominator
 _LEAP = 10 * _SECOND
 _JITTER = _SECOND // 2
+
+
+class StreamClock:
+    """Dates the frames of a file or pipe by their own timestamps, in units of its time base.
+
+    - What starts below zero, which no player shows, is moved to start at zero.
+    - A clock that goes back by half a second, or by four frames, has started anew, as where files
+      were joined or a counter wraps: what follows is moved to come after the frame before.
+    - A timestamp that is repeated, or goes back by less, becomes the moment after the one before.
+    - A frame without one comes a frame's duration after the one before.
+
+    Args:
+        time_base: Seconds that one unit lasts.
+    """
+
+    def __init__(self, time_base: Fraction) -> None:
+        self._limit = int(_ANEW / time_base)
+        self._shift = 0
+        self._step = 1  # between the last two frames
+        self._last: int | None = None
+
+    def stamp(self, pts: int | None, duration: int | None) -> tuple[int, bool]:
+        """Return a frame's timestamp, and whether the clock has started anew.
+
+        Args:
+            pts: The stream's own; None where it has none.
+            duration: How long the frame is shown, in units; None or 0 where that is not known.
+        """
+        if self._last is None:
+            pts = pts or 0
+            self._shift = max(0, -pts)
+            self._last = pts + self._shift
+            return self._last, False
+        step = max(1, duration or self._step)
+        stamp = self._last + step if pts is None else pts + self._shift
+        back = self._last - stamp
+        anew = back >= min(self._limit, _FEW * step) and back > 0
+        if anew:
+            self._shift += self._last + step - stamp
+            stamp = self._last + step
+        stamp = max(stamp, self._last + 1)
+        self._step, self._last = stamp - self._last, stamp
+        return stamp, anew
 
 
 class LiveClock:

@@ -157,3 +157,4 @@ class Decoded(NamedTuple):
     pts: int
     time_base: Fraction
     aspect: Fraction = Fraction(1)
+    fresh: bool = False

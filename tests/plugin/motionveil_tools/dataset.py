@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import register
+from motionveil.datasets.loaders import count_or_raise, register
 from motionveil.datasets.manifest import Clip, Manifest
 
 

@@ -7,8 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import register
+from motionveil.datasets.loaders import count_or_raise, register
 from motionveil.datasets.manifest import (
     FIRST_COLUMNS,
     LAST_COLUMNS,
@@ -19,10 +18,8 @@ from motionveil.datasets.manifest import (
 )
 from motionveil.datasets.splits import stratified_split
 from motionveil.errors import MotionveilError
-
-VIDEO_SUFFIXES = frozenset(
-    (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv")
-)
+from motionveil.limits import read_csv
+from motionveil.video.image_sequence import find_videos
 
 DEFAULT_SHARE = 0.25
 
@@ -34,23 +31,14 @@ def index(root: str | os.PathLike[str], *, share: float = DEFAULT_SHARE, seed: i
     Each video is one clip and one recording.
 
     Args:
-        root: The folder.
         share: Share of the clips held out for validation, in (0, 1).
-        seed: Seed of the split.
 
     Raises:
         MotionveilError: There are no videos, one lies at another depth or cannot be read, or the
             videos are too few to split.
     """
     folder = Path(root)
-    if not folder.is_dir():
-        raise MotionveilError(f"{folder}: no such folder")
-    paths = sorted(
-        file.relative_to(folder).as_posix()
-        for file in folder.rglob("*")
-        if file.suffix.lower() in VIDEO_SUFFIXES
-        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    )
+    paths = [file.relative_to(folder).as_posix() for file in find_videos(folder)]
     if not paths:
         raise MotionveilError(f"{folder}: no videos in <action>/<person>/")
     for path in paths:
@@ -120,22 +108,15 @@ def _lengths(table: Path, rows: Rows) -> dict[str, int]:
 
 def _rows(file: Path) -> tuple[list[str], Rows]:
     rows = {}
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.reader(text)
-            columns = [name.strip() for name in next(reader, [])]
-            for row in filter(None, reader):
-                where = f"{file}:{reader.line_num}"
-                if len(row) != len(columns):
-                    raise MotionveilError(
-                        f"{where}: {len(row)} values, there must be {len(columns)}:"
-                        f" {','.join(columns)}"
-                    )
-                rows[where] = dict(zip(columns, map(str.strip, row), strict=True))
-    except OSError as error:
-        raise MotionveilError(f"{file}: cannot read the labels: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise MotionveilError(f"{file}: not UTF-8 text (byte {error.start})") from error
+    reader = csv.reader(read_csv(file, "the labels"))
+    columns = [name.strip() for name in next(reader, [])]
+    for row in filter(None, reader):
+        where = f"{file}:{reader.line_num}"
+        if len(row) != len(columns):
+            raise MotionveilError(
+                f"{where}: {len(row)} values, there must be {len(columns)}: {','.join(columns)}"
+            )
+        rows[where] = dict(zip(columns, map(str.strip, row), strict=True))
     return columns, rows
 
 

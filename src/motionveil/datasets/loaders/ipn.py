@@ -13,11 +13,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import DatasetInfo, register
+from motionveil.datasets.console import first_few, warn
+from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest, frame_number
-from motionveil.datasets.warnings import first_few, warn
 from motionveil.errors import MotionveilError
+from motionveil.limits import read_csv
 
 NON_GESTURE = "D0X"
 
@@ -111,7 +111,6 @@ def index(
     gesture that goes on beyond the video's end is cut there; one that begins there is left out.
 
     Args:
-        root: The data set's folder.
         split: One of `SPLITS`.
         non_gestures: Keep the segments without a gesture, as the background.
 
@@ -200,11 +199,7 @@ def _read_metadata(root: Path, names: Iterable[str]) -> dict[str, Video]:
 
 def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield each row of a table and where it stands, `FILE:LINE`."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MotionveilError(f"{file}: cannot read the table: {error}") from error
-    rows = csv.reader(text.splitlines())
+    rows = csv.reader(read_csv(file, "the table"))
     header = next(rows, [])
     if not set(columns) <= set(header):
         raise MotionveilError(

@@ -17,10 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import DatasetInfo, register
+from motionveil.datasets.console import first_few, warn
+from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
-from motionveil.datasets.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")

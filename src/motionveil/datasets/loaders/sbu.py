@@ -15,11 +15,10 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import DatasetInfo, register
+from motionveil.datasets.console import first_few, warn
+from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.datasets.splits import stratified_folds
-from motionveil.datasets.warnings import first_few, warn
 from motionveil.errors import MotionveilError
 
 ACTIONS = (
@@ -95,7 +94,6 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
     reported on stderr. Frames beyond the published length are not used.
 
     Args:
-        root: The data set's folder.
         split: One of `SPLITS`.
         seed: Seed of `pair-folds`.
 

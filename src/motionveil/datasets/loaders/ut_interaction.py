@@ -10,8 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from motionveil.datasets.frame_counts import count_or_raise
-from motionveil.datasets.loaders import DatasetInfo, register
+from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 

@@ -181,13 +181,8 @@ def find_faces(
     """Look for faces in clips, and whose they are.
 
     Args:
-        held_out: The clips to look at.
         known: Clips of which the attacker has the original.
-        names: The label's classes.
-        label: The label.
-        film: A clip's original frames.
         veil: From a clip and these to its veiled frames, the last ones of as many moments.
-        detect: Finds faces.
         describe: Describes them; None for not.
 
     Raises:

@@ -27,9 +27,8 @@ from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack, true_classes
 from motionveil.evaluation.confounds import crossed_halves
 from motionveil.evaluation.data import AttackData, Video
-from motionveil.evaluation.fit import Learner
+from motionveil.evaluation.fit import Learned, Learner, learn
 from motionveil.evaluation.image_quality import Images, draw_grid
-from motionveil.evaluation.learn import Learned, learn
 from motionveil.evaluation.mutual_information import (
     chosen_elsewhere,
     information_in_bits,
@@ -44,7 +43,7 @@ from motionveil.statistics import (
     numbered,
     permutation_test,
 )
-from motionveil.training.create_network import create_network
+from motionveil.training.adversaries import create_network
 from motionveil.training.loop import seed_for
 
 SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"
@@ -288,10 +287,7 @@ def recognition(
 
     Args:
         origin: Fields of the finding that say where it comes from.
-        variants: The answers for the clips.
-        clips: The clips that were asked about.
         labels: Their true classes, (clips,).
-        classes: Names of the classes.
 
     Raises:
         MotionveilError: All clips come from one recording.

@@ -121,7 +121,6 @@ class Reconstruct(LearningAttack):
         """Train a U-Net and a network that recognises people, and measure what the first makes.
 
         Args:
-            data: The veiled clips.
             original: The same clips as filmed, each with as many frames.
             detect: Looks for faces in the reconstruction; None for not.
 

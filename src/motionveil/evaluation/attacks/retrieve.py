@@ -23,8 +23,7 @@ from motionveil.datasets.dataset import Batch
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.data import AttackData, shuffled_people
-from motionveil.evaluation.fit import Learner, per_input
-from motionveil.evaluation.learn import Learned, learn
+from motionveil.evaluation.fit import Learned, Learner, learn, per_input
 from motionveil.results import Training
 from motionveil.statistics import (
     Floats,
@@ -34,7 +33,7 @@ from motionveil.statistics import (
     numbered,
     permutation_test,
 )
-from motionveil.training.create_network import create_network
+from motionveil.training.adversaries import create_network
 from motionveil.training.loop import seed_for
 
 Same = NDArray[np.bool_]
@@ -176,7 +175,6 @@ def retrieval(
     Args:
         origin: Fields of the finding that say where it comes from.
         results: The searches, one for each half.
-        classes: Names of the people.
 
     Raises:
         MotionveilError: All queries come from one recording.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import itertools
-import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -13,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from motionveil.errors import MotionveilError
@@ -21,6 +19,7 @@ from motionveil.experiments.sweep.run_job import Run
 from motionveil.report import write_joint_report
 from motionveil.report.aggregate import Run as ReportRun
 from motionveil.results import Result
+from motionveil.yaml_file import read_yaml
 
 REPEATS = frozenset({"--seed", "--seeds", "--split", "--label", "--alpha", "--alphas"})
 """Axes along which the same question is asked again; a report pools them or keeps them apart."""
@@ -37,8 +36,9 @@ OWN = ("--out", "--resume", "--dry-run")
 _LONGEST = 120
 """Characters of a run's folder name; file systems take 255 bytes."""
 
-Scalar = str | int | float | bool
-Value = Scalar | list[Scalar]
+Value = str | list[str]
+"""As it is written: 007 is no 7, and `no` is no false."""
+
 Chosen = Mapping[str, Any]
 """A value for each axis."""
 
@@ -58,10 +58,12 @@ class Grid(BaseModel):
         gpus: GPUs of a run on Ray: a fraction, or a whole number.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
     command: str
-    arguments: tuple[str | int | float, ...] = ()
+    arguments: tuple[str, ...] = ()
     axes: dict[str, list[Value]] = Field(min_length=1)
     exclude: tuple[dict[str, Value], ...] = ()
     cpus: int | None = Field(default=None, ge=1)
@@ -69,10 +71,9 @@ class Grid(BaseModel):
 
     @model_validator(mode="after")
     def _fits(self) -> Grid:
-        words = [str(word) for word in self.arguments]
-        refuse_own(words)
+        refuse_own(self.arguments)
         for axis, values in self.axes.items():
-            _check_axis(axis, values, words)
+            _check_axis(axis, values, self.arguments)
         for chosen in self.exclude:
             self._check_excluded(chosen)
         if self.gpus > 1 and not self.gpus.is_integer():
@@ -85,7 +86,7 @@ class Grid(BaseModel):
                 raise ValueError(f"exclude: no axis {axis!r}; {nearest(axis, self.axes)}")
             texts = [as_text(known) for known in self.axes[axis]]
             if as_text(value) not in texts:
-                raise ValueError(f"exclude: {axis}: {value!r} is none of {', '.join(texts)}")
+                raise ValueError(f"exclude: {axis}: {as_text(value)} is none of {', '.join(texts)}")
 
     def runs(self, out: Path) -> list[Run]:
         """Return the runs, the last axis changing fastest, each with its folder below `out`.
@@ -105,7 +106,7 @@ class Grid(BaseModel):
                 yield chosen
 
     def _run(self, chosen: Chosen, out: Path) -> Run:
-        words = [self.command, *map(str, self.arguments)]
+        words = [self.command, *self.arguments]
         for axis, value in chosen.items():
             if _is_placeholder(axis):
                 words = [word.replace(f"{{{axis}}}", as_text(value)) for word in words]
@@ -118,20 +119,12 @@ class Grid(BaseModel):
 def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
     """Read and check a grid.
 
-    Args:
-        path: The YAML file.
-        commands: The commands there are.
-
     Raises:
         MotionveilError: The file cannot be read, a field is wrong, or there is no such command;
             names the file, the field and, for an unknown one, the nearest.
     """
     file = Path(path)
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        fault = " ".join(str(error).split())
-        raise MotionveilError(f"{file}: cannot read the grid: {fault}") from error
+    values = read_yaml(file, "the grid", as_written=True)
     if not isinstance(values, dict):
         raise MotionveilError(f"{file}: a grid is a list of `field: value` lines")
     try:
@@ -161,13 +154,11 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def as_text(value: Value) -> str:
-    """Return a value as one word: lists joined by `+`, true and false as in YAML."""
-    if isinstance(value, list):
-        return "+".join(map(as_text, value))
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    """Return a value as one word: lists joined by `+`."""
+    return value if isinstance(value, str) else "+".join(value)
 
 
-def _check_axis(axis: str, values: list[Value], words: list[str]) -> None:
+def _check_axis(axis: str, values: list[Value], words: Collection[str]) -> None:
     if not values:
         raise ValueError(f"axes: {axis}: no values; an axis needs one or more")
     texts = [as_text(value) for value in values]
@@ -196,11 +187,11 @@ def _option(axis: str, value: Value) -> list[str]:
     if _is_placeholder(axis):
         return []
     if axis.startswith(SET):
-        # What `--set` reads is YAML, of which JSON is a part.
-        written = json.dumps(value) if isinstance(value, list | bool) else str(value)
+        # What `--set` reads is YAML.
+        written = value if isinstance(value, str) else f"[{', '.join(value)}]"
         return ["--set", f"{axis.removeprefix(SET).strip()}={written}"]
     values = value if isinstance(value, list) else [value]
-    return [axis, *map(as_text, values)]
+    return [axis, *values]
 
 
 def _folder_name(chosen: Chosen) -> str:

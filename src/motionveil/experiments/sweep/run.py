@@ -13,7 +13,7 @@ from threading import Event
 from typing import Any, NamedTuple
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.datasets.warnings import warn
+from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.executors import address_of, import_ray, ray_session
 from motionveil.experiments.sweep.run_job import Run, Task, give_up, run_job
@@ -89,7 +89,6 @@ def run_sweep(
 
     Args:
         runs: The runs, as `Grid.runs` returns them.
-        out: Folder of the sweep.
         engine: `local_engine(jobs)` or `ray_engine(address)`.
         threads: OMP_NUM_THREADS of each run.
         retry: Try runs again that failed in an earlier sweep.
@@ -242,7 +241,6 @@ def ray_engine(address: str | None = None, *, cpus: int = 1, gpus: float = 0.0) 
     Args:
         address: As for `ray.init`; None for `RAY_ADDRESS`, or else a cluster of this machine that
             is not reachable from others and ends with the sweep.
-        cpus: Cores of a run.
         gpus: GPUs of a run, or a fraction of one.
 
     Raises:

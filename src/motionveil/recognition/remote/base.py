@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, ClassVar
 
 from motionveil.recognition.answers import Answer, Event
@@ -75,10 +74,5 @@ class RemoteReceiver(ABC):
     def __enter__(self) -> RemoteReceiver:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         self._notice(f"{self.name}: {self.delivery.close()}")

@@ -167,7 +167,6 @@ def serve(context: Context, listener: socket.socket, started: Callable[[], None]
     """Serve a study until Ctrl-C or SIGTERM, then close its store; no address is logged.
 
     Args:
-        context: The study.
         listener: From `listen`.
         started: Called when browsers can connect.
     """
@@ -190,7 +189,6 @@ class SecurityMiddleware:
     Adds security headers to every response, and `no-store` unless it has a cache policy.
 
     Args:
-        app: The application.
         hosts: Accepted host names, in lower case, without the port.
         origin: The server's origin as seen by participants; behind a proxy, the host may differ.
         refusal: Renders a status and the name of an error text as body and content type.

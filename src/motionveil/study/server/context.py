@@ -10,12 +10,12 @@ import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import yaml
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,6 +33,7 @@ from motionveil.study.design import (
     read_study,
 )
 from motionveil.study.store import SessionState, Store
+from motionveil.yaml_file import load_yaml, read_yaml
 
 Texts = dict[str, Any]
 """Texts by name: a string, a list of strings (paragraphs), or nested texts."""
@@ -136,8 +137,6 @@ class Context:
     """A study that is being served.
 
     Args:
-        folder: The study's folder.
-        url: The URL that participants open.
         admin_token: The administrator's secret.
         open: Whether participation requires no link.
         texts: File with the texts of the pages; None for English.
@@ -232,6 +231,12 @@ def default_texts() -> str:
     return resources.files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8")
 
 
+@cache
+def _english_texts() -> Texts:
+    found: Texts = load_yaml(default_texts(), "texts")
+    return found
+
+
 def read_texts(path: Path | None = None) -> Texts:
     """Return the texts of a file, or the English ones.
 
@@ -239,15 +244,10 @@ def read_texts(path: Path | None = None) -> Texts:
         MotionveilError: The file cannot be read, or a text is missing, unknown, empty or has other
             placeholders than the English one.
     """
-    english: Texts = yaml.safe_load(default_texts())
+    english = _english_texts()
     if path is None:
         return english
-    try:
-        texts = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise MotionveilError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise MotionveilError(f"{path}: invalid YAML: {' '.join(str(error).split())}") from error
+    texts = read_yaml(path, "the texts")
     for problem in _problems(english, texts, ()):
         raise MotionveilError(f"{path}: {problem}")
     return texts

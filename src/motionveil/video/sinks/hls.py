@@ -8,7 +8,7 @@ from typing import Any
 from motionveil.atomic_write import make_folder
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import LIVE_H264, Muxing, metadata_for
-from motionveil.video.packets import Muxer, Packet, PacketSink
+from motionveil.video.packets import Muxer, Packet, PacketSink, local
 from motionveil.video.reopening import ReopeningSink, writing
 from motionveil.video.sinks import SinkOptions, register
 
@@ -33,12 +33,12 @@ class _Playlist:
                 "hls_flags": "delete_segments+temp_file+independent_segments",
                 # Players and caches never take a segment for that of an earlier run.
                 "hls_start_number_source": "epoch",
-                "hls_segment_filename": str(segments),
+                "hls_segment_filename": local(segments),
                 "hls_segment_options": "fflags=+bitexact",
                 "fflags": "+bitexact",
             },
         )
-        self._muxer = Muxer(str(path), muxing, stream, metadata=metadata)
+        self._muxer = Muxer(path, muxing, stream, metadata=metadata)
 
     def write(self, packet: Packet) -> None:
         with writing():

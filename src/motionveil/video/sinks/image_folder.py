@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import hold_part, part_path
 from motionveil.errors import MotionveilError
 from motionveil.video.codecs import CODECS
 from motionveil.video.sinks import SinkOptions, register
@@ -66,9 +66,10 @@ class ImageSequenceSink:
             raise MotionveilError(
                 f"{self.path}: there is something of this name already; give a new folder"
             )
-        self._part = self.path.parent / f".{self.path.name}.{secrets.token_hex(4)}.part"
+        self._part = part_path(self.path)
         try:
             self._part.mkdir(parents=True)
+            self._held = hold_part(self._part)
             self._append("picture,seconds\n")
             if self._comment is not None:
                 (self._part / ABOUT).write_text(f"{self._comment}\n", encoding="utf-8")
@@ -104,6 +105,7 @@ class ImageSequenceSink:
         try:
             if error is None and self.frames == 0:
                 raise MotionveilError(f"{self.path}: no frames to write")
+            self._held.close()
             if error is None or (self.live and self.frames):
                 if self.path.is_dir():  # an empty one
                     self.path.rmdir()

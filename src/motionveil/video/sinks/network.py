@@ -89,9 +89,7 @@ class Publisher:
 
     Args:
         url: The address, with name and password if it needs them.
-        muxing: What is sent there.
         stream: What the packets are of: a stream of FFmpeg.
-        metadata: What the container says of itself.
     """
 
     def __init__(self, url: str, muxing: Muxing, stream: Any, *, metadata: dict[str, str]) -> None:

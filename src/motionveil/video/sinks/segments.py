@@ -26,7 +26,6 @@ class SegmentFolder:
     Args:
         pattern: A path; `%Y`, `%m`, `%d`, `%H`, `%M` and `%S` in its name stand for the local time
             of a file's first frame.
-        segments: Which files are kept.
 
     Raises:
         MotionveilError: The folder cannot be made.
@@ -114,7 +113,7 @@ class _Recording:
         self._start = packet.pts
         part = self._files.enter_context(atomic_path(self._folder.next()))
         self._muxer = Muxer(
-            str(part), self._muxing, self._stream, metadata=self._metadata, start=self._start
+            part, self._muxing, self._stream, metadata=self._metadata, start=self._start
         )
 
     def _finish(self) -> None:

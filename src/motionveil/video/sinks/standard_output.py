@@ -47,7 +47,6 @@ class PipeFile(ContainerSink):
 
     Args:
         stream: Where to write; it is not closed.
-        muxing: How.
         comment: What the stream says of itself; None for nothing.
         name: What to call it in messages.
     """

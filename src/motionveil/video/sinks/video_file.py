@@ -16,6 +16,8 @@ from motionveil.video.packets import ContainerSink, Packet, PacketSink
 from motionveil.video.sinks import DEFAULT_RATE, SinkOptions, register
 from motionveil.video.sinks.segments import check_codec, is_pattern
 
+_MILLISECOND = Fraction(1, 1000)  # in which Matroska and WebM count
+
 
 class VideoFile(ContainerSink):
     """A video file that takes packets; see `VideoSink`.
@@ -33,10 +35,13 @@ class VideoFile(ContainerSink):
         live: bool = False,
         comment: str | None = None,
     ) -> None:
+        live = live or path.is_fifo()  # nobody can go back in a pipe
         encoding = encoding_for(path, codec=codec, live=live)
         muxing = muxing_for(path, live=live, time_base=time_base)
         super().__init__(str(path), encoding, muxing, comment)
         self._path, self._keep = path, live
+        if not live and path.suffix.lower() != ".mp4":
+            self.tick = _MILLISECOND
         self._files = ExitStack()
 
     def __enter__(self) -> VideoFile:
@@ -50,7 +55,7 @@ class VideoFile(ContainerSink):
             MotionveilError: It cannot be written.
         """
         try:
-            self._mux(str(self._part), packet)
+            self._mux(self._part, packet)
         except OSError as error:
             raise self._unwritable(error) from error
 
@@ -105,8 +110,9 @@ class VideoSink(Destinations):
     - `.mkv`: FFV1, lossless: the RGB read back is the RGB written; or H.264, if asked for.
     - `.webm`: VP9. Lossy.
 
-    Matroska and WebM count milliseconds, so timestamps are rounded to 1 ms there; they are exact
-    in mp4. No metadata is written but for the comment given.
+    Matroska and WebM count milliseconds, so timestamps are rounded to 1 ms there, and more than
+    one frame in a millisecond is an error; they are exact in mp4. No metadata is written but for
+    the comment given.
 
     The file appears under its name when the block ends well; a failure leaves nothing behind,
     and an earlier file as it was. With `live`, what came before a failure is worth keeping:
@@ -115,7 +121,6 @@ class VideoSink(Destinations):
     to the last second.
 
     Args:
-        path: Where to write.
         rate: Frames a second; 25 if None. With `pts` given to `write`, a hint only.
         time_base: Seconds that one unit of `pts` lasts; one frame (1 / rate) if None.
         codec: `"h264"`, `"ffv1"` or `"vp9"`; None for the usual one of the suffix.
@@ -165,10 +170,13 @@ def _is_video_file(dest: str) -> bool:
 )
 def open_video_file(dest: str, options: SinkOptions) -> PacketSink:
     """Open a video file."""
-    return VideoFile(
+    file = VideoFile(
         Path(dest),
         time_base=options.time_base,
         codec=options.codec,
         live=options.live,
         comment=options.comment,
     )
+    if (options.rate or 0) * _MILLISECOND > 1 and Path(dest).suffix.lower() != ".mp4":
+        file.tick = _MILLISECOND
+    return file

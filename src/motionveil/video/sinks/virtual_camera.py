@@ -6,7 +6,6 @@ import stat
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -63,12 +62,7 @@ class VirtualCameraSink:
             ) from error
         self.frames += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._container is not None:
             with suppress(av.FFmpegError, OSError):
                 self._container.close()

@@ -1,13 +1,16 @@
-"""A progress bar for what takes over two seconds, and none where no one would see it."""
+"""Progress bars and warnings, on standard error."""
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
+
+from motionveil.errors import one_line
 
 Item = TypeVar("Item")
 
@@ -29,3 +32,14 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
         for done, item in enumerate(items, 1):
             yield item
             bar.update(task, completed=done, visible=time.monotonic() - began > PATIENCE)
+
+
+def warn(text: str) -> None:
+    """Print a warning."""
+    print(f"warning: {one_line(text)}", file=sys.stderr)
+
+
+def first_few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first of some names, and how many more there are: `a, b, c and 9 more`."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -1,12 +1,16 @@
-"""The tables that commands print."""
+"""What commands print: tables, and a progress bar over frames."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from motionveil.errors import one_line
 from motionveil.results import Accuracy, Row, describe_order
 
 
@@ -29,7 +33,7 @@ def print_table(
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(escape(one_line(cell)) for cell in row))
     Console(width=None if Console().is_terminal else width).print(table, highlight=False)
 
 
@@ -73,3 +77,22 @@ def _strongest(row: Row) -> list[str]:
 
 def _percent(accuracy: Accuracy) -> str:
     return in_percent(accuracy.accuracy, accuracy.interval)
+
+
+@contextmanager
+def frame_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Yield a callback that draws a progress bar, if stderr is a terminal.
+
+    Args:
+        name: Label of the bar. The callback takes the number of frames done and the total, None
+            if that is unknown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(escape(one_line(name)), total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,7 +1,7 @@
 """How many cameras `motionveil serve` serves, and what a day of lost cameras leaves behind.
 
-    python benchmarks/service.py load --cameras 1 2 4 8 [--seconds 60] [--json FILE]
-    python benchmarks/service.py day [--losses 1440] [--every 0.6] [--json FILE]
+    python benchmarks/many_cameras.py load --cameras 1 2 4 8 [--seconds 60] [--json FILE]
+    python benchmarks/many_cameras.py day [--losses 1440] [--every 0.6] [--json FILE]
 
 The cameras are RTSP servers in this process that play H.264, 640 x 480 at 15 frames a second, in
 real time: a minute of drawn people, encoded once.

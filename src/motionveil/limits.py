@@ -1,0 +1,104 @@
+"""How much an input may ask for, and reading texts within that; a variable raises each bound."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from motionveil.errors import MotionveilError
+
+PIXELS = "MOTIONVEIL_MAX_PIXELS"
+TEXT = "MOTIONVEIL_MAX_TEXT"
+
+
+def max_pixels() -> int:
+    """Return how many pixels a frame may have: 67 million (8192 x 8192), or `PIXELS`."""
+    return _bound(PIXELS, 1 << 26)
+
+
+def max_text() -> int:
+    """Return how many bytes a text may have (a manifest, a result): 256 MiB, or `TEXT`."""
+    return _bound(TEXT, 1 << 28)
+
+
+def check_pixels(width: int, height: int, name: str) -> None:
+    """Refuse frames of too many pixels, before one is decoded.
+
+    Raises:
+        MotionveilError: There are too many; says how to allow them.
+    """
+    if width * height > max_pixels():
+        raise MotionveilError(
+            f"{name}: frames of {width}x{height} are {width * height} pixels, more than"
+            f" {max_pixels()}; set {PIXELS} to allow them"
+        )
+
+
+def read_text(file: Path, what: str) -> str:
+    """Return the text of a file, UTF-8 with or without a byte order mark.
+
+    Args:
+        file: The file.
+        what: What it is, for errors: "the manifest".
+
+    Raises:
+        MotionveilError: It cannot be read, is too long or is no UTF-8; names the file.
+    """
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(max_text() + 1)
+    except (OSError, ValueError) as error:  # a name may hold a null byte
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise MotionveilError(f"{file}: cannot read {what}: {reason}") from error
+    if len(data) > max_text():
+        raise MotionveilError(
+            f"{file}: {what} has more than {max_text()} bytes; set {TEXT} to allow it"
+        )
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MotionveilError(
+            f"{file}: cannot read {what}: not UTF-8 text (byte {error.start})"
+        ) from error
+
+
+def read_csv(file: Path, what: str) -> list[str]:
+    """Return the lines of a CSV file, with their ends, all of whose rows can be read.
+
+    Raises:
+        MotionveilError: See `read_text`; or a row is none, as where a quote is never closed. Names
+            the line on which it begins.
+    """
+    lines = list(io.StringIO(read_text(file, what), newline=None))
+    rows, begins = csv.reader(lines, strict=True), 1
+    try:
+        for _ in rows:
+            begins = rows.line_num + 1
+    except csv.Error as error:
+        raise MotionveilError(f"{file}:{begins}: cannot read this row: {error}") from error
+    return lines
+
+
+def load_json(text: str) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: It is none, is nested too deeply, or a number of it is too long.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _bound(variable: str, usual: int) -> int:
+    written = os.environ.get(variable)
+    if written is None:
+        return usual
+    if not (written.isascii() and written.isdecimal() and 0 < len(written) < 13):
+        raise MotionveilError(f"{variable}={written}: must be a whole number")
+    return int(written)
