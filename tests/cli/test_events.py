@@ -95,7 +95,18 @@ def test_event_frames_that_every_player_shows(tmp_path: Path) -> None:
 def test_every_option_reaches_the_camera(tmp_path: Path, video: Path) -> None:
     dest = tmp_path / "out" / "a.raw"
     words = ["--threshold", "0.25", "--negative", "0.15", "--refractory", "0.002"]
-    words += ["--mismatch", "0.1", "--leak", "1.5", "--shot", "4", "--interpolate", "3"]
+    words += [
+        "--mismatch",
+        "0.1",
+        "--leak",
+        "1.5",
+        "--shot",
+        "4",
+        "--interpolate",
+        "3",
+        "--eps",
+        "1e-5",
+    ]
     assert main(["events", str(video), str(dest), *words, "--seed", "5"]) == 0
     settings = EventSettings(
         threshold=0.25,
@@ -105,6 +116,7 @@ def test_every_option_reaches_the_camera(tmp_path: Path, video: Path) -> None:
         leak=1.5,
         shot=4,
         interpolate=3,
+        eps=1e-5,
         seed=5,
     )
     camera = EventCamera(settings, 48, 64)

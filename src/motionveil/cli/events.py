@@ -22,9 +22,10 @@ destinations:
 examples:
   motionveil events in.mp4 out.raw
   motionveil events in.mp4 out.txt --threshold 0.4 --negative 0.3
+  motionveil events in.mp4 out.mkv --eps 1e-5 --threshold 2.4
   motionveil events in.mp4 out.mkv --mismatch 0.03 --leak 0.1 --shot 1 --refractory 0.0005
 
-Thresholds are changes of ln(intensity + 0.001), with stored intensities in [0, 1]. Timestamps are
+Thresholds are changes of ln(intensity + eps), with stored intensities in [0, 1]. Timestamps are
 those of the video. Events show outlines, and images can be reconstructed from them: this is a
 baseline, not a protection.
 """
@@ -42,6 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="contrast threshold (default: %(default)s)",
     )
     parser.add_argument("--negative", type=float, help="OFF-event threshold (default: same as ON)")
+    parser.add_argument(
+        "--eps",
+        type=float,
+        default=1e-3,
+        help="added to intensities in [0, 1] before the logarithm; 1e-5 as in ESIM's and Vid2E's"
+        " scripts (default: %(default)s)",
+    )
     parser.add_argument(
         "--refractory",
         type=float,

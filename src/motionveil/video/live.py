@@ -17,8 +17,7 @@ from av.format import Flags
 from motionveil.errors import MotionveilError
 from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
-from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
-from motionveil.video.robust_decode import moving_pictures
+from motionveil.video.robust_decode import ResyncDecoder, WholeFrame, moving_pictures
 from motionveil.video.timestamps import LIVE_TIME_BASE, LiveClock
 from motionveil.video.types import Frame, VideoInfo
 
