@@ -9,18 +9,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from serving import Serving
 
 from motionveil.service.run import Systemd
 from programs import play, until
 from recognition.broker import Broker, Listener, needs_mosquitto
 from recognition.conftest import Make, make  # noqa: F401, a fixture
+from service.manager import manager
+from service.serving import Serving
 
 DEFAULTS = """\
 listen: 127.0.0.1:0
@@ -44,7 +43,7 @@ def test_from_start_to_end(tmp_path: Path, make: Make) -> None:  # noqa: F811
     events = f"events: {{mqtt: 'mqtt://127.0.0.1:{broker.port}/home'}}"
     two = DEFAULTS + camera("hall", 10, f"recogniser: {recogniser}", events) + camera("desk", 5)
     file.write_text(two)
-    with _manager(tmp_path / "notify") as told:
+    with manager(tmp_path / "notify") as told:
         service = Serving(file, environment={"NOTIFY_SOCKET": str(tmp_path / "notify")})
         try:
             service.until_frames("hall", "desk")
@@ -59,27 +58,6 @@ def test_from_start_to_end(tmp_path: Path, make: Make) -> None:  # noqa: F811
             service.clear_away()
             broker.stop()
     assert told.count("READY=1") == 3  # at the start, and after each reload
-
-
-@contextmanager
-def _manager(path: Path) -> Iterator[list[str]]:
-    """Take what a service tells its manager: the kernel keeps ten messages that nobody takes."""
-    told: list[str] = []
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(path))
-
-        def take() -> None:
-            while data := manager.recv(1000):
-                told.extend(data.decode().split("\n"))
-
-        thread = threading.Thread(target=take)
-        thread.start()
-        try:
-            yield told
-        finally:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
-                end.sendto(b"", str(path))
-            thread.join()
 
 
 def _is_found_by_home_assistant(broker: Broker) -> None:

@@ -200,7 +200,7 @@ class TestDamage:
     @pytest.mark.parametrize("format_name", ["mpegts", "matroska"])
     def test_a_picture_that_is_missing(self, format_name: str, bframes: int) -> None:
         # Nothing in the container tells, and the decoder shows mush without a word.
-        from motionveil.video.resync_decoder import ResyncDecoder
+        from motionveil.video.robust_decode import ResyncDecoder
 
         params = f"keyint=10:min-keyint=10:scenecut=0:bframes={bframes}:b-adapt=0"
         data = encoded(moving_square(20), format_name, **{"x264-params": params})

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from pathlib import Path
 
@@ -132,6 +133,18 @@ class TestRotation:
         assert turned.shape == ((4, 3, 3) if turns % 2 else (3, 4, 3))
         for (x, y), pixel in points.items():
             np.testing.assert_array_equal(turned[y - top, x - left], pixel)
+
+
+def test_decoded_pictures_do_not_wait_for_the_garbage_collector(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "in.mp4", moving_square(20))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(list(read_frames(path))) == 20
+        left = sum(isinstance(found, av.VideoFrame) for found in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 2
 
 
 class TestRanges:

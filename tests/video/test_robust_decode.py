@@ -19,7 +19,8 @@ from videos import moving_square, write_pictures, write_video
 
 clips = import_benchmark("damaged_clips")
 LARGE = {"dv.avi", "raw.avi", "png.mov", "prores.mov"}
-COMPILED = {"hevc.mp4", "vp8.webm"}  # for minutes, at first; `test_slice_ends.py` has whole ones
+# Their checks are compiled for minutes, at first; `test_slice_ends.py` has whole ones.
+COMPILED = {"hevc.mp4", "hevc.mkv", "hevc.ts", "vp8.webm"}
 LATER = {"tiff/"}  # its side data
 
 

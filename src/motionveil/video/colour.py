@@ -7,7 +7,7 @@ from typing import Any
 
 import av
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.reformatter import VideoReformatter
 
 from motionveil.errors import MotionveilError
@@ -91,7 +91,9 @@ def orientation(frame: Any) -> tuple[int, int, int, int]:
     displayed one, up to a shift (ISO/IEC 14496-12, section 6.2.2). Cameras write quarter turns
     and mirror images only; an angle between is taken to the nearest quarter turn.
     """
-    data = frame.side_data.get("DISPLAYMATRIX")
+    # Not by `frame.side_data`: the two then refer to each other, and decoded pictures stay in
+    # memory until the garbage collector comes by, a hundred of them and more.
+    data = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if data is None:
         return UPRIGHT
     a, b, _, c, d = np.frombuffer(bytes(data), np.int32)[:5].astype(np.float64)

@@ -16,8 +16,7 @@ from motionveil.errors import MotionveilError
 from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.integrity import HEAD, begins_chunk
-from motionveil.video.resync_decoder import ResyncDecoder, WholeFrame
-from motionveil.video.robust_decode import moving_pictures
+from motionveil.video.robust_decode import ResyncDecoder, WholeFrame, moving_pictures
 from motionveil.video.timestamps import StreamClock
 from motionveil.video.types import Frame, VideoInfo
 

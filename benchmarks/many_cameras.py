@@ -1,7 +1,7 @@
 """How many cameras `motionveil serve` serves, and what a day of lost cameras leaves behind.
 
-    python benchmarks/service.py load --cameras 1 2 4 8 [--seconds 60] [--json FILE]
-    python benchmarks/service.py day [--losses 1440] [--every 1.25] [--json FILE]
+    python benchmarks/many_cameras.py load --cameras 1 2 4 8 [--seconds 60] [--json FILE]
+    python benchmarks/many_cameras.py day [--losses 1440] [--every 0.6] [--json FILE]
 
 The cameras are RTSP servers in this process that play H.264, 640 x 480 at 15 frames a second, in
 real time: a minute of drawn people, encoded once.
@@ -10,8 +10,8 @@ real time: a minute of drawn people, encoded once.
   dropped, processor time and memory. The processor time does not depend on what else the machine
   does; frames dropped do.
 - `day`: four cameras that recognise, of which one is lost every minute. Time is compressed: a
-  minute lasts `--every` seconds. Of 60 losses, 57 are connections that break, two are cameras that
-  fall silent while still connected, and one is the process of the camera `killed`, by SIGKILL.
+  minute lasts `--every` seconds. Of 120 losses, 115 are connections that break, four are cameras
+  that fall silent while still connected, and one is the process of the camera `killed`, by SIGKILL.
   Memory, handles and processes are looked at throughout; afterwards frames and events that were
   told of as written and delivered are counted in the recordings and at the broker. With strace,
   every file that any process opens for writing is listed.
@@ -278,7 +278,7 @@ class Losses:
         """Lose the camera whose turn it is."""
         names = list(self._cameras)
         camera = self._cameras[names[number % len(names)]]
-        if number % 60 == 58:
+        if number % 120 == 58:
             with suppress(KeyError):  # it is being started again
                 os.kill(self._service.processes()["killed"], signal.SIGKILL)
                 self.counts["killed"] += 1
@@ -403,7 +403,7 @@ def main() -> None:
     load.add_argument("--seconds", type=float, default=60)
     losing = commands.add_parser("day")
     losing.add_argument("--losses", type=int, default=1440)
-    losing.add_argument("--every", type=float, default=1.25)
+    losing.add_argument("--every", type=float, default=0.6)
     for each in (load, losing):
         each.add_argument("--json", metavar="FILE")
     given = parser.parse_args()
