@@ -5,8 +5,8 @@
     python3 dev.py check                    formatting, lint and types
 
 The first call makes the virtual environment `.venv` beside this file and installs motionveil into
-it; so does the first call after `pyproject.toml`, `constraints.txt`, Python or the folder has changed. Everything
-runs in this folder, and further arguments are passed on.
+it; so does the first call after `pyproject.toml`, `constraints.txt`, Python or the folder has
+changed. Everything runs in this folder, and further arguments are passed on.
 """
 
 from __future__ import annotations

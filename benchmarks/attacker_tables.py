@@ -1,11 +1,13 @@
-"""Tables of what every attacker reads off each method, out of the results kept in docs/results.
+"""Tables of the documentation, out of the results kept in docs/results.
 
     python benchmarks/attacker_tables.py keep runs/tradeoff/results.json docs/results/NAME.json.gz
     python benchmarks/attacker_tables.py draw docs/*.md
 
 `keep` stores a result small: without curves and pictures, probabilities to four digits. `draw`
-replaces what stands between `<!-- attackers: docs/results/NAME.json.gz ... -->` and the next
-`<!-- end -->`; several files are pooled, as in `motionveil report`.
+replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and the next
+`<!-- end -->`; several files are pooled, as in `motionveil report`. The kinds: `attackers`, what
+every attacker reads off each method; `seeds`, each method's figures and those of each seed; and
+`folds`, those of each seed and fold.
 """
 
 from __future__ import annotations
@@ -14,15 +16,15 @@ import argparse
 import gzip
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from motionveil.report.aggregate import Method, pool
-from motionveil.results import Accuracy, Result
+from motionveil.results import Accuracy, Result, Row
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(<!-- attackers: (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(r"(<!-- (attackers|seeds|folds): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def keep(source: Path, to: Path) -> None:
@@ -39,7 +41,9 @@ def keep(source: Path, to: Path) -> None:
 
 
 def read(file: Path) -> Result:
-    """Read a result that was kept."""
+    """Read a result, kept small or whole."""
+    if file.suffix != ".gz":
+        return Result.read(file)
     return Result.model_validate_json(gzip.decompress(file.read_bytes()))
 
 
@@ -51,6 +55,53 @@ def table(results: Sequence[Result]) -> str:
     rule = "| --- " * (len(names) + 3) + "|"
     lines = [_line(method, names) for method in methods]
     return "\n".join([head, rule, *lines, "", _about(results, methods), ""])
+
+
+def seeds_table(results: Sequence[Result]) -> str:
+    """Return a table with each method's figures, pooled over seeds and folds, and by seed."""
+    methods, seeds = pool(results), _seeds(results)
+    label, each = results[0].dataset.privacy_label, f"of seed {', '.join(map(str, seeds))}"
+    head = f"| encoder | action | {label} by frame | {label} by clip | action {each} | {label} by"
+    lines = [f"{head} frame {each} |", "| --- " * 6 + "|"]
+    for method in methods:
+        figures = [_figure(one) for one in (method.action, method.frame, method.clip)]
+        rows = [[row for row in method.rows if row.seed == seed] for seed in seeds]
+        by_seed = [", ".join(f"{_mean(of_one, axis):.1f}" for of_one in rows) for axis in AXES]
+        lines.append(f"| {' | '.join([method.label, *figures, *by_seed])} |")
+    return "\n".join([*lines, ""])
+
+
+def folds_table(results: Sequence[Result]) -> str:
+    """Return a table with action and privacy by frame of each method in each seed and fold."""
+    methods, seeds = pool(results), _seeds(results)
+    splits = sorted({row.split for result in results for row in result.rows})
+    places = [(seed, split) for seed in seeds for split in splits]
+    named = [f"{seed}, {split.replace('fold', 'fold ')}" for seed, split in places]
+    lines = [f"| encoder | {' | '.join(named)} |", "| --- " * (len(places) + 1) + "|"]
+    for method in methods:
+        rows = [[r for r in method.rows if (r.seed, r.split) == place] for place in places]
+        cells = [", ".join(f"{_mean(of_one, axis):.0f}" for axis in AXES) for of_one in rows]
+        lines.append(f"| {' | '.join([method.label, *cells])} |")
+    return "\n".join([*lines, ""])
+
+
+AXES: tuple[Callable[[Row], Accuracy], ...] = (
+    lambda row: row.action,
+    lambda row: row.privacy.frame,
+)
+
+
+def _seeds(results: Sequence[Result]) -> list[int]:
+    return sorted({row.seed for result in results for row in result.rows})
+
+
+def _mean(rows: Sequence[Row], axis: Callable[[Row], Accuracy]) -> float:
+    """Return the accuracy over the clips of all rows, in %."""
+    found = [axis(row) for row in rows]
+    return 100 * sum(one.accuracy * one.n for one in found) / sum(one.n for one in found)
+
+
+TABLES = {"attackers": table, "seeds": seeds_table, "folds": folds_table}
 
 
 def _line(method: Method, names: Sequence[str]) -> str:
@@ -84,7 +135,7 @@ def _training(method: Method) -> str:
 
 def _about(results: Sequence[Result], methods: Sequence[Method]) -> str:
     first = methods[0]
-    seeds = sorted({row.seed for result in results for row in result.rows})
+    seeds = _seeds(results)
     n = sorted({method.action.n for method in methods})
     chance = [100 * first.action.chance_level, 100 * first.privacy.chance_level]
     return (
@@ -96,7 +147,11 @@ def _about(results: Sequence[Result], methods: Sequence[Method]) -> str:
 
 def drawn(text: str) -> str:
     """Return a page with its tables drawn anew."""
-    return BLOCK.sub(lambda block: block[1] + "\n" + table(list(_named(block[2]))) + "\n", text)
+
+    def redrawn(block: re.Match[str]) -> str:
+        return f"{block[1]}\n{TABLES[block[2]](list(_named(block[3])))}\n"
+
+    return BLOCK.sub(redrawn, text)
 
 
 def _named(files: str) -> Iterator[Result]:

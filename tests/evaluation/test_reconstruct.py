@@ -10,6 +10,7 @@ import pytest
 
 from evaluation.attack_examples import Frames, attack_of, data_of, hue
 from evaluation.attack_examples import write_films as films
+from motionveil.audit_results import Reconstruction
 from motionveil.datasets.cache import ClipCache, Times
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attacks.reconstruct import Rebuilt
@@ -49,10 +50,21 @@ def test_a_negative_is_undone(filmed: ClipCache) -> None:
     assert figures["error"][~known].mean() < 0.7 * figures["mean_error"][~known].mean()
     assert figures["original_recognised"].mean() >= 0.6
     assert figures["recognised"].mean() >= 0.5
+    assert len(found.losses) == SCHEDULE.epochs
+    assert found.losses[-1] < found.losses[0] / 2
     assert {known for known, _ in found.samples} == {True, False}
     for _, (veiled, reconstructed, original) in found.samples:
         assert np.allclose(veiled, 1 - original, atol=1e-6)
         assert reconstructed.shape == original.shape == (24, 24, 3)
+
+
+@pytest.mark.parametrize(
+    ("losses", "fall"),
+    [([8, 7, 6, 5, 4, 3, 2, 2], 0.4), ([8, 4, 2, 2, 2, 2, 1, 1], 0.0), ([8, 4, 2], None)],
+)
+def test_whether_the_u_net_had_converged(losses: list[float], fall: float | None) -> None:
+    found = Reconstruction.model_construct(losses=losses)
+    assert found.still_falling == (None if fall is None else pytest.approx(fall))
 
 
 def test_from_nothing_comes_no_more_than_the_mean(filmed: ClipCache) -> None:

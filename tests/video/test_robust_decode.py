@@ -60,7 +60,7 @@ def test_whole_video_is_accepted(name: str, tmp_path: Path) -> None:
         ("vp9.mp4", "zeros", 3),
         ("wmv2.asf", "eight bits", 1),
         ("msmpeg4.avi", "eight bits", 1),
-        ("hevc.mkv", "one bit", 10),
+        pytest.param("hevc.mkv", "one bit", 10, marks=pytest.mark.slow),
         ("ffv1.mkv", "one bit", 0),
         ("jpeg/", "removed", 4),
         ("jpeg/", "cut", 7),

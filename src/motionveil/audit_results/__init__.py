@@ -22,6 +22,7 @@ from motionveil.audit_results.finding import (
     read_finding,
 )
 from motionveil.audit_results.kinds import (
+    CONVERGED,
     ClipAnswer,
     FaceNaming,
     FaceSearch,
@@ -37,6 +38,7 @@ from motionveil.results import Dataset, Order, Stored, StoredRecipe, read_stored
 
 __all__ = [
     "CHANCE",
+    "CONVERGED",
     "FILE_NAME",
     "AnyFinding",
     "Audit",

@@ -177,6 +177,7 @@ class LiveSource:
                     if before == 0 and decoder.faults:
                         self._say("damaged or missing data; waiting for the next whole picture")
             except _LostError as error:
+                self._ended_with = first  # without a length, the end looks like a break
                 if finite and self.info is not None:
                     raise MotionveilError(
                         f"{self.name}: cannot be read to its end: {error}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from motionveil.audit_results import ImageQuality, Measured, Reconstruction
+from motionveil.audit_results import CONVERGED, ImageQuality, Measured, Reconstruction
+from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import Batch, ClipDataset
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
@@ -70,12 +71,14 @@ class Rebuilt:
         figures: Each of `FIGURES` for each clip, (clips,); NaN where no faces were looked for.
         samples: For some clips whether they are known, and a veiled, a reconstructed and an
             original frame.
+        losses: The U-Net's loss in each epoch.
     """
 
     clips: tuple[Clip, ...]
     known: NDArray[np.bool_]
     figures: dict[str, Floats]
     samples: list[tuple[bool, tuple[Images, Images, Images]]]
+    losses: list[float] = field(default_factory=list)
 
 
 class Reconstruct(LearningAttack):
@@ -106,14 +109,23 @@ class Reconstruct(LearningAttack):
         detect = face_detector(self.detector) if self.detector else None
         rebuilt = self.rebuild(data, data.original(), detect)
         draw(rebuilt, data.folder)
-        return Reconstruction(
+        found = Reconstruction(
             **self.origin(data),
             known=quality(rebuilt, data.label, known=True),
             unseen=quality(rebuilt, data.label, known=False),
+            losses=rebuilt.losses,
             picture=PICTURE,
             picture_with_original=WITH_ORIGINAL,
             seconds=time.monotonic() - began,
         )
+        falling = found.still_falling
+        if falling is None or falling > CONVERGED:
+            share = "unknown" if falling is None else f"{100 * falling:.0f} %"
+            warn(
+                f"{self.name}: the U-Net had not converged in {len(found.losses)} epochs (its loss"
+                f" fell in their third quarter by: {share}); longer training may reconstruct more"
+            )
+        return found
 
     def rebuild(
         self, data: AttackData, original: AttackData, detect: Detect | None = None
@@ -131,16 +143,20 @@ class Reconstruct(LearningAttack):
         drawn = shuffled_people(data, "reconstruction")
         unseen = set(drawn[: max(1, len(drawn) // LEFT_OUT)])
         torch.manual_seed(seed_for(data.seed, "audit", self.name, "u-net"))
-        rebuild = self._train_unet(data, original, unseen)
+        rebuild, losses = self._train_unet(data, original, unseen)
         torch.manual_seed(seed_for(data.seed, "audit", self.name, "recognise"))
         # On original video of everybody: the attacker's own images of them.
         recogniser = Recognise(
             name=f"{self.name}, recogniser", network=self.network, schedule=self.schedule
         )
         classifier = recogniser.trained(original).classifier
-        return self._measure(data, original, unseen, (rebuild, classifier.network), detect)
+        networks = (rebuild, classifier.network)
+        return replace(self._measure(data, original, unseen, networks, detect), losses=losses)
 
-    def _train_unet(self, data: AttackData, original: AttackData, unseen: set[str]) -> nn.Module:
+    def _train_unet(
+        self, data: AttackData, original: AttackData, unseen: set[str]
+    ) -> tuple[nn.Module, list[float]]:
+        """Return the U-Net, and its loss in each epoch."""
         veiled, partner = (_of_known(part, unseen, drawn=True) for part in (data, original))
 
         def loss(
@@ -152,8 +168,8 @@ class Reconstruct(LearningAttack):
 
         learner = Learner(unet(), "reconstruction", Look(temporal=True), loss)
         title = f"{self.name}, U-Net"
-        (network,), _ = fit(title, [learner], veiled, self.schedule, data.fabric)
-        return network
+        (network,), curve = fit(title, [learner], veiled, self.schedule, data.fabric)
+        return network, [epoch["loss_reconstruction"] for epoch in curve]
 
     @torch.no_grad()
     def _measure(
