@@ -5,8 +5,8 @@
     python3 dev.py check                    formatting, lint and types
 
 The first call makes the virtual environment `.venv` beside this file and installs motionveil into
-it; so does the first call after `pyproject.toml`, Python or the folder has changed. Everything
-runs in this folder, and further arguments are passed on.
+it; so does the first call after `pyproject.toml`, `constraints.txt`, Python or the folder has
+changed. Everything runs in this folder, and further arguments are passed on.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
+CONSTRAINTS = ROOT / "constraints.txt"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 COMMANDS = {
@@ -67,7 +68,8 @@ def install() -> None:
     """Make the environment anew and install motionveil into it, with all that tests need."""
     print(f"dev.py: making {ENVIRONMENT}; this takes some minutes, once", flush=True)
     stop_on_failure([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-    run("-m", "pip", "install", "--editable", ".[train,study,test]")
+    extras = ".[train,study,test]"
+    run("-m", "pip", "install", "--constraint", CONSTRAINTS.name, "--editable", extras)
     stamp_file().write_text(wanted(), encoding="utf-8")  # last: a broken install leaves none
 
 
@@ -78,8 +80,9 @@ def stamp_file() -> Path:
 
 def wanted() -> str:
     """Return what the environment should have been made for."""
-    project = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
-    return f"{ROOT}\nPython {sys.version}\npyproject.toml {project}\n"
+    files = (ROOT / "pyproject.toml", CONSTRAINTS)
+    hashes = "".join(f"{f.name} {hashlib.sha256(f.read_bytes()).hexdigest()}\n" for f in files)
+    return f"{ROOT}\nPython {sys.version}\n{hashes}"
 
 
 def run(*arguments: str) -> None:

@@ -171,6 +171,7 @@ class TestSetUp:
         """Return the `dev` of a checkout whose environment stands, empty."""
         shutil.copy(ROOT / "dev.py", folder)
         (folder / "pyproject.toml").write_text("[project]\nname = 'one'\n")
+        (folder / "constraints.txt").touch()
         copy = load_dev(folder)
         assert not copy.is_installed()
         command = [sys.executable, "-m", "venv", "--without-pip", str(copy.ENVIRONMENT)]

@@ -248,3 +248,10 @@ def test_background_is_learned_and_not_scored(tmp_path: Path) -> None:
         Manifest("mine", tmp_path, clips, background="sit")
     with pytest.raises(MotionveilError, match="no clip is left with an action in 'validation'"):
         Manifest("mine", tmp_path, (*CLIPS[:2], still), background="run").part(training=False)
+
+
+def test_two_ways_to_write_a_word_are_one_class() -> None:
+    one, other = (
+        Clip("a", 0, 1, word, {"person": word}, "a", "train") for word in ("é", "e\u0301")
+    )
+    assert (one.action, one.privacy) == (other.action, other.privacy)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import http.client
 import re
 import signal
+import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -118,3 +119,14 @@ def test_stops_in_order_when_told_to_and_knows_its_links_again(tmp_path: Path) -
         assert "How it works" in page
         assert program.complaint == "", "no request is logged"
         assert "no participants yet" not in program.said
+
+
+def test_half_open_requests_shut_nobody_out(tmp_path: Path) -> None:
+    small_study(tmp_path / "study")
+    with ExitStack() as sockets, serving(tmp_path / "study", "--invite", 1) as (_, links):
+        place = urlsplit(links[0]).netloc.split(":")
+        for _ in range(300):
+            half = socket.create_connection((place[0], int(place[1])), timeout=30)
+            sockets.enter_context(half)
+            half.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert Connection(links[0]).ask("GET", "/session")[0].status == 200

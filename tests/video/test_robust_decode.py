@@ -19,7 +19,8 @@ from videos import moving_square, write_pictures, write_video
 
 clips = import_benchmark("damaged_clips")
 LARGE = {"dv.avi", "raw.avi", "png.mov", "prores.mov"}
-COMPILED = {"hevc.mp4", "vp8.webm"}  # for minutes, at first; `test_slice_ends.py` has whole ones
+# Their checks are compiled for minutes, at first; `test_slice_ends.py` has whole ones.
+COMPILED = {"hevc.mp4", "hevc.mkv", "hevc.ts", "vp8.webm"}
 LATER = {"tiff/"}  # its side data
 
 
@@ -59,7 +60,7 @@ def test_whole_video_is_accepted(name: str, tmp_path: Path) -> None:
         ("vp9.mp4", "zeros", 3),
         ("wmv2.asf", "eight bits", 1),
         ("msmpeg4.avi", "eight bits", 1),
-        ("hevc.mkv", "one bit", 10),
+        pytest.param("hevc.mkv", "one bit", 10, marks=pytest.mark.slow),
         ("ffv1.mkv", "one bit", 0),
         ("jpeg/", "removed", 4),
         ("jpeg/", "cut", 7),

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.sidecar import KEPT, Sidecar
@@ -36,7 +37,7 @@ class Clip:
         path: The video's path relative to the data set's root, with `/` between its parts.
         start: First frame, counted from 0.
         end: The frame after the last one.
-        action: The action label's name.
+        action: The action label's name, in Unicode's normal form C, like those of `privacy`.
         privacy: Name of each privacy label, such as `{"person": "anna"}`.
         group: The recording or session that the clip comes from.
         split: `"train"`, `"validation"` or `"fold0"`, `"fold1"`, ...
@@ -49,6 +50,12 @@ class Clip:
     privacy: Mapping[str, str]
     group: str
     split: str
+
+    def __post_init__(self) -> None:
+        # One word can be written in two ways: é, or e and an accent, as macOS names folders.
+        labels = {label: normalize("NFC", name) for label, name in self.privacy.items()}
+        object.__setattr__(self, "action", normalize("NFC", self.action))
+        object.__setattr__(self, "privacy", labels)
 
     @property
     def key(self) -> str:

@@ -100,6 +100,8 @@ class HevcCheck:
 
     def _learn(self, unit: bytes) -> None:
         """Keep a parameter set; forget the one of its number if it cannot be read."""
+        if len(unit) < 2:  # of damaged extradata
+            return
         kind, bits = unit[0] >> 1, Bits(_plain(unit[2:]))
         if kind == _SPS:
             with suppress(IndexError, ValueError, UnsupportedError):

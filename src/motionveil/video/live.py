@@ -75,7 +75,9 @@ class LiveSource:
     the stream's clock. What cannot be decoded whole is left out: see `ResyncDecoder`.
 
     `live` turns False once connected to a video of known length on a web server: that is read as
-    fast as it is asked for, every frame of it, ends as a file does and is not begun again.
+    fast as it is asked for, every frame of it, ends as a file does and is not begun again. A video
+    of unknown length there is a stream; it ends when it has ended of itself and begins again with
+    the same data.
 
     Args:
         source: What to open.
@@ -111,6 +113,7 @@ class LiveSource:
         self._since = 0.0  # when the last frame was, or the beginning
         self._clock = LiveClock()
         self._convert = RgbConverter(self.name)
+        self._ended_with: bytes | None = None  # first packet of a connection that ended of itself
         self._stored: tuple[int, int] | None = None  # size of the last picture as it came
 
     def frames(self, stop: Event) -> Iterator[Frame]:
@@ -155,8 +158,15 @@ class LiveSource:
             timed = not container.format.flags & Flags.no_timestamps.value
             decoder, end, earlier = ResyncDecoder(stream), None, self.damaged
             self._clock.connect(_rate(stream) if timed else None)
+            first: bytes | None = None
             try:
                 for packet, arrived in self._packets(container, stream, stop):
+                    if first is None:
+                        first = bytes(packet)
+                        own = container.format.name == "mpjpeg"  # which cameras alone send
+                        if self._input.finite and not own and self._ended_with == first:
+                            self._say("the same video begins again: a file without a length")
+                            return
                     before = decoder.faults
                     for intact in decoder.decode(packet, arrived):
                         yield self._frame(intact, stream, timed=timed, paced=not finite)
@@ -167,6 +177,7 @@ class LiveSource:
                     if before == 0 and decoder.faults:
                         self._say("damaged or missing data; waiting for the next whole picture")
             except _LostError as error:
+                self._ended_with = first  # without a length, the end looks like a break
                 if finite and self.info is not None:
                     raise MotionveilError(
                         f"{self.name}: cannot be read to its end: {error}"
@@ -175,6 +186,7 @@ class LiveSource:
             if stop.is_set():
                 return
             if not finite:
+                self._ended_with = first
                 raise _LostError("the stream ended" if end else "the stream ended before a frame")
             self._check_whole(stream, end)
 

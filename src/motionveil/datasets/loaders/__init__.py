@@ -21,7 +21,7 @@ import numpy as np
 
 from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Manifest
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, explain
 from motionveil.plugins import load_entry_points
 from motionveil.video import count_frames, probe
 from motionveil.video.image_sequence import is_pictures, list_pictures
@@ -152,8 +152,8 @@ def _count(video: Path, decode_pictures: bool) -> int | MotionveilError:
             return len(list_pictures(video))
         probe(video)  # converts the first frame, which counting does not
         return count_frames(video)
-    except MotionveilError as error:
-        return error
+    except Exception as error:  # whatever a decoder comes up with: the others are looked at
+        return MotionveilError(explain(error, str(video)))
 
 
 def median_rate(manifest: Manifest) -> float:

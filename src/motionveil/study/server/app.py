@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from motionveil._version import __version__
 from motionveil.bind_address import not_taken
@@ -23,6 +24,9 @@ from motionveil.study.server.context import ADMINISTRATOR, DOCUMENTED, STATIC, C
 from motionveil.study.server.routes import admin_routes, participant_routes, status_of
 
 Message = MutableMapping[str, Any]
+
+_PATIENCE = 20.0  # seconds in which a request must be whole
+_MOST = 256  # connections; a process usually may have 1,024 files
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
@@ -151,6 +155,49 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+class _Connection(H11Protocol):
+    """A connection that must have sent a whole request in time, and makes room for others if not.
+
+    Who dribbles a request, or sends none, would otherwise hold a file of the process for good.
+    """
+
+    def connection_made(self, transport: Any) -> None:
+        """Take the connection in; cut the one that has waited longest if there are too many."""
+        super().connection_made(transport)
+        self._wait()
+        ours = [other for other in self.connections if isinstance(other, _Connection)]
+        waiting = [other for other in ours if other._is_waiting()]
+        if len(self.connections) > _MOST and waiting:
+            min(waiting, key=lambda other: other._since).transport.abort()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._late.cancel()
+        super().connection_lost(exc)
+
+    _since = 0.0
+    _late: Any = None
+
+    def _wait(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._since = self.loop.time()
+        self._late = self.loop.call_later(_PATIENCE, self._cut)
+
+    def _is_waiting(self) -> bool:
+        cycle = self.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body
+
+    def _cut(self) -> None:
+        if self._is_waiting():
+            self.transport.abort()
+
+
 class _Server(uvicorn.Server):
     """Calls back when it has started."""
 
@@ -176,6 +223,7 @@ def serve(context: Context, listener: socket.socket, started: Callable[[], None]
         log_level="warning",
         proxy_headers=False,  # they would only reveal the participants' addresses
         server_header=False,
+        http=_Connection,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
     )
