@@ -383,7 +383,8 @@ def _kept(folder: Path, name: str, listener: Listener) -> dict[str, int]:
         if path.name.lstrip(".").startswith(name) and path.stat().st_size:
             files += 1
             unfinished += path.name.startswith(".")
-            with av.open(str(path)) as container, suppress(av.FFmpegError):
+            # Of a process that was killed in its first second, there may be no whole header.
+            with suppress(av.FFmpegError), av.open(str(path)) as container:
                 frames += sum(packet.size > 0 for packet in container.demux(video=0))
     events = {*listener.payloads(f"home/{name}/event")}
     return {"files": files, "unfinished": unfinished, "frames": frames, "events": len(events)}
