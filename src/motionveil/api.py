@@ -83,7 +83,7 @@ def encode_video(
         ...         sink.write(np.full((48, 64, 3), 10 * shade, np.uint8))
         >>> summary = encode_video(f"{folder}/in.mkv", f"{folder}/out.mkv")
         >>> summary.frames_out, summary.height, summary.guarded["first"]
-        (4, 64, 1)
+        (4, 8, 1)
     """
     from motionveil.streaming import VeilOptions, veil_video
 
