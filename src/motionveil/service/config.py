@@ -53,8 +53,8 @@ class Settings(_Part):
 
     encoder: str | None = Field(
         default=None,
-        description="a shipped encoder's name, an encoder.json or a run folder; bdq if neither this"
-        " nor a recogniser is given",
+        description="a shipped encoder's name, an encoder.json or a run folder; moments if neither"
+        " this nor a recogniser is given",
     )
     recogniser: str | None = Field(
         default=None,
