@@ -14,7 +14,7 @@ from pathlib import Path
 from motionveil.errors import MotionveilError
 
 _OWNER_ONLY, _OWNER_ONLY_FOLDER, _OTHERS = 0o600, 0o700, 0o077
-_PART = re.compile(r"\..+\.part(\.\w+)?")
+_PART = re.compile(r"\..*\.[0-9a-f]{8}\.part(\.\w+)?")  # as `part_path` names them
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 _LONGEST_NAME = 255  # bytes, of most file systems
 
@@ -112,9 +112,9 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
     except OSError as error:
         raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
     try:
-        with held:
+        with held:  # until it has its name, or `clean` might take it
             yield part
-        _rename(part, final)
+            _rename(part, final)
     except BaseException as error:
         part.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in _FULL:
@@ -147,7 +147,8 @@ def hold_part(part: Path) -> ExitStack:
 def find_parts(folder: Path) -> Iterator[Path]:
     """Yield the temporary files and folders below a folder that no live process writes.
 
-    Without locks (Windows, some network file systems) all of them are found.
+    Without locks (Windows, some network file systems) whose they are cannot be known: they count as
+    a live process's there.
     """
     for place, folders, files in os.walk(folder):
         for name in [*folders, *files]:
@@ -158,19 +159,18 @@ def find_parts(folder: Path) -> Iterator[Path]:
 
 def _is_held(part: Path) -> bool:
     if sys.platform == "win32":
-        return False
+        return True
     import fcntl
 
     try:
-        descriptor = os.open(part, os.O_RDONLY)
+        # A network file system locks for one alone only what is open for writing.
+        descriptor = os.open(part, os.O_RDONLY if part.is_dir() else os.O_RDWR)
     except OSError:  # gone since, or another user's
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:  # held, or it cannot be known
         return True
-    except OSError:
-        return False
     finally:
         os.close(descriptor)
     return False

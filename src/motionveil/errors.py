@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ class MotionveilError(Exception):
     """
 
 
-def explain(error: BaseException, source: str) -> str:
+def explain(error: BaseException, source: str, mask: Callable[[str], str] = str) -> str:
     """Return one line on why something failed, expected or not; with `DEBUG`, print its trace.
 
     Args:
         error: What was raised.
         source: What was being worked on: a file, or a command line.
+        mask: Takes secrets out of what is shown.
     """
     if os.environ.get(DEBUG):
-        traceback.print_exception(error)
+        print(mask("".join(traceback.format_exception(error))), end="", file=sys.stderr)
     if isinstance(error, MotionveilError):
         return one_line(str(error))
     if isinstance(error, MemoryError):
@@ -37,7 +39,7 @@ def explain(error: BaseException, source: str) -> str:
         return one_line(f"{source}: {error.filename or 'a file or device'}: {error.strerror}")
     place = traceback.extract_tb(error.__traceback__)[-1:]
     where = "".join(f", {Path(frame.filename).name}:{frame.lineno}" for frame in place)
-    what = one_line(str(error))[:200]
+    what = one_line(mask(str(error)))[:200]
     return one_line(
         f"{source}: an error of motionveil itself ({type(error).__name__}: {what}{where});"
         f" please report it with the trace that {DEBUG}=1 shows"

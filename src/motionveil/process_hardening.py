@@ -54,7 +54,7 @@ def _forbid_dumps_to_programs() -> bool:
 def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
     """Within the block, let Ctrl-C, SIGTERM and SIGHUP end the work in a defined way.
 
-    A SIGHUP that is ignored, as under `nohup`, stays ignored.
+    A signal that is ignored stays so: SIGHUP under `nohup`, SIGINT in a script's background.
 
     Args:
         stop: Set by the first signal, unless `at_once`: what was read is still written. A second
@@ -74,8 +74,9 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
         stop.set()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+    if sys.platform != "win32":
         numbers.append(signal.SIGHUP)  # the terminal is gone
+    numbers = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
     before = [signal.signal(number, handle) for number in numbers]
     try:
         yield

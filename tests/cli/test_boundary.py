@@ -11,6 +11,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
+from threading import Event
 
 import pytest
 from fuzzing import (
@@ -29,10 +30,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motionveil.atomic_write import atomic_path, find_parts
-from motionveil.cli import check, main
+from motionveil.cli import check, encode, main
 from motionveil.datasets.loaders.folder import index_csv
 from motionveil.errors import MotionveilError
 from motionveil.job_store import in_use
+from motionveil.process_hardening import stopping
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import folder as veil_folders
 from motionveil.video import read_clip
@@ -79,7 +81,8 @@ class TestOneLine:
         def run(arguments: object) -> int:
             raise error
 
-        monkeypatch.setattr(check, "run", run)
+        for module in (check, encode):
+            monkeypatch.setattr(module, "run", run)
 
     @pytest.mark.parametrize(
         ("error", "said"),
@@ -113,6 +116,19 @@ class TestOneLine:
         monkeypatch.setenv("MOTIONVEIL_DEBUG", "1")
         assert main(["check", "m.csv"]) == 1
         assert "Traceback (most recent call last)" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("length", range(150, 210, 7))
+    def test_no_secret_is_cut_into_sight(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], length: int
+    ) -> None:
+        monkeypatch.setenv("MOTIONVEIL_DEBUG", "1")
+        url = "rtsp://me:hunter2hunter2@host/live"
+        self.fail(monkeypatch, KeyError(url))
+        name = "x" * (length - len("motionveil encode "))
+        assert main(["encode", name, url]) == 1
+        self.fail(monkeypatch, RuntimeError("y" * length + url))
+        assert main(["encode", url, "a.mkv"]) == 1
+        assert "hunter" not in capsys.readouterr().err
 
     def test_in_a_folder_the_others_go_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -210,6 +226,8 @@ def test_parts_of_killed_runs_are_listed_and_deleted(
     (tmp_path / "a").mkdir()
     killed = tmp_path / "a" / ".out.0123abcd.part.mkv"
     killed.write_bytes(b"1234")
+    foreign = tmp_path / ".notes.part.txt"
+    foreign.touch()
     with atomic_path(tmp_path / "live.mkv") as live:
         assert list(find_parts(tmp_path)) == [killed]
         assert main(["clean", str(tmp_path)]) == 0
@@ -217,6 +235,18 @@ def test_parts_of_killed_runs_are_listed_and_deleted(
         assert main(["clean", str(tmp_path), "--delete"]) == 0
         assert not killed.exists()
         assert live.exists()
+        assert foreign.exists()
+
+
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stopping(Event(), at_once=True):
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])

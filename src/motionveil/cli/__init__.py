@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from threading import Event
@@ -92,8 +93,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("motionveil: stopped", file=sys.stderr)
         return 130
     except Exception as error:  # no trace reaches a user
-        line = _missing(error, name) or explain(error, " ".join(["motionveil", *words])[:200])
-        print(f"motionveil: error: {without_secrets(line, words)}", file=sys.stderr)
+        mask = partial(without_secrets, words=words)
+        told = mask(" ".join(["motionveil", *words]))[:200]  # a secret that is cut is not found
+        line = _missing(error, name) or explain(error, told, mask)
+        print(f"motionveil: error: {mask(line)}", file=sys.stderr)
         return 1
 
 

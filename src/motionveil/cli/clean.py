@@ -17,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="delete them")
     parser.epilog = (
         "Files are written as .NAME.xxxxxxxx.part.SUFFIX and get their name when they are whole."
-        "\nA run that is killed leaves them; those of a live run are not listed. The part of a"
-        "\nrecording can be played."
+        "\nA run that is killed leaves them; those of a live run are not listed, and none is where"
+        "\nfiles cannot be locked. The part of a recording can be played."
         "\n\nexample:\n  motionveil clean recordings/\n  motionveil clean runs/ --delete"
     )
 

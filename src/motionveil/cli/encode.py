@@ -68,10 +68,10 @@ examples:
   ffmpeg -i in.mp4 -f yuv4mpegpipe - | motionveil encode - - | ffplay -
 
 The source is resampled to the size and frame rate at which the encoder was trained and audited;
-the output has that size. Sound and metadata are removed. Where two frames have no valid temporal
-difference (a scene cut, an exposure jump, lost frames), a neutral frame is written. Veiled video
-hides identity only as far as the encoder was trained and audited for it; an untrained encoder hides
-nothing.
+the output has that size. Sound and metadata are removed. After lost frames a neutral frame is
+written; with BDQ and the motion field also at a scene cut, an exposure jump and the like, which the
+default encoder cannot show. Veiled video hides identity only as far as the encoder was audited for
+it; an untrained BDQ hides nothing.
 """
 
 
@@ -109,12 +109,12 @@ def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hard",
         action="store_true",
-        help="hard quantisation, 4 bits per value, instead of sigmoids",
+        help="BDQ and the motion field: hard quantisation, 4 bits per value, instead of sigmoids",
     )
     parser.add_argument(
         "--no-guard",
         action="store_true",
-        help="disable the guard: the output shows the scene at cuts and exposure jumps",
+        help="disable the guard: with BDQ, the output shows the scene at cuts and exposure jumps",
     )
     parser.add_argument(
         "--native",

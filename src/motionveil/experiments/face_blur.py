@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,13 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil._version import __version__
-from motionveil.atomic_write import atomic_path, make_private_folder, write_text_atomically
+from motionveil.atomic_write import (
+    atomic_path,
+    hold_part,
+    make_private_folder,
+    part_path,
+    write_text_atomically,
+)
 from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
@@ -218,12 +224,17 @@ def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur)
     home = dest.parent if "*" in dest.name else dest
     home.mkdir(parents=True, exist_ok=True)
     counts = FaceCounts()
-    with tempfile.TemporaryDirectory(dir=home, prefix=".", suffix=".part") as part:
-        with ImageSequenceSink(Path(part) / "frames", time_base=1 / FOLDER_RATE) as sink:
-            for frame in blurred_frames(read_frames(source), detector, counts, blur):
-                sink.write(frame.image, frame.pts)
-        for written, name in zip(list_pictures(sink.path), names, strict=True):
-            os.replace(written, home / name)
+    part = part_path(home / "frames")
+    part.mkdir()
+    with hold_part(part):
+        try:
+            with ImageSequenceSink(part / "frames", time_base=1 / FOLDER_RATE) as sink:
+                for frame in blurred_frames(read_frames(source), detector, counts, blur):
+                    sink.write(frame.image, frame.pts)
+            for written, name in zip(list_pictures(sink.path), names, strict=True):
+                os.replace(written, home / name)
+        finally:
+            shutil.rmtree(part)
     for stale in {picture.name for picture in list_pictures(dest)} - set(names):
         (home / stale).unlink()
     return counts

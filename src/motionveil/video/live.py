@@ -67,6 +67,10 @@ class _LostError(Exception):
     """A connection is lost; the message says why."""
 
 
+class _SilentError(_LostError):
+    """Nothing of use came for too long, which is no end."""
+
+
 class LiveSource:
     """A camera or a network stream; connects again when the connection breaks off.
 
@@ -161,10 +165,11 @@ class LiveSource:
             first: bytes | None = None
             try:
                 for packet, arrived in self._packets(container, stream, stop):
-                    if first is None:
+                    if first is None and packet.size:
                         first = bytes(packet)
-                        own = container.format.name == "mpjpeg"  # which cameras alone send
-                        if self._input.finite and not own and self._ended_with == first:
+                        # Cameras send mpjpeg; a playlist begins at the same segment for a while.
+                        live = container.format.name in ("mpjpeg", "hls")
+                        if self._input.finite and not live and self._ended_with == first:
                             self._say("the same video begins again: a file without a length")
                             return
                     before = decoder.faults
@@ -177,7 +182,8 @@ class LiveSource:
                     if before == 0 and decoder.faults:
                         self._say("damaged or missing data; waiting for the next whole picture")
             except _LostError as error:
-                self._ended_with = first  # without a length, the end looks like a break
+                # Without a length, the end looks like a break.
+                self._ended_with = None if isinstance(error, _SilentError) else first
                 if finite and self.info is not None:
                     raise MotionveilError(
                         f"{self.name}: cannot be read to its end: {error}"
@@ -228,8 +234,9 @@ class LiveSource:
                 packet = next(packets, None)
             except (av.FFmpegError, OSError) as error:
                 late = _interrupted(error, asked, self._silence)
-                reason = f"nothing came for {_seconds(self._silence)}" if late else error.strerror
-                raise _LostError(reason or "cannot be read") from None
+                if late:
+                    raise _SilentError(f"nothing came for {_seconds(self._silence)}") from None
+                raise _LostError(error.strerror or "cannot be read") from None
             now = time.monotonic()
             if packet is None:
                 return
@@ -237,9 +244,9 @@ class LiveSource:
                 yield packet, now
                 heard = time.monotonic()
             elif now - heard > self._silence:
-                raise _LostError(f"no picture came for {_seconds(self._silence)}")
+                raise _SilentError(f"no picture came for {_seconds(self._silence)}")
             if now - self._since > self._give_up:
-                raise _LostError("data came, but no whole picture")
+                raise _SilentError("data came, but no whole picture")
 
     def _frame(self, intact: WholeFrame, stream: Any, *, timed: bool, paced: bool) -> Frame:
         picture, size = intact.picture, upright_size(intact.picture)

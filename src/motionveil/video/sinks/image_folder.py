@@ -105,7 +105,6 @@ class ImageSequenceSink:
         try:
             if error is None and self.frames == 0:
                 raise MotionveilError(f"{self.path}: no frames to write")
-            self._held.close()
             if error is None or (self.live and self.frames):
                 if self.path.is_dir():  # an empty one
                     self.path.rmdir()
@@ -114,6 +113,7 @@ class ImageSequenceSink:
             raise self._unwritable(failure) from failure
         finally:
             shutil.rmtree(self._part, ignore_errors=True)
+            self._held.close()
 
     def _append(self, line: str) -> None:
         """Add a line to the list of times, whole or not at all."""
