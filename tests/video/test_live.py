@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from motionveil.errors import MotionveilError
-from motionveil.video import Frame, open_source
+from motionveil.video import Frame, live, open_source
 from motionveil.video.live import Decode
 from motionveil.video.timestamps import LiveClock
 from programs import until
@@ -249,10 +249,12 @@ class Pages(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/live.mjpg":
             self._jpegs()
-        elif self.path == "/unknown.ts":
+        elif self.path in ("/unknown.ts", "/stalls.ts"):
             self.send_response(200)
             self.end_headers()
             self.wfile.write(self.stream)
+            if self.path == "/stalls.ts":
+                time.sleep(2)
         elif self.path == "/page":
             self._send("text/html", b"<html>Please log in</html>" * 50)
         else:
@@ -327,6 +329,14 @@ class TestHttp:
         source = open_source(f"{site}/unknown.ts")
         frames = list(islice(source.frames(Event()), 25))
         assert 8 <= len(frames) <= 10, "the last ones wait in the decoder when the end looks cut"
+
+    def test_a_camera_that_stalls_and_repeats_its_last_pictures_is_no_film(
+        self, site: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(live, "_SILENCE", 0.3)
+        source = open_source(f"{site}/stalls.ts")
+        assert len(list(islice(source.frames(Event()), 25))) == 25
+        assert source.live
 
     @pytest.mark.parametrize("decode", ["auto", "cuda", "vaapi"])
     def test_hardware_that_is_not_there_is_replaced(self, site: str, decode: Decode) -> None:
