@@ -156,7 +156,7 @@ def test_check_tries_every_camera_and_starts_nothing(tmp_path: Path) -> None:
     )
     assert done.returncode == 1, done.stderr
     hall, desk = done.stdout.splitlines()
-    assert hall == "hall: test:64x48@10: 64 x 48 at 10 frames/s; bdq, 64 pixels, 15 frames/s"
+    assert hall == "hall: test:64x48@10: 64 x 48 at 10 frames/s; moments, 64 pixels, 15 frames/s"
     assert desk.startswith("desk: error: rtsp://127.0.0.1:1/live: ")
     assert "hunter2" not in done.stdout + done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["cameras.yaml"]

@@ -82,7 +82,7 @@ class TestWhatItSays:
     def test_only_what_is_needed(self, folder: Path) -> None:
         config = read(folder, "cameras: {hall: {source: test}}")
         assert (config.listen, config.token) == ("127.0.0.1:8080", None)
-        assert config.cameras["hall"].encoder == "bdq"
+        assert config.cameras["hall"].encoder == "moments"
 
 
 class TestFaults:

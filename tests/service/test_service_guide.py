@@ -111,5 +111,5 @@ def _shows_actions(browser: Any, url: str) -> None:
         expect(card.locator(".top .state")).to_have_text("Running", timeout=1000 * PATIENCE)
         expect(last).to_contain_text(re.compile("[a-z]+-[a-z]+"), timeout=1000 * PATIENCE)
         read = "(image) => image.naturalHeight"
-        assert card.locator("img").evaluate(read) == 64
+        assert card.locator("img").evaluate(read) == 8
     page.close()
