@@ -98,7 +98,7 @@ class TestFilesOpened:
         )
         assert program.ends() == 0, program.complaint
         names = ("motionveil.json", "a.veiled.mp4", "b.veiled.mp4")
-        parts = (".motionveil.part.json", ".a.veiled.part.mp4", ".b.veiled.part.mp4")
+        parts = (".motionveil.part.json", ".a.veiled.part.mp4", ".b.veiled.part.mp4", ".in-use")
         assert stripped(written(log)) == {str(out / name) for name in (*names, *parts)} | {str(out)}
 
     def test_of_a_recogniser_are_none(

@@ -257,7 +257,8 @@ def test_each_epoch_leaves_curves_and_an_encoder(
     assert [curves[-1][f"b{n}"] for n in range(1, 16)] == list(spec.settings.boundaries or ())
     assert spec.provenance["alpha"] == three.recipe.alpha
     assert spec.provenance["split"] == "validation"
-    lines = capsys.readouterr().err.splitlines()
+    said = capsys.readouterr().err.splitlines()
+    lines = [line for line in said if not line.startswith("warning: the encoder hardly moved")]
     assert len(lines) == 6, "a line for the figures and one for the boundaries"
     assert lines[2].startswith("alpha 2: epoch 2/3  sigma ")
     for figure in ("loss action", "loss privacy", "entropy", "accuracy action", "accuracy privacy"):
