@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Event
 from types import FrameType
 
@@ -68,11 +69,24 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
         yield
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        if at_once or stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
+    # A handler runs in the middle of whatever the main thread does, so it must not take the lock
+    # of an event that this thread may be waiting for: another thread sets it.
+    told: SimpleQueue[bool] = SimpleQueue()
+    first = True
 
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal first
+        if at_once or stop.is_set() or not first:
+            raise KeyboardInterrupt
+        first = False
+        told.put(True)
+
+    def pass_on() -> None:
+        if told.get():
+            stop.set()
+
+    setter = threading.Thread(target=pass_on, daemon=True)
+    setter.start()
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32":
         numbers.append(signal.SIGHUP)  # the terminal is gone
@@ -83,3 +97,5 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
+        told.put(False)
+        setter.join()

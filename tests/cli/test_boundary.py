@@ -249,6 +249,16 @@ def test_a_signal_that_is_ignored_stays_so() -> None:
         signal.signal(signal.SIGINT, before)
 
 
+def test_a_signal_in_the_middle_of_a_wait_holds_nothing_up() -> None:
+    stop = Event()
+    with stopping(stop, at_once=False):
+        with stop._cond:  # type: ignore[attr-defined]  # as `wait` has it for a moment
+            signal.raise_signal(signal.SIGINT)
+        assert stop.wait(60)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
 def test_signals_finish_a_recording(tmp_path: Path, number: signal.Signals) -> None:
     file = tmp_path / "out.mkv"
