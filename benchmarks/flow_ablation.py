@@ -58,12 +58,9 @@ class Data:
 
     def clips_of(self, split: str) -> tuple[list[int], list[int]]:
         """Return which clips are learned from, and which are held out."""
-        learned = {clip.key for clip in self.manifest.part(split, training=True)}
-        held_out = {clip.key for clip in self.manifest.part(split, training=False)}
-        keys = [clip.key for clip in self.manifest.clips]
-        return [n for n, key in enumerate(keys) if key in learned], [
-            n for n, key in enumerate(keys) if key in held_out
-        ]
+        places = {clip.key: place for place, clip in enumerate(self.manifest.clips)}
+        training, held_out = (self.manifest.part(split, training=side) for side in (True, False))
+        return [places[c.key] for c in training], [places[c.key] for c in held_out]
 
 
 def windows(series: Tensor, length: int) -> Tensor:

@@ -112,7 +112,7 @@ class TestEncodeVideo:
 
     def test_a_method_without_training_has_the_default_geometry(self, tmp_path: Path):
         source = write_video(tmp_path / "in.mkv", moving_square(6))
-        geometry = motionveil.load_spec(motionveil.api.DEFAULT).geometry
+        geometry = motionveil.load_spec(motionveil.spec.DEFAULT).geometry
         blurred = motionveil.encode_video(source, tmp_path / "b.mkv", encoder="blur-2")
         assert min(blurred.width, blurred.height) == geometry.size
         assert blurred.rate <= geometry.rate

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from motionveil.errors import MotionveilError
-from motionveil.spec import EncoderSpec, load_spec, spec_folder
+from motionveil.spec import DEFAULT, EncoderSpec, load_spec, spec_folder
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
     Name: TypeAlias = str | os.PathLike[str]
     Data: TypeAlias = Manifest | Name
-
-DEFAULT = "moments"
-"""The encoder that veils where none is named."""
 
 
 @dataclass(frozen=True)

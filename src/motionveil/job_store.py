@@ -176,7 +176,7 @@ def in_use(folder: Path) -> Iterator[None]:
     path = folder / ".in-use"
     while True:
         descriptor, held = _flock(path)
-        # Whoever held it before may have removed the file that we have opened.
+        # The previous holder may have removed the file that was opened here.
         if held is False or _is_at(descriptor, path):
             break
         os.close(descriptor)

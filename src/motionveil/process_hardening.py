@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
 from threading import Event
 from types import FrameType
 
@@ -69,9 +68,6 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
         yield
         return
 
-    # A handler runs in the middle of whatever the main thread does, so it must not take the lock
-    # of an event that this thread may be waiting for: another thread sets it.
-    told: SimpleQueue[bool] = SimpleQueue()
     first = True
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -79,14 +75,10 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
         if at_once or stop.is_set() or not first:
             raise KeyboardInterrupt
         first = False
-        told.put(True)
+        # This runs in the middle of whatever the main thread does, which may hold the event's lock
+        # while it waits for it: another thread sets it.
+        threading.Thread(target=stop.set, daemon=True).start()
 
-    def pass_on() -> None:
-        if told.get():
-            stop.set()
-
-    setter = threading.Thread(target=pass_on, daemon=True)
-    setter.start()
     numbers = [signal.SIGINT, signal.SIGTERM]
     if sys.platform != "win32":
         numbers.append(signal.SIGHUP)  # the terminal is gone
@@ -97,5 +89,3 @@ def stopping(stop: Event, *, at_once: bool) -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-        told.put(False)
-        setter.join()

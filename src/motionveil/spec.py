@@ -29,6 +29,9 @@ from motionveil.geometry import Geometry
 from motionveil.limits import read_text
 from motionveil.methods import BlurredDifference, Method, Settings, Start
 
+DEFAULT = "moments"
+"""The encoder that veils where none is named."""
+
 _PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
 """Frames a second of data sets, for encoders written before the geometry was."""
 

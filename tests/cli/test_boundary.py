@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
@@ -37,7 +36,6 @@ from motionveil.job_store import in_use
 from motionveil.process_hardening import stopping
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import folder as veil_folders
-from motionveil.video import read_clip
 from motionveil.yaml_file import load_yaml
 from videos import moving_square, write_video
 
@@ -257,24 +255,3 @@ def test_a_signal_in_the_middle_of_a_wait_holds_nothing_up() -> None:
         assert stop.wait(60)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-
-
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
-def test_signals_finish_a_recording(tmp_path: Path, number: signal.Signals) -> None:
-    file = tmp_path / "out.mkv"
-    words = [sys.executable, "-m", "motionveil", "encode", "test:64x48@25", str(file)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
-        deadline = time.monotonic() + 120
-        while not list(find_written(tmp_path)):
-            assert time.monotonic() < deadline
-            assert program.poll() is None
-            time.sleep(0.1)
-        program.send_signal(number)
-        program.communicate(timeout=120)
-    assert len(read_clip(file)) > 0
-    assert os.listdir(tmp_path) == ["out.mkv"]
-
-
-def find_written(folder: Path) -> list[Path]:
-    """The part of a recording once frames are in it."""
-    return [path for path in folder.glob(".*.part.mkv") if path.stat().st_size > 1000]

@@ -10,9 +10,9 @@ import pytest
 
 import motionveil
 from motionveil.actors import ACTIONS
-from motionveil.api import DEFAULT
 from motionveil.cli import main
 from motionveil.recognition.artefact import shipped_recognisers
+from motionveil.spec import DEFAULT
 
 
 def test_belongs_to_the_encoder_that_encode_uses() -> None:

@@ -36,7 +36,7 @@ def one_line(program: Program) -> str:
 
 
 class TestStop:
-    """Ctrl-C, and SIGTERM, which is how a system stops its services."""
+    """Ctrl-C, SIGTERM, which is how a system stops its services, and SIGHUP, a closed terminal."""
 
     @pytest.mark.parametrize(
         "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
@@ -54,7 +54,8 @@ class TestStop:
             assert kept(tmp_path) == []
 
     @pytest.mark.parametrize(
-        "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+        "number",
+        [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP],
     )
     def test_of_a_recording_finishes_it(
         self, tmp_path: Path, programs: Programs, number: signal.Signals

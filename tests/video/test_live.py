@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import http.server
-import io
 import re
 import socket
 import subprocess
@@ -17,7 +16,6 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 
@@ -294,13 +292,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     )
     write_pictures(folder / "frames", moving_square(15), "{}.jpg")
     Pages.film = film.read_bytes()
-    with io.BytesIO() as file:
-        with av.open(file, "w", format="mpegts") as output:
-            stream = output.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
-            for image in moving_square(10):
-                output.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-            output.mux(stream.encode(None))
-        Pages.stream = file.getvalue()
+    Pages.stream = transport_stream(moving_square(10))
     Pages.pictures = [(folder / "frames" / f"{n}.jpg").read_bytes() for n in range(15)]
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages) as server:
         thread = threading.Thread(target=server.serve_forever)

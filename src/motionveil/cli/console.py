@@ -6,10 +6,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
 from motionveil.errors import one_line
 from motionveil.results import Accuracy, Row, describe_order
 
@@ -29,6 +25,10 @@ def print_table(
         width: Of the page where the output is no terminal, in characters.
         numbers: Whether all columns but the first stand to the right.
     """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False)
     for place, heading in enumerate(headings):
         table.add_column(heading, justify="right" if numbers and place else "left", no_wrap=True)
@@ -91,6 +91,7 @@ def frame_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
         yield lambda done, total: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:

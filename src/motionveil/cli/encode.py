@@ -15,7 +15,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.api import DEFAULT, at_geometry
+from motionveil.api import at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.console import frame_bar
 from motionveil.cli.options import add_live_arguments, count_from
@@ -32,7 +32,7 @@ from motionveil.cli.stream_options import (
 from motionveil.errors import MotionveilError
 from motionveil.process_hardening import stopping
 from motionveil.secret import secret
-from motionveil.spec import EncoderSpec, load_spec
+from motionveil.spec import DEFAULT, EncoderSpec, load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
 from motionveil.streaming.status import Status

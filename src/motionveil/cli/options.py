@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -213,6 +210,9 @@ def threads_of(arguments: argparse.Namespace, cpus: int | None = None) -> str:
 @contextlib.contextmanager
 def show_progress() -> Iterator[Callable[[SweepProgress], None]]:
     """Yield a callback that shows a sweep's progress: a bar, or lines if stderr is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines()

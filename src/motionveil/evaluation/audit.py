@@ -217,9 +217,9 @@ def audit(
 def _with_networks(left: list[int], jobs: dict[int, Job], plan: AuditPlan) -> list[int]:
     """Return the jobs whose networks can be had; say which cannot, and that their jobs failed."""
     faults: dict[tuple[NetworkRecipe, bool], str] = {}
-    kept = []
+    kept, planned = [], plan.jobs()
     for place in left:
-        attack, _ = plan.jobs()[place]
+        attack, _ = planned[place]
         if isinstance(attack, LearningAttack) and attack.network.weights is not None:
             wanted = (attack.network, attack.temporal)
             if wanted not in faults:

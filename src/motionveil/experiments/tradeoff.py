@@ -50,6 +50,8 @@ from motionveil.training.experiment import (
 from motionveil.training.recipe import Recipe
 
 COLUMNS = 6
+VEILED = 4
+"""Frames in a picture of veiled video."""
 
 
 @dataclass(frozen=True)
@@ -321,12 +323,6 @@ def save_strip(path: Path, frames: NDArray[np.uint8], spec: EncoderSpec) -> Path
     with atomic_path(path) as part:
         figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
     return path
-
-
-VEILED = 4
-
-
-"""Frames in a picture of veiled video."""
 
 
 @torch.no_grad()

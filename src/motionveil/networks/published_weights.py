@@ -64,14 +64,19 @@ class Published:
         Raises:
             MotionveilError: It is not the one published.
         """
-        with file.open("rb") as opened:
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
+        found = sha256_of(file)
         if not found.startswith(self.sha256):
             raise MotionveilError(
                 f"{file}: its SHA-256 is {found}, that of {self.address} begins with {self.sha256};"
                 " get it again"
             )
         return found
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def of_timm(name: str, tag: str) -> Published:

@@ -20,31 +20,34 @@ VIDEO_MEAN: Channels = (0.43216, 0.394666, 0.37645)
 VIDEO_STD: Channels = (0.22803, 0.22145, 0.216989)
 
 
+def _build(
+    name: str, classes: int, weights: Weights, *, head: str, mean: Channels, std: Channels
+) -> nn.Module:
+    """Return torchvision's video network of that name, in whose head the classes are."""
+    network = getattr(torchvision_models().video, name)(num_classes=classes)
+    normalised = Normalised(network, mean, std, dimensions=5, pixels=32)
+    return with_weights(normalised, weights, head=head, architecture=name)
+
+
 @register_action_network
 @published(of_torchvision("Kinetics-400", "r2plus1d_18", "91a641e6"))
 def r2plus1d_18(classes: int, weights: Weights = None) -> nn.Module:
     """R(2+1)D-18 (Tran et al., CVPR 2018); takes torchvision's weights, converted."""
-    network = torchvision_models().video.r2plus1d_18(num_classes=classes)
-    normalised = Normalised(network, VIDEO_MEAN, VIDEO_STD, dimensions=5, pixels=32)
-    return with_weights(normalised, weights, head="fc", architecture="r2plus1d_18")
+    return _build("r2plus1d_18", classes, weights, head="fc", mean=VIDEO_MEAN, std=VIDEO_STD)
 
 
 @register_action_network
 @published(of_torchvision("Kinetics-400", "mc3_18", "a90a0ba3"))
 def mc3_18(classes: int, weights: Weights = None) -> nn.Module:
     """MC3-18 (Tran et al., CVPR 2018), 3D convolutions first and 2D ones behind."""
-    network = torchvision_models().video.mc3_18(num_classes=classes)
-    normalised = Normalised(network, VIDEO_MEAN, VIDEO_STD, dimensions=5, pixels=32)
-    return with_weights(normalised, weights, head="fc", architecture="mc3_18")
+    return _build("mc3_18", classes, weights, head="fc", mean=VIDEO_MEAN, std=VIDEO_STD)
 
 
 @register_action_network
 @published(of_torchvision("Kinetics-400", "swin3d_t", "7615ae03"))
 def swin3d_t(classes: int, weights: Weights = None) -> nn.Module:
     """Video Swin-T (Liu et al., CVPR 2022), a transformer."""
-    network = torchvision_models().video.swin3d_t(num_classes=classes)
-    normalised = Normalised(network, IMAGENET_MEAN, IMAGENET_STD, dimensions=5, pixels=32)
-    return with_weights(normalised, weights, head="head", architecture="swin3d_t")
+    return _build("swin3d_t", classes, weights, head="head", mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
 
 @register_action_network

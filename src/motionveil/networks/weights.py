@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shlex
 import warnings
@@ -20,6 +19,7 @@ from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
 from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
+from motionveil.networks.published_weights import sha256_of
 from motionveil.networks.registry import (
     Weights,
     action_networks,
@@ -248,8 +248,7 @@ def source_of_weights(name: str, weights: Weights) -> str:
     try:
         with safe_open(file, framework="pt") as opened:
             source = (opened.metadata() or {}).get("source", "of unknown source")
-        with file.open("rb") as read:
-            digest = hashlib.file_digest(read, "sha256").hexdigest()
+        digest = sha256_of(file)
     except (OSError, SafetensorError) as error:
         raise MotionveilError(f"{file}: broken, or not safetensors: {error}") from error
     return f"{file.name}, {source}, SHA-256 {digest[:16]}"
@@ -309,10 +308,8 @@ def convert_weights(name: str, file: Path, folder: Path) -> tuple[Path, str]:
     known = published_weights(name)
     if not file.is_file():
         raise MotionveilError(f"{file}: no such file")
-    for published in known:
-        if published.name == file.name:
-            break
-    else:
+    published = next((one for one in known if one.name == file.name), None)
+    if published is None:
         names = ", ".join(p.name for p in known) or "there are none"
         raise MotionveilError(
             f"{file}: none of the files published for {name}: {names}; a file is known by its name"

@@ -17,8 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from motionveil.errors import MotionveilError
 from motionveil.streaming.geometry import repeat_pixels
 
-Clips = NDArray[np.float32]
-
 Image = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
@@ -164,7 +162,7 @@ class ActionNetwork:
                 f"{file}: gives {outputs[0].shape}; there are {classes} class names"
             )
 
-    def __call__(self, clips: Clips) -> NDArray[np.float64]:
+    def __call__(self, clips: Floats) -> NDArray[np.float64]:
         """Return the logits, float64 (B, classes), of clips, float32 (B, 3, T, size, size)."""
         (logits,) = self._session.run(None, {self._input: clips})
         return np.asarray(logits, np.float64)

@@ -8,15 +8,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from motionveil.recognition.remote import receiver_kinds
+from motionveil.spec import DEFAULT
 from motionveil.video.codecs import CODECS
 from motionveil.video.live import Decode
 from motionveil.video.sinks.segments import is_pattern
 
 CameraName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 """It stands in addresses, topics and file names."""
-
-ENCODER = "moments"
-"""The encoder where neither it nor a recogniser is named."""
 
 
 class _Part(BaseModel):
@@ -53,8 +51,8 @@ class Settings(_Part):
 
     encoder: str | None = Field(
         default=None,
-        description="a shipped encoder's name, an encoder.json or a run folder; moments if neither"
-        " this nor a recogniser is given",
+        description="a shipped encoder's name, an encoder.json or a run folder;"
+        f" {DEFAULT} if neither this nor a recogniser is given",
     )
     recogniser: str | None = Field(
         default=None,

@@ -24,14 +24,6 @@ from motionveil.service.channel import LATENCIES
 from motionveil.service.supervised import Supervised
 from motionveil.streaming.preview_site import Document, Screen, json_value, read_page
 
-_FRAMES = {
-    "in": "frames_in",
-    "out": "frames_out",
-    "left out": "left_out",
-    "dropped": "dropped",
-    "damaged": "damaged",
-}
-
 _PICTURES = 0.2  # seconds between two pictures of a camera
 _NUMBERS = 1.0
 _DAYS = 60.0  # seconds between two timelines
@@ -220,7 +212,8 @@ class _Cameras(Collector):
             up.add_metric([name], state.state == "running")
             memory.add_metric([name], state.memory)
             restarts.add_metric([name], state.restarts)
-            for what, key in _FRAMES.items():
+            for key in COUNTS:
+                what = key.removeprefix("frames_").replace("_", " ")
                 frames.add_metric([name, what], totals[key])
             for key, value in totals.items():
                 kind, _, detail = key.partition(":")

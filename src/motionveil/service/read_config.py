@@ -18,8 +18,9 @@ from motionveil.limits import read_text
 from motionveil.recognition.remote import receiver_kinds
 from motionveil.secret import expand_variables, line_of, without_secrets
 from motionveil.service.channel import receive
-from motionveil.service.config import ENCODER, Camera, CameraSettings, ServiceFile, Settings, merge
+from motionveil.service.config import Camera, CameraSettings, ServiceFile, Settings, merge
 from motionveil.service.supervised import Process, start_process
+from motionveil.spec import DEFAULT
 from motionveil.yaml_file import load_yaml
 
 _MARGIN = 30.0  # seconds beside those that the source has: to load and to compile
@@ -87,7 +88,7 @@ class _Reader:
             source=source,
             # As the file says it: of a variable or a file, its name only.
             shown=shown(whole.source or f"what {whole.source_file} holds"),
-            encoder=whole.encoder or (ENCODER if whole.recogniser is None else None),
+            encoder=whole.encoder or (DEFAULT if whole.recogniser is None else None),
             recogniser=whole.recogniser,
             decode=whole.decode,
             threshold=whole.threshold,

@@ -56,7 +56,7 @@ class Lane(Generic[T]):
                 wait for room instead. A live source must not wait.
 
         Raises:
-            ClosedError: Whoever took has closed the lane.
+            ClosedError: The consumer has closed the lane.
         """
         with self._changed:
             if merge is not None and len(self._items) >= self._size:
@@ -80,7 +80,7 @@ class Lane(Generic[T]):
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Stop taking: drop what is there, and let whoever puts know."""
+        """Stop taking: drop what is there, and tell the producer."""
         with self._changed:
             self._closed = True
             self._items.clear()

@@ -10,7 +10,6 @@ from typing import Any
 import av
 
 from motionveil.errors import MotionveilError
-from motionveil.limits import check_pixels
 from motionveil.video.colour import upright_aspect
 from motionveil.video.integrity import avi_broken_at, broken_at, missing_bytes
 from motionveil.video.robust_decode import DamagedError, StrictDecoder, moving_pictures
@@ -45,7 +44,7 @@ def opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _video_stream(path: Path, container: Any) -> Any:
-    stream = moving_pictures(container)
+    stream = moving_pictures(container, str(path))
     if container.format.name == "tty":
         raise MotionveilError(f"{path}: a text file, not a video")
     if stream is None:
@@ -53,7 +52,6 @@ def _video_stream(path: Path, container: Any) -> Any:
         raise MotionveilError(f"{path}: no video in this file{sound}")
     if stream.codec_context is None:
         raise MotionveilError(f"{path}: the codec of this video is not known")
-    check_pixels(stream.codec_context.width, stream.codec_context.height, str(path))
     return stream
 
 

@@ -15,7 +15,6 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.format import Flags
 
 from motionveil.errors import MotionveilError
-from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.robust_decode import ResyncDecoder, WholeFrame, moving_pictures
 from motionveil.video.timestamps import LIVE_TIME_BASE, LiveClock
@@ -197,12 +196,11 @@ class LiveSource:
             self._check_whole(stream, end)
 
     def _film(self, container: Any) -> Any:
-        stream = moving_pictures(container)
+        stream = moving_pictures(container, self.name)
         if stream is None:
             raise _LostError("it holds no video")
         if stream.codec_context is None:
             raise _LostError("the codec of its video is not known")
-        check_pixels(stream.codec_context.width, stream.codec_context.height, self.name)
         return stream
 
     def _open(self) -> Any:

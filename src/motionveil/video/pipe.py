@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 import av
 
 from motionveil.errors import MotionveilError
-from motionveil.limits import check_pixels
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
 from motionveil.video.integrity import HEAD, begins_chunk
 from motionveil.video.robust_decode import ResyncDecoder, WholeFrame, moving_pictures
@@ -84,12 +83,11 @@ class PipeSource:
             ) from error
 
     def _decoded(self, container: Any, reader: _Reader, stop: Event) -> Iterator[Frame]:
-        stream = moving_pictures(container)
+        stream = moving_pictures(container, self.name)
         if stream is None:
             raise MotionveilError(f"{self.name}: no video in this pipe")
         if stream.codec_context is None:
             raise MotionveilError(f"{self.name}: the codec of this video is not known")
-        check_pixels(stream.codec_context.width, stream.codec_context.height, self.name)
         decoder = ResyncDecoder(stream)
         end = before = 0
         for packet, arrived, is_whole in _packets(container, stream, reader):

@@ -37,16 +37,26 @@ class DamagedError(Exception):
     """A packet is damaged, or one before it is missing; the message says what was noticed."""
 
 
-def moving_pictures(container: Any) -> Any:
+def moving_pictures(container: Any, name: str) -> Any:
     """Return the stream of an open container that is to be read; None if there is none.
 
     It is the first one, but not the still picture of an animation (AVIF) that is there as well. A
     text file opens too, as "tty": the library would draw its letters.
+
+    Args:
+        container: As PyAV opens it.
+        name: What an error calls it.
+
+    Raises:
+        MotionveilError: Its frames have too many pixels.
     """
     if container.format.name == "tty":
         return None
     films = [stream for stream in container.streams.video if not stream.disposition & _NO_FILM]
-    return next((stream for stream in films if stream.frames != 1), films[0] if films else None)
+    film = next((stream for stream in films if stream.frames != 1), films[0] if films else None)
+    if film is not None and film.codec_context is not None:
+        check_pixels(film.codec_context.width, film.codec_context.height, name)
+    return film
 
 
 class StrictDecoder:
@@ -177,10 +187,9 @@ def decode_picture(container: Any) -> Any:
     Raises:
         DamagedError: It is damaged, or there is none.
     """
-    stream = moving_pictures(container)
+    stream = moving_pictures(container, "the picture")
     if stream is None:
         raise DamagedError("it holds no picture")
-    check_pixels(stream.codec_context.width, stream.codec_context.height, "the picture")
     decoder = StrictDecoder(stream, threads="SLICE")
     for packet in container.demux(stream):
         for picture in decoder.decode(packet):

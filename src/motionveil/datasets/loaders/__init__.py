@@ -23,7 +23,7 @@ from motionveil.datasets.console import track
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError, explain
 from motionveil.plugins import load_entry_points
-from motionveil.video import count_frames, probe
+from motionveil.video import count_frames, probe, read_frames
 from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
 
@@ -150,7 +150,7 @@ def _count(video: Path, decode_pictures: bool) -> int | MotionveilError:
     try:
         if is_pictures(video) and not decode_pictures:
             return len(list_pictures(video))
-        probe(video)  # converts the first frame, which counting does not
+        next(read_frames(video))  # converts the first frame, which counting does not
         return count_frames(video)
     except Exception as error:  # whatever a decoder comes up with: the others are looked at
         return MotionveilError(explain(error, str(video)))

@@ -283,7 +283,7 @@ def _fits(page: Page, recipe: dict[str, Any], setting: str, methods: list[Method
 
 def _setting(run: Run) -> str:
     return ", ".join(
-        f"{axis.removeprefix('--set ')}={value}"
+        f"{axis.removeprefix(SET)}={value}"
         for axis, value in run.values.items()
         if axis not in REPEATS
     )

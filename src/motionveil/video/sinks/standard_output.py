@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -68,12 +70,8 @@ class PipeFile(ContainerSink):
         Raises:
             MotionveilError: The reader has gone.
         """
-        try:
+        with _writing(self):
             self._mux(self._pipe, packet)
-        except BrokenPipeError as error:
-            raise self._gone() from error
-        except OSError as error:
-            raise MotionveilError(f"{self.name}: cannot write: {error.strerror}") from error
 
     def __exit__(
         self,
@@ -89,10 +87,21 @@ class PipeFile(ContainerSink):
             self._muxer.close()
         except OSError as failure:
             if error is None:
-                raise self._gone() from failure
+                raise _gone(self) from failure
 
-    def _gone(self) -> MotionveilError:
-        return MotionveilError(f"{self.name}: whoever read it has gone, after {self.frames} frames")
+
+@contextmanager
+def _writing(sink: PipeFile | Y4mSink) -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise _gone(sink) from error
+    except OSError as error:
+        raise MotionveilError(f"{sink.name}: cannot write: {error.strerror}") from error
+
+
+def _gone(sink: PipeFile | Y4mSink) -> MotionveilError:
+    return MotionveilError(f"{sink.name}: whoever read it has gone, after {sink.frames} frames")
 
 
 def _check(dest: str, codec: str | None) -> None:
@@ -145,7 +154,7 @@ class Y4mSink:
         rate: Fraction | None = None,
         aspect: Fraction = Fraction(1),
         comment: str | None = None,
-        name: str = "standard output",
+        name: str = NAME,
     ) -> None:
         self.name = name
         self.rate = rate or DEFAULT_RATE
@@ -162,18 +171,12 @@ class Y4mSink:
         """Append a frame, uint8 (H, W, 3), RGB; `pts` has no place in the format."""
         if self._shape not in (None, image.shape):
             raise MotionveilError(f"{self.name}: the size of the frames has changed")
-        try:
+        with _writing(self):
             if self._shape is None:
                 self._stream.write(self._header(image))
             self._stream.write(b"FRAME\n")
             self._stream.write(self._planes(image).data)
             self._stream.flush()
-        except BrokenPipeError as error:
-            raise MotionveilError(
-                f"{self.name}: whoever read it has gone, after {self.frames} frames"
-            ) from error
-        except OSError as error:
-            raise MotionveilError(f"{self.name}: cannot write: {error.strerror}") from error
         self._shape = image.shape
         self.frames += 1
 

@@ -24,6 +24,7 @@ class VideoFile(ContainerSink):
 
     Args:
         path, time_base, codec, live, comment: As in `VideoSink`.
+        rate: Frames a second, where they are known.
     """
 
     def __init__(
@@ -34,13 +35,15 @@ class VideoFile(ContainerSink):
         codec: str | None = None,
         live: bool = False,
         comment: str | None = None,
+        rate: Fraction | None = None,
     ) -> None:
         live = live or path.is_fifo()  # nobody can go back in a pipe
         encoding = encoding_for(path, codec=codec, live=live)
         muxing = muxing_for(path, live=live, time_base=time_base)
         super().__init__(str(path), encoding, muxing, comment)
         self._path, self._keep = path, live
-        if not live and path.suffix.lower() != ".mp4":
+        too_fast = (rate or 0) * _MILLISECOND > 1
+        if (too_fast or not live) and path.suffix.lower() != ".mp4":
             self.tick = _MILLISECOND
         self._files = ExitStack()
 
@@ -170,13 +173,11 @@ def _is_video_file(dest: str) -> bool:
 )
 def open_video_file(dest: str, options: SinkOptions) -> PacketSink:
     """Open a video file."""
-    file = VideoFile(
+    return VideoFile(
         Path(dest),
         time_base=options.time_base,
         codec=options.codec,
         live=options.live,
         comment=options.comment,
+        rate=options.rate,
     )
-    if (options.rate or 0) * _MILLISECOND > 1 and Path(dest).suffix.lower() != ".mp4":
-        file.tick = _MILLISECOND
-    return file
