@@ -112,7 +112,27 @@ def _missing(error: Exception, command: str) -> str | None:
         extra = "faces"
     if command in ("recognise", "serve"):
         extra = command
-    return f"`{command}` needs the package {error.name!r}: pip install 'motionveil[{extra}]'"
+    wanted = f"'{_installed_from()}[{extra}]'"
+    way = f"pip install {wanted}"
+    if "UV" in os.environ:  # set by `uvx`, whose environment cannot be added to
+        way = f"uvx --from {wanted} motionveil {command} ..., or {way}"
+    return f"`{command}` needs the package {error.name!r}: {way}"
+
+
+def _installed_from() -> str:
+    """Return what to name for another extra: the wheel that was installed, or `motionveil`."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        source = json.loads(distribution("motionveil").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return "motionveil"
+    url = urlsplit(source.get("url", ""))
+    wheel = url2pathname(url.path)
+    return wheel if wheel.endswith(".whl") and url.scheme == "file" else "motionveil"
 
 
 def _folder_in_use(arguments: argparse.Namespace) -> AbstractContextManager[None]:
