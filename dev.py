@@ -4,7 +4,7 @@
     python3 dev.py test [ARGUMENTS]         the quick tests, on all cores; all of them with -m ""
     python3 dev.py check                    formatting, lint and types
     python3 dev.py docs [ARGUMENTS]         the documentation's site, in build/site
-    python3 dev.py release                  what is published, in dist/: sdist, wheel, SBOM, licences
+    python3 dev.py release                  what is published, in dist/: wheel, sdist, SBOM, terms
 
 The first call makes the virtual environment `.venv` beside this file and installs motionveil into
 it; so does the first call after `pyproject.toml`, `constraints.txt`, Python or the folder has
@@ -71,7 +71,11 @@ def refuse_unfit_python() -> None:
 def is_installed() -> bool:
     """Return whether the environment stands and is that of this folder and `pyproject.toml`."""
     stamp = stamp_file()
-    return python_of(ENVIRONMENT).exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted()
+    return (
+        python_of(ENVIRONMENT).exists()
+        and stamp.exists()
+        and stamp.read_text(encoding="utf-8") == wanted()
+    )
 
 
 def install() -> None:
