@@ -162,7 +162,7 @@ class EncoderSpec(BaseModel):
     def change(self, **settings: Any) -> EncoderSpec:
         """Return the encoder with settings changed, which are checked.
 
-        Example:
+        Examples:
             >>> load_spec("bdq").change(modules="BD").settings.modules
             'BD'
         """
@@ -279,7 +279,7 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
     Raises:
         MotionveilError: There is no such name or file, or the file is at fault.
 
-    Example:
+    Examples:
         >>> load_spec("bdq").method
         'bdq'
     """
