@@ -24,6 +24,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from motionveil.api import audit, encode_video, evaluate, train
     from motionveil.encoders import load_encoder
+    from motionveil.frames import iterate_clips, veil_frames
     from motionveil.recognition import load_recogniser
     from motionveil.spec import EncoderSpec, load_spec
     from motionveil.streaming import StreamEncoder
@@ -36,10 +37,12 @@ __all__ = [
     "audit",
     "encode_video",
     "evaluate",
+    "iterate_clips",
     "load_encoder",
     "load_recogniser",
     "load_spec",
     "train",
+    "veil_frames",
 ]
 
 _HOMES = {
@@ -50,6 +53,8 @@ _HOMES = {
     "train": "motionveil.api",
     "evaluate": "motionveil.api",
     "audit": "motionveil.api",
+    "iterate_clips": "motionveil.frames",
+    "veil_frames": "motionveil.frames",
     "load_encoder": "motionveil.encoders",
     "load_recogniser": "motionveil.recognition",
 }
