@@ -192,7 +192,8 @@ def _load(model: str | None, sources: list[Source]) -> Recogniser:
 
 def _describe(model: str | None, recogniser: Recogniser) -> str:
     drawn = ", trained on drawn people only" if recogniser.spec.knows_drawn_people_only else ""
-    return f"{SHIPPED if model is None else model}{drawn}"
+    name = recogniser.spec.encoder.origin or (SHIPPED if model is None else model)
+    return f"{name}{drawn}"
 
 
 def _notice(line: str) -> None:
