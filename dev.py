@@ -3,6 +3,7 @@
     python3 dev.py quickstart [ARGUMENTS]   the main job on the built-in data
     python3 dev.py test [ARGUMENTS]         the quick tests, on all cores; all of them with -m ""
     python3 dev.py check                    formatting, lint and types
+    python3 dev.py docs [ARGUMENTS]         the documentation's site, in build/site
 
 The first call makes the virtual environment `.venv` beside this file and installs motionveil into
 it; so does the first call after `pyproject.toml`, `constraints.txt`, Python or the folder has
@@ -27,6 +28,7 @@ COMMANDS = {
     "quickstart": ["motionveil quickstart"],
     "test": ["pytest -n auto --dist loadfile --no-loadscope-reorder"],
     "check": ["ruff format --check", "ruff check", "mypy"],
+    "docs": ["mkdocs build --strict"],
 }
 """What each command runs, as `python -m` modules of the environment."""
 
@@ -68,7 +70,7 @@ def install() -> None:
     """Make the environment anew and install motionveil into it, with all that tests need."""
     print(f"dev.py: making {ENVIRONMENT}; this takes some minutes, once", flush=True)
     stop_on_failure([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-    extras = ".[train,study,test]"
+    extras = ".[train,study,test,docs]"
     run("-m", "pip", "install", "--constraint", CONSTRAINTS.name, "--editable", extras)
     stamp_file().write_text(wanted(), encoding="utf-8")  # last: a broken install leaves none
 

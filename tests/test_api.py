@@ -76,7 +76,7 @@ class TestFunctions:
             given = parameter.name in POSITIONAL[name]
             assert positional == given, parameter.name
         assert signature.return_annotation is not signature.empty
-        for section in ("Args:", "Raises:", "Example:"):
+        for section in ("Args:", "Raises:", "Examples:"):
             assert section in inspect.getdoc(function)
 
     @pytest.mark.slow

@@ -71,7 +71,7 @@ def encode_video(
         MotionveilError: The source cannot be read whole, the encoder cannot stream, or `dest` is
             the source or cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile, numpy as np
         >>> from motionveil.video import VideoSink
         >>> folder = tempfile.mkdtemp()
@@ -133,7 +133,7 @@ def train(
         MotionveilError: There is nothing to train, the folder holds a training, data cannot be
             read, a setting is wrong, or the training collapsed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
@@ -183,11 +183,13 @@ def evaluate(
 ) -> Row:
     """Score a frozen encoder with fresh networks: action, and privacy by frame and by clip.
 
+    `recipe`, `settings`, `split`, `label`, `seed`, `device`, `precision` and `workers` are those of
+    `train`.
+
     Args:
         encoder: As `load_encoder` takes it, or the spec of one without weights.
         data: As in `train`.
         out: Folder for `results.json` and `report.html`; None to write neither.
-        recipe, settings, split, label, seed, device, precision, workers: As in `train`.
         command: What the result says it was made by; this call if None.
         recogniser: Leave the action network in `out/recogniser/` too, where the recipe's order is
             the camera's and the encoder can veil a stream.
@@ -195,7 +197,7 @@ def evaluate(
     Raises:
         MotionveilError: There is no such encoder, data cannot be read, or a setting is wrong.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
@@ -255,6 +257,9 @@ def audit(
 ) -> Audit:
     """Attack veiled video, and write `audit.json` and `audit.html`; done attacks are kept.
 
+    `recipe`, `settings`, `split`, `label`, `seed`, `device`, `precision` and `workers` are those of
+    `train`.
+
     Args:
         encoder: As in `evaluate`; `bdq-untrained`, for BDQ as its training would begin; or a
             function from and to uint8 frames (T, H, W, 3), of a module or a script, or its name:
@@ -271,7 +276,6 @@ def audit(
         raw_from: Folder of an audit whose findings on raw video are taken over.
         retry: Carry out again what has failed before.
         show_raw: Show original frames in the page too.
-        recipe, settings, split, label, seed, device, precision, workers: As in `train`.
         run: Where attacks run, instead of `jobs`; see `motionveil.evaluation.executors`.
         progress: Told of each attack that has ended.
         command: What the audit says it was made by; this call if None.
@@ -280,7 +284,7 @@ def audit(
         MotionveilError: There is no such encoder, attack or file, data cannot be read, the
             function cannot be found by other processes, or `out` holds another audit.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()

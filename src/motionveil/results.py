@@ -41,7 +41,7 @@ def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
     Raises:
         ValueError: `n` is below 1 or `accuracy` is outside [0, 1].
 
-    Example:
+    Examples:
         >>> low, high = wilson_interval(79 / 94, 94)
         >>> round(low, 3), round(high, 3)
         (0.753, 0.901)

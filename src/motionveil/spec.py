@@ -173,7 +173,7 @@ class EncoderSpec(BaseModel):
     def change(self, **settings: Any) -> EncoderSpec:
         """Return the encoder with settings changed, which are checked.
 
-        Example:
+        Examples:
             >>> load_spec("bdq").change(modules="BD").settings.modules
             'BD'
         """
@@ -302,7 +302,7 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
         MotionveilError: There is no such name or file, the file is at fault, or the hub's cannot be
             had (see `motionveil.hub.fetch`).
 
-    Example:
+    Examples:
         >>> load_spec("bdq").method
         'bdq'
     """

@@ -24,7 +24,7 @@ Name = TypeVar("Name", str, tuple[str, str])
 def recording_of(clip: str) -> str:
     """Return the recording that a clip is cut from: its key without the frame range.
 
-    Example:
+    Examples:
         >>> recording_of("person00/session03.mkv#0-20")
         'person00/session03.mkv'
     """
@@ -34,7 +34,7 @@ def recording_of(clip: str) -> str:
 def numbered(names: Sequence[Name]) -> Integers:
     """Return each name's place, from 0, in the sorted list of the distinct names.
 
-    Example:
+    Examples:
         >>> numbered(["b", "a", "b"])
         array([1, 0, 1])
     """

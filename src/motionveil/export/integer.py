@@ -85,7 +85,7 @@ class IntegerEncoder:
     Raises:
         MotionveilError: It cannot be exported (says why), or it has no geometry.
 
-    Example:
+    Examples:
         >>> from motionveil.geometry import Geometry
         >>> spec = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=8, rate=10))
         >>> encoder = IntegerEncoder(spec)

@@ -140,7 +140,7 @@ def create_action_network(name: str, classes: int, *, weights: Weights = None) -
         MotionveilError: There is no such network, or the weights cannot be had, read or fitted;
             the message names the file and the keys.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from motionveil.networks import create_action_network
         >>> network = create_action_network("small3d", classes=6)
@@ -161,7 +161,7 @@ def create_privacy_network(name: str, classes: int, *, weights: Weights = None) 
     Raises:
         MotionveilError: As for `create_action_network`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from motionveil.networks import create_privacy_network
         >>> network = create_privacy_network("small2d", classes=4)

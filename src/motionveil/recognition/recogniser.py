@@ -120,7 +120,7 @@ def fit_temperature(logits: Floats, labels: Integers) -> float:
         A temperature in [0.05, 20]; the likelihood has one minimum in 1 / temperature, which is
         searched by golden section on a logarithmic scale.
 
-    Example:
+    Examples:
         >>> logits = np.array([[4.0, 0.0]] * 3 + [[0.0, 4.0]])
         >>> round(fit_temperature(logits, np.array([0, 0, 0, 0])), 2)  # 3 of 4 are right: log 3
         3.64
