@@ -56,7 +56,8 @@ class Settings(_Part):
     )
     recogniser: str | None = Field(
         default=None,
-        description="a recogniser's name, its folder, a run folder or hf:owner/name; it brings its own encoder",
+        description="a recogniser's name, its folder, a run folder or hf:owner/name;"
+        " it brings its own encoder",
     )
     decode: Decode = Field(
         default="none",
