@@ -84,8 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name, or the"
-        f" name of a recogniser that comes with the package (default, of test:actors only: {SHIPPED})",
+        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name, or"
+        " the name of a recogniser that comes with the package (default, of test:actors only:"
+        f" {SHIPPED})",
     )
     parser.add_argument("--veiled", action="store_true", help="SOURCE is veiled already")
     parser.add_argument(
