@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from motionveil.encoders import load_encoder
     from motionveil.frames import iterate_clips, veil_frames
     from motionveil.recognition import load_recogniser
+    from motionveil.share import push
     from motionveil.spec import EncoderSpec, load_spec
     from motionveil.streaming import StreamEncoder
 
@@ -41,6 +42,7 @@ __all__ = [
     "load_encoder",
     "load_recogniser",
     "load_spec",
+    "push",
     "train",
     "veil_frames",
 ]
@@ -57,6 +59,7 @@ _HOMES = {
     "veil_frames": "motionveil.frames",
     "load_encoder": "motionveil.encoders",
     "load_recogniser": "motionveil.recognition",
+    "push": "motionveil.share",
 }
 
 

@@ -45,7 +45,7 @@ class Veil(v2.Transform):
         torch.Size([7, 3, 64, 86])
     """
 
-    _transformed_types = (tv_tensors.Video, torch.Tensor)
+    _transformed_types = (tv_tensors.Video, lambda inpt: type(inpt) is torch.Tensor)
 
     def __init__(
         self,

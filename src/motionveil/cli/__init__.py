@@ -63,6 +63,7 @@ COMMANDS = {
     "study": "create, serve and analyse a user study",
     "complexity": "measure parameters, size, FLOPs, speed and memory of encoders",
     "report": "draw the figures and pages of stored results",
+    "push": "write an encoder and its model card to the Hugging Face Hub",
     "verify": "compare a stored result with the published figures",
     "clean": "list or delete what killed runs left behind",
     "doctor": "say what is installed, what is missing and what would be slow",
