@@ -63,6 +63,11 @@ def _places() -> list[Path]:
     return [*ours, Path(__file__).parent / "__pycache__", _user_caches() / "numba"]
 
 
+def compiled_folders() -> list[Path]:
+    """Return where compiled code of this package may lie, numba's first choice first."""
+    return _places()
+
+
 def _make_place() -> None:
     """Make a private folder that is gone when this process ends."""
     try:
