@@ -128,8 +128,9 @@ def _add_means(graph: Graph, products: str, weights: NDArray[np.float64], cell: 
     graph.constant("before_cell", np.int64(cell - 1))
     graph.constant("shift", np.int64(WINDOW_RADIUS + 1))
     graph.constant("last_tap", np.int64(len(weights) + 1))
-    rows, columns = _add_windows(graph, "h"), _add_windows(graph, "w")
-    columns = graph.add("Transpose", "windows_turned", columns, perm=[1, 0])
+    # The columns' stand upright from the start: ONNX Runtime before 1.26 joins a Transpose with the
+    # MatMul behind it into an operator that it does not have in double precision.
+    rows, columns = _add_windows(graph, "h"), _add_windows(graph, "w", upright=True)
     down = graph.add("MatMul", "means_down", rows, products)
     means = graph.add("MatMul", "means", down, columns)
     names = []
@@ -139,14 +140,21 @@ def _add_means(graph: Graph, products: str, weights: NDArray[np.float64], cell: 
     return names
 
 
-def _add_windows(graph: Graph, side: str) -> str:
-    """Add the weight of each pixel in each cell's window along a side, float64 (cells, side)."""
+def _add_windows(graph: Graph, side: str, *, upright: bool = False) -> str:
+    """Add the weight of each pixel in each cell's window along a side.
+
+    Returns:
+        The name of float64 (cells, side), or (side, cells) if `upright`.
+    """
     padded = graph.add("Add", f"{side}_raised", side, "before_cell")
     cells = graph.add("Div", f"{side}_cells", padded, "cell")
     number = graph.add("Range", f"{side}_cell", "int0", cells, "int1")
     corner = graph.add("Mul", f"{side}_corner", number, "cell")
-    corner = graph.add("Unsqueeze", f"{side}_corner_column", corner, "axis1")
     pixel = graph.add("Range", f"{side}_pixel", "int0", side, "int1")
+    if upright:
+        pixel = graph.add("Unsqueeze", f"{side}_pixel_column", pixel, "axis1")
+    else:
+        corner = graph.add("Unsqueeze", f"{side}_corner_column", corner, "axis1")
     offset = graph.add("Sub", f"{side}_offset", pixel, corner)
     shifted = graph.add("Add", f"{side}_shifted", offset, "shift")
     place = graph.add("Clip", f"{side}_place", shifted, "int0", "last_tap")
