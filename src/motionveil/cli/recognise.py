@@ -84,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name, or"
+        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name or"
         " the name of a recogniser that comes with the package (default, of test:actors only:"
         f" {SHIPPED})",
     )
