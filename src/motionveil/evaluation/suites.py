@@ -198,8 +198,9 @@ def beside(recipe: Recipe, manifest: Manifest, split: str, label: str) -> list[A
     """
     schedule = _stretched(recipe.validation, 0.5)
     attacks: list[Attack] = []
+    own = manifest.columns_of(label)
     for other in manifest.privacy_labels:
-        if other != label:
+        if other not in own:
             attacks.append(_frames(recipe, schedule, f"frame-{other}", label=other))
             attacks.append(_clips(recipe, schedule, f"clip-{other}", label=other))
     for found in confounds(manifest, split, label):
