@@ -71,7 +71,7 @@ def encode_video(
         MotionveilError: The source cannot be read whole, the encoder cannot stream, or `dest` is
             the source or cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile, numpy as np
         >>> from motionveil.video import VideoSink
         >>> folder = tempfile.mkdtemp()
@@ -82,6 +82,7 @@ def encode_video(
         >>> summary.frames_out, summary.height, summary.guarded["first"]
         (4, 8, 1)
     """
+    from motionveil.frames import at_geometry
     from motionveil.streaming import VeilOptions, veil_video
 
     spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
@@ -107,6 +108,7 @@ def train(
     checkpoint_every: int | None = None,
     workers: int | None = None,
     recogniser: bool = True,
+    log_to: Sequence[str | Callable[[Mapping[str, float]], None]] = (),
 ) -> TrainedRun:
     """Train an encoder against its adversary.
 
@@ -128,12 +130,14 @@ def train(
         workers: Videos decoded in parallel; one per core if None.
         recogniser: Train an action network on the encoder's output too, and leave it in the run
             folder's `recogniser/`, where the encoder can veil a stream.
+        log_to: Trackers that are told of each epoch beside `curves.csv`: functions, or names as
+            `motionveil.training.loop.open_trackers` takes them.
 
     Raises:
         MotionveilError: There is nothing to train, the folder holds a training, data cannot be
             read, a setting is wrong, or the training collapsed.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
@@ -146,7 +150,9 @@ def train(
         ('bdq', 2.0, 1)
     """
     from motionveil.streaming.veils import streams
+    from motionveil.training.distributed import is_first_process
     from motionveil.training.experiment import open_experiment, training_of
+    from motionveil.training.loop import open_trackers
 
     choice, chosen = training_of(method, recipe, settings, alpha)
     folder = Path(out)
@@ -155,9 +161,12 @@ def train(
             f"{folder}: there is a training here already; --resume (resume=True) resumes it,"
             " another --out begins a new one"
         )
-    experiment = open_experiment(data, chosen, split, label, seed, device, precision, workers)
-    start = experiment.untrained(choice)
-    spec, curves = experiment.train(start, folder, resume=resume, checkpoint_every=checkpoint_every)
+    with open_trackers(log_to if is_first_process() else (), folder) as tracker:
+        experiment = open_experiment(data, chosen, split, label, seed, device, precision, workers)
+        start = experiment.untrained(choice)
+        spec, curves = experiment.train(
+            start, folder, resume=resume, checkpoint_every=checkpoint_every, tracker=tracker
+        )
     if recogniser and streams(spec):
         from motionveil.evaluation.recogniser import train_recogniser
 
@@ -183,11 +192,13 @@ def evaluate(
 ) -> Row:
     """Score a frozen encoder with fresh networks: action, and privacy by frame and by clip.
 
+    `recipe`, `settings`, `split`, `label`, `seed`, `device`, `precision` and `workers` are those of
+    `train`.
+
     Args:
         encoder: As `load_encoder` takes it, or the spec of one without weights.
         data: As in `train`.
         out: Folder for `results.json` and `report.html`; None to write neither.
-        recipe, settings, split, label, seed, device, precision, workers: As in `train`.
         command: What the result says it was made by; this call if None.
         recogniser: Leave the action network in `out/recogniser/` too, where the recipe's order is
             the camera's and the encoder can veil a stream.
@@ -195,7 +206,7 @@ def evaluate(
     Raises:
         MotionveilError: There is no such encoder, data cannot be read, or a setting is wrong.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
@@ -255,6 +266,9 @@ def audit(
 ) -> Audit:
     """Attack veiled video, and write `audit.json` and `audit.html`; done attacks are kept.
 
+    `recipe`, `settings`, `split`, `label`, `seed`, `device`, `precision` and `workers` are those of
+    `train`.
+
     Args:
         encoder: As in `evaluate`; `bdq-untrained`, for BDQ as its training would begin; or a
             function from and to uint8 frames (T, H, W, 3), of a module or a script, or its name:
@@ -271,7 +285,6 @@ def audit(
         raw_from: Folder of an audit whose findings on raw video are taken over.
         retry: Carry out again what has failed before.
         show_raw: Show original frames in the page too.
-        recipe, settings, split, label, seed, device, precision, workers: As in `train`.
         run: Where attacks run, instead of `jobs`; see `motionveil.evaluation.executors`.
         progress: Told of each attack that has ended.
         command: What the audit says it was made by; this call if None.
@@ -280,7 +293,7 @@ def audit(
         MotionveilError: There is no such encoder, attack or file, data cannot be read, the
             function cannot be found by other processes, or `out` holds another audit.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
@@ -359,13 +372,6 @@ def audit(
     )
     write_audit(found, folder, show_raw=show_raw)
     return found
-
-
-def at_geometry(spec: EncoderSpec, native: bool = False) -> EncoderSpec:
-    """Return a method that is not trained, and so has no geometry, at the default encoder's."""
-    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
-        return spec
-    return spec.model_copy(update={"geometry": load_spec(DEFAULT).required_geometry()})
 
 
 def threads_each(jobs: int) -> int:

@@ -35,7 +35,7 @@ def shown(source: str) -> str:
     All else is `...`: names and passwords, parameters, keys in the path, and all of what is no
     proper address (`rstp:/user:pw@host`, `user:pw@host`), for there nobody can say what is what.
 
-    Example:
+    Examples:
         >>> shown("rtsp://admin:secret@192.0.2.7:554/live/ch1?key=1")
         'rtsp://192.0.2.7:554/live/ch1?...'
         >>> shown("rtsp://192.0.2.7/user=admin_password=secret")

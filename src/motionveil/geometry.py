@@ -70,7 +70,7 @@ class Geometry(BaseModel):
         Raises:
             MotionveilError: The picture is over 16 times as long as it is high, or as wide.
 
-        Example:
+        Examples:
             >>> Geometry(size=64, rate=15).shape(1080, 1920)
             (64, 114)
             >>> Geometry(size=64, rate=15).shape(576, 720, Fraction(64, 45))

@@ -52,7 +52,7 @@ class Job:
     Args:
         question: All that its value depends on, as JSON.
 
-    Example:
+    Examples:
         >>> job = Job(Path("runs/rows/bdq"), {"method": "bdq", "seed": 0})  # doctest: +SKIP
         >>> value = job.get() or job.put(measure())  # doctest: +SKIP
     """

@@ -28,7 +28,7 @@ Name = TypeVar("Name", str, tuple[str, str])
 def recording_of(clip: str) -> str:
     """Return the recording that a clip is cut from: its key without the frame range.
 
-    Example:
+    Examples:
         >>> recording_of("person00/session03.mkv#0-20")
         'person00/session03.mkv'
     """
@@ -38,7 +38,7 @@ def recording_of(clip: str) -> str:
 def numbered(names: Sequence[Name]) -> Integers:
     """Return each name's place, from 0, in the sorted list of the distinct names.
 
-    Example:
+    Examples:
         >>> numbered(["b", "a", "b"])
         array([1, 0, 1])
     """
@@ -56,7 +56,7 @@ def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
     Raises:
         ValueError: `n` is below 1 or `accuracy` is outside [0, 1].
 
-    Example:
+    Examples:
         >>> low, high = wilson_interval(79 / 94, 94)
         >>> round(low, 3), round(high, 3)
         (0.753, 0.901)

@@ -314,7 +314,7 @@ class Stretch(NamedTuple):
 def stretches(labels: Sequence[str]) -> list[Stretch]:
     """Return the stretches of frames with one label.
 
-    Example:
+    Examples:
         >>> [tuple(stretch) for stretch in stretches(["a", "a", "b"])]
         [('a', 0, 2), ('b', 2, 3)]
     """

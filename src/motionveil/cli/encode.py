@@ -15,7 +15,6 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.api import at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.console import frame_bar
 from motionveil.cli.options import add_live_arguments, count_from
@@ -30,6 +29,7 @@ from motionveil.cli.stream_options import (
     read_preview_token,
 )
 from motionveil.errors import MotionveilError
+from motionveil.frames import at_geometry
 from motionveil.process_hardening import stopping
 from motionveil.secret import secret
 from motionveil.spec import DEFAULT, EncoderSpec, load_spec
@@ -103,8 +103,8 @@ def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         default=DEFAULT,
-        help="a shipped encoder's name, an encoder.json, a run folder, or a method such as blur-4"
-        " (default: %(default)s)",
+        help="a shipped encoder's name, an encoder.json, a run folder, hf:owner/name, or a method"
+        " such as blur-4 (default: %(default)s)",
     )
     parser.add_argument(
         "--hard",

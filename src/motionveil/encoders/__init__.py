@@ -63,7 +63,7 @@ def load_encoder(encoder: str | os.PathLike[str]) -> Encoder:
     Raises:
         MotionveilError: There is no such encoder, or its file is at fault; names the field.
 
-    Example:
+    Examples:
         >>> load_encoder("raw").spec.method
         'raw'
     """

@@ -54,7 +54,7 @@ class BDQ(Encoder):
         settings: The settings it was built with.
         hard: Set to True for whole levels 0 ... N instead of soft ones (no gradient).
 
-    Example:
+    Examples:
         >>> encoder = BDQ(EncoderSpec.untrained(range=0.25))
         >>> encoder(torch.rand(2, 3, 16, 32, 32)).shape
         torch.Size([2, 3, 15, 32, 32])

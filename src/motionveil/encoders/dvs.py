@@ -37,7 +37,7 @@ class DVS(Encoder):
     Raises:
         MotionveilError: The spec is of another method, or a threshold is below 0.001.
 
-    Example:
+    Examples:
         >>> from motionveil.spec import load_spec
         >>> DVS(load_spec("dvs-0.4"))(torch.zeros(1, 3, 4, 8, 8)).unique()
         tensor([7.5000])

@@ -137,7 +137,7 @@ class Flow(Encoder):
         boundaries: Shape `(N,)`, ascending in [0, N].
         settings: The settings it was built with.
 
-    Example:
+    Examples:
         >>> encoder = Flow(EncoderSpec.untrained("flow"))
         >>> encoder(torch.rand(2, 3, 4, 32, 32)).shape
         torch.Size([2, 3, 3, 32, 32])

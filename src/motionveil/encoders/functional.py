@@ -98,7 +98,7 @@ def gaussian_weights(sigma: Tensor, size: int = KERNEL_SIZE) -> Tensor:
     Raises:
         ValueError: `sigma` is not one positive number, or `size` is not odd and positive.
 
-    Example:
+    Examples:
         >>> gaussian_weights(torch.tensor(1.0), 3)
         tensor([0.2741, 0.4519, 0.2741])
     """

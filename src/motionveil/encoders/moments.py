@@ -17,7 +17,7 @@ class Moments(Encoder):
     With `parts`, six for each part of the picture. The running means begin anew with each clip.
     What the output shows stands in `motionveil.methods.moments.show_moments`.
 
-    Example:
+    Examples:
         >>> encoder = Moments(EncoderSpec.untrained("moments"))
         >>> encoder(torch.rand(2, 3, 4, 32, 32)).shape
         torch.Size([2, 3, 3, 32, 32])

@@ -64,7 +64,7 @@ class EventCamera:
         MotionveilError: A threshold is below 0.001.
         ValueError: The size makes no sense.
 
-    Example:
+    Examples:
         >>> camera = EventCamera(EventSettings(threshold=0.5, eps=0.01), height=1, width=2)
         >>> len(camera.events(np.array([[0.09, 0.5]]), time=0.0))
         0

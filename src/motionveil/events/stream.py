@@ -59,7 +59,7 @@ def event_writer(path: str | os.PathLike[str], *, width: int, height: int) -> It
             written there; and by the function: an event is outside the sensor, or its time is
             negative or before that of the event before.
 
-    Example:
+    Examples:
         >>> events = np.array([(3, 4, 1000, 1)], EVENT)
         >>> with event_writer("out.raw", width=640, height=480) as write:  # doctest: +SKIP
         ...     write(events)

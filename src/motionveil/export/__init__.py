@@ -5,7 +5,7 @@ the caller that asks for that format:
 
     from motionveil.export.onnx import write_onnx
 
-Example:
+Examples:
     >>> from motionveil.export import write_c
     >>> from motionveil.spec import load_spec
     >>> write_c(load_spec("bdq"), "bdq.c")  # doctest: +SKIP

@@ -3,7 +3,7 @@
 Not a protection that we recommend: it hides the faces that were found, and nothing else. Needs
 `pip install 'motionveil[faces]'`, no torch, and YuNet's ONNX file.
 
-Example:
+Examples:
     >>> from motionveil.faces import FaceDetector, blur_video
     >>> blur_video("in.mp4", "out.mkv", FaceDetector("yunet.onnx"))  # doctest: +SKIP
 """

@@ -222,7 +222,7 @@ class FaceDetector:
         MotionveilError: The file cannot be read or is another network, or an option is out of its
             range.
 
-    Example:
+    Examples:
         >>> detect = FaceDetector("yunet.onnx")  # doctest: +SKIP
         >>> faces = detect(frame)  # doctest: +SKIP
         >>> faces.boxes[0], faces.scores[0]  # doctest: +SKIP

@@ -126,7 +126,7 @@ def method(name: str) -> Method:
 def present_name(name: str) -> str:
     """Return the present name of a row that an older version named otherwise.
 
-    Example:
+    Examples:
         >>> present_name("bdq-levels-31"), present_name("blur-4")
         ('bdq:levels=31', 'blur-4')
     """
@@ -145,7 +145,7 @@ def choose(name: str) -> Choice:
     Raises:
         MotionveilError: The name says no method, several, or a setting is wrong.
 
-    Example:
+    Examples:
         >>> choose("downsample-28").settings
         {'size': 28}
         >>> choose("bdq:levels=31,alpha=2").label
@@ -168,7 +168,7 @@ def parse_choices(words: Iterable[str]) -> list[Choice]:
     Raises:
         MotionveilError: A method or setting is unknown (names the nearest), or a value is wrong.
 
-    Example:
+    Examples:
         >>> [choice.name for choice in parse_choices(["raw", "blur:1,4"])]
         ['raw', 'blur-1', 'blur-4']
     """

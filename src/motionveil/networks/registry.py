@@ -79,9 +79,9 @@ class Registry:
     def _fetched(self, name: str) -> Weights:
         """Return the file that `pretrained` means; the word itself where none is published."""
         known = self.published(name)
-        hub = next((weights.hub for weights in known if weights.hub), None)
+        hub = next((weights for weights in known if weights.hub), None)
         if hub is not None:
-            return download(hub)
+            return download(hub).path
         if known:
             raise MotionveilError(
                 f"{name}: no weights to download by name; get {known[0].name} from"
@@ -140,7 +140,7 @@ def create_action_network(name: str, classes: int, *, weights: Weights = None) -
         MotionveilError: There is no such network, or the weights cannot be had, read or fitted;
             the message names the file and the keys.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from motionveil.networks import create_action_network
         >>> network = create_action_network("small3d", classes=6)
@@ -161,7 +161,7 @@ def create_privacy_network(name: str, classes: int, *, weights: Weights = None) 
     Raises:
         MotionveilError: As for `create_action_network`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from motionveil.networks import create_privacy_network
         >>> network = create_privacy_network("small2d", classes=4)

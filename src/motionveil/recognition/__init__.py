@@ -1,6 +1,6 @@
 """What recognises actions in veiled video: frame in, action out; needs no torch.
 
-Example:
+Examples:
     >>> from motionveil.recognition import StreamRecogniser, load_recogniser
     >>> recogniser = load_recogniser("quickstart")  # doctest: +SKIP
     >>> stream = StreamRecogniser(recogniser)  # doctest: +SKIP

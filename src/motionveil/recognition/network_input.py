@@ -85,7 +85,7 @@ def resize(image: Image, shape: tuple[int, int]) -> Image:
     Returns:
         uint8 (height, width, 3); a view of `image` where it has the shape already.
 
-    Example:
+    Examples:
         >>> resize(np.arange(12, dtype=np.uint8).reshape(2, 2, 3), (1, 1)).tolist()
         [[[5, 6, 7]]]
     """

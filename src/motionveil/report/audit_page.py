@@ -52,7 +52,7 @@ def write_audit(
         MotionveilError: The audit contradicts itself or names an image that is no plain file of an
             attack's folder, or the page cannot be written.
 
-    Example:
+    Examples:
         >>> write_audit(Audit.read("runs/audit"), Path("runs/audit"))  # doctest: +SKIP
         PosixPath('runs/audit/audit.html')
     """

@@ -109,7 +109,7 @@ def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
         MotionveilError: The audits are not of the same clips and label, one has no attack that
             recognises, one contradicts itself, or the page cannot be written.
 
-    Example:
+    Examples:
         >>> folders = [Path("audits/bdq"), Path("audits/dvs")]
         >>> write_audits([(Audit.read(f), f) for f in folders], Path("a.html"))  # doctest: +SKIP
         PosixPath('a.html')

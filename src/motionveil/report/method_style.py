@@ -53,7 +53,7 @@ def _choice(name: str) -> Choice | None:
 def family_and_strength(name: str) -> tuple[str, float | None]:
     """Split a row's name into its family and the strength in its settings, None without one.
 
-    Example:
+    Examples:
         >>> family_and_strength("dvs-0.4"), family_and_strength("bdq:levels=31")
         (('dvs', 0.4), ('bdq:levels=31', None))
     """

@@ -68,7 +68,7 @@ def write_report(result: Result, folder: Path) -> Path:
         MotionveilError: The result holds no rows, contradicts itself, or names media that are
             not plain images or videos of the folder; or the page cannot be written.
 
-    Example:
+    Examples:
         >>> write_report(Result.read("runs/quickstart"), Path("runs/quickstart"))  # doctest: +SKIP
         PosixPath('runs/quickstart/report.html')
     """
@@ -108,7 +108,7 @@ def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
             data, a row's picture is no plain image beside its `results.json`, or a file cannot
             be written.
 
-    Example:
+    Examples:
         >>> run = Run(Result.read("runs/tradeoff"), Path("runs/tradeoff"))  # doctest: +SKIP
         >>> write_tradeoff([run], run.folder)  # doctest: +SKIP
     """

@@ -116,7 +116,7 @@ def difference_interval(a: float, n: int, b: float, m: int) -> tuple[float, floa
     Raises:
         ValueError: A share or a number is out of range.
 
-    Example:
+    Examples:
         >>> low, high = difference_interval(56 / 70, 70, 48 / 80, 80)
         >>> round(low, 4), round(high, 4)
         (0.0524, 0.3339)

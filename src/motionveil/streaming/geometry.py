@@ -74,7 +74,7 @@ def area_average(frame: Image, shape: tuple[int, int], out: Image | None = None)
     Returns:
         uint8 (height, width, 3), rounded half up.
 
-    Example:
+    Examples:
         >>> area_average(np.arange(12, dtype=np.uint8).reshape(2, 2, 3), (1, 1)).tolist()
         [[[5, 6, 7]]]
     """

@@ -59,7 +59,7 @@ class Preview:
             reach it and there is no token, or a short one.
         ValueError: The rate is not above 0.
 
-    Example:
+    Examples:
         >>> frame = np.full((48, 64, 3), 119, np.uint8)
         >>> with Preview("127.0.0.1:0", stats=lambda: {"source": "camera:0"}) as preview:
         ...     preview.show(frame)

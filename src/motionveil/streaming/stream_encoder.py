@@ -51,7 +51,7 @@ class StreamEncoder:
     Raises:
         MotionveilError: The method cannot stream (says why), or the encoder has no geometry.
 
-    Example:
+    Examples:
         >>> from motionveil.geometry import Geometry
         >>> spec = EncoderSpec.untrained(range=0.25, geometry=Geometry(size=8, rate=10))
         >>> encoder = StreamEncoder(spec)

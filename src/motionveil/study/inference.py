@@ -304,7 +304,7 @@ def hypergeometric(hits: int, options: int, persons: int) -> float:
     Raises:
         ValueError: There are not more options than people.
 
-    Example:
+    Examples:
         >>> round(100 * hypergeometric(2, options=7, persons=2), 2)
         4.76
     """
@@ -317,7 +317,7 @@ def hypergeometric(hits: int, options: int, persons: int) -> float:
 def chance_level(least: int, options: int, persons: int) -> float:
     """Return the probability that a random selection contains at least `least` of the people.
 
-    Example:
+    Examples:
         >>> round(100 * chance_level(1, options=7, persons=2), 2)
         52.38
     """
@@ -336,7 +336,7 @@ def informed_chance_level(
         least: Number of people that must be correct.
         questions: Correct people and options of each question.
 
-    Example:
+    Examples:
         >>> pairs = [("a", "b"), ("c", "d")]
         >>> informed_chance_level(2, [(pair, "abcd") for pair in pairs])
         0.5

@@ -1,6 +1,6 @@
 """Video in and out with exact timestamps: files, folders, cameras, streams; no torch.
 
-Example:
+Examples:
     >>> from motionveil.video import VideoSink, probe, read_frames
     >>> info = probe("in.mp4")  # doctest: +SKIP
     >>> with VideoSink("out.mp4", rate=info.rate, time_base=info.time_base) as sink:

@@ -92,7 +92,7 @@ def register(
     Raises:
         ValueError: The name is taken.
 
-    Example:
+    Examples:
         >>> @register("mine", "our videos; ROOT holds one folder per person")  # doctest: +SKIP
         ... def index(root: str, *, seed: int = 0) -> Manifest: ...
     """

@@ -103,7 +103,7 @@ def run_sweep(
         MotionveilError: A folder cannot be written, or holds another run; then nothing is changed.
         KeyboardInterrupt: The current runs are stopped; a later sweep resumes them.
 
-    Example:
+    Examples:
         >>> grid = read_grid("grid.yaml", ["tradeoff"])  # doctest: +SKIP
         >>> run_sweep(grid.runs(out), out, local_engine(jobs=2))  # doctest: +SKIP
     """

@@ -135,7 +135,7 @@ def register(
     Raises:
         ValueError: The example is taken.
 
-    Example:
+    Examples:
         >>> @register("tcp://", "a socket", takes=lambda d: d[:6] == "tcp://")  # doctest: +SKIP
         ... def open_socket(dest: str, options: SinkOptions) -> Sink: ...
     """
@@ -193,6 +193,8 @@ def open_sink(
 ) -> Destinations:
     """Open one or more destinations; use the result as a context manager.
 
+    `rate`, `time_base`, `live`, `aspect` and `comment` are those of `SinkOptions`.
+
     Args:
         dests: Each a file name ending in `.mp4`, `.mkv` or `.webm`; such a name with `%H` and the
             like for the time, for files that are cut; a folder of images, written with a slash at
@@ -200,7 +202,6 @@ def open_sink(
             `udp://` or `srt://`; `-`, the standard output; a virtual camera, `/dev/videoN`; or a
             destination that a plugin takes.
         codec: Of destinations that are given as strings; see `SinkOptions`.
-        rate, time_base, live, aspect, comment: See `SinkOptions`.
         pace: See `Destinations`.
         notice: Told in one line what happens to a destination while the others go on.
 

@@ -136,7 +136,7 @@ class VideoSink(Destinations):
         MotionveilError: The suffix is none of these or does not take the codec (at once), or
             nothing can be written there, no frame was written, or frames do not fit together.
 
-    Example:
+    Examples:
         >>> frames = np.zeros((3, 48, 64, 3), np.uint8)
         >>> with VideoSink("out.mp4", rate=Fraction(30000, 1001)) as sink:  # doctest: +SKIP
         ...     for frame in frames:

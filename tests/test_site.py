@@ -1,0 +1,82 @@
+"""The documentation's site: built with warnings as errors, complete, and nobody else's."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motionveil.cli import COMMANDS
+from threads import GIVEN
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built as `dev.py docs` builds it."""
+    pytest.importorskip("mkdocs", reason="needs mkdocs: install '.[docs]'")
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=GIVEN, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site: Path) -> Iterator[str]:
+    """Where the site is served."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.mark.slow
+def test_loads_nothing_from_a_third_party(site: Path):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 30
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        loaded = re.findall(r"<(?:script|img|source|video|iframe)\b[^>]*\bsrc=\"([^\"]*)", text)
+        loaded += re.findall(
+            r"<link\b[^>]*\brel=\"(?:stylesheet|icon|preload|preconnect)\"[^>]*", text
+        )
+        assert loaded
+        assert not [one for one in loaded if "//" in one], page
+    styles = "".join(sheet.read_text(encoding="utf-8") for sheet in site.rglob("*.css"))
+    assert not re.findall(r"url\([\"']?(?:https?:)?//[^)]*", styles)
+
+
+@pytest.mark.slow
+def test_reference_has_every_command_and_schema(site: Path):
+    page = (site / "reference" / "commands" / "index.html").read_text(encoding="utf-8")
+    assert set(COMMANDS) <= set(re.findall(r'<h2 id="([^"]*)"', page))
+    assert "--encoder ENCODER" in page
+    files = (site / "reference" / "files" / "index.html").read_text(encoding="utf-8")
+    schemas = [one.stem for one in (site / "schemas").glob("*.json")]
+    assert {"encoder", "results", "service"} <= set(schemas)
+    assert all(f"../../schemas/{name}.json" in files for name in schemas)
+
+
+@pytest.mark.slow
+def test_search_finds_by_itself(address: str, browser: Any):
+    page = browser.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    page.fill("input[name=query]", "guard blanks frames")
+    page.wait_for_selector(".md-search-result__link", timeout=60_000)
+    assert "streaming" in page.content()
+    assert asked
+    assert not [one for one in asked if not one.startswith((address, "data:", "blob:"))]
+    page.close()
