@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 
 from motionveil.export import IntegerEncoder, write_c
 from motionveil.export.integer import whole_numbers
+from motionveil.export.moments_integer import WholeMoments, integer_moments
 from motionveil.streaming.geometry import area_average
 
 pytestmark = needs_a_compiler
@@ -123,6 +125,48 @@ def test_a_grid_too_large_for_the_moments_gives_the_neutral_frame(
         veiled = built_flow("moments, small", False).veil(clip)
         np.testing.assert_array_equal(veiled, expected("moments, small", False, clip))
         assert (np.ptp(veiled) > 0) == moves
+
+
+RUN_PART = """
+void run_part(const uint8_t *field, uint16_t columns, uint16_t rows, uint64_t *running,
+              uint8_t *shown)
+{
+    mv_part part;
+    part.columns = columns;
+    part.rows = rows;
+    mv_add_up(field, columns, 0, &part);
+    mv_run(&part, running, shown);
+}
+"""
+
+
+def test_the_largest_moments_fit_64_bits(tmp_path: Path) -> None:
+    """Everything moves as fast as can be, and always has: C, which would wrap, and Python agree."""
+    spec = MOMENTS["moments"].change(memory=0.999, parts=1, floor=1.0)
+    write_c(spec, tmp_path / "a.c")
+    with (tmp_path / "a.c").open("a") as file:
+        file.write(RUN_PART)
+    compile_(COMPILERS[0], "-Wno-missing-prototypes", "-shared", "-fPIC", "-o",
+             tmp_path / "a.so", tmp_path / "a.c")  # fmt: skip
+    library = ctypes.CDLL(str(tmp_path / "a.so"))
+    for shape in ((1, 1), (1, 1024), (1024, 1), (31, 33), (1024, 1023)):
+        whole = WholeMoments(integer_moments(spec), shape)
+        y, x = np.mgrid[: shape[0], : shape[1]]
+        apart = np.where((x + y) * 2 < sum(shape), -7, 8)  # a moment as large as can be
+        for levels in (np.full(shape, 8), apart):
+            field = np.repeat(levels[..., None], 2, -1)
+            new = WholeMoments(integer_moments(spec), shape)
+            new.relative(field)
+            # What the sums come to in the end; 1 / (1 - memory) is 1,000.
+            whole.running = [999 * value for value in new.running]
+            running = np.array(whole.running, np.uint64)
+            bytes_ = np.ascontiguousarray(np.repeat(119 + 17 * levels[..., None], 3, -1), np.uint8)
+            shown = np.empty(6, np.uint8)
+            right = 119 + 119 * whole(field)
+            library.run_part(pointer(bytes_), *shape[::-1], pointer(running), pointer(shown))
+            assert running.tolist() == whole.running
+            assert shown.tolist() == right.tolist()
+            assert max(whole.running).bit_length() in range(55, 64)
 
 
 def test_averages_to_the_geometry(built_flow: Callable[[str, bool], Built]) -> None:
