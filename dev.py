@@ -4,10 +4,13 @@
     python3 dev.py test [ARGUMENTS]         the quick tests, on all cores; all of them with -m ""
     python3 dev.py check                    formatting, lint and types
     python3 dev.py docs [ARGUMENTS]         the documentation's site, in build/site
+    python3 dev.py release                  what is published, in dist/: wheel, sdist, SBOM, terms
 
 The first call makes the virtual environment `.venv` beside this file and installs motionveil into
 it; so does the first call after `pyproject.toml`, `constraints.txt`, Python or the folder has
-changed. Everything runs in this folder, and further arguments are passed on.
+changed. Everything runs in this folder, and further arguments are passed on. With
+MOTIONVEIL_NEWEST=1 in the environment it installs the newest versions that `pyproject.toml` allows
+and not those of `constraints.txt`.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
 CONSTRAINTS = ROOT / "constraints.txt"
-PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+NEWEST = os.environ.get("MOTIONVEIL_NEWEST", "") not in ("", "0")
 
 COMMANDS = {
     "quickstart": ["motionveil quickstart"],
@@ -35,6 +39,10 @@ COMMANDS = {
 
 def main() -> int:
     """Run the command line and return its exit status."""
+    if sys.argv[1:] == ["release"]:
+        refuse_unfit_python()
+        release()
+        return 0
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         print(__doc__)
         return 2
@@ -63,16 +71,47 @@ def refuse_unfit_python() -> None:
 def is_installed() -> bool:
     """Return whether the environment stands and is that of this folder and `pyproject.toml`."""
     stamp = stamp_file()
-    return PYTHON.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == wanted()
+    return (
+        python_of(ENVIRONMENT).exists()
+        and stamp.exists()
+        and stamp.read_text(encoding="utf-8") == wanted()
+    )
 
 
 def install() -> None:
     """Make the environment anew and install motionveil into it, with all that tests need."""
     print(f"dev.py: making {ENVIRONMENT}; this takes some minutes, once", flush=True)
-    stop_on_failure([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)])
-    extras = ".[train,study,test,docs]"
-    run("-m", "pip", "install", "--constraint", CONSTRAINTS.name, "--editable", extras)
+    create(ENVIRONMENT)
+    constraint = () if NEWEST else ("--constraint", CONSTRAINTS.name)
+    run("-m", "pip", "install", *constraint, "--editable", ".[all,test,docs]")
     stamp_file().write_text(wanted(), encoding="utf-8")  # last: a broken install leaves none
+
+
+def release() -> None:
+    """Build and check what is published, in dist/, by tools in an environment of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        tools, installed = Path(folder, "tools"), Path(folder, "installed")
+        script, python = "packaging/release.py", str(python_of(installed))
+        create(tools)
+        run("-m", "pip", "install", "-r", "packaging/release-tools.txt", environment=tools)
+        run(script, "build", "dist", environment=tools)
+        create(installed, "--without-pip")  # the bill of materials is of what motionveil brings
+        wheel = max((ROOT / "dist").glob("*.whl"), key=os.path.getmtime)
+        constraint = ("--constraint", CONSTRAINTS.name)
+        pip = ("-m", "pip", "--python", python, "install")
+        run(*pip, *constraint, f"{wheel}[all]", environment=tools)
+        run(script, "licences", "dist", python, environment=tools)
+        run(script, "page", "dist", "docs/licences.md", environment=tools)
+
+
+def create(environment: Path, *options: str) -> None:
+    """Make an empty virtual environment."""
+    stop_on_failure([sys.executable, "-m", "venv", "--clear", *options, str(environment)])
+
+
+def python_of(environment: Path) -> Path:
+    """Return the Python of a virtual environment."""
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def stamp_file() -> Path:
@@ -84,12 +123,12 @@ def wanted() -> str:
     """Return what the environment should have been made for."""
     files = (ROOT / "pyproject.toml", CONSTRAINTS)
     hashes = "".join(f"{f.name} {hashlib.sha256(f.read_bytes()).hexdigest()}\n" for f in files)
-    return f"{ROOT}\nPython {sys.version}\n{hashes}"
+    return f"{ROOT}\nPython {sys.version}\n{hashes}newest {NEWEST}\n"
 
 
-def run(*arguments: str) -> None:
-    """Run the environment's Python in this folder."""
-    stop_on_failure([str(PYTHON), *arguments])
+def run(*arguments: str, environment: Path = ENVIRONMENT) -> None:
+    """Run an environment's Python in this folder."""
+    stop_on_failure([str(python_of(environment)), *arguments])
 
 
 def stop_on_failure(command: list[str]) -> None:

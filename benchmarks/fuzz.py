@@ -30,6 +30,7 @@ from fuzzing import (
     changed,
     mutated,
     read_mutated_text,
+    read_pipe,
     read_video,
     small_video,
     texts,
@@ -78,24 +79,27 @@ def fuzz_text(kind: str, count: int, folder: Path, number: int) -> Faults:
 
 
 def fuzz_video(name: str, count: int, folder: Path, number: int) -> Faults:
-    """Read a video with bytes changed."""
+    """Read a video with bytes changed, and as often through a pipe."""
     faults: Faults = Counter()
     data, chance = small_video(name), random.Random(number)
     for _ in range(count):
         content = mutated(chance, data)
         guarded(faults, lambda c=content: read_video(folder, name, c))
+        guarded(faults, lambda c=content: read_pipe(c))
     return faults
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--texts", type=int, default=200, help="inputs of each kind, twice")
-    parser.add_argument("--videos", type=int, default=200, help="inputs of each codec, container")
+    parser.add_argument(
+        "--videos", type=int, default=200, help="inputs of each codec, container, twice"
+    )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     total = found = 0
     work = [(kind, fuzz_text, arguments.texts, 2) for kind in texts()]
-    work += [(name, fuzz_video, arguments.videos, 1) for name in PAIRS]
+    work += [(name, fuzz_video, arguments.videos, 2) for name in PAIRS]
     for kind, fuzz, count, times in work:
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:

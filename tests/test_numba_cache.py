@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -84,3 +86,19 @@ def test_says_nothing_where_all_is_well() -> None:
     code = "import motionveil.streaming, os; print(os.environ.get('NUMBA_CACHE_DIR'))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_folder_that_others_can_write_is_passed_over(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    code = "import motionveil.numba_cache, os; print(os.environ['NUMBA_CACHE_DIR'])"
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(open_to_all)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"{open_to_all}: not used for compiled code" in done.stderr
+    used = Path(done.stdout.strip())
+    assert used != open_to_all
+    assert not used.stat().st_mode & stat.S_IWOTH

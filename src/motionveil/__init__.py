@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from motionveil.api import audit, encode_video, evaluate, train
     from motionveil.encoders import load_encoder
     from motionveil.recognition import load_recogniser
+    from motionveil.share import push
     from motionveil.spec import EncoderSpec, load_spec
     from motionveil.streaming import StreamEncoder
 
@@ -39,6 +40,7 @@ __all__ = [
     "load_encoder",
     "load_recogniser",
     "load_spec",
+    "push",
     "train",
 ]
 
@@ -52,6 +54,7 @@ _HOMES = {
     "audit": "motionveil.api",
     "load_encoder": "motionveil.encoders",
     "load_recogniser": "motionveil.recognition",
+    "push": "motionveil.share",
 }
 
 

@@ -6,18 +6,28 @@ import csv
 import io
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from motionveil.errors import MotionveilError
 
 PIXELS = "MOTIONVEIL_MAX_PIXELS"
+FRAMES = "MOTIONVEIL_MAX_FRAMES"
 TEXT = "MOTIONVEIL_MAX_TEXT"
+LOG_LINES = "MOTIONVEIL_MAX_LOG_LINES"
 
 
 def max_pixels() -> int:
     """Return how many pixels a frame may have: 67 million (8192 x 8192), or `PIXELS`."""
     return _bound(PIXELS, 1 << 26)
+
+
+def max_frames() -> int:
+    """Return how many frames a file or folder may have: 10 million (four days), or `FRAMES`."""
+    return _bound(FRAMES, 10_000_000)
 
 
 def max_text() -> int:
@@ -36,6 +46,46 @@ def check_pixels(width: int, height: int, name: str) -> None:
             f"{name}: frames of {width}x{height} are {width * height} pixels, more than"
             f" {max_pixels()}; set {PIXELS} to allow them"
         )
+
+
+def check_frames(count: int, name: str) -> None:
+    """Refuse a file or folder of too many frames; a stream may have any number.
+
+    Raises:
+        MotionveilError: There are too many; says how to allow them.
+    """
+    if count > max_frames():
+        raise MotionveilError(
+            f"{name}: more than {max_frames()} frames; set {FRAMES} to allow them"
+        )
+
+
+class LineLimit:
+    """Lets at most 100 lines of a log, or `LOG_LINES`, through in a second, and counts the others.
+
+    A server that says something of every request, or a camera that fails in a loop, would fill the
+    disk. Used from any thread.
+
+    Args:
+        clock: Seconds that never go back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._most, self._lock = clock, _bound(LOG_LINES, 100), Lock()
+        self._second, self._lines, self._left_out = 0, 0, 0
+
+    def __call__(self) -> int | None:
+        """Return None for a line that must be left out, else how many were before it."""
+        with self._lock:
+            second = int(self._clock())
+            if second != self._second:
+                self._second, self._lines = second, 0
+            self._lines += 1
+            if self._lines > self._most:
+                self._left_out += 1
+                return None
+            before, self._left_out = self._left_out, 0
+            return before
 
 
 def read_text(file: Path, what: str) -> str:

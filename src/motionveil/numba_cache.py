@@ -1,8 +1,11 @@
-"""A place for numba's compiled code, where there would be none.
+"""A place for numba's compiled code, where there would be none that is safe.
 
 numba keeps compiled code beside the package or in the user's cache, and where it can write to
 neither it refuses to work at all: in a service with a user of its own (`DynamicUser=yes`), from a
 read-only file system. Importing this module, before numba compiles, gives it a folder then.
+
+The index of that code is a pickle, which numba reads, and the code itself is run. So a folder in
+which other users can write is passed over.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from pathlib import Path
@@ -28,6 +32,21 @@ def _is_writable(folder: Path) -> bool:
         return False
 
 
+def _is_private(folder: Path) -> bool:
+    """Say whether nobody can write there who could not change this package, or is not this user."""
+    if os.name == "nt":
+        return True
+    package, about = Path(__file__).parent.stat(), folder.stat()
+    if about.st_uid not in (0, os.geteuid(), package.st_uid):
+        return False
+    open_to = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    if folder.parent == Path(__file__).parent:
+        open_to &= ~package.st_mode
+    if about.st_gid == os.getegid():
+        open_to &= ~stat.S_IWGRP
+    return not open_to
+
+
 def _user_caches() -> Path:
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
@@ -44,19 +63,21 @@ def _places() -> list[Path]:
     return [*ours, Path(__file__).parent / "__pycache__", _user_caches() / "numba"]
 
 
+def compiled_folders() -> list[Path]:
+    """Return where compiled code of this package may lie, numba's first choice first."""
+    return _places()
+
+
 def _make_place() -> None:
     """Make a private folder that is gone when this process ends."""
     try:
-        # By `mkdtemp`, for numba reads an index that is a pickle: nobody else may write there.
         folder = tempfile.mkdtemp(prefix="motionveil-numba-")
     except OSError as error:
         raise MotionveilError(
             f"no folder for compiled code can be written; set {VARIABLE} to one"
         ) from error
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    os.environ[VARIABLE] = folder  # for the processes that this one starts, too
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.CACHE_DIR = folder
+    _use(folder)
     print(
         f"motionveil: compiled code cannot be kept, so every start waits for the compiler;"
         f" set {VARIABLE} to a folder that can be written",
@@ -65,5 +86,26 @@ def _make_place() -> None:
     )
 
 
-if not any(map(_is_writable, _places())):
+def _use(folder: str) -> None:
+    os.environ[VARIABLE] = folder  # for the processes that this one starts, too
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.CACHE_DIR = folder
+
+
+def _choose() -> None:
+    passed_over = False
+    for place in filter(_is_writable, _places()):
+        if _is_private(place):
+            if passed_over:  # numba would take that one
+                _use(str(place))
+            return
+        passed_over = True
+        print(
+            f"motionveil: {place}: not used for compiled code, since other users can write there",
+            file=sys.stderr,
+            flush=True,
+        )
     _make_place()
+
+
+_choose()

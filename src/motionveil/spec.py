@@ -26,11 +26,14 @@ from motionveil import methods
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
+from motionveil.hub import PREFIX, fetch, is_hub_name
 from motionveil.limits import read_text
 from motionveil.methods import BlurredDifference, Method, Settings, Start
 
 DEFAULT = "moments"
 """The encoder that veils where none is named."""
+
+FILE_NAME = "encoder.json"
 
 _PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
 """Frames a second of data sets, for encoders written before the geometry was."""
@@ -159,6 +162,14 @@ class EncoderSpec(BaseModel):
         text = self.model_dump_json(exclude={"provenance"}, exclude_defaults=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @property
+    def origin(self) -> str:
+        """Where it was had from the hub, as `hf:owner/name@commit`; empty for others."""
+        hub = self.provenance.get("hub")
+        if not isinstance(hub, dict):
+            return ""
+        return f"{PREFIX}{hub.get('repository')}@{hub.get('revision')}"
+
     def change(self, **settings: Any) -> EncoderSpec:
         """Return the encoder with settings changed, which are checked.
 
@@ -239,6 +250,8 @@ def shipped_names() -> list[str]:
 
 def spec_folder(encoder: str | os.PathLike[str]) -> Path | None:
     """Return the folder of an encoder's file, where its weights lie; None for a name."""
+    if is_hub_name(encoder):
+        return fetch(encoder, FILE_NAME).path.parent
     path = Path(encoder)
     if path.is_dir():
         return path
@@ -268,24 +281,36 @@ def named_spec(name: str) -> EncoderSpec | None:
         raise MotionveilError(f"{name}: {describe(error)}") from error
 
 
+def _from_hub(encoder: str | os.PathLike[str]) -> EncoderSpec:
+    """Fetch an encoder and its weights, and note where they came from in its provenance."""
+    file = fetch(encoder, FILE_NAME)
+    spec = EncoderSpec.read(file.path)
+    weights = [] if spec.weights is None else [fetch(file.pinned, spec.weights)]
+    provenance = {**spec.provenance, "hub": file.origin(*weights)}
+    return spec.model_copy(update={"provenance": provenance})
+
+
 def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
     """Load an encoder's numbers by name or from a file; needs no torch.
 
     Args:
         encoder: A shipped name (`"bdq"`, `"raw"`), a name that says everything
-            (`"downsample-28"`, see `named_spec`), an `encoder.json`, or a folder that holds one
-            (a training run).
+            (`"downsample-28"`, see `named_spec`), an `encoder.json`, a folder that holds one
+            (a training run), or one on the hub: `"hf:owner/name"`, `"hf:owner/name@revision"`.
 
     Raises:
-        MotionveilError: There is no such name or file, or the file is at fault.
+        MotionveilError: There is no such name or file, the file is at fault, or the hub's cannot be
+            had (see `motionveil.hub.fetch`).
 
     Examples:
         >>> load_spec("bdq").method
         'bdq'
     """
+    if is_hub_name(encoder):
+        return _from_hub(encoder)
     path = Path(encoder)
     if path.is_dir():
-        return EncoderSpec.read(path / "encoder.json")
+        return EncoderSpec.read(path / FILE_NAME)
     if path.exists() or path.suffix == ".json":
         return EncoderSpec.read(path)
     names = shipped_names()
@@ -301,6 +326,6 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
         if (kind := methods.method(name)).strength and not kind.learned
     )
     raise MotionveilError(
-        f"{encoder}: no such encoder; give a file, a run folder or one of {', '.join(names)},"
-        f" {patterns}"
+        f"{encoder}: no such encoder; give a file, a run folder, hf:owner/name or one of"
+        f" {', '.join(names)}, {patterns}"
     )

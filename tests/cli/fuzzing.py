@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import random
 import warnings
 from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
 from importlib import resources
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import av
@@ -36,6 +38,7 @@ from motionveil.study.server.context import read_texts
 from motionveil.training.checkpoint import read_facts
 from motionveil.training.recipe import load_recipe
 from motionveil.video import read_frames
+from motionveil.video.pipe import PipeSource
 
 ODD = ["", "\0", "é" * 300, "\x1b[2J", "[red]", "../..", "a\nb", "-1", "NaN", "\ud800", "{0.a}"]
 values = st.recursive(
@@ -151,6 +154,26 @@ def read_video(folder: Path, name: str, data: bytes) -> None:
         pass
     finally:
         path.unlink()
+
+
+def read_pipe(data: bytes) -> None:
+    """Read a video that another program writes into a pipe; an error of ours is none."""
+    end, begin = os.pipe()
+
+    def write() -> None:
+        with suppress(BrokenPipeError), open(begin, "wb") as pipe:
+            pipe.write(data)
+
+    writer = Thread(target=write)
+    writer.start()
+    try:
+        with open(end, "rb") as pipe:
+            for frame in PipeSource(pipe).frames(Event()):
+                assert frame.image.shape[2] == 3
+    except MotionveilError:
+        pass
+    finally:
+        writer.join()
 
 
 def read_encoder(file: Path) -> None:

@@ -21,6 +21,7 @@ from fuzzing import (
     mutated,
     read_manifest,
     read_mutated_text,
+    read_pipe,
     read_video,
     small_video,
     texts,
@@ -70,8 +71,10 @@ def test_no_manifest_is_more_than_an_error(tmp_path: Path) -> None:
 def test_no_video_is_more_than_an_error(name: str, tmp_path: Path) -> None:
     data, chance = small_video(name), random.Random(0)
     read_video(tmp_path, name, data)
-    for _ in range(30):
-        read_video(tmp_path, name, mutated(chance, data))
+    for _ in range(20):
+        content = mutated(chance, data)
+        read_video(tmp_path, name, content)
+        read_pipe(content)
 
 
 class TestOneLine:

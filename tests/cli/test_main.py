@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from motionveil import __version__
 from motionveil.cli import COMMANDS, main
 from motionveil.errors import MotionveilError
+from motionveil.training.recipe import recipe_names
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,3 +146,68 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: object) -> None:
         assert hint in done.stderr.splitlines()
     assert "Traceback" not in done.stderr
     assert done.stdout.endswith("help 0\n"), "help needs no torch"
+
+
+COMPLETE = """
+source "$1"
+function=$(complete -p motionveil | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+while IFS= read -r line; do
+    COMP_WORDS=(${line%% *} ${line#* }); [[ $line == *" " ]] && COMP_WORDS+=("")
+    COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMPREPLY=()
+    $function motionveil "${COMP_WORDS[COMP_CWORD]}"
+    echo "${COMPREPLY[@]}"
+done
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_commands_names_and_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scene.mp4").touch()
+    scripts = {}
+    for shell in ("bash", "zsh", "fish"):
+        assert main(["completion", shell]) == 0
+        scripts[shell] = capsys.readouterr().out
+        assert " ".join(recipe_names()) in scripts[shell]
+    (tmp_path / "script").write_text(scripts["bash"])
+    answers = {
+        "motionveil recog": "recognise",
+        "motionveil encode sce": "scene.mp4",
+        "motionveil encode --codec v": "vp9",
+        "motionveil encode --encoder moment": "moments",
+        "motionveil train --method ryo": "ryoo",
+        "motionveil train --recipe ut": "ut-interaction",
+        "motionveil study create --opt": "--options",
+    }
+    done = subprocess.run(
+        ["bash", "-c", COMPLETE, "bash", str(tmp_path / "script")],
+        input="\n".join(answers) + "\n",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert dict(zip(answers, done.stdout.splitlines(), strict=True)) == answers
+
+
+def test_doctor_tells_what_is_installed_and_what_is_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("motionveil.cli.doctor.find_spec", lambda name: None)  # torch takes seconds
+    monkeypatch.setattr(
+        "motionveil.cli.doctor.version",
+        lambda name: (
+            (_ for _ in ()).throw(PackageNotFoundError) if name == "ray" else version(name)
+        ),
+    )
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["motionveil"] == __version__
+    assert found["packages"]["numpy"] == np.__version__
+    assert found["machine"]["cores"] == os.cpu_count()
+    assert found["extras"]["sweep"] == "lacks ray"
+    assert found["extras"]["recognise"] == "complete"
+    assert "libx264" in found["codecs"]["writes"]
+    assert main(["doctor"]) == 0
+    assert "sweep: lacks ray\n" in capsys.readouterr().out

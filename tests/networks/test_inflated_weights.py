@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from motionveil import MotionveilError
+from motionveil.hub import HubFile
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.networks.backbones import torchvision_models
+
+published_files = sys.modules["motionveil.networks.published_weights"]  # a function has its name
 
 
 @pytest.fixture
@@ -64,18 +68,16 @@ def test_a_2d_file_that_does_not_fit_is_named(file: Path) -> None:
 
 def test_pretrained_means_timms_imagenet_weights_inflated(file: Path, monkeypatch) -> None:
     torchvision_models()
-    import huggingface_hub
     import timm
 
     asked = []
     torch.manual_seed(0)
     published = timm.create_model("mobilenetv2_100", num_classes=1000)
     save_file(published.state_dict(), file)
-    monkeypatch.setattr(
-        huggingface_hub, "hf_hub_download", lambda *names: asked.append(names) or str(file)
-    )
+    found = HubFile(file, "timm/mobilenetv2_100.ra_in1k", 40 * "a", "")
+    monkeypatch.setattr(published_files, "fetch", lambda *names: asked.append(names) or found)
     inflated = create_action_network("mobilenet_v2_3d", 1000, weights="pretrained").eval()
-    assert asked == [("timm/mobilenetv2_100.ra_in1k", "model.safetensors")]
+    assert asked == [("hf:timm/mobilenetv2_100.ra_in1k", "model.safetensors")]
     frames = torch.rand(1, 3, 64, 64)
     mean = torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     std = torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import pickle
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from motionveil import MotionveilError
 from motionveil.cli import main
+from motionveil.hub import HubFile
 from motionveil.networks import (
     create_action_network,
     create_privacy_network,
@@ -21,7 +23,14 @@ from motionveil.networks import (
     published_weights,
 )
 from motionveil.networks.backbones import ensure_torchvision
-from motionveil.networks.weights import convert_weights, read_tensors, weights_by_network
+from motionveil.networks.weights import (
+    convert_weights,
+    read_tensors,
+    source_of_weights,
+    weights_by_network,
+)
+
+published_files = sys.modules["motionveil.networks.published_weights"]  # a function has its name
 
 
 @pytest.fixture
@@ -273,18 +282,29 @@ def test_weights_by_network(tmp_path):
 
 def test_pretrained_takes_timms_safetensors_from_the_hub(file, monkeypatch):
     ensure_torchvision()
-    import huggingface_hub
     import timm
 
-    asked = []
-    published = timm.create_model("resnet50", num_classes=1000)
+    published = timm.create_model("mnasnet_100", num_classes=1000)
     save_file(published.state_dict(), file)
-    monkeypatch.setattr(
-        huggingface_hub, "hf_hub_download", lambda *names: asked.append(names) or str(file)
-    )
-    network = create_privacy_network("resnet50", 9, weights="pretrained")
-    assert asked == [("timm/resnet50.tv_in1k", "model.safetensors")]
-    assert torch.equal(network.network.conv1.weight, published.conv1.weight)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    found = HubFile(file, "timm/mnasnet_100.rmsp_in1k", 40 * "a", digest)
+    asked = []
+    monkeypatch.setattr(published_files, "fetch", lambda *names: asked.append(names) or found)
+    network = create_privacy_network("mnasnet_100", 9, weights="pretrained")
+    assert asked == [("hf:timm/mnasnet_100.rmsp_in1k", "model.safetensors")]
+    assert torch.equal(network.network.conv_stem.weight, published.conv_stem.weight)
+    said = source_of_weights("mnasnet_100", "pretrained")
+    assert f"commit {40 * 'a'}, SHA-256 {digest}" in said
+
+
+def test_pinned_weights_are_of_their_commit_and_hash(file, monkeypatch):
+    asked = []
+    file.write_bytes(b"other bytes")
+    found = HubFile(file, "timm/resnet50.tv_in1k", 40 * "a", "")
+    monkeypatch.setattr(published_files, "fetch", lambda *names: asked.append(names) or found)
+    with pytest.raises(MotionveilError, match=r"that of .*resnet50\.tv_in1k begins with 5d061a3c"):
+        create_privacy_network("resnet50", 9, weights="pretrained")
+    assert re.fullmatch(r"hf:timm/resnet50\.tv_in1k@[0-9a-f]{40}", asked[0][0])
 
 
 REPOSITORIES = {
@@ -309,18 +329,16 @@ REPOSITORIES = {
 
 @pytest.mark.parametrize(("name", "repository"), REPOSITORIES.items())
 def test_pretrained_asks_for_a_repository_of_timms(name, repository, monkeypatch):
-    import huggingface_hub
-
     assert published_weights(name)[0].hub == f"timm/{repository}"
 
-    def refuse(*names):
-        raise OSError("not now")
+    def refuse(name, file):
+        raise MotionveilError(f"{name}: not now")
 
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    monkeypatch.setattr(published_files, "fetch", refuse)
     create = create_action_network if name.endswith("_3d") else create_privacy_network
     with (
         torch.device("meta"),
-        pytest.raises(MotionveilError, match=re.escape(f"huggingface.co/timm/{repository}: ")),
+        pytest.raises(MotionveilError, match=re.escape(f"hf:timm/{repository}") + ".*: not now; "),
     ):
         create(name, 5, weights="pretrained")
 
@@ -328,11 +346,11 @@ def test_pretrained_asks_for_a_repository_of_timms(name, repository, monkeypatch
 def test_a_download_that_fails_says_so(monkeypatch):
     import huggingface_hub
 
-    def no_network(*names):
+    def no_network(*names, **options):
         raise OSError("no route to host\nand a long story")
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", no_network)
-    with pytest.raises(MotionveilError, match=r"timm/resnet50\.tv_in1k.*\(no route to host\)"):
+    with pytest.raises(MotionveilError, match=r"timm/resnet50\.tv_in1k.*: no route to host; or"):
         create_privacy_network("resnet50", 9, weights="pretrained")
 
 

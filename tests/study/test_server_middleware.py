@@ -45,7 +45,7 @@ class TestWhoMayCome:
 
     def test_anybody_when_it_is_open(self, tmp_path: Path) -> None:
         small_study(tmp_path / "study")
-        world = World(tmp_path / "study", open=True)
+        world = World(tmp_path / "study", open=True, most=1)
         browser = world.browser(invited=False)
         browser.get("/")
         browser.post("/enrol")
@@ -54,6 +54,10 @@ class TestWhoMayCome:
         assert len(world.site.store.progress()) == 1, "the same browser is the same participant"
         browser.get("/")
         assert TEXTS["welcome"]["go_on"] in browser.page
+        another = world.browser(invited=False)
+        another.post("/enrol")
+        assert another.status == 503
+        assert TEXTS["errors"]["no_places"] in another.page
         world.site.store.close()
 
     @pytest.mark.parametrize("url", [URL, "https://study.example.org"])

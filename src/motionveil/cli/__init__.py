@@ -10,7 +10,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from importlib import import_module
@@ -63,8 +63,11 @@ COMMANDS = {
     "study": "create, serve and analyse a user study",
     "complexity": "measure parameters, size, FLOPs, speed and memory of encoders",
     "report": "draw the figures and pages of stored results",
+    "push": "write an encoder and its model card to the Hugging Face Hub",
     "verify": "compare a stored result with the published figures",
     "clean": "list or delete what killed runs left behind",
+    "doctor": "say what is installed, what is missing and what would be slow",
+    "completion": "print what completes motionveil's commands in a shell",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""
 
@@ -80,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        parser = _parser(only=name if name in COMMANDS else None)
+        parser = create_parser({name})
         arguments = parser.parse_args(words)
         if arguments.command is None:
             parser.print_help()
@@ -112,7 +115,27 @@ def _missing(error: Exception, command: str) -> str | None:
         extra = "faces"
     if command in ("recognise", "serve"):
         extra = command
-    return f"`{command}` needs the package {error.name!r}: pip install 'motionveil[{extra}]'"
+    wanted = f"'{_installed_from()}[{extra}]'"
+    way = f"pip install {wanted}"
+    if "UV" in os.environ:  # set by `uvx`, whose environment cannot be added to
+        way = f"uvx --from {wanted} motionveil {command} ..., or {way}"
+    return f"`{command}` needs the package {error.name!r}: {way}"
+
+
+def _installed_from() -> str:
+    """Return what to name for another extra: the wheel that was installed, or `motionveil`."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        source = json.loads(distribution("motionveil").read_text("direct_url.json") or "{}")
+    except PackageNotFoundError:
+        return "motionveil"
+    url = urlsplit(source.get("url", ""))
+    wheel = url2pathname(url.path)
+    return wheel if wheel.endswith(".whl") and url.scheme == "file" else "motionveil"
 
 
 def _folder_in_use(arguments: argparse.Namespace) -> AbstractContextManager[None]:
@@ -124,8 +147,8 @@ def _folder_in_use(arguments: argparse.Namespace) -> AbstractContextManager[None
     return nullcontext() if getattr(arguments, "dry_run", False) else in_use(Path(out))
 
 
-def _parser(only: str | None) -> argparse.ArgumentParser:
-    """Build the parser; only the chosen command's module is imported."""
+def create_parser(imported: Collection[str]) -> argparse.ArgumentParser:
+    """Return the parser, with the arguments of these commands; no other's module is imported."""
     parser = Parser(
         prog="motionveil", description="See what people do without seeing who they are."
     )
@@ -138,7 +161,7 @@ def _parser(only: str | None) -> argparse.ArgumentParser:
             description=line[0].upper() + line[1:] + ".",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        if name == only:
+        if name in imported:
             module = import_module(f"motionveil.cli.{name}")
             module.add_arguments(command)
             command.set_defaults(run=module.run)

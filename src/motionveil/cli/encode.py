@@ -103,8 +103,8 @@ def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--encoder",
         default=DEFAULT,
-        help="a shipped encoder's name, an encoder.json, a run folder, or a method such as blur-4"
-        " (default: %(default)s)",
+        help="a shipped encoder's name, an encoder.json, a run folder, hf:owner/name, or a method"
+        " such as blur-4 (default: %(default)s)",
     )
     parser.add_argument(
         "--hard",

@@ -84,8 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        help="the folder of a quickstart, train or validate, a recogniser/ folder, or the name of a"
-        f" recogniser that comes with the package (default, of test:actors only: {SHIPPED})",
+        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name, or"
+        " the name of a recogniser that comes with the package (default, of test:actors only:"
+        f" {SHIPPED})",
     )
     parser.add_argument("--veiled", action="store_true", help="SOURCE is veiled already")
     parser.add_argument(
@@ -192,7 +193,8 @@ def _load(model: str | None, sources: list[Source]) -> Recogniser:
 
 def _describe(model: str | None, recogniser: Recogniser) -> str:
     drawn = ", trained on drawn people only" if recogniser.spec.knows_drawn_people_only else ""
-    return f"{SHIPPED if model is None else model}{drawn}"
+    name = recogniser.spec.encoder.origin or (SHIPPED if model is None else model)
+    return f"{name}{drawn}"
 
 
 def _notice(line: str) -> None:

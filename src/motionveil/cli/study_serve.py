@@ -57,6 +57,13 @@ def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--open", action="store_true", help="allow participation without a link")
     parser.add_argument(
+        "--max-participants",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="with --open, at most N participants in all (default: 1000)",
+    )
+    parser.add_argument(
         "--admin-token",
         metavar="TOKEN",
         help="the administrator's password, 16 characters or more; ${NAME} is replaced by an"
@@ -89,6 +96,10 @@ def run_serve(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.invite < 0 or arguments.invite > 10_000:
         raise MotionveilError(f"--invite {arguments.invite}: between 0 and 10000")
+    if arguments.max_participants < 1:
+        raise MotionveilError(
+            f"--max-participants {arguments.max_participants}: must be at least 1"
+        )
     if arguments.links and not arguments.invite:
         raise MotionveilError("--links needs --invite N: there are no links to write")
     given = secret(arguments.admin_token, arguments.admin_token_file, "--admin-token")
@@ -104,7 +115,14 @@ def run_serve(arguments: argparse.Namespace) -> int:
             )
         shown = f"[{host}]" if ":" in host else host
         url = arguments.url or f"http://{shown}:{listener.getsockname()[1]}"
-        context = Context(arguments.study, url, token, open=arguments.open, texts=arguments.texts)
+        context = Context(
+            arguments.study,
+            url,
+            token,
+            open=arguments.open,
+            most=arguments.max_participants,
+            texts=arguments.texts,
+        )
         try:
             _invite(context, arguments.invite, arguments.links)
             serve(context, listener, lambda: _greet(context, is_new_token=given is None))

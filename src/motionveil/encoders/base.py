@@ -8,9 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from motionveil.spec import EncoderSpec
-
-FILE_NAME = "encoder.json"
+from motionveil.spec import FILE_NAME, EncoderSpec
 
 
 class Encoder(nn.Module):

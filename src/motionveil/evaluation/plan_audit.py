@@ -29,9 +29,10 @@ from motionveil.evaluation.suites import (
     beside,
     read_suite,
 )
+from motionveil.hub import fetch, is_hub_name
 from motionveil.methods import UNTRAINED, choose
 from motionveil.results import Accuracy, Attacker, ClipPrediction
-from motionveil.spec import EncoderSpec
+from motionveil.spec import FILE_NAME, EncoderSpec
 from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Recipe
 
@@ -153,7 +154,12 @@ def _stored(spec: EncoderSpec, folder: Path) -> str:
 
 
 def anywhere(encoder: str) -> str:
-    """Return an encoder so that it means the same in every folder: paths become absolute."""
+    """Return an encoder so that it means the same in every process and folder.
+
+    Paths become absolute, and a name on the hub gets the commit that it stands for now.
+    """
+    if is_hub_name(encoder):
+        return fetch(encoder, FILE_NAME).pinned
     place, colon, function = encoder.rpartition(":")
     if Path(encoder).exists():
         return str(Path(encoder).absolute())

@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from motionveil.encoders import Encoder, build_encoder
 from motionveil.errors import MotionveilError
+from motionveil.hub import is_hub_name
 from motionveil.methods import method, method_names
 from motionveil.spec import EncoderSpec, load_spec, named_spec, shipped_names, spec_folder
 
@@ -132,7 +133,8 @@ def encoder_of(name: str) -> Encoder:
     Raises:
         MotionveilError: There is no such encoder.
     """
-    if Path(name).exists() or name in shipped_names() or named_spec(name) is not None:
+    known = Path(name).exists() or is_hub_name(name) or name in shipped_names()
+    if known or named_spec(name) is not None:
         return build_encoder(load_spec(name), spec_folder(name))
     try:
         return build_encoder(EncoderSpec.untrained(name))

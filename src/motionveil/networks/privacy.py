@@ -64,14 +64,28 @@ def _unit2d(channels_in: int, channels: int, kernel: int, stride: int) -> nn.Seq
 
 
 @register_privacy_network
-@published(of_timm("resnet50", "tv_in1k"))
+@published(
+    of_timm(
+        "resnet50",
+        "tv_in1k",
+        revision="78f3ecfdb38e06d9b8397f662e7ab8fee96026fa",
+        sha256="5d061a3c593d795bfe682d9b152bafbcf550579873492def3515b46db1189888",
+    )
+)
 def resnet50(classes: int, weights: Weights = None) -> nn.Module:
     """ResNet-50 (He et al., CVPR 2016), the paper's privacy network; torchvision's weights."""
     return timm_network("resnet50", "tv_in1k", classes, weights)
 
 
 @register_privacy_network
-@published(of_timm("resnet18", "tv_in1k"))
+@published(
+    of_timm(
+        "resnet18",
+        "tv_in1k",
+        revision="bbd144b3e5565108aad885f145491d11bc6ce807",
+        sha256="694f673df6520a3158624e8a89af086f59923ee4cd7436fe5bc3bc71d295ad81",
+    )
+)
 def resnet18(classes: int, weights: Weights = None) -> nn.Module:
     """ResNet-18 (He et al., CVPR 2016); torchvision's weights."""
     return timm_network("resnet18", "tv_in1k", classes, weights)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from motionveil.errors import MotionveilError
+from motionveil.hub import PREFIX, HubFile, fetch
 
 HUB = "https://huggingface.co/"
 
@@ -37,6 +38,8 @@ class Published:
         address: Of the file; or of the page that links to it, where `file` names it.
         file: The file's name as published; the address's last part where it is empty.
         sha256: First digits of its SHA-256 as its publisher states them; empty where none are.
+        revision: The commit of a repository on huggingface.co; empty for the newest, whose commit
+            and hash a result names.
         ordered: Its tensors stand in the network's order, under other names.
         metadata: What the converted file says of itself, such as `input_mean`.
     """
@@ -45,6 +48,7 @@ class Published:
     address: str
     file: str = ""
     sha256: str = ""
+    revision: str = ""
     ordered: bool = False
     metadata: Mapping[str, str] | None = None
 
@@ -79,9 +83,10 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def of_timm(name: str, tag: str) -> Published:
+def of_timm(name: str, tag: str, revision: str = "", sha256: str = "") -> Published:
     """Return timm's weights `tag` of its network `name`, such as `resnet50` and `tv_in1k`."""
-    return Published("ImageNet-1k", f"{HUB}timm/{name}.{tag}", "model.safetensors")
+    address = f"{HUB}timm/{name}.{tag}"
+    return Published("ImageNet-1k", address, "model.safetensors", sha256=sha256, revision=revision)
 
 
 def of_torchvision(data: str, file: str, sha256: str) -> Published:
@@ -106,19 +111,18 @@ def published_of(builder: Callable[..., Any]) -> tuple[Published, ...]:
     return found
 
 
-def download(hub: str) -> Path:
-    """Fetch `model.safetensors` of a repository on huggingface.co, or find it in the cache.
+def download(weights: Published) -> HubFile:
+    """Fetch published weights from huggingface.co, or find them in the cache.
 
     Raises:
-        MotionveilError: It cannot be had.
+        MotionveilError: They cannot be had, or are others than those published.
     """
-    from huggingface_hub import hf_hub_download
-
+    name = f"{PREFIX}{weights.hub}" + (f"@{weights.revision}" if weights.revision else "")
     try:
-        return Path(hf_hub_download(hub, "model.safetensors"))
-    except Exception as error:  # the hub's errors, the network's and the disk's share no base
-        reason = str(error).strip().partition("\n")[0]
+        file = fetch(name, weights.name)
+    except MotionveilError as error:
         raise MotionveilError(
-            f"huggingface.co/{hub}: model.safetensors cannot be had ({reason}); "
-            "where there is no network, get the file elsewhere and give its path instead"
+            f"{error}; or get the file elsewhere and give its path instead"
         ) from error
+    weights.refuse_other(file.path)
+    return file

@@ -79,9 +79,9 @@ class Registry:
     def _fetched(self, name: str) -> Weights:
         """Return the file that `pretrained` means; the word itself where none is published."""
         known = self.published(name)
-        hub = next((weights.hub for weights in known if weights.hub), None)
+        hub = next((weights for weights in known if weights.hub), None)
         if hub is not None:
-            return download(hub)
+            return download(hub).path
         if known:
             raise MotionveilError(
                 f"{name}: no weights to download by name; get {known[0].name} from"

@@ -19,7 +19,7 @@ from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
 from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
-from motionveil.networks.published_weights import sha256_of
+from motionveil.networks.published_weights import download, sha256_of
 from motionveil.networks.registry import (
     Weights,
     action_networks,
@@ -236,14 +236,20 @@ def source_of_weights(name: str, weights: Weights) -> str:
         weights: As in `create_action_network`.
 
     Returns:
-        `none`; the data and address of what is downloaded by the network's name; or a file's name,
-        what its metadata says of its source, and the first digits of its SHA-256.
+        `none`; the data, address, commit and SHA-256 of what is downloaded by the network's name;
+        or a file's name, what its metadata says of its source, and its SHA-256.
+
+    Raises:
+        MotionveilError: The weights cannot be had or read.
     """
     if weights is None:
         return "none"
     if str(weights) == "pretrained":
-        known = published_weights(name)
-        return f"{known[0].data}, {known[0].address}" if known else "pretrained"
+        hub = next((known for known in published_weights(name) if known.hub), None)
+        if hub is None:
+            return "pretrained"
+        got = download(hub)
+        return f"{hub.data}, {hub.address}, commit {got.revision}, SHA-256 {got.sha256}"
     file = Path(weights)
     try:
         with safe_open(file, framework="pt") as opened:
@@ -251,7 +257,7 @@ def source_of_weights(name: str, weights: Weights) -> str:
         digest = sha256_of(file)
     except (OSError, SafetensorError) as error:
         raise MotionveilError(f"{file}: broken, or not safetensors: {error}") from error
-    return f"{file.name}, {source}, SHA-256 {digest[:16]}"
+    return f"{file.name}, {source}, SHA-256 {digest}"
 
 
 def weights_by_network(given: Sequence[str]) -> dict[str, str]:

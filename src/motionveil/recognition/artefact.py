@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from motionveil import hub
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
 from motionveil.limits import read_text
 from motionveil.recognition.network_input import NetworkInput
 from motionveil.results import Accuracy
+from motionveil.spec import FILE_NAME as ENCODER
 from motionveil.spec import EncoderSpec
 
 Floats = NDArray[np.float64]
@@ -242,11 +244,13 @@ def find_recogniser(model: str | PathLike[str]) -> Path:
 
     Args:
         model: The folder, its `recogniser.json`, a run folder with a `recogniser/` in it, or the
-            name of one that comes with the package.
+            name of one that comes with the package, or one on the hub, `hf:owner/name[@revision]`.
 
     Raises:
         MotionveilError: There is none.
     """
+    if hub.is_hub_name(model):
+        return fetch_recogniser(model)[1].path.parent
     path = Path(model)
     if path.is_file() and path.name == FILE:
         return path.parent
@@ -262,6 +266,20 @@ def find_recogniser(model: str | PathLike[str]) -> Path:
         f"{model}: {reason}; give the folder of a `motionveil validate`, `train` or"
         f" `quickstart`{names}"
     )
+
+
+def fetch_recogniser(model: str | PathLike[str]) -> tuple[hub.HubFile, hub.HubFile]:
+    """Fetch the two files of a recogniser on the hub, in a folder `recogniser/` or at the top.
+
+    Raises:
+        MotionveilError: As `motionveil.hub.fetch`.
+    """
+    inner = hub.optional(model, f"{FOLDER}/{FILE}")
+    numbers = inner or hub.fetch(model, FILE)
+    network = hub.fetch(numbers.pinned, f"{FOLDER}/{NETWORK}" if inner else NETWORK)
+    if inner:  # the run's encoder beside it, to compare
+        hub.optional(numbers.pinned, ENCODER)
+    return numbers, network
 
 
 def shipped_recognisers() -> list[str]:

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
+from motionveil.hub import HubFile, is_hub_name
 from motionveil.recognition.artefact import (
     FILE,
     NETWORK,
     RecogniserSpec,
+    fetch_recogniser,
     find_recogniser,
     sha256_of,
 )
@@ -65,7 +67,8 @@ def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recognis
 
     Args:
         model: A folder with `recogniser.json`, the file itself, a run folder that holds a
-            `recogniser/`, or the name of a recogniser that comes with the package.
+            `recogniser/`, the name of a recogniser that comes with the package, or one on the
+            hub: `"hf:owner/name"`, `"hf:owner/name@revision"`.
 
     Raises:
         MotionveilError: There is none, a file of it is missing or damaged, the network does not
@@ -76,7 +79,16 @@ def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recognis
     own = folder.parent / "encoder.json"
     if own.is_file():
         spec.check_encoder(load_spec(own), str(own))
+    if is_hub_name(model):
+        spec = _with_origin(spec, *fetch_recogniser(model))
     return Recogniser(spec, _network(folder, spec, threads))
+
+
+def _with_origin(spec: RecogniserSpec, numbers: HubFile, network: HubFile) -> RecogniserSpec:
+    """Note in a recogniser's provenance, and its encoder's, where it came from."""
+    origin = {"hub": numbers.origin(network)}
+    encoder = spec.encoder.model_copy(update={"provenance": spec.encoder.provenance | origin})
+    return spec.model_copy(update={"provenance": spec.provenance | origin, "encoder": encoder})
 
 
 def _network(folder: Path, spec: RecogniserSpec, threads: int) -> ActionNetwork:

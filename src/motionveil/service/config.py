@@ -51,12 +51,13 @@ class Settings(_Part):
 
     encoder: str | None = Field(
         default=None,
-        description="a shipped encoder's name, an encoder.json or a run folder;"
+        description="a shipped encoder's name, an encoder.json, a run folder or hf:owner/name;"
         f" {DEFAULT} if neither this nor a recogniser is given",
     )
     recogniser: str | None = Field(
         default=None,
-        description="a recogniser's name, its folder or a run folder; it brings its own encoder",
+        description="a recogniser's name, its folder, a run folder or hf:owner/name;"
+        " it brings its own encoder",
     )
     decode: Decode = Field(
         default="none",

@@ -144,7 +144,9 @@ def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
                 " give another --out, or remove the folder"
             )
         return
-    write_text_atomically(record, json.dumps({"motionveil": __version__, **wanted}, indent=1))
+    origin = {"hub": spec.provenance["hub"]} if "hub" in spec.provenance else {}
+    said = {"motionveil": __version__, **origin, **wanted}
+    write_text_atomically(record, json.dumps(said, indent=1))
 
 
 Outcome = VeilSummary | str

@@ -228,7 +228,10 @@ def describe_encoder(spec: EncoderSpec, options: VeilOptions) -> str:
     geometry = NATIVE if options.native else str(spec.geometry)
     kind = "hard" if options.hard else "soft"
     guard = "" if options.guard else ", no guard"
-    return f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}{guard}"
+    return (
+        f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}{guard}"
+        f"{f', {spec.origin}' if spec.origin else ''}"
+    )
 
 
 def _listed(

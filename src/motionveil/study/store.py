@@ -273,6 +273,10 @@ class Store:
         )
         return [Progress(*row) for row in rows]
 
+    def count(self) -> int:
+        """Return the number of participants."""
+        return int(self._rows("SELECT count(*) FROM participant")[0][0])
+
     def withdrawn(self) -> int:
         """Return the number of withdrawals."""
         return int(self._rows("SELECT value FROM fact WHERE name = 'withdrawn'")[0][0])

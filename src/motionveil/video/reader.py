@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import check_frames
 from motionveil.video.colour import RgbConverter, upright_size
 from motionveil.video.decode import decode_file, opened
 from motionveil.video.image_sequence import decode_folder, is_pictures, list_pictures
@@ -145,6 +146,7 @@ def _of_one_size(path: Path, frames: Iterator[Decoded], start: int = 0) -> Itera
     """Pass on frames, numbered from `start`, as long as their upright size is that of the first."""
     first = None
     for number, frame in enumerate(frames, start):
+        check_frames(number + 1, str(path))
         size = upright_size(frame.picture)
         if size != (first := first or size):
             raise MotionveilError(

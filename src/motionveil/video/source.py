@@ -194,6 +194,13 @@ def camera_input(
     return LiveInput(name, device, "video4linux2")
 
 
+def cameras(platform: str = sys.platform) -> list[tuple[str, str]] | None:
+    """List a machine's cameras, device and name; None where the system does not tell."""
+    if platform == "darwin":
+        return None
+    return _directshow() if platform == "win32" else video4linux()
+
+
 def video4linux() -> list[tuple[str, str]]:
     """List the cameras of a Linux machine: device and name."""
     nodes = [path for path in _DEVICES.glob("video*") if re.fullmatch(r"video\d+", path.name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from motionveil._version import __version__
 from motionveil.bind_address import not_taken
 from motionveil.errors import MotionveilError
+from motionveil.limits import LineLimit
 from motionveil.study.server.context import ADMINISTRATOR, DOCUMENTED, STATIC, Context
 from motionveil.study.server.routes import admin_routes, participant_routes, status_of
 
@@ -227,6 +229,10 @@ def serve(context: Context, listener: socket.socket, started: Callable[[], None]
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
     )
+    limit = LineLimit()
+    # What a foreign program makes the server say, however often, must not fill the disk.
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(lambda _: limit() is not None)
     with suppress(KeyboardInterrupt):
         _Server(config, started).run(sockets=[listener])
 

@@ -63,7 +63,7 @@ DOCUMENTED: dict[int | str, dict[str, Any]] = {
         413: "The request is too large",
         421: "The server is not known by this name",
         422: "The form is incomplete",
-        503: "The database is unavailable",
+        503: "The database is unavailable, or the study is full",
         507: "The disk is full",
     }.items()
 }
@@ -133,12 +133,17 @@ class Media:
         return None if shown.isdisjoint(self._users.get(name, ())) else self._paths[name]
 
 
+MOST_PARTICIPANTS = 1000
+"""What an open study has at most, where nothing else is said: anyone may ask for a session."""
+
+
 class Context:
     """A study that is being served.
 
     Args:
         admin_token: The administrator's secret.
         open: Whether participation requires no link.
+        most: Participants that there may be before nobody is added without a link.
         texts: File with the texts of the pages; None for English.
 
     Raises:
@@ -152,11 +157,12 @@ class Context:
         admin_token: str,
         *,
         open: bool = False,
+        most: int = MOST_PARTICIPANTS,
         texts: Path | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.admin_token = admin_token
-        self.open = open
+        self.open, self.most = open, most
         self.study = read_study(folder)
         self.key = read_key(folder, self.study)
         self.pages = Pages(self.study, read_texts(texts))

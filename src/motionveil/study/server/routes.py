@@ -111,6 +111,8 @@ def participant_routes(context: Context) -> APIRouter:
             return redirect()
         if not context.open:
             return context.pages.problem(403, "no_session")
+        if context.store.count() >= context.most:
+            return context.pages.problem(503, "no_places")
         token = await stored(context.store.enrol())
         return context.set_session(redirect(), SESSION, token)
 
