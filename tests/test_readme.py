@@ -168,11 +168,6 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_actors(left / "actors", people=2, train_sessions=2, validation_sessions=1)
     actors = made.root.rename(left / "actors" / "seed0")
     shutil.copy(actors / "person00" / "session02.mkv", actors / "person00" / "session10.mkv")
-    rows = ["from,to,label"]
-    for clip in made.clips:
-        if clip.path == "person00/session02.mkv":  # 15 frames a second
-            rows.append(f"{clip.start / 15},{clip.end / 15},{clip.action}")
-    (folder / "truth.csv").write_text("\n".join(rows) + "\n")
     geometry = Geometry(size=64, rate=15)
     EncoderSpec.untrained(range=0.2, geometry=geometry).save(left / "encoder.json")
     invented_quickstart().save(left / "results.json")
