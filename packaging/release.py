@@ -85,7 +85,7 @@ def licences(out: Path, python: str) -> None:
         *("-m", "cyclonedx_py", "environment", "--output-reproducible", "--of", "JSON"),
         *("--pyproject", str(ROOT / "pyproject.toml"), "-o", str(bill), python),
     )
-    count = len(json.loads(bill.read_text(encoding="utf-8"))["components"])
+    count = len(json.loads(bill.read_text(encoding="utf-8")).get("components", []))
     if count < 5:
         sys.exit(f"{bill}: {count} packages; {python} has no motionveil installed")
     texts = ("--format=plain-vertical", "--with-license-file", "--no-license-path")

@@ -104,7 +104,7 @@ def by_path(files: list[Path]) -> pytest.MarkDecorator:
 WITHOUT_TORCH = {
     *("methods", "geometry", "spec", "results", "audit_results", "statistics", "actors", "video"),
     *("streaming", "recognition", "service", "export", "events", "faces", "report", "published"),
-    *("study", "cli"),
+    *("study", "frames", "cli"),
 }
 
 

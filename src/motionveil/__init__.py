@@ -24,6 +24,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from motionveil.api import audit, encode_video, evaluate, train
     from motionveil.encoders import load_encoder
+    from motionveil.frames import iterate_clips, veil_frames
     from motionveil.recognition import load_recogniser
     from motionveil.share import push
     from motionveil.spec import EncoderSpec, load_spec
@@ -37,11 +38,13 @@ __all__ = [
     "audit",
     "encode_video",
     "evaluate",
+    "iterate_clips",
     "load_encoder",
     "load_recogniser",
     "load_spec",
     "push",
     "train",
+    "veil_frames",
 ]
 
 _HOMES = {
@@ -52,6 +55,8 @@ _HOMES = {
     "train": "motionveil.api",
     "evaluate": "motionveil.api",
     "audit": "motionveil.api",
+    "iterate_clips": "motionveil.frames",
+    "veil_frames": "motionveil.frames",
     "load_encoder": "motionveil.encoders",
     "load_recogniser": "motionveil.recognition",
     "push": "motionveil.share",

@@ -82,6 +82,7 @@ def encode_video(
         >>> summary.frames_out, summary.height, summary.guarded["first"]
         (4, 8, 1)
     """
+    from motionveil.frames import at_geometry
     from motionveil.streaming import VeilOptions, veil_video
 
     spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
@@ -363,13 +364,6 @@ def audit(
     )
     write_audit(found, folder, show_raw=show_raw)
     return found
-
-
-def at_geometry(spec: EncoderSpec, native: bool = False) -> EncoderSpec:
-    """Return a method that is not trained, and so has no geometry, at the default encoder's."""
-    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
-        return spec
-    return spec.model_copy(update={"geometry": load_spec(DEFAULT).required_geometry()})
 
 
 def threads_each(jobs: int) -> int:

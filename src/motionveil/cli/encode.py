@@ -15,7 +15,6 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.api import at_geometry
 from motionveil.bind_address import shown
 from motionveil.cli.console import frame_bar
 from motionveil.cli.options import add_live_arguments, count_from
@@ -30,6 +29,7 @@ from motionveil.cli.stream_options import (
     read_preview_token,
 )
 from motionveil.errors import MotionveilError
+from motionveil.frames import at_geometry
 from motionveil.process_hardening import stopping
 from motionveil.secret import secret
 from motionveil.spec import DEFAULT, EncoderSpec, load_spec

@@ -84,8 +84,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model",
         metavar="RUN",
-        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name, or"
-        " the name of a recogniser that comes with the package (default, of test:actors only:"
+        help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name,"
+        " or the name of a recogniser that comes with the package (default, of test:actors only:"
         f" {SHIPPED})",
     )
     parser.add_argument("--veiled", action="store_true", help="SOURCE is veiled already")
