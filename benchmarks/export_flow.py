@@ -1,7 +1,7 @@
-"""What a working frame of the motion field costs in the exports, beside the stream encoder.
+"""What a working frame of the motion field or its moments costs in the exports, and as streamed.
 
 On one thread, in one process, microseconds a frame of noise at working sizes of 64 x 80 and
-96 x 128, the untrained encoder `flow`:
+96 x 128, the encoder `flow`, untrained, or `moments`:
 
 - `C veil`: `motionveil_veil` of the C file, compiled with `-O2`;
 - `ONNX`: the whole model in onnxruntime on one thread, on a frame of the working size;
@@ -10,7 +10,7 @@ On one thread, in one process, microseconds a frame of noise at working sizes of
 Before anything is timed, C is compared with the stream encoder, to one 8-bit level. Times are
 processor time, the least of interleaved runs.
 
-    python benchmarks/export_flow.py [--runs 100] [--compiler gcc] [--json FILE]
+    python benchmarks/export_flow.py [--method flow] [--runs 100] [--compiler gcc] [--json FILE]
 
 Needs a C compiler and `pip install '.[export]' onnxruntime`.
 """
@@ -32,16 +32,19 @@ from motionveil.streaming import StreamEncoder
 SIZES = ((64, 80), (96, 128))
 
 
-def measure(size: tuple[int, int], compiler: str, runs: int) -> dict[str, float]:
+def measure(method: str, size: tuple[int, int], compiler: str, runs: int) -> dict[str, float]:
     """Return the microseconds of each at a working height and width."""
     height, width = size
-    spec = EncoderSpec.untrained("flow", geometry=Geometry(size=height, rate=15))
+    spec = EncoderSpec.untrained(method, geometry=Geometry(size=height, rate=15))
     library, session = compile_encoder(spec, compiler), onnx_session(spec)
     stream = StreamEncoder(spec, native=True)
     frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
     out = np.empty((*stream.shape_of(frames[0])[:2], 3), np.uint8)
     state = np.zeros(whole_numbers(spec).state_size(width, height) // 8, np.uint64)
-    previous = np.full((1, 1, 3), np.nan, np.float32)
+    inputs, outputs = (
+        [v.name for v in values()] for values in (session.get_inputs, session.get_outputs)
+    )
+    kept = [np.full((1, 1, 3), np.nan, np.float32), np.zeros((1, 12))][: len(inputs) - 1]
     turn = 0
 
     def next_frame() -> Any:
@@ -53,9 +56,8 @@ def measure(size: tuple[int, int], compiler: str, runs: int) -> dict[str, float]
         library.motionveil_veil(pointer(state), pointer(next_frame()), pointer(out), width, height)
 
     def run_onnx() -> None:
-        nonlocal previous
-        given = {"frame": next_frame(), "previous": previous}
-        _, previous = session.run(["veiled", "blurred"], given)
+        nonlocal kept
+        _, *kept = session.run(outputs, dict(zip(inputs, [next_frame(), *kept], strict=True)))
 
     veil()
     stream(frames[turn % 2])
@@ -75,6 +77,7 @@ def measure(size: tuple[int, int], compiler: str, runs: int) -> dict[str, float]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the exports of the motion field.")
+    parser.add_argument("--method", default="flow", choices=("flow", "moments"))
     parser.add_argument("--runs", type=int, default=100, help="timed runs of each")
     parser.add_argument("--compiler", default="gcc", help="of C")
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
@@ -83,11 +86,11 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for size in SIZES:
         print(f"\n{size[0]} x {size[1]}: microseconds a frame, {arguments.compiler} -O2")
-        times = measure(size, arguments.compiler, arguments.runs)
+        times = measure(arguments.method, size, arguments.compiler, arguments.runs)
         for name, microseconds in times.items():
             print(f"{name:<16}{microseconds:>8.1f}")
         rows.append({"height": size[0], "width": size[1], "microseconds": times})
-    write_figures(arguments.json, {"encoder": "flow", "rows": rows})
+    write_figures(arguments.json, {"encoder": arguments.method, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import struct
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from tensorboardX.proto.event_pb2 import Event
 
 import motionveil
 from motionveil import api
@@ -136,16 +139,42 @@ class TestData:
             motionveil.evaluate("raw", unwritten, **words)
 
 
+def read_scalars(file: Path) -> Iterator[Any]:
+    """Yield the values in a file of TensorBoard's: records of length, checksum, event, checksum."""
+    data = file.read_bytes()
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        yield from Event.FromString(data[12 : 12 + length]).summary.value
+        data = data[16 + length :]
+
+
 class TestTrain:
     def test_resumes_and_does_not_overwrite(
         self, toys: Manifest, words: dict[str, Any], tmp_path: Path
     ):
-        run = motionveil.train(toys, out=tmp_path, **words)
+        told: list[Any] = []
+        log_to = [told.append, f"tensorboard:{tmp_path / 'board'}"]
+        run = motionveil.train(toys, out=tmp_path, log_to=log_to, **words)
+        assert told == run.curves
+        (events,) = (tmp_path / "board").iterdir()
+        scalars = {value.tag: value.simple_value for value in read_scalars(events)}
+        assert scalars == pytest.approx({k: v for k, v in run.curves[0].items() if k != "epoch"})
         with pytest.raises(MotionveilError, match="there is a training here already"):
             motionveil.train(toys, out=tmp_path, **words)
         again = motionveil.train(toys, out=tmp_path, resume=True, **words)
         assert (again.spec, len(again.curves)) == (run.spec, 1)
         assert load_spec(run.folder) == run.spec
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [("mlflow", "there are tensorboard:DIR"), ("wandb", "pip install wandb")],
+    )
+    def test_a_tracker_that_is_not_there_is_refused_before_anything_is_done(
+        self, name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ):
+        monkeypatch.setitem(sys.modules, "wandb", None)
+        with pytest.raises(MotionveilError, match=said):
+            motionveil.train(tmp_path / "none.csv", out=tmp_path / "run", log_to=[name])
 
     def test_what_is_not_trained_is_refused(
         self, toys: Manifest, words: dict[str, Any], tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -100,3 +101,11 @@ def test_the_examples_are_right() -> None:
         found = doctest.testmod(module)
         assert found.attempted > 0
         assert found.failed == 0
+
+
+def test_the_page_s_examples_run() -> None:
+    page = Path(__file__).parents[1] / "docs" / "other-programs.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        exec(block, {})

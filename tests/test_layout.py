@@ -7,6 +7,7 @@ import functools
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -221,3 +222,15 @@ def test_the_version_is_the_same_everywhere():
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert re.search(r"^version: (.*)$", citation, re.M)[1] == motionveil.__version__
     assert motionveil.__version__ in changes
+
+
+def test_the_page_of_licences_names_what_the_extra_all_installs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    names = re.search(r"\[(.*)\]", extras["all"][0])[1].split(",")
+    assert set(names) == set(extras) - {"all", "bench", "docs", "test"}
+    wanted = [*project["dependencies"], *(text for name in names for text in extras[name])]
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8").lower().replace("_", "-")
+    for text in wanted:
+        package = re.match(r"[\w.-]+", text)[0].lower().replace("_", "-")
+        assert f"| [{package}](" in page or f"| {package} |" in page

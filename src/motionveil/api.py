@@ -108,6 +108,7 @@ def train(
     checkpoint_every: int | None = None,
     workers: int | None = None,
     recogniser: bool = True,
+    log_to: Sequence[str | Callable[[Mapping[str, float]], None]] = (),
 ) -> TrainedRun:
     """Train an encoder against its adversary.
 
@@ -129,6 +130,8 @@ def train(
         workers: Videos decoded in parallel; one per core if None.
         recogniser: Train an action network on the encoder's output too, and leave it in the run
             folder's `recogniser/`, where the encoder can veil a stream.
+        log_to: Trackers that are told of each epoch beside `curves.csv`: functions, or names as
+            `motionveil.training.loop.open_trackers` takes them.
 
     Raises:
         MotionveilError: There is nothing to train, the folder holds a training, data cannot be
@@ -147,7 +150,9 @@ def train(
         ('bdq', 2.0, 1)
     """
     from motionveil.streaming.veils import streams
+    from motionveil.training.distributed import is_first_process
     from motionveil.training.experiment import open_experiment, training_of
+    from motionveil.training.loop import open_trackers
 
     choice, chosen = training_of(method, recipe, settings, alpha)
     folder = Path(out)
@@ -156,9 +161,12 @@ def train(
             f"{folder}: there is a training here already; --resume (resume=True) resumes it,"
             " another --out begins a new one"
         )
-    experiment = open_experiment(data, chosen, split, label, seed, device, precision, workers)
-    start = experiment.untrained(choice)
-    spec, curves = experiment.train(start, folder, resume=resume, checkpoint_every=checkpoint_every)
+    with open_trackers(log_to if is_first_process() else (), folder) as tracker:
+        experiment = open_experiment(data, chosen, split, label, seed, device, precision, workers)
+        start = experiment.untrained(choice)
+        spec, curves = experiment.train(
+            start, folder, resume=resume, checkpoint_every=checkpoint_every, tracker=tracker
+        )
     if recogniser and streams(spec):
         from motionveil.evaluation.recogniser import train_recogniser
 

@@ -38,6 +38,7 @@ def test_an_encoder_is_trained_and_taken_apart(
         assert (tmp_path / "out" / name).stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_a_given_encoder_keeps_its_alpha(words: list[str], tmp_path: Path) -> None:
     assert main(["ablate", "bdq", *words]) == 0
     rows = Result.read(tmp_path / "out").rows

@@ -67,7 +67,12 @@ def test_no_manifest_is_more_than_an_error(tmp_path: Path) -> None:
         read_mutated_text(tmp_path / "m.csv", content, read_manifest)
 
 
-@pytest.mark.parametrize("name", PAIRS)
+# numba compiles what reads HEVC and VP8 for tens of seconds.
+COMPILED = ("hevc.mp4", "vp8.webm")
+EACH = [pytest.param(n, marks=pytest.mark.slow) if n in COMPILED else n for n in PAIRS]
+
+
+@pytest.mark.parametrize("name", EACH)
 def test_no_video_is_more_than_an_error(name: str, tmp_path: Path) -> None:
     data, chance = small_video(name), random.Random(0)
     read_video(tmp_path, name, data)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,18 @@ def test_onnx_says_where_and_how_to_start(here: Path, capsys: pytest.CaptureFixt
     assert said.startswith("wrote bdq.onnx\n")
     assert "geometry: 64 pixels, 15 frames/s" in said
     assert "filled with NaN, never with zeros" in said
+
+
+def test_the_default_encoder(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("onnx")
+    assert main(["export", "moments", "-o", "veil.c"]) == 0
+    said = capsys.readouterr().out
+    assert "52,520 for 80 x 64 (of 640 x 480)" in said
+    assert re.search(r"relative moments by \S+ \+ \S+ \|r\|\n", said)
+    assert main(["export", "moments", "-o", "veil.onnx"]) == 0
+    said = capsys.readouterr().out
+    assert "frame, previous, running -> veiled, blurred, running_next; feed" in said
+    assert "running_next as running\n" in said
 
 
 def test_format_by_suffix_and_names_by_file_and_folder(here: Path) -> None:

@@ -46,6 +46,7 @@ def test_every_seed_and_alpha_is_a_row(
     assert json.loads((out / "results.json").read_text())["command"].startswith("motionveil")
 
 
+@pytest.mark.slow
 def test_folds_without_a_known_person_are_left_out(
     manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

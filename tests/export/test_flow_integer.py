@@ -158,7 +158,9 @@ def test_output_is_the_stream_encoders(name: str, hard: bool) -> None:
             assert np.abs(found - expected).max() <= 1
             continue
         velocity = exact(spec, clip[-2:])
-        margin = integer_flow(spec).error(np.hypot(*velocity.transpose(2, 0, 1)))[..., None]
+        margin = integer_flow(spec, hard=True).error(np.hypot(*velocity.transpose(2, 0, 1)))[
+            ..., None
+        ]
         low, high = (
             17 * quantise_velocity(own, velocity + shift, hard=True) for shift in (-margin, margin)
         )

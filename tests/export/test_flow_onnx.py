@@ -1,11 +1,11 @@
-"""The motion field as an ONNX model beside the stream encoder."""
+"""The motion field and its moments as ONNX models beside the stream encoder."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from export_examples import movers, noise
-from flow_examples import SPECS, hard_pairs
+from flow_examples import MOMENTS, SPECS, hard_pairs, wandering
 from numpy.typing import NDArray
 
 from motionveil.methods.flow import FlowSettings, quantise_velocity
@@ -30,11 +30,20 @@ class Runner:
         self.session = onnxruntime.InferenceSession(
             self.model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
+        self.runs = len(self.session.get_inputs()) == 3
+        self.running = np.zeros((1, 12))
+        self.start()
+
+    def start(self) -> None:
         self.previous = np.full((1, 1, 3), np.nan, np.float32)
 
     def __call__(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        veiled, self.previous = self.session.run(
-            ["veiled", "blurred"], {"frame": frame, "previous": self.previous}
+        given = {"frame": frame, "previous": self.previous}
+        if not self.runs:
+            veiled, self.previous = self.session.run(["veiled", "blurred"], given)
+            return veiled
+        veiled, self.previous, self.running = self.session.run(
+            ["veiled", "blurred", "running_next"], given | {"running": self.running}
         )
         return veiled
 
@@ -112,3 +121,52 @@ def test_only_where_there_was_nothing_before() -> None:
     veiled = run(clip[1])
     assert (veiled[:, :4] == neutral).all()
     assert np.ptp(veiled[:, 8:]) > 0
+
+
+@pytest.mark.parametrize("spec", [*MOMENTS.values(), MOMENTS["moments"].change(parts=16)])
+def test_moments_are_the_stream_encoders(spec: EncoderSpec) -> None:
+    """To the byte, where no velocity lies at a level's end; a start forgets all that runs."""
+    run = Runner(spec)
+    clips = [wandering(20, 32, 48, 0), wandering(12, 77, 33, 1), noise(9, 9, 14, 1), noise(3, 1, 1)]
+    for clip in [*clips, clips[0]]:
+        stream = StreamEncoder(spec)
+        run.start()  # `running` stays as it was
+        np.testing.assert_array_equal([run(frame) for frame in clip], [stream(f) for f in clip])
+    assert len(np.unique(run(clips[0][5]))) > 1, "the test needs motion"
+
+
+def test_sizes_and_types_of_the_running_state() -> None:
+    run = Runner(MOMENTS["moments"])
+    values = [run.session.get_inputs()[-1], run.session.get_outputs()[-1]]
+    assert [(v.name, v.type, v.shape) for v in values] == [
+        ("running", "tensor(double)", ["running_parts", 12]),
+        ("running_next", "tensor(double)", [3, 12]),
+    ]
+    about = {prop.key: prop.value for prop in run.model.metadata_props}
+    assert "`running_next`" in about["start"]
+    assert (about["neutral"], about["quantisation"]) == ("119", "hard")
+
+
+def test_whatever_a_caller_makes_of_the_running_state_few_levels_leave() -> None:
+    run, clip = Runner(MOMENTS["moments"]), wandering(9, 32, 48, 0)
+    wrong = [np.nan, np.inf, -np.inf, -1.0, 1e300, -1e300]
+    for value in wrong:
+        run.start()
+        for frame in clip:
+            run.running = np.full_like(run.running, value)
+            assert set(np.unique(run(frame))) <= {0, 119, 238}
+    run.running = np.full((2, 12), 0.0)  # neither one row nor as many as parts
+    with pytest.raises(Exception, match="running"):
+        run(clip[0])
+    with_zeros = Runner(MOMENTS["moments"])
+    with_zeros.previous = np.zeros((32, 48, 1), np.float32)
+    assert set(np.unique(with_zeros(clip[0]))) <= {0, 119, 238}
+
+
+def test_one_pixel_that_was_not_before_is_a_start_of_the_moments() -> None:
+    run, clip = Runner(MOMENTS["moments"]), wandering(9, 32, 48, 0)
+    for frame in clip:
+        run(frame)
+    run.previous[5, 7] = np.nan
+    assert (run(clip[0]) == 119).all()
+    assert not run.running.any()

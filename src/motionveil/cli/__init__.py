@@ -115,6 +115,8 @@ def _missing(error: Exception, command: str) -> str | None:
         extra = "faces"
     if command in ("recognise", "serve"):
         extra = command
+    if package == "tensorboardX":
+        extra = "track"
     wanted = f"'{_installed_from()}[{extra}]'"
     way = f"pip install {wanted}"
     if "UV" in os.environ:  # set by `uvx`, whose environment cannot be added to

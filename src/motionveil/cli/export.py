@@ -10,17 +10,18 @@ from motionveil.spec import EncoderSpec, load_spec
 
 EXAMPLES = """\
 examples:
+  motionveil export moments -o veil.c           the default encoder of encode and serve
   motionveil export bdq --format c              writes bdq.c
   motionveil export bdq -o bdq.onnx             needs: pip install 'motionveil[export]'
   motionveil export runs/1 -o veil.c --hard
 
-BDQ and other maps of blurred differences can be exported, and flow (the motion field), whose output
-is the grid of cells.
+BDQ and other maps of blurred differences can be exported, and flow (the motion field) and moments,
+whose output is the grid of cells.
 
 Neither file detects scene cuts, reconnects or exposure jumps: the caller must restart the encoder
-there, or the output is an image of the scene (of flow: no valid velocity). Both resize a camera's
-frames to the size at which the encoder was trained and audited, and state the frame rate to use.
-See docs/export.md.
+there, or the output is an image of the scene (of flow and moments: no valid velocity). Both resize
+a camera's frames to the size at which the encoder was trained and audited, and state the frame rate
+to use. See docs/export.md.
 """
 
 FORMATS = ("onnx", "c")
@@ -66,10 +67,12 @@ def run(arguments: argparse.Namespace) -> int:
 def _write_onnx(spec: EncoderSpec, path: Path, hard: bool) -> None:
     from motionveil.export.onnx import OPSET, write_onnx
 
-    write_onnx(spec, path, hard=hard)
+    graph = write_onnx(spec, path, hard=hard).graph
+    taken, given = (", ".join(v.name for v in values) for values in (graph.input, graph.output))
+    also = ", running_next as running" if "running" in taken else ""
     print(f"wrote {path}")
     print(f"geometry: {spec.geometry}; the model averages, whoever runs it keeps to the rate")
-    print(f"opset {OPSET}; frame, previous -> veiled, blurred; feed blurred back as previous")
+    print(f"opset {OPSET}; {taken} -> {given}; feed blurred back as previous{also}")
     print("start, and after every cut start again, with previous filled with NaN, never with zeros")
 
 

@@ -37,6 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write a checkpoint every STEPS steps (default: after each epoch only)",
     )
     parser.add_argument(
+        "--log-to",
+        action="append",
+        default=[],
+        metavar="TRACKER",
+        help="also tell each epoch's figures to tensorboard:DIR, wandb:DIR (offline), or a function"
+        " of yours, file.py:function; may be repeated",
+    )
+    parser.add_argument(
         "--dry-run",
         action="store_true",
         help="run a few steps and print shapes, parameters, memory and time; write nothing",
@@ -45,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "examples:\n  motionveil train ut/manifest.csv --recipe ut-interaction --split fold0"
         " --out runs/ut\n"
         "  motionveil train sbu/manifest.csv --recipe sbu --dry-run\n"
+        "  motionveil train manifest.csv --out runs/1 --log-to tensorboard:runs/1/tensorboard\n"
         "on 4 GPUs of one machine:\n"
         "  torchrun --nproc-per-node 4 -m motionveil train sbu/manifest.csv --recipe sbu"
     )
@@ -65,6 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
         resume=arguments.resume,
         recogniser=arguments.recogniser,
         checkpoint_every=arguments.checkpoint_every,
+        log_to=arguments.log_to,
         **experiment_words(arguments),
     )
     if not is_first_process():

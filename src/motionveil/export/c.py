@@ -33,8 +33,8 @@ def write_c(spec: EncoderSpec, path: str | os.PathLike[str], *, hard: bool = Fal
     What it computes is `motionveil.export.IntegerEncoder`, to the bit.
 
     Args:
-        spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
-            geometry.
+        spec: An encoder that can be exported (BDQ in fixed range, the motion field or its
+            moments), with a geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
@@ -78,6 +78,10 @@ def c_source(spec: EncoderSpec, numbers: WholeNumbers, *, name: str) -> str:
         for part, file in GEOMETRY.items()
     }
     own = {key: _text(value) for key, value in numbers.values().items()}
+    own |= {
+        part: _template(file).substitute(values | own) + "\n"
+        for part, file in numbers.parts.items()
+    }
     return _template(numbers.template).substitute(
         values
         | shared

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.export.integer import Veil
 from motionveil.methods import KERNEL_SIZE, LEVELS
 from motionveil.spec import EncoderSpec
 
@@ -46,6 +47,7 @@ class IntegerNumbers:
     """
 
     template: ClassVar[str] = "difference.c.in"
+    parts: ClassVar[dict[str, str]] = {}
 
     weights: tuple[int, int, int]
     shift: int
@@ -78,6 +80,10 @@ class IntegerNumbers:
     def state_size(self, width: int, height: int) -> int:
         """Return the bytes of state that the C file needs for working frames; always even."""
         return (3 * width * height + 30 * width + 4 + 1) // 2 * 2
+
+    def begin(self) -> Veil:
+        """Return what veils working frames, each after the one before."""
+        return self.veil
 
     def veil(self, previous: NDArray[np.uint8], working: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Veil a working frame after another, both uint8 (h, w, 3)."""

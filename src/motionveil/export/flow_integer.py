@@ -25,8 +25,10 @@ The bound. Let g be the gradient and t the difference of two exact frames, w the
 2. With entries of A off by p and entries of b by q,
    |v'' - v'| <= (sqrt(2) q + 2 p |v'|) / (eps - 2 p). These are the roundings of products, rows
    and A and b themselves, and the rounded weights: |I_x I_y| <= 1/4 and |I_x I_t| <= 1/2.
-3. The table is read at the next entry: half a step, 2^-(k+1). Bits lost in dividing are below
-   2^-37 / sqrt(eps) + 2^-38 |v|.
+3. The table is read at the next entry: half a step, 2^-(k+1); or none where levels are steps and
+   evenly spaced, for b is then made smaller, by less than an entry in each level, so that levels
+   begin half-way between two entries: it costs another rounding of b. Bits lost in dividing are
+   below 2^-37 / sqrt(eps) + 2^-38 |v|.
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
+from motionveil.export.integer import Veil
+from motionveil.methods.base import even_boundaries
 from motionveil.methods.flow import (
     BLUR_RADIUS,
     WINDOW_RADIUS,
@@ -67,6 +71,24 @@ LEAST_EPS, LARGEST_EPS = 1e-7, 0.25
 LEAST_RANGE, LARGEST_RANGE = 0.01, 1000.0
 """r, in pixels per frame, likewise."""
 
+SUMMARY = """\
+ * The motion field in whole numbers: blur, optical flow of coarse cells and quantisation of video,
+ * so that a machine sees what people do and not who they are. It hides what the encoder below was
+ * trained and audited to hide."""
+
+SCALE = """\
+    xt = mv_round(xt * INT64_C({scale}), 31);
+    yt = mv_round(yt * INT64_C({scale}), 31);
+"""
+
+OUTPUT = """\
+ * has one such pixel for each cell of {cell} x {cell}: the velocity along x, that along y, and the
+ * grey of no motion; 17 grey levels to a level of 0 to 15."""
+
+EXACTNESS = """\
+ * Exactness: {accuracy},
+ * v the exact velocity; for any two frames."""
+
 
 @dataclass(frozen=True)
 class FlowNumbers:
@@ -82,12 +104,14 @@ class FlowNumbers:
         bits: k: an entry of the table spans 2^-k pixels per frame.
         table: uint8: the veiled value of each entry.
         zero: The entry of no motion.
+        scale: Times 2^31, what b is multiplied by; 0 if by nothing.
         steps: Whether it quantises in steps.
         reach: The fastest speed along an axis that the levels tell apart, in pixels per frame.
         still, speed: See `error`.
     """
 
     template: ClassVar[str] = "flow.c.in"
+    parts: ClassVar[dict[str, str]] = {}
 
     cell: int
     colours: Whole
@@ -98,6 +122,7 @@ class FlowNumbers:
     bits: int
     table: NDArray[np.uint8]
     zero: int
+    scale: int
     steps: bool
     reach: float
     still: float
@@ -133,18 +158,28 @@ class FlowNumbers:
     def values(self) -> dict[str, Any]:
         """Return what the template leaves open."""
         return {
-            "accuracy": self.accuracy,
+            "summary": SUMMARY,
+            "output": OUTPUT.format(cell=self.cell),
+            "exactness": EXACTNESS.format(accuracy=self.accuracy),
+            "running": 0,
+            "moments": "",
+            "show": "",
             "cell": self.cell,
             "taps_count": len(self.window),
             "eps": self.eps,
             "bits": self.bits,
             "zero": self.zero,
             "last": len(self.table) - 1,
+            "scale": SCALE.format(scale=self.scale) if self.scale else "",
             "window": self.window,
             **{f"colour{k}": int(weight) for k, weight in enumerate(self.colours)},
             **{f"flip{k}": int(flip) for k, flip in enumerate(self.flips)},
             **{f"blur{k}": int(self.blur[BLUR_RADIUS + k]) for k in range(BLUR_RADIUS + 1)},
         }
+
+    def begin(self) -> Veil:
+        """Return what veils working frames, each after the one before."""
+        return self.veil
 
     def veil(self, previous: NDArray[np.uint8], working: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Veil a working frame after another, both uint8 (h, w, 3), to a grid of cells."""
@@ -208,6 +243,8 @@ class FlowNumbers:
         b_shift = max(0, max(abs(xt), abs(yt)).bit_length() - 30)
         xx, xy, yy = (_round(value, a_shift) for value in (xx, xy, yy))
         xt, yt = _round(xt, b_shift), _round(yt, b_shift)
+        if self.scale:
+            xt, yt = _round(xt * self.scale, 31), _round(yt * self.scale, 31)
         determinant, shift = xx * yy - xy * xy, self.bits + b_shift - a_shift
         return (
             self._entry(xy * yt - yy * xt, determinant, shift),
@@ -238,20 +275,26 @@ def integer_flow(spec: EncoderSpec, *, hard: bool = False) -> FlowNumbers:
     assert isinstance(settings, FlowSettings)
     total = sum(abs(weight) for weight in settings.colours)
     eps = settings.eps / total**2 if total else math.inf
-    _check("eps over the square of the sum of colours", eps, LEAST_EPS, LARGEST_EPS)
-    _check("range", settings.range, LEAST_RANGE, LARGEST_RANGE)
+    check_range("flow", "eps over the square of the sum of colours", eps, LEAST_EPS, LARGEST_EPS)
+    check_range("flow", "range", settings.range, LEAST_RANGE, LARGEST_RANGE)
     weights = taps(settings)
     exact_colours = np.abs(np.array(settings.colours)) / total
     colours = _whole(exact_colours, COLOUR_BITS)
     blur = _whole(weights.blur, BLUR_BITS)
     window = _whole(weights.cell, CELL_BITS)
     bits = math.floor(math.log2((LARGEST_TABLE - 3) / (settings.range + settings.reach)))
-    zero, ahead = (math.ceil(reach * 2**bits) for reach in (settings.range, settings.reach))
+    aligned = (hard or settings.hard) and settings.boundaries == even_boundaries(
+        len(settings.boundaries)
+    )
+    entries = settings.range / settings.centre * 2**bits  # of a level
+    scale = ((math.ceil(entries) // 2 * 2 - 1) / entries) if aligned else 1.0
+    zero, ahead = (math.ceil(reach * scale * 2**bits) for reach in (settings.range, settings.reach))
     luma = 255 * _off(colours, exact_colours, COLOUR_BITS) + 2.0**-23
     still, speed = _bound(
         eps,
         blurred=luma / 255 + 2 * (_off(blur, weights.blur, BLUR_BITS) + 0.5 / WHITE),
         window=_off(window, weights.cell, CELL_BITS),
+        roundings=2.1 if aligned else 1,
     )
     return FlowNumbers(
         cell=settings.cell,
@@ -261,21 +304,23 @@ def integer_flow(spec: EncoderSpec, *, hard: bool = False) -> FlowNumbers:
         window=window,
         eps=round(8 * WHITE**2 * eps),
         bits=bits,
-        table=velocity_bytes(settings, np.arange(-zero, ahead + 1) / 2**bits, hard=hard),
+        table=velocity_bytes(settings, np.arange(-zero, ahead + 1) / (scale * 2**bits), hard=hard),
         zero=zero,
+        scale=round(scale * 2**31) if aligned else 0,
         steps=hard or settings.hard,
         reach=max(settings.range, settings.reach),
-        still=_two_digits_up(still + 2.0 ** -(bits + 1)),
-        speed=_two_digits_up(speed),
+        still=two_digits_up(still if aligned else still + 2.0 ** -(bits + 1)),
+        speed=two_digits_up(speed),
     )
 
 
-def _bound(eps: float, *, blurred: float, window: float) -> tuple[float, float]:
+def _bound(eps: float, *, blurred: float, window: float, roundings: float) -> tuple[float, float]:
     """Return the bound of the velocity's error before the table, for no motion and per speed.
 
     Args:
         blurred: D, by which a blurred luma in [0, 1] can be off.
         window: The sum of the errors of the taps along an axis.
+        roundings: Of b, each of half a unit.
     """
     root = math.sqrt(eps)
     still = 2 * blurred / (2 * root) + math.sqrt(2) * blurred / eps
@@ -283,7 +328,7 @@ def _bound(eps: float, *, blurred: float, window: float) -> tuple[float, float]:
     product = 2.0**32 / (16 * WHITE**2)  # half a unit of a product and half one of a row
     weights = window * (2 + window)
     p = product + weights / 4 + 0.5 / (8 * WHITE**2) + (0.25 + eps) * 2.0**-31
-    q = product + weights / 2 + 0.5 * 2.0**-30
+    q = product + weights / 2 + roundings * 0.5 * 2.0**-30
     room = eps - 2 * p
     still, speed = (
         still + (math.sqrt(2) * q + 2 * p * still) / room,
@@ -300,7 +345,8 @@ def _whole(weights: NDArray[np.float64], bits: int) -> Whole:
     return whole
 
 
-def _two_digits_up(value: float) -> float:
+def two_digits_up(value: float) -> float:
+    """Return the least number of two digits that is not below a positive value."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return math.ceil(value / unit) * unit
 
@@ -319,9 +365,10 @@ def _round(value: int, bits: int) -> int:
     return -((half - value) >> bits) if value < 0 else (value + half) >> bits
 
 
-def _check(name: str, value: float, least: float, largest: float) -> None:
+def check_range(method: str, name: str, value: float, least: float, largest: float) -> None:
+    """Refuse a setting at which something does not fit 64 bits."""
     if not least <= value <= largest:
         raise MotionveilError(
-            f"flow cannot be exported as C: {name} is {value:g}, and whole numbers of 64 bits need"
-            f" {least:g} to {largest:g}"
+            f"{method} cannot be exported as C: {name} is {value:g}, and whole numbers of 64 bits"
+            f" need {least:g} to {largest:g}"
         )

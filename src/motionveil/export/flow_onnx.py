@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
@@ -33,6 +36,28 @@ def add_flow(graph: Graph, spec: EncoderSpec, *, hard: bool) -> Part:
     """
     settings = spec.settings
     assert isinstance(settings, FlowSettings)
+    neutral = int(velocity_bytes(settings, np.zeros(1), hard=hard)[0])
+    planes = add_field(graph, settings, lambda span: velocity_bytes(settings, span, hard=hard))
+    values = [graph.add("Unsqueeze", f"{name}_channel", name, "channels") for name in planes]
+    shape = graph.add("Shape", "grid", values[0])
+    about = np.array([neutral], np.uint8)
+    still = graph.add(
+        "ConstantOfShape", "still", shape, value=numpy_helper.from_array(about, "neutral")
+    )
+    graph.add("Concat", "veiled", *values, still, axis=2)
+    return Part(neutral, hard or settings.hard, "previous_c", 1, START, veiled=("grid_h", "grid_w"))
+
+
+def add_field(
+    graph: Graph,
+    settings: FlowSettings,
+    quantise: Callable[[NDArray[np.float64]], NDArray[Any]],
+) -> tuple[str, str]:
+    """Add `working`, `previous` -> `blurred`, and what is read of the velocities; return its names.
+
+    Args:
+        quantise: From velocities to the values of the two planes, each (grid_h, grid_w).
+    """
     colours = graph.constant("colours", np.array(settings.colours, np.float32))
     channels = graph.constant("channels", np.array([2], np.int64))
     weighted = graph.add("Mul", "weighted", "working", colours)
@@ -43,9 +68,7 @@ def add_flow(graph: Graph, spec: EncoderSpec, *, hard: bool) -> Part:
     products = _add_products(graph)
     means = _add_means(graph, products, weights.cell, settings.cell)
     _add_solution(graph, means, 255**2 * settings.eps)
-    neutral = int(velocity_bytes(settings, np.zeros(1), hard=hard)[0])
-    _add_quantiser(graph, settings, neutral, hard)
-    return Part(neutral, hard or settings.hard, "previous_c", 1, START, veiled=("grid_h", "grid_w"))
+    return _add_quantiser(graph, settings, quantise)
 
 
 def _add_before(graph: Graph) -> None:
@@ -105,8 +128,9 @@ def _add_means(graph: Graph, products: str, weights: NDArray[np.float64], cell: 
     graph.constant("before_cell", np.int64(cell - 1))
     graph.constant("shift", np.int64(WINDOW_RADIUS + 1))
     graph.constant("last_tap", np.int64(len(weights) + 1))
-    rows, columns = _add_windows(graph, "h"), _add_windows(graph, "w")
-    columns = graph.add("Transpose", "windows_turned", columns, perm=[1, 0])
+    # The columns' stand upright from the start: ONNX Runtime before 1.26 joins a Transpose with the
+    # MatMul behind it into an operator that it does not have in double precision.
+    rows, columns = _add_windows(graph, "h"), _add_windows(graph, "w", upright=True)
     down = graph.add("MatMul", "means_down", rows, products)
     means = graph.add("MatMul", "means", down, columns)
     names = []
@@ -116,14 +140,21 @@ def _add_means(graph: Graph, products: str, weights: NDArray[np.float64], cell: 
     return names
 
 
-def _add_windows(graph: Graph, side: str) -> str:
-    """Add the weight of each pixel in each cell's window along a side, float64 (cells, side)."""
+def _add_windows(graph: Graph, side: str, *, upright: bool = False) -> str:
+    """Add the weight of each pixel in each cell's window along a side.
+
+    Returns:
+        The name of float64 (cells, side), or (side, cells) if `upright`.
+    """
     padded = graph.add("Add", f"{side}_raised", side, "before_cell")
     cells = graph.add("Div", f"{side}_cells", padded, "cell")
     number = graph.add("Range", f"{side}_cell", "int0", cells, "int1")
     corner = graph.add("Mul", f"{side}_corner", number, "cell")
-    corner = graph.add("Unsqueeze", f"{side}_corner_column", corner, "axis1")
     pixel = graph.add("Range", f"{side}_pixel", "int0", side, "int1")
+    if upright:
+        pixel = graph.add("Unsqueeze", f"{side}_pixel_column", pixel, "axis1")
+    else:
+        corner = graph.add("Unsqueeze", f"{side}_corner_column", corner, "axis1")
     offset = graph.add("Sub", f"{side}_offset", pixel, corner)
     shifted = graph.add("Add", f"{side}_shifted", offset, "shift")
     place = graph.add("Clip", f"{side}_place", shifted, "int0", "last_tap")
@@ -146,15 +177,18 @@ def _add_solution(graph: Graph, means: list[str], eps: float) -> None:
     graph.add("Div", "down", determinant("down_part", xy, xt, xx, yt), whole)
 
 
-def _add_quantiser(graph: Graph, settings: FlowSettings, neutral: int, hard: bool) -> None:
-    """Add `along`, `down` -> `veiled`: the entry of the table, rounded, clamped, looked up."""
+def _add_quantiser(
+    graph: Graph,
+    settings: FlowSettings,
+    quantise: Callable[[NDArray[np.float64]], NDArray[Any]],
+) -> tuple[str, str]:
+    """Add what is read for `along` and `down`: the entry of the table, rounded, clamped."""
     span = np.linspace(-settings.range, settings.reach, ENTRIES)
-    graph.constant("table", velocity_bytes(settings, span, hard=hard))
+    graph.constant("table", quantise(span))
     graph.constant("range", np.float64(settings.range))
     graph.constant("scale", np.float64((ENTRIES - 1) / (settings.range + settings.reach)))
     graph.constant("zero", np.float64(0))
     graph.constant("last", np.float64(ENTRIES - 1))
-    values = []
     for name in ("along", "down"):
         raised = graph.add("Add", f"{name}_raised", name, "range")
         scaled = graph.add("Mul", f"{name}_scaled", raised, "scale")
@@ -162,11 +196,5 @@ def _add_quantiser(graph: Graph, settings: FlowSettings, neutral: int, hard: boo
         # Adding the half turns the truncation of the cast into rounding.
         rounded = graph.add("Add", f"{name}_rounded", clamped, "half")
         entry = graph.add("Cast", f"{name}_entry", rounded, to=TensorProto.INT32)
-        value = graph.add("Gather", f"{name}_bytes", "table", entry, axis=0)
-        values.append(graph.add("Unsqueeze", f"{name}_channel", value, "channels"))
-    shape = graph.add("Shape", "grid", values[0])
-    about = np.array([neutral], np.uint8)
-    still = graph.add(
-        "ConstantOfShape", "still", shape, value=numpy_helper.from_array(about, "neutral")
-    )
-    graph.add("Concat", "veiled", *values, still, axis=2)
+        graph.add("Gather", f"{name}_read", "table", entry, axis=0)
+    return "along_read", "down_read"

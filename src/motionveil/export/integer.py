@@ -6,6 +6,7 @@ names in `Method.c` what brings it to whole numbers.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Protocol
 
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 from motionveil.plugins import import_object
 from motionveil.spec import EncoderSpec
+
+Veil = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 class WholeNumbers(Protocol):
@@ -26,6 +29,10 @@ class WholeNumbers(Protocol):
     @property
     def template(self) -> str:
         """The file in this folder that is made a C file."""
+
+    @property
+    def parts(self) -> Mapping[str, str]:
+        """Files that are filled in likewise, by the names that they have in the template."""
 
     @property
     def table(self) -> NDArray[np.uint8]:
@@ -49,8 +56,11 @@ class WholeNumbers(Protocol):
     def values(self) -> dict[str, Any]:
         """Return what the template leaves open: text, numbers, arrays of whole numbers."""
 
-    def veil(self, previous: NDArray[np.uint8], working: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Veil a working frame after another, both uint8 (h, w, 3)."""
+    def begin(self) -> Veil:
+        """Return what veils working frames, each after the one before, from a start on.
+
+        It is called with the frame before and the frame, both uint8 (h, w, 3) of one size.
+        """
 
 
 def whole_numbers(spec: EncoderSpec, *, hard: bool = False) -> WholeNumbers:
@@ -78,8 +88,8 @@ class IntegerEncoder:
     It does not keep to the encoder's rate: the caller leaves out the frames that come too early.
 
     Args:
-        spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
-            geometry.
+        spec: An encoder that can be exported (BDQ in fixed range, the motion field or its
+            moments), with a geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
@@ -98,6 +108,7 @@ class IntegerEncoder:
         self.numbers = whole_numbers(spec, hard=hard)
         self._geometry = spec.required_geometry()
         self._multiple, self._cell = spec.multiple, spec.cell
+        self._veil = self.numbers.begin()
         self._previous: NDArray[np.uint8] | None = None
 
     def __call__(self, frame: NDArray[np.uint8], aspect: Fraction | float = 1) -> NDArray[np.uint8]:
@@ -125,12 +136,13 @@ class IntegerEncoder:
         _check(working)
         previous, self._previous = self._previous, working.copy()
         if previous is None or previous.shape != working.shape:
+            self._veil = self.numbers.begin()
             height, width = (-(-side // self._cell) for side in working.shape[:2])
             return np.full((height, width, 3), self.numbers.neutral, np.uint8)
-        return self.numbers.veil(previous, working)
+        return self._veil(previous, working)
 
     def reset(self) -> None:
-        """Forget the frame before: the next output is the neutral frame."""
+        """Forget the frames before: the next output is the neutral frame."""
         self._previous = None
 
 

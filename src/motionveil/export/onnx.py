@@ -34,6 +34,8 @@ class Part:
         previous, blurred: Channels of the state as it comes in and as it goes out.
         start: Instructions for use, written into the model.
         veiled: Names of the height and width of what leaves.
+        running: Shape of the value `running_next`, float64, that the method also adds and takes as
+            `running`; None where it has none.
     """
 
     neutral: int
@@ -42,6 +44,7 @@ class Part:
     blurred: int
     start: str
     veiled: tuple[str, str] = ("h", "w")
+    running: tuple[int, int] | None = None
 
 
 def write_onnx(
@@ -53,8 +56,8 @@ def write_onnx(
     picture of the scene. See `build_model` for the inputs and outputs.
 
     Args:
-        spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
-            geometry.
+        spec: An encoder that can be exported (BDQ in fixed range, the motion field or its
+            moments), with a geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
@@ -79,16 +82,20 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     | `previous` | in | float32 (h, w, 3 or 1), the `blurred` of the frame before |
     | `veiled` | out | uint8 (h, w, 3), 17 grey levels to a level of 0 to 15 |
     | `blurred` | out | float32 (h, w, 3 or 1), the blurred working frame in [0, 255] |
+    | `running` | in | float64 (parts, 12), motion moments only: the `running_next` before |
+    | `running_next` | out | float64 (parts, 12), likewise |
 
-    h and w are `spec.geometry.shape(H, W)`. For the motion field `blurred` is the luma, of one
-    channel, and `veiled` the grid, (ceil(h / cell), ceil(w / cell), 3). The model has no clock:
-    the caller leaves out the frames that come too early for `spec.geometry.rate`. It takes a
-    picture of any aspect, a line too, which `Geometry.shape` refuses.
+    h and w are `spec.geometry.shape(H, W)`. For the motion field and its moments `blurred` is the
+    luma, of one channel, and `veiled` the grid, (ceil(h / cell), ceil(w / cell), 3). The model has
+    no clock: the caller leaves out the frames that come too early for `spec.geometry.rate`. It
+    takes a picture of any aspect, a line too, which `Geometry.shape` refuses.
 
     **Start with `previous` filled with NaN, never with zeros**: the difference to zeros is a
     picture of the scene. Where `previous` is NaN there is no frame before, and the output is that
     of no motion, the neutral frame. A `previous` of another size gives the neutral frame (of 1 x 1
     pixel it always does, and so will do to start) or an error of the runtime, never a picture.
+    Wherever the output is such a start, what `running` holds is forgotten; a row of zeros, (1, 12),
+    will do. Numbers that never ran change levels, and show nothing of the scene.
 
     **`blurred` is a picture of the scene**: the caller feeds it back and keeps it.
 
@@ -100,8 +107,8 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     (the above).
 
     Args:
-        spec: An encoder that can be exported (BDQ in fixed range, or the motion field), with a
-            geometry.
+        spec: An encoder that can be exported (BDQ in fixed range, the motion field or its
+            moments), with a geometry.
         hard: Quantise in steps (4-bit output) instead of sigmoids.
 
     Raises:
@@ -117,12 +124,12 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
             graph.nodes + own.nodes,
             spec.method,
             inputs=[
-                _image("frame", TensorProto.UINT8, "H", "W", 3),
-                _image("previous", TensorProto.FLOAT, "previous_h", "previous_w", part.previous),
+                _value("frame", TensorProto.UINT8, "H", "W", 3),
+                _value("previous", TensorProto.FLOAT, "previous_h", "previous_w", part.previous),
             ],
             outputs=[
-                _image("veiled", TensorProto.UINT8, *part.veiled, 3),
-                _image("blurred", TensorProto.FLOAT, "h", "w", part.blurred),
+                _value("veiled", TensorProto.UINT8, *part.veiled, 3),
+                _value("blurred", TensorProto.FLOAT, "h", "w", part.blurred),
             ],
             initializer=graph.constants + own.constants,
             doc_string=part.start,
@@ -133,6 +140,10 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
         producer_version=__version__,
         doc_string=part.start,
     )
+    if part.running is not None:
+        parts, numbers = part.running
+        model.graph.input.append(_value("running", TensorProto.DOUBLE, "running_parts", numbers))
+        model.graph.output.append(_value("running_next", TensorProto.DOUBLE, parts, numbers))
     helper.set_model_props(
         model,
         {
@@ -148,5 +159,5 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     return model
 
 
-def _image(name: str, kind: int, height: str, width: str, depth: int | str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, kind, [height, width, depth])
+def _value(name: str, kind: int, *sides: int | str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, kind, list(sides))

@@ -98,6 +98,8 @@ class Moments(Method):
     settings = MomentsSettings
     encoder = "motionveil.encoders.moments:Moments"
     stream = "motionveil.streaming.moments:MomentsVeil"
+    onnx = "motionveil.export.moments_onnx:add_moments"
+    c = "motionveil.export.moments_integer:integer_moments"
     guarded = False  # a few levels are no picture, whatever happens
     colour, marker = "#CC79A7", "D"
 

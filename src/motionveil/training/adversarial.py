@@ -44,6 +44,7 @@ from motionveil.training.distributed import (
 from motionveil.training.loop import (
     ADVERSARIAL,
     Log,
+    Tracker,
     make_optimizer,
     parts_of,
     rate_factor,
@@ -89,6 +90,7 @@ def train_adversarial(
     seed: int,
     resume: bool = False,
     checkpoint_every: int | None = None,
+    tracker: Tracker = lambda row: None,
 ) -> list[dict[str, float]]:
     """Train the encoder in place and return its curves.
 
@@ -104,6 +106,7 @@ def train_adversarial(
         seed: Seed of batches and draws.
         resume: Go on from the checkpoint in `run`; where there is none, begin anew.
         checkpoint_every: Write a checkpoint after so many steps of an epoch too.
+        tracker: Told of each epoch that ends, in the first process.
 
     Returns:
         A dictionary an epoch: `epoch`, the encoder's `numbers()` (BDQ: `sigma`, `b1` ... `b15`),
@@ -148,6 +151,8 @@ def train_adversarial(
             models.encoder.save(run)
             train_state.write_curves(run / "curves.csv")
         keep()
+        if fabric.is_global_zero:
+            tracker(train_state.curves[-1])  # after the checkpoint: a tracker may fail
         refuse_collapse(train_state.curves, _chance_level(data.actions), recipe)
     return train_state.curves
 

@@ -34,7 +34,7 @@ from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import Look
 from motionveil.training.distributed import first_process_first, loading_threads, make_fabric
-from motionveil.training.loop import ADVERSARIAL, seed_for
+from motionveil.training.loop import ADVERSARIAL, Tracker, seed_for
 from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe
 
 LEAST_MOVE = 0.5
@@ -228,6 +228,7 @@ class Experiment:
         *,
         resume: bool = False,
         checkpoint_every: int | None = None,
+        tracker: Tracker = lambda row: None,
     ) -> tuple[EncoderSpec, list[dict[str, float]]]:
         """Train an encoder against its adversary and return it with its curves.
 
@@ -258,6 +259,7 @@ class Experiment:
             seed=self.seed,
             resume=resume,
             checkpoint_every=checkpoint_every,
+            tracker=tracker,
         )
         trained = encoder.spec
         if self.recipe.alpha > 0 and self.fabric.is_global_zero:

@@ -1,18 +1,23 @@
-"""What every training loop needs: seeds, the learning rate of an epoch, the log."""
+"""What every training loop needs: seeds, the learning rate of an epoch, the log, trackers."""
 
 from __future__ import annotations
 
 import hashlib
 import math
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from motionveil.datasets.dataset import Batch
+from motionveil.errors import MotionveilError
 from motionveil.methods import LEVELS
+from motionveil.plugins import import_object
 from motionveil.training.recipe import AttackerTraining, Schedule
 
 ADVERSARIAL = "game"
@@ -161,6 +166,89 @@ class Log:
             file=sys.stderr,
             flush=True,
         )
+
+
+Row = Mapping[str, float]
+Tracker = Callable[[Row], None]
+"""Told of each epoch: what `curves.csv` has of it; `row["epoch"]` is its number, from 1."""
+
+
+@contextmanager
+def open_trackers(names: Sequence[str | Tracker], run: Path) -> Iterator[Tracker]:
+    """Open trackers and give a function that tells all of them of an epoch.
+
+    Args:
+        names: `tensorboard:DIR`, `wandb:DIR` (offline, unless WANDB_MODE says otherwise; DIR is a
+            folder of the run where it is left out), `module:function`, `file.py:function`, or a
+            function.
+        run: The run folder.
+
+    Raises:
+        MotionveilError: There is no such tracker, or its package is not installed.
+    """
+    with ExitStack() as stack:
+        opened = [_open_tracker(name, run, stack) for name in names]
+
+        def tell_all(row: Row) -> None:
+            for tell in opened:
+                tell(row)
+
+        yield tell_all
+
+
+def _open_tracker(name: str | Tracker, run: Path, stack: ExitStack) -> Tracker:
+    if not isinstance(name, str):
+        return name
+    kind, _, place = name.partition(":")
+    opens = {"tensorboard": _tensorboard, "wandb": _wandb}
+    if kind in opens:
+        return opens[kind](Path(place) if place else run / kind, run, stack)
+    if not place:
+        raise MotionveilError(
+            f"--log-to {name}: there are tensorboard:DIR, wandb:DIR, module:function and"
+            " file.py:function"
+        )
+    tracker: Tracker = import_object(name)
+    return tracker
+
+
+def _tensorboard(folder: Path, run: Path, stack: ExitStack) -> Tracker:
+    from tensorboardX import SummaryWriter
+
+    writer = stack.enter_context(SummaryWriter(str(folder)))
+
+    def tell(row: Row) -> None:
+        for name, value in row.items():
+            if name != "epoch":
+                writer.add_scalar(name, value, int(row["epoch"]))
+        writer.flush()  # a curve can be looked at while the next epoch runs
+
+    return tell
+
+
+def _wandb(folder: Path, run: Path, stack: ExitStack) -> Tracker:
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        raise MotionveilError("--log-to wandb: not installed: pip install wandb") from error
+    folder.mkdir(parents=True, exist_ok=True)
+    opened = wandb.init(
+        dir=str(folder),
+        project="motionveil",
+        name=run.name,
+        mode=os.environ.get("WANDB_MODE", "offline"),
+        # Figures only: nothing of the machine, the command line, the code or what is printed.
+        settings=wandb.Settings(
+            console="off",
+            disable_code=True,
+            disable_git=True,
+            x_disable_meta=True,
+            x_disable_stats=True,
+            x_save_requirements=False,
+        ),
+    )
+    stack.callback(opened.finish)
+    return lambda row: opened.log(dict(row), step=int(row["epoch"]))
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:
