@@ -49,7 +49,8 @@ from motionveil.report.templates import (
     render,
 )
 from motionveil.report.tradeoff_figure import several_families, styles, tradeoff
-from motionveil.results import Dataset, Result, wilson_interval
+from motionveil.results import Dataset, Result
+from motionveil.statistics import wilson_interval
 
 FILE_NAME = "report.html"
 
@@ -186,6 +187,7 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
         "summary": tables.summary(methods),
         "measures": tables.measures(methods, data.privacy_label),
         "modes": tables.batchnorm_modes(methods),
+        "attributes": tables.attributes(methods),
         "numbers": tables.numbers(methods),
         "trainings": _trainings(methods, data),
         "media": shown,
@@ -238,7 +240,7 @@ def _trainings(methods: Sequence[Method], data: Dataset) -> list[tuple[str, list
             panels = [
                 picture(title, figure, f"{name}: {title}, {len(row.curves)} epochs.")
                 for title, figure in curve_panels(
-                    row, data.privacy_label, len(data.privacy_names), colour
+                    row, data.privacy_label, data.privacy_classes, colour
                 )
             ]
             if panels:
