@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from motionveil import results
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
-from motionveil.results import Accuracy, Result, wilson_interval
+from motionveil.results import Accuracy, Result
+from motionveil.statistics import wilson_interval
 from report.report_examples import quickstart
 
 

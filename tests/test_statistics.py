@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from motionveil.errors import MotionveilError
 from motionveil.statistics import (
+    average_precision,
     bootstrap_means,
+    f1_score,
     halves,
     interval_of,
     numbered,
+    over_draws,
     permutation_test,
     recording_of,
 )
@@ -65,6 +68,48 @@ class TestBootstrap:
     def test_of_one_recording_is_refused(self) -> None:
         with pytest.raises(MotionveilError, match="one recording"):
             bootstrap_means(np.ones((3, 1)), np.zeros(3, np.int64))
+
+
+def by_thresholds(answers: list[float], labels: list[int], counts: list[int]) -> float:
+    """Return the average precision by its definition: a threshold at every answer."""
+    positive = sum(c for y, c in zip(labels, counts, strict=True) if y)
+    area = recall = 0.0
+    for threshold in sorted(set(answers), reverse=True):
+        taken = [(y, c) for a, y, c in zip(answers, labels, counts, strict=True) if a >= threshold]
+        hits, seen = sum(c for y, c in taken if y), sum(c for _, c in taken)
+        if seen:
+            area += (hits / positive - recall) * hits / seen
+            recall = hits / positive
+    return area
+
+
+class TestAttributes:
+    @given(st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.5, 0.9]), st.integers(0, 1),
+                              st.integers(0, 3)), min_size=1, max_size=12))  # fmt: skip
+    def test_both_measures_by_their_definitions(self, rows: list[tuple[float, int, int]]) -> None:
+        """Equal answers are one step; a weight counts as so many equal rows."""
+        answers, labels, counts = (list(column) for column in zip(*rows, strict=True))
+        values = (np.array(answers), np.array(labels), np.array([counts, counts], np.float64))
+        found = average_precision(*values)
+        if sum(c for y, c in zip(labels, counts, strict=True) if y):
+            assert found == pytest.approx(2 * [by_thresholds(answers, labels, counts)])
+        else:
+            assert np.isnan(found).all()
+        said = [(a >= 0.5, bool(y)) for a, y, c in rows for _ in range(c)]
+        right, wrong = said.count((True, True)), sum(guess != truth for guess, truth in said)
+        expected = 2 * right / (2 * right + wrong) if right + wrong else 0.0
+        assert f1_score(*values) == pytest.approx(2 * [expected])
+
+    def test_draws_are_of_whole_recordings(self) -> None:
+        """Where each recording is one clip repeated, an interval is that of the clips alone."""
+        rng = np.random.default_rng(0)
+        answers, labels = rng.random(12), np.arange(12) % 2
+        alone = over_draws(average_precision, answers, labels, np.arange(12))
+        repeated = over_draws(
+            average_precision, answers.repeat(40), labels.repeat(40), recordings_of(12, 40)
+        )
+        assert alone == pytest.approx(repeated, nan_ok=True)
+        assert interval_of(alone[1:])[0] < alone[0] < interval_of(alone[1:])[1]
 
 
 class TestPermutation:

@@ -6,7 +6,8 @@ are drawn. All functions are deterministic: their random draws have a seed of th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -18,6 +19,9 @@ DRAWS = 2000
 Interval = tuple[float, float]
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Measure = Callable[[Floats, Integers, Floats], Floats]
+"""From answers (n,), labels (n,) and weights (draws, n) to a figure for each draw, (draws,)."""
+_NUMBERS = 4_000_000  # weights held at once
 Name = TypeVar("Name", str, tuple[str, str])
 
 
@@ -42,9 +46,33 @@ def numbered(names: Sequence[Name]) -> Integers:
     return np.array([places[name] for name in names], np.int64)
 
 
+def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a proportion (Wilson, JASA 22, 1927).
+
+    Args:
+        accuracy: Observed proportion in [0, 1]; need not be a multiple of 1 / n.
+        n: Number of independent trials, at least 1.
+
+    Raises:
+        ValueError: `n` is below 1 or `accuracy` is outside [0, 1].
+
+    Examples:
+        >>> low, high = wilson_interval(79 / 94, 94)
+        >>> round(low, 3), round(high, 3)
+        (0.753, 0.901)
+    """
+    if n < 1 or not 0 <= accuracy <= 1:
+        raise ValueError(f"no interval for accuracy {accuracy} of {n} trials")
+    z = 1.959963984540054  # the 97.5th percentile of the normal distribution
+    centre = accuracy + z * z / (2 * n)
+    spread = z * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
+    scale = 1 + z * z / n
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
 def interval_of(samples: Floats) -> Interval:
-    """Return the 2.5th and 97.5th percentile of samples, (draws,)."""
-    low, high = np.percentile(samples, [2.5, 97.5])
+    """Return the 2.5th and 97.5th percentile of samples, (draws,); NaNs are left out."""
+    low, high = np.nanpercentile(samples, [2.5, 97.5])
     return float(low), float(high)
 
 
@@ -70,15 +98,87 @@ def bootstrap_means(
         MotionveilError: There are fewer than two recordings: then nothing is known of how they
             differ.
     """
-    count = int(recordings.max()) + 1 if len(recordings) else 0
-    if count < 2:
-        raise MotionveilError("no bootstrap: all clips come from one recording")
+    times = _draw_recordings(recordings, draws, seed)
+    count = times.shape[1]
     sums = np.zeros((count, values.shape[1]))
     np.add.at(sums, recordings, values)
     sizes = np.bincount(recordings, minlength=count)
-    rng = np.random.default_rng(seed)
-    times = rng.multinomial(count, np.full(count, 1 / count), size=draws)  # (draws, recordings)
     return np.asarray(times @ sums / (times @ sizes)[:, None])
+
+
+def _draw_recordings(recordings: Integers, draws: int, seed: int) -> Integers:
+    """Return how often each recording is in each draw with replacement: (draws, recordings)."""
+    count = int(recordings.max()) + 1 if len(recordings) else 0
+    if count < 2:
+        raise MotionveilError("no bootstrap: all clips come from one recording")
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(count, np.full(count, 1 / count), size=draws)
+
+
+def over_draws(
+    measure: Measure,
+    answers: Floats,
+    labels: Integers,
+    recordings: Integers,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Floats:
+    """Return a figure of all answers, and after it of each draw of recordings with replacement.
+
+    Args:
+        answers, labels, recordings: As for `measure`; (n,) each.
+
+    Returns:
+        (1 + draws,).
+
+    Raises:
+        MotionveilError: There are fewer than two recordings.
+    """
+    times = _draw_recordings(recordings, draws, seed)
+    times = np.concatenate([np.ones_like(times[:1]), times])
+    parts = np.array_split(times, math.ceil(times.shape[0] * len(labels) / _NUMBERS))
+    return np.concatenate(
+        [measure(answers, labels, part[:, recordings].astype(np.float64)) for part in parts]
+    )
+
+
+def average_precision(answers: Floats, labels: Integers, weights: Floats) -> Floats:
+    """Return the average precision of a ranking: the sum of precision times the step in recall.
+
+    Equal answers are one step, so that their order does not matter; nothing is interpolated, as in
+    scikit-learn.
+
+    Args:
+        answers: The higher, the likelier, (n,).
+        labels: 1 or 0, (n,).
+        weights: How often each counts, (draws, n).
+
+    Returns:
+        (draws,) in [0, 1]; not a number where no positive one counts.
+    """
+    order = np.argsort(-answers, kind="stable")
+    steps = np.append(np.flatnonzero(np.diff(answers[order])), len(order) - 1)
+    ranked = weights[:, order]
+    hits = np.cumsum(ranked * labels[order], axis=1)[:, steps]
+    seen = np.cumsum(ranked, axis=1)[:, steps]
+    gained = np.diff(hits, axis=1, prepend=0)
+    with np.errstate(invalid="ignore"):
+        return np.asarray((gained * hits / np.maximum(seen, 1)).sum(axis=1) / hits[:, -1])
+
+
+def f1_score(answers: Floats, labels: Integers, weights: Floats) -> Floats:
+    """Return the harmonic mean of precision and recall of answers of 1/2 and more.
+
+    Args:
+        answers, labels, weights: As for `average_precision`, the answers probabilities.
+
+    Returns:
+        (draws,) in [0, 1]; 0 where there is neither a positive one nor a positive answer.
+    """
+    guesses = answers >= 0.5
+    right = weights @ (guesses * labels)
+    return np.asarray(2 * right / np.maximum(weights @ (guesses + labels), 1))
 
 
 def permutation_test(

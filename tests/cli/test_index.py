@@ -124,9 +124,12 @@ def test_a_seed_for_a_data_set(kth: Path, tmp_path: Path) -> None:
         ("kth", "no split 'thirds'; there are paper, scenario, person"),
         ("sbu", "no split 'thirds'; there are paper, pair-folds, set-folds"),
         ("ipn", "no split 'thirds'; there are published"),
-        ("folder", "--split is for ipn, kth, sbu, not for folder"),
-        ("csv", "--split is for ipn, kth, sbu, not for csv"),
-        ("ut-interaction", "--split is for ipn, kth, sbu, not for ut-interaction"),
+        ("folder", "--split is for ipn, kth, sbu, vp-hmdb51, vp-ucf101, not for folder"),
+        ("csv", "--split is for ipn, kth, sbu, vp-hmdb51, vp-ucf101, not for csv"),
+        (
+            "ut-interaction",
+            "--split is for ipn, kth, sbu, vp-hmdb51, vp-ucf101, not for ut-interaction",
+        ),
     ],
 )
 def test_no_such_way_to_split(
@@ -167,12 +170,18 @@ def test_fault_is_one_line_and_nothing_is_left(
 def test_the_built_in_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it films is trusted to `make_actors`, which has tests of its own; here, a small cast."""
 
-    def film_a_few(root: str, *, seed: int) -> Manifest:
-        return make_actors(root, seed=seed, people=2, train_sessions=1, validation_sessions=1)
+    def film_a_few(root: str, *, seed: int, attributes: bool) -> Manifest:
+        few = {"people": 2, "train_sessions": 1, "validation_sessions": 1}
+        return make_actors(root, seed=seed, attributes=attributes, **few)
 
     monkeypatch.setattr("motionveil.datasets.actors.make_actors", film_a_few)
     monkeypatch.chdir(tmp_path)
-    assert main(["index", "actors", "actors", "--seed", "3", "-o", "actors/manifest.csv"]) == 0
+    words = ["index", "actors", "actors", "--seed", "3", "-o", "actors/manifest.csv"]
+    assert main([*words, "--with-attributes"]) == 0
+    attributes = Manifest.read("actors/manifest.csv")
+    assert attributes.privacy_labels == ("identity", "tall", "long_hair", "long_sleeves", "shorts")
+    assert attributes.values_of("tall") == ("no", "yes"), "people are drawn to differ in height"
+    assert main(words) == 0
     manifest = Manifest.read("actors/manifest.csv")
     assert manifest.root == tmp_path / "actors/seed3-people2"
     assert len(manifest.clips) == 2 * 2 * 8

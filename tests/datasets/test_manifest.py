@@ -255,3 +255,18 @@ def test_two_ways_to_write_a_word_are_one_class() -> None:
         Clip("a", 0, 1, word, {"person": word}, "a", "train") for word in ("é", "e\u0301")
     )
     assert (one.action, one.privacy) == (other.action, other.privacy)
+
+
+def test_several_columns_are_one_label() -> None:
+    values = (("no", "f"), ("yes", "f"), ("yes", "m"), ("no", "m"))
+    clips = tuple(
+        Clip(f"{n}.avi", 0, 9, "wave", {"hat": hat, "sex": sex, "who": str(n)}, str(n), "train")
+        for n, (hat, sex) in enumerate(values)
+    )
+    manifest = Manifest("own", Path(), clips)
+    assert manifest.names_of("hat+sex") == ("hat", "sex")
+    assert manifest.classes_of("hat+sex", clips) == [[0, 0], [1, 0], [1, 1], [0, 1]]
+    assert manifest.classes_of("sex", clips) == [0, 0, 1, 1]
+    for label, told in (("hat+who", "4 values"), ("hat+hat", "no privacy label"), ("x", "by A+B")):
+        with pytest.raises(MotionveilError, match=told.replace("+", r"\+")):
+            manifest.columns_of(label)

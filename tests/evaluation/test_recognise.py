@@ -20,8 +20,8 @@ from evaluation.attack_examples import (
 from evaluation.attack_examples import write_films as films
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import true_classes
-from motionveil.evaluation.attacks.recognise import Variant
 from motionveil.evaluation.mutual_information import information_in_bits
+from motionveil.evaluation.variants import Variant
 
 
 def clip_accuracy(answers: Variant, labels: np.ndarray) -> float:

@@ -8,7 +8,7 @@ import pytest
 from evaluation.attack_examples import attack_of, origin_of
 from motionveil.audit_results import Recognition
 from motionveil.datasets.manifest import Clip
-from motionveil.evaluation.attacks.recognise import Variant, recognition
+from motionveil.evaluation.variants import Variant, recognition
 
 CLASSES = ("anna", "ben", "carl", "dora")
 

@@ -20,9 +20,9 @@ from motionveil.audit_results import (
     Retrieval,
 )
 from motionveil.datasets.manifest import Clip
-from motionveil.evaluation.attacks.recognise import Variant, recognition, strongest_of
 from motionveil.evaluation.attacks.retrieve import RetrievalResult, retrieval
 from motionveil.evaluation.suites import quick
+from motionveil.evaluation.variants import Variant, recognition, strongest_of
 from motionveil.results import Dataset
 from motionveil.training.recipe import NetworkRecipe, Recipe, Schedule
 

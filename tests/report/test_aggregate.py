@@ -4,7 +4,7 @@ from report_examples import dataset, quickstart_rows, result, row
 
 from motionveil.errors import MotionveilError
 from motionveil.report.aggregate import Run, by_labels, check, families, main_encoder, pool
-from motionveil.results import wilson_interval
+from motionveil.statistics import wilson_interval
 
 
 def test_methods_come_raw_first_then_by_alpha():

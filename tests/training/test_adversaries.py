@@ -19,9 +19,10 @@ from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.adversaries import Adversaries, Adversary
-from motionveil.training.adversary_inputs import Look, entropy
+from motionveil.training.adversary_inputs import Look
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
+from motionveil.training.heads import ONE_CLASS
 from motionveil.training.recipe import Schedule
 from tiny import tiny_experiment, tiny_recipe, write_toys
 
@@ -53,11 +54,11 @@ def test_the_least_uncertain_counts() -> None:
         found = several.uncertainty([seen, seen], 1.0)["entropy"]
         found.backward()
     assert all(p.grad is None for net in (sure, unsure) for p in net.parameters())
-    expected = entropy(sure(frames()))
+    expected = ONE_CLASS.entropy(sure(frames()))
     torch.testing.assert_close(found, expected)
-    assert found < entropy(unsure(frames()))
+    assert found < ONE_CLASS.entropy(unsure(frames()))
     own = frames().requires_grad_()
-    entropy(sure(own)).backward()
+    ONE_CLASS.entropy(sure(own)).backward()
     torch.testing.assert_close(seen.grad, own.grad)
 
 

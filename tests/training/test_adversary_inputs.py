@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from motionveil.networks import create_privacy_network, privacy_networks
-from motionveil.training.adversary_inputs import all_frames, draw_frames, entropy, held_fixed
+from motionveil.training.adversary_inputs import all_frames, draw_frames, held_fixed
+from motionveil.training.heads import ONE_CLASS, head_of
 
 
 def numbered(clips: int, frames: int) -> torch.Tensor:
@@ -27,21 +28,38 @@ class TestEntropy:
         shifted = np.exp(logits - logits.max(1, keepdims=True))
         p = shifted / shifted.sum(1, keepdims=True)
         expected = -sum(float(v) * math.log(v) for v in p.flat if v > 0) / rows
-        found = entropy(torch.from_numpy(logits)).item()
+        found = ONE_CLASS.entropy(torch.from_numpy(logits)).item()
         assert found == pytest.approx(expected, abs=1e-9)
         assert -1e-12 <= found <= math.log(classes) + 1e-9
 
+    def test_an_attribute_is_two_classes(self) -> None:
+        """A logit x is the softmax of (x, 0): loss, entropy and answers of each, then the mean."""
+        logits = torch.randn(5, 3, dtype=torch.float64)
+        truth = torch.tensor([[0, 1, 1], [1, 0, 0], [1, 1, 0], [0, 0, 1], [1, 0, 1]])
+        head = head_of(truth)
+        pairs = [(torch.stack([0 * x, x], 1), y) for x, y in zip(logits.T, truth.T, strict=True)]
+        for found, expected in (
+            (head.loss(logits, truth), [ONE_CLASS.loss(*pair) for pair in pairs]),
+            (head.entropy(logits), [ONE_CLASS.entropy(x) for x, _ in pairs]),
+            (head.accuracy(logits, truth), [ONE_CLASS.accuracy(*pair) for pair in pairs]),
+        ):
+            torch.testing.assert_close(found, torch.stack(expected).mean())
+        answers = head.probabilities(logits)[:, None].numpy()
+        right = head.right(answers, truth.numpy())
+        assert right.mean() == pytest.approx(head.accuracy(logits, truth).item())
+        assert head_of(truth[:, 0]) is ONE_CLASS
+
     def test_bounds_are_reached(self) -> None:
-        assert entropy(torch.zeros(4, 7)).item() == pytest.approx(math.log(7))
+        assert ONE_CLASS.entropy(torch.zeros(4, 7)).item() == pytest.approx(math.log(7))
         sure = torch.tensor([[1000.0, 0.0, 0.0]], requires_grad=True)
-        found = entropy(sure)
+        found = ONE_CLASS.entropy(sure)
         assert found.item() == 0.0
         found.backward()
         assert torch.isfinite(sure.grad).all(), "0 log 0 must not give NaN"  # type: ignore[arg-type]
 
     def test_gradcheck(self) -> None:
         logits = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
-        assert torch.autograd.gradcheck(entropy, logits)
+        assert torch.autograd.gradcheck(ONE_CLASS.entropy, logits)
 
 
 class TestFrames:

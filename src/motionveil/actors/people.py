@@ -82,6 +82,17 @@ class Person:
     long_sleeves: bool
     shorts: bool
 
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What can be said of the person in words: attributes, each `yes` or `no`."""
+        found = {
+            "tall": self.build.height > 1,
+            "long_hair": self.long_hair,
+            "long_sleeves": self.long_sleeves,
+            "shorts": self.shorts,
+        }
+        return {name: "yes" if there else "no" for name, there in found.items()}
+
 
 def make_people(count: int, seed: int) -> list[Person]:
     """Return `count` people who differ in everything; the same for the same seed.

@@ -12,6 +12,11 @@ from typing import Any, TypeVar
 from pydantic import Field, model_validator
 
 from motionveil.atomic_write import write_text_atomically
+from motionveil.audit_results.attributes import (
+    ATTRIBUTES,
+    AttributeAnswer,
+    AttributeRecognition,
+)
 from motionveil.audit_results.finding import (
     CHANCE,
     AnyFinding,
@@ -37,10 +42,13 @@ from motionveil.geometry import Geometry
 from motionveil.results import Dataset, Order, Stored, StoredRecipe, read_stored
 
 __all__ = [
+    "ATTRIBUTES",
     "CHANCE",
     "CONVERGED",
     "FILE_NAME",
     "AnyFinding",
+    "AttributeAnswer",
+    "AttributeRecognition",
     "Audit",
     "ClipAnswer",
     "Column",

@@ -55,7 +55,31 @@ def print_rows(rows: Sequence[Row]) -> None:
     print_table(headings, lines, width=160)
     chance_level = rows[0].privacy.frame.chance_level
     print(f"chance level ({label}): {100 * chance_level:.1f} %")
+    _print_attributes(rows)
     print(f"order: {describe_order(rows)}")
+
+
+def _print_attributes(rows: Sequence[Row]) -> None:
+    """Print cMAP and macro F1 of each row, and the figures of each attribute below."""
+    lines = []
+    for row in (row for row in rows if row.privacy.attributes):
+        frame, clip = row.privacy.attributes["frame"], row.privacy.attributes["clip"]
+        lines += [
+            [
+                f"{row.method}, {by_clip.name}",
+                in_percent(by_frame.average_precision, by_frame.average_precision_interval),
+                in_percent(by_clip.average_precision, by_clip.average_precision_interval),
+                f"{100 * by_clip.prevalence:.1f}",
+                in_percent(by_frame.f1, by_frame.f1_interval),
+                in_percent(by_clip.f1, by_clip.f1_interval),
+                f"{100 * by_clip.f1_chance:.1f}",
+            ]
+            for by_frame, by_clip in zip(frame.lines, clip.lines, strict=True)
+        ]
+    if lines:
+        headings = ["attribute", "AP by frame %", "AP by clip %", "prevalence %"]
+        headings += ["F1 by frame %", "F1 by clip %", "F1 of always yes %"]
+        print_table(headings, lines)
 
 
 def _cells(row: Row, many: bool) -> list[str]:

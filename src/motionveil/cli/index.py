@@ -23,6 +23,7 @@ OPTIONS = {
     "share": "--share",
     "non_gestures": "--with-non-gestures",
     "pauses": "--with-pauses",
+    "attributes": "--with-attributes",
 }
 """Options of some data sets only, by the argument of their index function."""
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share",
         type=float,
-        help=f"folder, csv: share of clips for validation (default: {DEFAULT_SHARE})",
+        help=f"folder, csv, pa-hmdb51: share of clips for validation (default: {DEFAULT_SHARE})",
     )
     parser.add_argument(
         "--seed",
@@ -64,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         dest="pauses",
         help="actors: footage with pauses between the actions, which are the background",
+    )
+    parser.add_argument(
+        "--with-attributes",
+        action="store_true",
+        default=None,
+        dest="attributes",
+        help="actors: label tall, long_hair, long_sleeves and shorts besides the identity",
     )
     parser.add_argument(
         "--background",

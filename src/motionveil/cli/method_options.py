@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from motionveil.cli.console import print_rows
 from motionveil.cli.options import add_experiment_arguments, command_line, count_from
 from motionveil.datasets.console import warn
-from motionveil.datasets.manifest import choose_name
+from motionveil.datasets.manifest import choose_label, choose_name
 from motionveil.errors import MotionveilError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def compare(
     from motionveil.training.distributed import make_fabric
 
     manifest = Manifest.read(arguments.manifest)
-    label = choose_name(arguments.label, manifest.privacy_labels, "--label", arguments.manifest)
+    label = choose_label(arguments.label, manifest)
     plan = Plan(
         manifest=manifest,
         recipe=recipe,

@@ -88,7 +88,11 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=VALUE",
         help="set a field of the recipe, such as adversarial.lr=0.003; can be given several times",
     )
-    parser.add_argument("--label", help="privacy label (default: the manifest's first)")
+    parser.add_argument(
+        "--label",
+        help="privacy label (default: the manifest's first), or several columns of two values each,"
+        " recognised at once: face+gender",
+    )
     parser.add_argument("--split", help="part held out (default: the manifest's first)")
     parser.add_argument("--action-weights", metavar="FILE", help="weights of the action network")
     parser.add_argument("--privacy-weights", metavar="FILE", help="weights of the privacy network")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, count
 from pathlib import Path
@@ -65,6 +66,7 @@ def make_actors(
     train_sessions: int = 10,
     validation_sessions: int = 3,
     pauses: bool = False,
+    attributes: bool = False,
     workers: int | None = None,
 ) -> Manifest:
     """Render the built-in data set and write its manifest.
@@ -81,6 +83,8 @@ def make_actors(
         validation_sessions: Sessions of each person to validate on, at least 1.
         pauses: Besides the cut-out performances, film each session's `FOOTAGE`: its actions become
             clips too, and some of what is between them becomes clips of the background.
+        attributes: Besides the identity, label the people's attributes: `tall`, `long_hair`,
+            `long_sleeves`, `shorts`. The manifest is then `attributes.csv`.
         workers: Videos rendered in parallel; by default one per processor.
 
     Returns:
@@ -120,6 +124,9 @@ def make_actors(
         clips += _clips(visit, split)
         if pauses:
             clips += _footage_clips(visit, split)
+    if attributes:
+        of = {visit.label: visit.person.attributes for visit in visits}
+        clips = [replace(c, privacy={**c.privacy, **of[c.privacy["identity"]]}) for c in clips]
     rule = f"the last {validation_sessions} sessions of each person are held out"
     manifest = Manifest(
         "actors-with-pauses" if pauses else "actors",
@@ -128,7 +135,8 @@ def make_actors(
         split_rule=rule,
         background=BACKGROUND if pauses else None,
     )
-    return Manifest.read(manifest.write(folder / "manifest.csv"))
+    name = "attributes.csv" if attributes else "manifest.csv"
+    return Manifest.read(manifest.write(folder / name))
 
 
 class _Visit(NamedTuple):
@@ -146,9 +154,13 @@ class _Visit(NamedTuple):
     def session(self) -> Session:
         return Session.draw(FRAME_SIZE, FRAME_SIZE, self.rng(1))
 
+    @property
+    def label(self) -> str:
+        return f"person{self.who:02d}"
+
     def video(self, scene: str = "") -> str:
         suffix = f"-{scene}" if scene else ""
-        return f"person{self.who:02d}/session{self.number:02d}{suffix}.mkv"
+        return f"{self.label}/session{self.number:02d}{suffix}.mkv"
 
     def clip(self, path: str, start: int, end: int, action: str, split: str) -> Clip:
         return Clip(
@@ -156,8 +168,8 @@ class _Visit(NamedTuple):
             start=start,
             end=end,
             action=action,
-            privacy={"identity": f"person{self.who:02d}"},
-            group=f"person{self.who:02d}-session{self.number:02d}",
+            privacy={"identity": self.label},
+            group=f"{self.label}-session{self.number:02d}",
             split=split,
         )
 

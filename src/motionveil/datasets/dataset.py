@@ -30,7 +30,8 @@ class Batch(NamedTuple):
     Attributes:
         clips: float32 (B, 3, T, H, W), RGB, in [0, 1].
         actions: int64 (B,), the actions' places in the manifest's `actions`.
-        privacy: int64 (B,), the privacy labels' places in the manifest's `names_of(label)`.
+        privacy: int64 (B,), the privacy labels' places in the manifest's `names_of(label)`; of
+            several attributes (B, attributes), 1 where a clip has one.
         positions: int64 (B,), the clips' places in the data set.
         rows: int64 (B,), the clips' places in the whole batch, of which this may be a share.
         whole: Number of clips in the whole batch.
@@ -53,7 +54,7 @@ class Batch(NamedTuple):
         ]
 
 
-class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
+class ClipDataset(Dataset[tuple[torch.Tensor, int, int | list[int], int]]):
     """Clips of a manifest as the networks see them; a map-style data set of torch.
 
     An item is (clip float32 (3, T, size, size) in [0, 1], action, privacy, position). In
@@ -74,7 +75,7 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
 
     Attributes:
         epoch: The epoch whose draws an item shows.
-        actions, privacy: int64 (N,), the labels of all clips.
+        actions, privacy: int64 (N,), the labels of all clips; see `Batch`.
 
     Raises:
         ValueError: There are no clips, or `t`, `size` or `threads` is below 1.
@@ -105,19 +106,18 @@ class ClipDataset(Dataset[tuple[torch.Tensor, int, int, int]]):
         self.training, self.seed, self.epoch = training, seed, 0
         self.threads = threads
         action_names = cache.manifest.actions
-        privacy_names = cache.manifest.names_of(privacy_label)
         self.actions = torch.tensor([action_names.index(c.action) for c in clips])
-        self.privacy = torch.tensor([privacy_names.index(c.privacy[privacy_label]) for c in clips])
+        self.privacy = torch.tensor(cache.manifest.classes_of(privacy_label, clips))
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, int, int, int]:
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, int, int | list[int], int]:
         if not -len(self) <= position < len(self):
             raise IndexError(f"clip {position} of {len(self)}")
         position %= len(self)
         batch = self.load([position], seed=self.seed, epoch=self.epoch)
-        return batch.clips[0], int(batch.actions[0]), int(batch.privacy[0]), position
+        return batch.clips[0], int(batch.actions[0]), batch.privacy[0].tolist(), position
 
     def load(self, positions: Sequence[int], *, seed: int, epoch: int) -> Batch:
         """Return some clips as a batch, as drawn for a seed and epoch."""

@@ -10,62 +10,58 @@ import hashlib
 import io
 import json
 import os
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
-from unicodedata import normalize
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.datasets.sidecar import KEPT, Sidecar
+from motionveil.datasets.clip import VALIDATION, Clip, find_faults
 from motionveil.errors import MotionveilError
-from motionveil.limits import read_csv
+from motionveil.limits import read_csv, read_text
 
 FIRST_COLUMNS = ("path", "start", "end", "action")
 LAST_COLUMNS = ("group", "split")
 ROOT_COMMENT = "# root:"
-VALIDATION = "validation"
+JOIN = "+"
+"""Stands between the columns of a privacy label that is several attributes."""
 
-_FOLD = re.compile(r"fold\d+")
+KEPT = {"split_rule", "rate", "background"}
+"""Fields that the sidecar alone holds."""
 
 
-@dataclass(frozen=True)
-class Clip:
-    """Some consecutive frames of a video, with labels.
+class Sidecar(BaseModel):
+    """What a CSV holds, and the `KEPT` fields that it does not; see `Manifest`."""
 
-    Attributes:
-        path: The video's path relative to the data set's root, with `/` between its parts.
-        start: First frame, counted from 0.
-        end: The frame after the last one.
-        action: The action label's name, in Unicode's normal form C, like those of `privacy`.
-        privacy: Name of each privacy label, such as `{"person": "anna"}`.
-        group: The recording or session that the clip comes from.
-        split: `"train"`, `"validation"` or `"fold0"`, `"fold1"`, ...
-    """
+    model_config = ConfigDict(extra="forbid")
 
-    path: str
-    start: int
-    end: int
-    action: str
-    privacy: Mapping[str, str]
-    group: str
-    split: str
+    name: str
+    root: str
+    clips: int
+    actions: list[str]
+    privacy: dict[str, list[str]]
+    splits: list[str]
+    split_rule: str = ""
+    rate: float | None = None
+    background: str | None = None
+    hash: str
 
-    def __post_init__(self) -> None:
-        # One word can be written in two ways: é, or e and an accent, as macOS names folders.
-        labels = {label: normalize("NFC", name) for label, name in self.privacy.items()}
-        object.__setattr__(self, "action", normalize("NFC", self.action))
-        object.__setattr__(self, "privacy", labels)
+    @classmethod
+    def read(cls, file: Path) -> Sidecar | None:
+        """Read and check a sidecar; None if there is none.
 
-    @property
-    def key(self) -> str:
-        """The clip's name, `path#start-end`; no other clip of a manifest has the same."""
-        return f"{self.path}#{self.start}-{self.end}"
-
-    @property
-    def length(self) -> int:
-        """Number of frames."""
-        return self.end - self.start
+        Raises:
+            MotionveilError: It is at fault; names the field.
+        """
+        if not file.exists():
+            return None
+        try:
+            return cls.model_validate_json(read_text(file, "the manifest's sidecar"))
+        except ValidationError as error:
+            first = error.errors()[0]
+            field_name = ".".join(str(part) for part in first["loc"])
+            raise MotionveilError(f"{file}: {field_name or 'not JSON'}: {first['msg']}") from error
 
 
 @dataclass(frozen=True)
@@ -118,18 +114,53 @@ class Manifest:
         """The names of the privacy labels, such as `("person",)`."""
         return tuple(self.clips[0].privacy)
 
-    def names_of(self, label: str) -> tuple[str, ...]:
-        """Return the names that occur under a privacy label, sorted.
+    def columns_of(self, label: str) -> tuple[str, ...]:
+        """Return the columns of a privacy label: itself, or of `face+gender` both attributes.
 
         Raises:
-            MotionveilError: There is no such label.
+            MotionveilError: There is no such label, or a column of several has not two values.
         """
-        if label not in self.privacy_labels:
-            raise MotionveilError(
-                f"{self.file or self.name}: no privacy label {label!r};"
-                f" it has {', '.join(self.privacy_labels)}"
-            )
-        return tuple(sorted({clip.privacy[label] for clip in self.clips}))
+        known = self.privacy_labels
+        columns = (label,) if label in known else tuple(label.split(JOIN))
+        for column in columns:
+            if column not in known or columns.count(column) > 1:
+                raise MotionveilError(
+                    f"{self.file or self.name}: no privacy label {label!r}; it has"
+                    f" {', '.join(known)}, and several binary ones by {JOIN.join(('A', 'B'))}"
+                )
+            values = self.values_of(column)
+            if len(columns) > 1 and len(values) != 2:
+                raise MotionveilError(
+                    f"{self.file or self.name}: {column} of {label!r} has {len(values)} values"
+                    f" ({', '.join(values[:5])}); an attribute has two, such as 0 and 1"
+                )
+        return columns
+
+    def values_of(self, column: str) -> tuple[str, ...]:
+        """Return the values of one privacy column, sorted."""
+        return tuple(sorted({clip.privacy[column] for clip in self.clips}))
+
+    def names_of(self, label: str) -> tuple[str, ...]:
+        """Return what a network's outputs for a privacy label are called.
+
+        Those are the label's values, sorted; or, where it is several attributes, their names.
+
+        Raises:
+            MotionveilError: As `columns_of`.
+        """
+        columns = self.columns_of(label)
+        return columns if len(columns) > 1 else self.values_of(label)
+
+    def classes_of(self, label: str, clips: Sequence[Clip]) -> list[int] | list[list[int]]:
+        """Return the true classes of clips: places in `names_of(label)`.
+
+        Where the label is several attributes: for each 1, if the clip has the second of its two
+        values in alphabetical order (`1` of `0` and `1`, `yes` of `no` and `yes`), else 0.
+        """
+        columns = self.columns_of(label)
+        of = {column: self.values_of(column) for column in columns}
+        found = [[of[c].index(clip.privacy[c]) for c in columns] for clip in clips]
+        return found if len(columns) > 1 else [row[0] for row in found]
 
     @property
     def hash(self) -> str:
@@ -207,7 +238,7 @@ class Manifest:
             root=written_root,
             clips=len(self.clips),
             actions=list(self.actions),
-            privacy={label: list(self.names_of(label)) for label in self.privacy_labels},
+            privacy={label: list(self.values_of(label)) for label in self.privacy_labels},
             splits=sorted({clip.split for clip in self.clips}),
             split_rule=self.split_rule,
             rate=self.rate,
@@ -272,6 +303,17 @@ def choose_name(value: str | None, names: tuple[str, ...], option: str, where: P
     return value
 
 
+def choose_label(value: str | None, manifest: Manifest) -> str:
+    """Return a privacy label of a manifest, or several attributes (`face+gender`); None: the first.
+
+    Raises:
+        MotionveilError: There is no such label.
+    """
+    label = manifest.privacy_labels[0] if value is None else value
+    manifest.columns_of(label)
+    return label
+
+
 def _root(file: Path, lines: Sequence[str]) -> Path:
     first = lines[0].strip() if lines else ""
     value = first.removeprefix(ROOT_COMMENT).strip()
@@ -326,54 +368,3 @@ def frame_number(text: str, column: str, where: str) -> int:
             f"{where}: {column} is {text!r}, it must be a whole number, 0 or more"
         )
     return int(text)
-
-
-def find_faults(clips: Sequence[Clip]) -> Iterator[tuple[int | None, str]]:
-    """Yield what is wrong with clips, and the position of the clip (None: all together)."""
-    if not clips:
-        yield None, "no clips"
-        return
-    labels = tuple(clips[0].privacy)
-    seen: dict[str, int] = {}
-    for position, clip in enumerate(clips):
-        for fault in _clip_faults(clip, labels):
-            yield position, fault
-        if clip.key in seen:
-            yield position, f"{clip.key} is there twice"
-        seen[clip.key] = position
-    folds = [bool(_FOLD.fullmatch(clip.split)) for clip in clips]
-    if len(set(folds)) == 2:
-        odd = folds.index(not folds[0])
-        yield odd, f"split {clips[odd].split!r} beside {clips[0].split!r}: use one kind of split"
-    yield from _leaks(clips)
-
-
-def _clip_faults(clip: Clip, labels: tuple[str, ...]) -> Iterator[str]:
-    parts = PurePosixPath(clip.path).parts
-    inside = bool(parts) and parts[0] != "/" and ".." not in parts and "\\" not in clip.path
-    if not inside or not clip.path.isprintable():
-        yield f"path {clip.path!r} must be relative to the root, inside it, with / between parts"
-    if not 0 <= clip.start < clip.end:
-        yield f"frames {clip.start} to {clip.end}: end must be above start, start 0 or more"
-    if not labels or tuple(clip.privacy) != labels:
-        yield f"privacy labels {tuple(clip.privacy)}: every clip needs the same ones, at least one"
-    for label, name in {"action": clip.action, "group": clip.group, **clip.privacy}.items():
-        if not name.strip() or not name.isprintable():
-            yield f"{label} is {name!r}, it must be a name"
-    if clip.split not in ("train", VALIDATION) and not _FOLD.fullmatch(clip.split):
-        yield f"split is {clip.split!r}, it must be train, validation or fold0, fold1, ..."
-
-
-def _leaks(clips: Iterable[Clip]) -> Iterator[tuple[int, str]]:
-    """Find frames that are in two splits: what is validated on must not have been trained on."""
-    reached: dict[PurePosixPath, dict[str, int]] = {}  # path -> split -> the furthest end so far
-    for position, clip in sorted(enumerate(clips), key=lambda item: item[1].start):
-        ends = reached.setdefault(PurePosixPath(clip.path), {})  # ./a.mp4 is a.mp4
-        for split, end in ends.items():
-            if split != clip.split and clip.start < end:
-                yield (
-                    position,
-                    f"frames {clip.start} to {min(end, clip.end)} of {clip.path} are in"
-                    f" split {clip.split!r} and in {split!r}",
-                )
-        ends[clip.split] = max(ends.get(clip.split, 0), clip.end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -99,10 +99,14 @@ def refuse_unlearnable(manifest: Manifest, split: str, privacy_label: str) -> No
 
     Raises:
         MotionveilError: No action, or no name of the privacy label, that is held out occurs in the
-            training part; says which labels do.
+            training part; says which labels do. Or an attribute of several has only one value in a
+            part, or the clips held out come from one recording.
     """
     found = find_overlap(manifest, split)
-    for label in (ACTION, privacy_label):
+    columns = manifest.columns_of(privacy_label)
+    if len(columns) > 1:
+        _refuse_constant(manifest, found, columns)
+    for label in (ACTION, *columns):
         names = found.names[label]
         if not names.both:
             raise MotionveilError(_refusal(manifest, found, label))
@@ -111,6 +115,19 @@ def refuse_unlearnable(manifest: Manifest, split: str, privacy_label: str) -> No
                 f"{split}: never trained on, so not to be recognised there: {label}"
                 f" {first_few(names.held_out)}"
             )
+
+
+def _refuse_constant(manifest: Manifest, found: SplitOverlap, columns: Sequence[str]) -> None:
+    """Refuse what gives no average precision, or no interval."""
+    where = f"{manifest.file or manifest.name}: {found.split}"
+    for column in columns:
+        if len(found.names[column].both) < 2:
+            raise MotionveilError(
+                f"{where}: the attribute {column} needs both of its values in training and among"
+                " the clips held out; leave it out of --label, or index with another --split"
+            )
+    if found.recordings < 2:
+        raise MotionveilError(f"{where}: one recording is held out; an interval needs two groups")
 
 
 def _refusal(manifest: Manifest, found: SplitOverlap, label: str) -> str:
@@ -198,7 +215,7 @@ def find_missing(manifest: Manifest) -> list[str]:
         "clips": len(manifest.clips),
         "videos": len({clip.path for clip in manifest.clips}),
         "actions": len(manifest.actions),
-        **{label: len(manifest.names_of(label)) for label in published.labels},
+        **{label: len(manifest.values_of(label)) for label in published.labels},
     }
     whole = {
         "clips": published.clips,

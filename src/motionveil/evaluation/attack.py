@@ -52,6 +52,9 @@ class Attack(BaseModel):
     needs_people: ClassVar[bool] = False
     """Whether it needs four people who are in both parts of the split."""
 
+    takes_attributes: ClassVar[bool] = False
+    """Whether the label may be several attributes."""
+
     name: str = Field(pattern=r"^[^./\\][^/\\]*$")
     kind: str
 

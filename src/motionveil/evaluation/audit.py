@@ -17,10 +17,10 @@ from motionveil.audit_results import Audit, Finding, read_finding
 from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import AnyAttack, Attack, LearningAttack
-from motionveil.evaluation.attacks.recognise import strongest_of
 from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.variants import strongest_of
 from motionveil.job_store import Job, Record
 from motionveil.results import read_stored, stored_question
 from motionveil.training.adversaries import create_network

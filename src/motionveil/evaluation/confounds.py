@@ -30,7 +30,9 @@ def columns_beside(manifest: Manifest, label: str) -> list[str]:
 
 
 def confounds(manifest: Manifest, split: str, label: str) -> list[Confound]:
-    """Return how each other column of the manifest stands to a label."""
+    """Return how each other column of the manifest stands to a label; nothing of attributes."""
+    if len(manifest.columns_of(label)) > 1:
+        return []
     return [_confound(manifest, split, label, c) for c in columns_beside(manifest, label)]
 
 

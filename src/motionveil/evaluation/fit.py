@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
@@ -22,6 +21,7 @@ from motionveil.results import Training
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.distributed import added_up, prepare, summed, unsynchronised
+from motionveil.training.heads import ONE_CLASS, Head, head_of
 from motionveil.training.loop import Course, Log, make_optimizer, parts_of, set_rate
 from motionveil.training.recipe import AttackerTraining, Schedule
 
@@ -45,13 +45,17 @@ class Learner:
         network: Trained in place.
         target: What it learns, `"action"` or `"privacy"`; ends the names of its figures.
         look: What it is shown of a clip.
-        loss: By default the cross-entropy of the target's classes.
+        loss: By default the cross-entropy of the target's classes or attributes.
     """
 
     network: nn.Module
     target: str
     look: Look
     loss: Loss | None = None
+
+    def head(self, data: ClipDataset) -> Head:
+        """Return what the network's outputs mean."""
+        return head_of(data.actions if self.target == "action" else data.privacy)
 
     def measure(self, network: nn.Module, seen: Tensor, batch: Batch, epoch: int) -> Figures:
         """Return the loss and what the log shows of it."""
@@ -60,11 +64,11 @@ class Learner:
             return loss, {f"loss_{self.target}": loss, **figures}
         labels = batch.actions if self.target == "action" else batch.privacy
         truth = per_input(labels, seen)
-        outputs = network(seen)
-        loss = cross_entropy(outputs, truth)
+        outputs, head = network(seen), head_of(labels)
+        loss = head.loss(outputs, truth)
         return loss, {
             f"loss_{self.target}": loss,
-            f"accuracy_{self.target}": (outputs.argmax(1) == truth).float().mean(),
+            f"accuracy_{self.target}": head.accuracy(outputs, truth),
         }
 
 
@@ -72,8 +76,8 @@ Figures = tuple[Tensor, dict[str, Tensor]]
 
 
 def per_input(labels: Tensor, seen: Tensor) -> Tensor:
-    """Return clips' labels `(B,)` for each of their inputs `(B * n, ...)`."""
-    return labels.repeat_interleave(len(seen) // len(labels))
+    """Return clips' labels `(B, ...)` for each of their inputs `(B * n, ...)`."""
+    return labels.repeat_interleave(len(seen) // len(labels), dim=0)
 
 
 def fit(
@@ -190,6 +194,7 @@ class Classifier:
         fabric: Device and precision.
         batch: Clips asked about in one batch.
         encode: As in `fit`.
+        head: What its outputs mean.
     """
 
     network: nn.Module
@@ -197,6 +202,7 @@ class Classifier:
     fabric: Fabric
     batch: int
     encode: Encode = as_stored
+    head: Head = ONE_CLASS
 
     def shown(self, clips: Tensor) -> Tensor:
         """Return what the network is shown of clips `(B, 3, T, H, W)` in [0, 1]."""
@@ -216,9 +222,9 @@ class Classifier:
         return found
 
     def probabilities(self, data: ClipDataset, *, epoch: int = 0, shuffle: bool = False) -> Floats:
-        """Return the softmax of every input of every clip: (clips, inputs, classes)."""
-        softmax = self.outputs(data, epoch=epoch, shuffle=shuffle).softmax(2)
-        return np.asarray(softmax.double())
+        """Return the probabilities for every input of every clip: (clips, inputs, outputs)."""
+        outputs = self.outputs(data, epoch=epoch, shuffle=shuffle)
+        return np.asarray(self.head.probabilities(outputs).double())
 
     def batchnorm_modes(self, data: ClipDataset) -> Iterator[str]:
         """Yield once for each way to read BatchNorm, the network set to it.
@@ -318,7 +324,7 @@ def learn(
     (network,), rows = fit(title, [learner], drawn, schedule, data.fabric, rule=rule)
     curve = tuple(row[f"accuracy_{learner.target}"] for row in rows)
     return Learned(
-        Classifier(network, learner.look, data.fabric, schedule.batch),
+        Classifier(network, learner.look, data.fabric, schedule.batch, head=learner.head(drawn)),
         Training(epochs=len(curve), accuracy=curve[-1], rate=schedule.lr, tried=tried),
         curve,
     )

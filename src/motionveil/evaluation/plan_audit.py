@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from lightning_fabric import Fabric
 
-from motionveil.audit_results import Finding, Recognition, Retrieval
+from motionveil.audit_results import AttributeRecognition, Finding, Recognition, Retrieval
 from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
@@ -33,6 +33,7 @@ from motionveil.hub import fetch, is_hub_name
 from motionveil.methods import UNTRAINED, choose
 from motionveil.results import Accuracy, Attacker, ClipPrediction
 from motionveil.spec import FILE_NAME, EncoderSpec
+from motionveil.statistics import Floats
 from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Recipe
 
@@ -103,6 +104,12 @@ def possible(
     attacks: Sequence[Attack], manifest: Manifest, split: str, label: str
 ) -> tuple[Attack, ...]:
     """Return the attacks that the data allow, and say which they do not."""
+    if len(manifest.columns_of(label)) > 1:
+        left_out = [a.name for a in attacks if not a.takes_attributes]
+        attacks = [a for a in attacks if a.takes_attributes]
+        if left_out:
+            warn(f"{label} is several attributes, and nobody; left out: {', '.join(left_out)}")
+        return tuple(attacks)
     try:
         people_in_both(manifest, split, label)
         return tuple(attacks)
@@ -249,12 +256,14 @@ def attackers_of(
     for finding in findings:
         name = NAMES.get(finding.name, finding.name)
         if isinstance(finding, Retrieval):
-            hits = {s.clip: float(s.found == s.truth) for s in finding.searches}
+            hits = {s.clip: np.float64(s.found == s.truth) for s in finding.searches}
             found.append(_attacker(name, hits, finding, predictions))
-        elif isinstance(finding, Recognition):
-            clips = {answer.clip: float(answer.right) for answer in finding.answers}
+        elif isinstance(finding, Recognition | AttributeRecognition):
+            clips = {
+                answer.clip: np.asarray(answer.right, np.float64) for answer in finding.answers
+            }
             if finding.by_frame:
-                frames = {answer.clip: answer.frames for answer in finding.answers}
+                frames = {answer.clip: np.asarray(answer.frames) for answer in finding.answers}
                 found.append(_attacker(name, frames, finding, predictions))
                 name = AVERAGED if name == NAMES[FRAMES] else f"{name}, averaged"
             found.append(_attacker(name, clips, finding, predictions))
@@ -262,7 +271,10 @@ def attackers_of(
 
 
 def _attacker(
-    name: str, right: dict[str, float], finding: Finding, predictions: Sequence[ClipPrediction]
+    name: str,
+    right: Mapping[str, Floats | np.float64],
+    finding: Finding,
+    predictions: Sequence[ClipPrediction],
 ) -> Attacker:
     aligned = [right.get(prediction.clip) for prediction in predictions]
     asked = [(s, p.privacy) for s, p in zip(aligned, predictions, strict=True) if s is not None]
@@ -271,7 +283,7 @@ def _attacker(
     scores, labels = (np.array(values) for values in zip(*asked, strict=True))
     return Attacker(
         name=name,
-        accuracy=Accuracy.of(scores.tolist(), labels.tolist()),
-        right=aligned,
+        accuracy=Accuracy.of(scores, labels),
+        right=[None if score is None else score.tolist() for score in aligned],
         trainings=finding.trainings,
     )

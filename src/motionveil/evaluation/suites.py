@@ -62,6 +62,9 @@ TRANSFORMER, RETRIEVAL = "transformer", "re-identification"
 
 _USUAL_QUALITY = QUALITIES[1]
 
+_ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.01}
+"""For networks that hardly learn from fresh weights with SGD."""
+
 
 def attackers(recipe: Recipe) -> list[Attack]:
     """Return the attackers of which the strongest counts, each trained until it is saturated.
@@ -71,16 +74,28 @@ def attackers(recipe: Recipe) -> list[Attack]:
     transformer, and re-identification.
     """
     schedule, until = recipe.validation, recipe.attackers
-    # With SGD these hardly learn from fresh weights.
-    adamw = {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.01}
-    plain = schedule.model_copy(update=adamw | {"lr": 0.003})
-    own = schedule.model_copy(update=adamw if recipe.transformer.weights is None else {})
+    plain = schedule.model_copy(update=_ADAMW | {"lr": 0.003})
+    own = schedule.model_copy(update=_ADAMW if recipe.transformer.weights is None else {})
     return [
         _frames(recipe, schedule, FRAMES, until=until),
         _clips(recipe, schedule, CLIP, until=until),
         _clips(recipe, plain, COURSE, until=until, network=NetworkRecipe(name="small1d")),
         _clips(recipe, own, TRANSFORMER, until=until, network=recipe.transformer),
         _clips(recipe, schedule, RETRIEVAL, until=until, kind="retrieve", everyone=True),
+    ]
+
+
+def brief(recipe: Recipe) -> list[Attack]:
+    """Return the two attackers that see whole clips, for half of the recipe's epochs.
+
+    Small networks, which are also the strongest of few epochs: the 3D network, and the one that
+    sees the course of coarse parts.
+    """
+    half = _stretched(recipe.validation, 0.5)
+    plain = half.model_copy(update={"optimizer": "adamw", "lr": 0.003, "weight_decay": 0.01})
+    return [
+        _clips(recipe, half, CLIP),
+        _clips(recipe, plain, COURSE, network=NetworkRecipe(name="small1d")),
     ]
 
 
@@ -105,8 +120,10 @@ def full(recipe: Recipe) -> list[Attack]:
     """Return every attack at the recipe's own length, each network of the paper's figures too."""
     schedule = recipe.validation
     longer = _stretched(schedule, 2)
+    vit = NetworkRecipe(name="small_vit")
     return [
         *_kinds(recipe, schedule),
+        _frames(recipe, schedule.model_copy(update=_ADAMW), "frame-transformer", network=vit),
         *(_frames(recipe, schedule, f"h264-{quality}", quality=quality) for quality in QUALITIES),
         _frames(recipe, longer, "persistent", rates=_rates(schedule), restarts=3, crops=8),
         _clips(recipe, longer, "persistent-clip", rates=_rates(schedule), restarts=2, crops=8),
@@ -198,8 +215,9 @@ def beside(recipe: Recipe, manifest: Manifest, split: str, label: str) -> list[A
     """
     schedule = _stretched(recipe.validation, 0.5)
     attacks: list[Attack] = []
+    own = manifest.columns_of(label)
     for other in manifest.privacy_labels:
-        if other != label:
+        if other not in own:
             attacks.append(_frames(recipe, schedule, f"frame-{other}", label=other))
             attacks.append(_clips(recipe, schedule, f"clip-{other}", label=other))
     for found in confounds(manifest, split, label):

@@ -23,12 +23,23 @@ from motionveil.encoders.functional import for_networks
 from motionveil.evaluation.encode_clips import ACTION, PRIVACY, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
 from motionveil.evaluation.recogniser import leave_recogniser
-from motionveil.results import Accuracy, ClipPrediction, Privacy, PrivacyScore, Result, Row
+from motionveil.results import (
+    Accuracy,
+    AttributeScores,
+    ClipPrediction,
+    Privacy,
+    PrivacyScore,
+    Reading,
+    Result,
+    Row,
+    score_attributes,
+)
 from motionveil.spec import EncoderSpec
-from motionveil.statistics import Floats
+from motionveil.statistics import Floats, numbered
 from motionveil.training.adversaries import Networks
 from motionveil.training.distributed import describe_environment
 from motionveil.training.experiment import Experiment, describe_dataset, describe_weights
+from motionveil.training.heads import ONE_CLASS, Head, head_of
 from motionveil.training.loop import seed_for
 from motionveil.training.recipe import Schedule
 
@@ -207,52 +218,63 @@ def score(
     def encode(clips: Tensor) -> Tensor:
         return for_networks(encoder(clips))
 
+    head = head_of(data.privacy)
     action, privacy = (
-        Classifier(network.eval(), look, fabric, batch_size, encode)
-        for network, look in zip(networks, (ACTION, PRIVACY), strict=True)
+        Classifier(network.eval(), look, fabric, batch_size, encode, means)
+        for network, look, means in zip(networks, (ACTION, PRIVACY), (ONE_CLASS, head), strict=True)
     )
     actions = action.probabilities(data)[:, 0]  # (clips, actions)
     found = {
-        mode: privacy.probabilities(data)  # (clips, T', identities)
+        mode: privacy.probabilities(data)  # (clips, T', outputs)
         for mode in privacy.batchnorm_modes(data)
         if mode != "batch"
     }
     labels = data.privacy.numpy()
     modes = {
         mode: PrivacyScore(
-            frame=_accuracy((frames.argmax(2) == labels[:, None]).mean(1), data.privacy),
-            clip=_accuracy(frames.mean(1).argmax(1) == labels, data.privacy),
+            frame=Accuracy.of(head.right(frames, labels).mean(1), labels),
+            clip=Accuracy.of(head.right(frames.mean(1, keepdims=True), labels)[:, 0], labels),
+            attributes=_attributes(data, privacy_label, frames) if labels.ndim > 1 else {},
         )
         for mode, frames in found.items()
     }
-    reported = max(modes, key=lambda mode: modes[mode].frame.accuracy)
+    reported = max(modes, key=lambda mode: modes[mode].strength)
     return Scores(
-        action=_accuracy(actions.argmax(1) == data.actions.numpy(), data.actions),
+        action=Accuracy.of(actions.argmax(1) == data.actions.numpy(), data.actions.numpy()),
         privacy=Privacy(
             label=privacy_label,
             batchnorm=reported,
             modes=modes,
             frame=modes[reported].frame,
             clip=modes[reported].clip,
+            attributes=modes[reported].attributes,
         ),
-        predictions=_predictions(data, actions, found[reported]),
+        predictions=_predictions(data, actions, found[reported], head),
     )
 
 
-def _accuracy(right: Floats, labels: Tensor) -> Accuracy:
-    return Accuracy.of(right.astype(float).tolist(), labels.tolist())
+def _attributes(data: ClipDataset, label: str, frames: Floats) -> dict[Reading, AttributeScores]:
+    """Score the answers about attributes, (clips, frames, attributes), by frame and by clip."""
+    return score_attributes(
+        data.cache.manifest.names_of(label),
+        list(frames),
+        data.privacy.numpy(),
+        numbered([clip.group for clip in data.clips]),
+    )
 
 
-def _predictions(data: ClipDataset, actions: Floats, frames: Floats) -> list[ClipPrediction]:
-    right = (frames.argmax(2) == data.privacy.numpy()[:, None]).mean(1)
+def _predictions(
+    data: ClipDataset, actions: Floats, frames: Floats, head: Head
+) -> list[ClipPrediction]:
+    right = head.right(frames, data.privacy.numpy()).mean(1)
     return [
         ClipPrediction(
             clip=clip.key,
             action=int(data.actions[position]),
-            privacy=int(data.privacy[position]),
+            privacy=data.privacy[position].tolist(),
             action_probabilities=_rounded(actions[position]),
             privacy_probabilities=_rounded(frames[position].mean(0)),
-            privacy_frames=float(right[position]),
+            privacy_frames=right[position].tolist(),
         )
         for position, clip in enumerate(data.clips)
     ]

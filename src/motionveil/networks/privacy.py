@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from motionveil.networks.backbones import timm_network
+from motionveil.networks.backbones import ensure_torchvision, timm_network
 from motionveil.networks.preprocessing import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -61,6 +61,37 @@ def _unit2d(channels_in: int, channels: int, kernel: int, stride: int) -> nn.Seq
         nn.BatchNorm2d(channels),
         nn.ReLU(inplace=True),
     )
+
+
+@register_privacy_network
+def small_vit(classes: int, weights: Weights = None) -> nn.Module:
+    """Vision transformer (Dosovitskiy et al., ICLR 2021) of 4 blocks: trains from scratch.
+
+    It begins with convolutions instead of one of large patches, as `small_swin3d` does: a token
+    for 8 x 8 pixels. Positions are interpolated to the frame at hand.
+    """
+    ensure_torchvision()
+    from timm.models.vision_transformer import VisionTransformer
+
+    network = VisionTransformer(
+        img_size=64,
+        patch_size=8,
+        num_classes=classes,
+        global_pool="avg",
+        embed_dim=96,
+        depth=4,
+        num_heads=3,
+        dynamic_img_size=True,
+        dynamic_img_pad=True,
+    )
+    network.patch_embed.proj = nn.Sequential(
+        _unit2d(3, 24, 3, 2),  # (N, 24, H/2, W/2)
+        _unit2d(24, 48, 3, 2),  # (N, 48, H/4, W/4)
+        _unit2d(48, 96, 3, 2),  # (N, 96, H/8, W/8)
+        nn.Conv2d(96, 96, 1),
+    )
+    normalised = Normalised(network, IMAGENET_MEAN, IMAGENET_STD, dimensions=4, pixels=16)
+    return with_weights(normalised, weights, head="head", architecture="small_vit")
 
 
 @register_privacy_network

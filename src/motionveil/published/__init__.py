@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from motionveil.errors import MotionveilError
-from motionveil.results import wilson_interval
+from motionveil.statistics import wilson_interval
 
 Axis = Literal["action", "privacy"]
 

@@ -19,6 +19,7 @@ from motionveil.report.method_style import (
     strength_order,
 )
 from motionveil.results import PUBLISHED, Accuracy, ClipPrediction, Result, Row
+from motionveil.statistics import Floats
 
 
 @dataclass(frozen=True)
@@ -200,11 +201,11 @@ def _pooled(method: str, alpha: float | None, rows: list[tuple[str, Row]]) -> Me
     if len(only) == 1:
         scores = (only[0].action, only[0].privacy.frame, only[0].privacy.clip)
     else:
-        people = [seen[0].privacy for seen in answers]
+        people = np.array([seen[0].privacy for seen in answers])
         scores = (
             Accuracy.of(action_scores(answers), [seen[0].action for seen in answers]),
-            Accuracy.of(frame_scores(answers), people),
-            Accuracy.of(clip_scores(answers), people),
+            Accuracy.of(np.array([_frames_right(seen) for seen in answers]), people),
+            Accuracy.of(np.array([_clip_right(seen) for seen in answers]), people),
         )
     attackers = tuple(_pooled_attackers(rows, tuple(clips)))
     return Method(method, alpha, only, answers, *scores, tuple(clips), attackers)
@@ -215,8 +216,8 @@ def _pooled_attackers(
 ) -> Iterator[MethodAttacker]:
     """Yield the attackers that all rows have, in the order of the first."""
     for first in rows[0][1].attackers:
-        scores: dict[tuple[str, str], list[float]] = {}
-        people: dict[tuple[str, str], int] = {}
+        scores: dict[tuple[str, str], list[float | list[float]]] = {}
+        people: dict[tuple[str, str], int | list[int]] = {}
         for data_hash, row in rows:
             same = next((a for a in row.attackers if a.name == first.name), None)
             if same is None:
@@ -226,11 +227,12 @@ def _pooled_attackers(
                     scores.setdefault((data_hash, prediction.clip), []).append(right)
                     people[data_hash, prediction.clip] = prediction.privacy
         else:
-            means = {key: _mean(seen) for key, seen in scores.items()}
+            means = {key: np.mean(seen, axis=0) for key, seen in scores.items()}
+            labels = np.array([people[key] for key in means])
             yield MethodAttacker(
                 first.name,
-                Accuracy.of(list(means.values()), [people[key] for key in means]),
-                tuple(means.get(key) for key in keys),
+                Accuracy.of(np.array(list(means.values())), labels),
+                tuple(float(means[key].mean()) if key in means else None for key in keys),
             )
 
 
@@ -244,12 +246,21 @@ def action_scores(answers: Answers) -> list[float]:
 
 def frame_scores(answers: Answers) -> list[float]:
     """Return for each clip the share of frames on which the privacy network was right."""
-    return [_mean([p.privacy_frames for p in seen]) for seen in answers]
+    return [float(_frames_right(seen).mean()) for seen in answers]
 
 
 def clip_scores(answers: Answers) -> list[float]:
     """Return for each clip the share of its rows whose privacy network was right by clip."""
-    return [_mean([_privacy_right(p) for p in seen]) for seen in answers]
+    return [float(_clip_right(seen).mean()) for seen in answers]
+
+
+def _frames_right(seen: Sequence[ClipPrediction]) -> Floats:
+    """Return the mean over a clip's rows: 0-dimensional, or of each attribute, (attributes,)."""
+    return np.mean([p.privacy_frames for p in seen], axis=0, dtype=np.float64)
+
+
+def _clip_right(seen: Sequence[ClipPrediction]) -> Floats:
+    return np.mean([p.privacy_right for p in seen], axis=0, dtype=np.float64)
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -258,10 +269,6 @@ def _mean(values: Sequence[float]) -> float:
 
 def _action_right(prediction: ClipPrediction) -> bool:
     return int(np.argmax(prediction.action_probabilities)) == prediction.action
-
-
-def _privacy_right(prediction: ClipPrediction) -> bool:
-    return int(np.argmax(prediction.privacy_probabilities)) == prediction.privacy
 
 
 def find(methods: Sequence[Method], name: str, alpha: float | None = None) -> Method | None:
@@ -309,7 +316,8 @@ def check(run: Run) -> None:
                 ("privacy", p.privacy, p.privacy_probabilities, identities),
             )
             for what, index, probabilities, count in faults:
-                if not 0 <= index < count or len(probabilities) != count:
+                low, high = np.min(index), np.max(index)
+                if not (low >= 0 and high < count) or len(probabilities) != count:
                     raise MotionveilError(
                         f"{file}: {label(row.method, row.alpha)}, clip {p.clip}: {what} class"
                         f" {index} with {len(probabilities)} probabilities, the data set names"

@@ -20,7 +20,8 @@ from motionveil.published import (
 )
 from motionveil.report.aggregate import Method, Run, check, pool
 from motionveil.report.departures import Departure, counterpart, departures, name_of, refusals
-from motionveil.results import Accuracy, Dataset, wilson_interval
+from motionveil.results import Accuracy, Dataset
+from motionveil.statistics import wilson_interval
 
 
 class Comparison(BaseModel):

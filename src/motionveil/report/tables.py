@@ -13,18 +13,39 @@ from motionveil.report.aggregate import Method, action_scores, find, frame_score
 from motionveil.report.figures import bdq_of, quantiser
 from motionveil.report.method_style import BDQ, RAW, UNTRAINED, label
 from motionveil.report.pareto import Draws
-from motionveil.results import Accuracy, PrivacyScore, Row
+from motionveil.results import Accuracy, AttributeScore, PrivacyScore, Row
 from motionveil.statistics import Interval, interval_of
+
+FEW = 6
+"""Up to so many methods all stand in the summary."""
 
 MOST_CLASSES = 20
 """Above this many classes a confusion matrix cannot be read, and the page leaves it out."""
 
 
 def summary(methods: Sequence[Method]) -> list[Method]:
-    """Return the methods of the summary: raw video, BDQ untrained and at alpha = 0, the encoder."""
+    """Return the methods of the summary: all if they are few.
+
+    Else raw video, BDQ untrained and at alpha = 0, and the encoder.
+    """
+    if len(methods) <= FEW:
+        return list(methods)
     chosen = [find(methods, RAW), find(methods, UNTRAINED), find(methods, BDQ, 0.0)]
     found = [m for m in (*chosen, main_encoder(methods)) if m is not None] or list(methods[:1])
     return list({id(m): m for m in found}.values())
+
+
+def strongest_training(method: Method) -> float | None:
+    """Return the training accuracy of a method's strongest attacker; None if it is not known."""
+    strongest = method.strongest
+    runs = [
+        run
+        for row in method.rows
+        for attacker in row.attackers
+        if strongest is not None and attacker.name == strongest.name
+        for run in attacker.trainings
+    ]
+    return float(np.mean([run.accuracy for run in runs])) if runs else None
 
 
 def measures(
@@ -183,6 +204,29 @@ def adversaries(methods: Sequence[Method]) -> list[tuple[str, str]]:
     return lines
 
 
+@dataclass(frozen=True)
+class AttributeLine:
+    """A row's scores of one attribute, or their means: by frame and by clip."""
+
+    name: str
+    mean: bool
+    frame: AttributeScore
+    clip: AttributeScore
+
+
+def attributes(methods: Sequence[Method]) -> list[AttributeLine]:
+    """Return average precision and F1 of every row, the means first; empty for one label."""
+    lines = []
+    for method in methods:
+        for row in (row for row in method.rows if row.privacy.attributes):
+            frame, clip = row.privacy.attributes["frame"], row.privacy.attributes["clip"]
+            for one, by_clip in zip(frame.lines, clip.lines, strict=True):
+                mean = one is frame.mean
+                name = row_name(row, method.rows) if mean else one.name
+                lines.append(AttributeLine(name, mean, one, by_clip))
+    return lines
+
+
 def numbers(methods: Sequence[Method]) -> list[NumbersLine]:
     """Return the numbers of every encoder that quantises."""
     lines = []
@@ -225,15 +269,16 @@ def per_class(
         return []
     names = [m.label for m in known]
     by_action = [([seen[0].action for seen in m.answers], action_scores(m.answers)) for m in known]
+    found = [ClassTable("action, % of clips", names, _class_lines(by_action, actions))]
     by_privacy = [([seen[0].privacy for seen in m.answers], frame_scores(m.answers)) for m in known]
-    return [
-        ClassTable("action, % of clips", names, _class_lines(by_action, actions)),
-        ClassTable(f"{privacy_label}, % of frames", names, _class_lines(by_privacy, people)),
-    ]
+    if isinstance(by_privacy[0][0][0], int):  # attributes have a table of their own
+        lines = _class_lines(by_privacy, people)
+        found.append(ClassTable(f"{privacy_label}, % of frames", names, lines))
+    return found
 
 
 def _class_lines(
-    columns: list[tuple[list[int], list[float]]], names: Sequence[str]
+    columns: Sequence[tuple[Sequence[int | list[int]], list[float]]], names: Sequence[str]
 ) -> list[tuple[str, int, list[float | None]]]:
     lines = []
     for index, name in enumerate(names):

@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Optimizer
 
 from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
@@ -41,6 +40,7 @@ from motionveil.training.distributed import (
     summed,
     unsynchronised,
 )
+from motionveil.training.heads import ONE_CLASS, head_of
 from motionveil.training.loop import (
     ADVERSARIAL,
     Log,
@@ -203,7 +203,9 @@ class AdversarialTraining:
         self.T, self.optimize_action = fabric.setup(
             models.action, make_optimizer(models.action.parameters(), schedule)
         )
-        self.adversaries = Adversaries(fabric, models.adversaries(), schedule)
+        self.adversaries = Adversaries(
+            fabric, models.adversaries(), schedule, head_of(data.privacy)
+        )
 
     def _encoder_optimizer(self) -> Optimizer:
         learned = [p for p in self.models.encoder.parameters() if p.requires_grad]
@@ -281,7 +283,7 @@ class AdversarialTraining:
                 with torch.set_grad_enabled(not waits):
                     veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
                 actions = self.T(veiled)  # (B, actions)
-                recognised = cross_entropy(actions, part.actions)
+                recognised = ONE_CLASS.loss(actions, part.actions)
                 # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
                 seen = show(veiled if self.recipe.alpha else veiled.detach(), part.rows)
                 share = len(part.clips) / batch.whole
@@ -294,7 +296,7 @@ class AdversarialTraining:
                 "loss_encoder": loss,
                 "loss_action": recognised,
                 **uncertainty,
-                "accuracy_action": _accuracy(actions, part.actions),
+                "accuracy_action": ONE_CLASS.accuracy(actions, part.actions),
             }
             shares.append({name: value.detach() * share for name, value in measured.items()})
         if not waits:
@@ -364,7 +366,3 @@ class AdversarialTraining:
 
 def _chance_level(labels: Tensor) -> float:
     return float(labels.bincount().max() / len(labels))
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.argmax(1) == labels).float().mean()

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 from torch.utils.checkpoint import checkpoint
 
 from motionveil.networks import create_action_network, create_privacy_network
-from motionveil.training.adversary_inputs import Look, Showing, entropy, held_fixed
+from motionveil.training.adversary_inputs import Look, Showing, held_fixed
 from motionveil.training.distributed import over_all, prepare, unsynchronised
+from motionveil.training.heads import ONE_CLASS, Head
 from motionveil.training.loop import make_optimizer, set_rate
 from motionveil.training.recipe import NetworkRecipe, Schedule
 
@@ -56,12 +56,18 @@ class Adversaries:
     Args:
         adversaries: At least one; their networks are trained in place.
         schedule: How they are trained.
+        head: What their outputs mean.
     """
 
     def __init__(
-        self, fabric: Fabric, adversaries: Sequence[Adversary], schedule: Schedule
+        self,
+        fabric: Fabric,
+        adversaries: Sequence[Adversary],
+        schedule: Schedule,
+        head: Head = ONE_CLASS,
     ) -> None:
         self.fabric, self.schedule, self.all = fabric, schedule, tuple(adversaries)
+        self.head = head
         self.bare = [adversary.network for adversary in adversaries]
         self.wrapped, self.optimizers = [], []
         for network in self.bare:
@@ -126,7 +132,7 @@ class Adversaries:
         """
         with self.fabric.autocast():
             guesses = [network(shown) for network, shown in zip(self.bare, seen, strict=True)]
-        found = [entropy(logits) for logits in guesses]
+        found = [self.head.entropy(logits) for logits in guesses]
         each = {f"entropy{a.mark}": e.detach() for a, e in zip(self.all, found, strict=True)}
         return each | {"entropy": found[self._least(found, share)]}
 
@@ -150,7 +156,7 @@ class Adversaries:
 
         Args:
             seen: What each adversary sees, from `Showing`.
-            labels: The clips' classes, `(B,)`.
+            labels: The clips' classes, `(B,)`, or attributes, `(B, attributes)`.
             more: Whether the batch has more parts.
 
         Returns:
@@ -160,14 +166,13 @@ class Adversaries:
         losses: dict[str, list[Tensor]] = {}
         accuracies: dict[str, list[Tensor]] = {}
         for adversary, network, shown in zip(self.all, self.wrapped, seen, strict=True):
-            truth = labels.repeat_interleave(len(shown) // len(labels))  # of each frame
+            truth = labels.repeat_interleave(len(shown) // len(labels), dim=0)  # of each frame
             with unsynchronised(self.fabric, network, more):
                 guesses = network(shown)
-                loss = cross_entropy(guesses, truth)
+                loss = self.head.loss(guesses, truth)
                 self.fabric.backward(loss * weight)
             losses.setdefault(adversary.mark, []).append(loss.detach())
-            right = (guesses.argmax(1) == truth).float().mean()
-            accuracies.setdefault(adversary.mark, []).append(right)
+            accuracies.setdefault(adversary.mark, []).append(self.head.accuracy(guesses, truth))
         measured = {}
         for mark in losses:
             measured[f"loss_privacy{mark}"] = torch.stack(losses[mark]).min()
@@ -202,7 +207,8 @@ class Networks(NamedTuple):
 
     Attributes:
         action: From `(B, 3, T', H, W)` in [-1, 1] to logits of the actions.
-        privacy: From `(N, 3, H, W)` in [-1, 1] to logits of the privacy label.
+        privacy: From `(N, 3, H, W)` in [-1, 1] to logits of the privacy label, one for each class
+            or attribute.
     """
 
     action: nn.Module

@@ -188,19 +188,6 @@ class Showing:
         return take_frames(view, self.picked[look.view][rows.cpu()])
 
 
-def entropy(logits: Tensor) -> Tensor:
-    """Return the mean entropy of predictions in nats: E of the paper's equation 1.
-
-    Args:
-        logits: Shape `(N, classes)`.
-
-    Returns:
-        0-dimensional, in [0, log(classes)].
-    """
-    log_probability = logits.log_softmax(1)
-    return -(log_probability.exp() * log_probability).sum(1).mean()
-
-
 @contextmanager
 def held_fixed(network: nn.Module) -> Iterator[nn.Module]:
     """Keep a network as it is while gradients pass through it to its input.

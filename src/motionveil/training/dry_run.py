@@ -180,7 +180,8 @@ def _few_clips(manifest: Manifest, recipe: Recipe, split: str, privacy_label: st
     """
     needed = (WARM_UP + STEPS) * recipe.adversarial.batch
     first = {clip.action: clip for clip in reversed(manifest.clips)}
-    named = {clip.privacy[privacy_label]: clip for clip in reversed(manifest.clips)}
+    columns = manifest.columns_of(privacy_label)
+    named = {(c, clip.privacy[c]): clip for clip in reversed(manifest.clips) for c in columns}
     chosen = [
         *manifest.part(split, training=True)[:needed],
         *manifest.part(split, training=False)[:1],

@@ -21,7 +21,7 @@ from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import ClipDataset, batches
 from motionveil.datasets.loaders import median_rate
 from motionveil.datasets.loaders.folder import index
-from motionveil.datasets.manifest import Clip, Manifest, choose_name
+from motionveil.datasets.manifest import Clip, Manifest, choose_label, choose_name
 from motionveil.datasets.validate_manifest import refuse_unlearnable
 from motionveil.encoders import Encoder, build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
@@ -104,6 +104,7 @@ def describe_dataset(manifest: Manifest, splits: Sequence[str], privacy_label: s
         actions=list(manifest.actions),
         privacy_label=privacy_label,
         privacy_names=list(manifest.names_of(privacy_label)),
+        attributes=len(manifest.columns_of(privacy_label)) > 1,
         parts={
             split: (
                 len(manifest.part(split, training=True)),
@@ -123,7 +124,8 @@ class Experiment:
         cache: The decoded clips of the manifest.
         recipe: The recipe.
         split: The part held out, one of the manifest's `splits()`.
-        privacy_label: The label that the adversary tries to learn.
+        privacy_label: The label that the adversary tries to learn; `face+gender` for several
+            attributes.
         seed: Decides everything that is drawn.
         fabric: Device, precision and processes.
     """
@@ -315,7 +317,7 @@ def open_data(
             `manifest.csv` is indexed as `FOLDER/<action>/<person>/<video>`, and gets one; delete
             it when videos have come or gone.
         split: One of its `splits()`.
-        label: One of its `privacy_labels`.
+        label: One of its `privacy_labels`, or several with two values each: `face+gender`.
 
     Raises:
         MotionveilError: There is no such thing, or nothing can be recognised under the split.
@@ -331,7 +333,7 @@ def open_data(
         manifest = Manifest.read(file)
     if manifest.file is None:
         raise MotionveilError(f"{manifest.name}: in no file yet; read it from where you write it")
-    label = choose_name(label, manifest.privacy_labels, "--label", manifest.file)
+    label = choose_label(label, manifest)
     split = choose_name(split, manifest.splits(), "--split", manifest.file)
     refuse_unlearnable(manifest, split, label)
     return manifest, split, label

@@ -63,7 +63,8 @@ class Loader:
         name: Its name, on the command line and in manifests.
         help: One line.
         index: From the data set's folder to its manifest; its keyword arguments are the options of
-            `motionveil index` that it takes: `split`, `seed`, `share`, `non_gestures`, `pauses`.
+            `motionveil index` that it takes: `split`, `seed`, `share`, `non_gestures`, `pauses`,
+            `attributes`.
         splits: The ways to split it, each with one line of help, the default first; empty where
             there is no choice.
         published: What its owners published.

@@ -8,40 +8,26 @@ the clips that it is reported on, see `motionveil.evaluation.mutual_information.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 
-from motionveil.audit_results import (
-    ClipAnswer,
-    Measured,
-    Recognition,
-    Scores,
-    Strongest,
-)
+from motionveil.audit_results import AttributeRecognition, Recognition
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack, true_classes
 from motionveil.evaluation.confounds import crossed_halves
 from motionveil.evaluation.data import AttackData, Video
 from motionveil.evaluation.fit import Learned, Learner, learn
 from motionveil.evaluation.image_quality import Images, draw_grid
-from motionveil.evaluation.mutual_information import (
-    chosen_elsewhere,
-    information_in_bits,
-    strongest,
-)
-from motionveil.results import Training
-from motionveil.statistics import (
-    Floats,
-    Integers,
-    bootstrap_means,
-    interval_of,
-    numbered,
-    permutation_test,
+from motionveil.evaluation.variants import (
+    Variant,
+    attribute_recognition,
+    joined,
+    recognition,
+    variant_of,
 )
 from motionveil.training.adversaries import create_network
 from motionveil.training.loop import seed_for
@@ -50,15 +36,14 @@ SUREST, SUREST_WITH_ORIGINAL = "surest.png", "surest-with-original.png"
 SHOWN = 6
 """Clips that are drawn of those that an attack was surest of."""
 
-_DIGITS = 6  # of stored probabilities
-
 
 class Recognise(LearningAttack):
     """Learns the classes of a label.
 
     Attributes:
         target: Which label it learns; `"action"` measures utility by the same means.
-        label: Which privacy label that is; the audit's own where it is empty.
+        label: Which privacy label that is, or several attributes (`face+gender`); the audit's own
+            where it is empty.
         across: A label, or `"group"`: half of the clips is asked about by one who has learned from
             those that were filmed under its other values only, see
             `motionveil.evaluation.confounds`.
@@ -74,6 +59,7 @@ class Recognise(LearningAttack):
         "A network is trained to name the label and asked about clips held out; learning rate,"
         " restart and BatchNorm mode are chosen on other recordings than they are scored on."
     )
+    takes_attributes: ClassVar[bool] = True
     kind: str = "recognise"
     target: Literal["privacy", "action"] = "privacy"
     label: str = ""
@@ -94,7 +80,7 @@ class Recognise(LearningAttack):
         """Whether its answers are about single frames of the video, in their order."""
         return not self.temporal and self.view in ("plain", "integrated")
 
-    def run(self, data: AttackData) -> Recognition:
+    def run(self, data: AttackData) -> Recognition | AttributeRecognition:
         """Train, ask and score; see `Attack.run`."""
         began = time.monotonic()
         data = replace(data, label=self.label or data.label)
@@ -105,7 +91,8 @@ class Recognise(LearningAttack):
         else:
             variants, trained_on = self.variants(data), len(data.part(training=True))
         found = self.scored(data, variants, trained_on)
-        if data.video == "veiled" and self.target == "privacy" and not self.across:
+        drawn = data.video == "veiled" and self.target == "privacy" and not self.across
+        if drawn and isinstance(found, Recognition):
             found = self._draw_surest(found, data)
         return found.model_copy(update={"seconds": time.monotonic() - began})
 
@@ -142,7 +129,7 @@ class Recognise(LearningAttack):
         return learn(self.name, make, data, data.part(training=True), schedule, self.until)
 
     def classes(self, data: AttackData) -> Sequence[str]:
-        """Return the names of the classes."""
+        """Return the names of the classes, or of the attributes."""
         manifest = data.manifest
         return manifest.actions if self.target == "action" else manifest.names_of(data.label)
 
@@ -155,13 +142,13 @@ class Recognise(LearningAttack):
             # BatchNorm of each batch must see a mixture, not one person's clips in order.
             shuffle = mode == "batch"
             cuts = [classifier.probabilities(centre, shuffle=shuffle)]
-            yield _variant(cuts, labels, rate, restart, mode)
+            yield variant_of(cuts, labels, classifier.head, rate, restart, mode)
             if self.crops:
                 cuts += [
                     classifier.probabilities(drawn, epoch=cut, shuffle=shuffle)
                     for cut in range(self.crops)
                 ]
-                yield _variant(cuts, labels, rate, restart, mode)
+                yield variant_of(cuts, labels, classifier.head, rate, restart, mode)
 
     def run_across(self, data: AttackData) -> tuple[AttackData, list[Variant], int]:
         """Ask about one half of a column's values, then about the other.
@@ -180,21 +167,23 @@ class Recognise(LearningAttack):
             parts.append(self.variants(replace(data, learned=learned, asked=asked)))
             clips += asked
             most = max(most, len(learned))
-        joined = [_joined(variants) for variants in zip(*parts, strict=True)]
+        joined = [joined(variants) for variants in zip(*parts, strict=True)]
         return replace(data, asked=tuple(clips)), joined, most
 
-    def scored(self, data: AttackData, variants: Sequence[Variant], trained_on: int) -> Recognition:
-        """Return what the answers for the clips to be asked about show; see `recognition`."""
+    def scored(
+        self, data: AttackData, variants: Sequence[Variant], trained_on: int
+    ) -> Recognition | AttributeRecognition:
+        """Return what the answers for the clips to be asked about show."""
         origin = self.origin(data)
         if self.target == "action":
             origin["label"] = "action"
-        return recognition(
-            origin | {"target": self.target, "by_frame": self.by_frame, "trained_on": trained_on},
-            variants,
-            clips=data.as_filmed(data.part(training=False)),
-            labels=true_classes(data, self.target),
-            classes=self.classes(data),
-        )
+        origin |= {"by_frame": self.by_frame, "trained_on": trained_on}
+        clips = data.as_filmed(data.part(training=False))
+        labels, names = true_classes(data, self.target), self.classes(data)
+        if labels.ndim > 1:
+            return attribute_recognition(origin, variants, clips=clips, labels=labels, names=names)
+        origin["target"] = self.target
+        return recognition(origin, variants, clips=clips, labels=labels, classes=names)
 
     def _draw_surest(self, found: Recognition, data: AttackData) -> Recognition:
         """Draw the frames that it was right about and surest of; none if it was never right."""
@@ -212,161 +201,6 @@ class Recognise(LearningAttack):
         draw_grid(data.folder / SUREST_WITH_ORIGINAL, titles, lines)
         names = {"picture": SUREST, "picture_with_original": SUREST_WITH_ORIGINAL}
         return found.model_copy(update=names)
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What one variant of an attack answers for the clips held out.
-
-    Attributes:
-        rate: Learning rate it was trained with.
-        restart: Number of the restart, from 0.
-        batchnorm: `"eval"`: statistics of the training; `"reestimated"`: of all clips held out;
-            `"batch"`: of each batch of them.
-        cuts: Number of cuts averaged over besides the centre.
-        probabilities: Means over a clip's frames and cuts, (clips, classes).
-        frames: Share of each clip's frames that the answer was right on, (clips,).
-        surest: The frame of each clip's centre cut on which the true class was likeliest, (clips,).
-        curve: Accuracy in training, on the clips as drawn, for each epoch.
-        training: How it was trained.
-    """
-
-    rate: float
-    restart: int
-    batchnorm: str
-    cuts: int
-    probabilities: Floats
-    frames: Floats
-    surest: Integers
-    curve: tuple[float, ...] = ()
-    training: Training | None = None
-
-    @property
-    def name(self) -> str:
-        """What a report calls it, such as `lr 0.003, restart 1, BatchNorm batch`."""
-        cuts = f", {self.cuts + 1} cuts" if self.cuts else ""
-        return f"lr {self.rate:g}, restart {self.restart + 1}, BatchNorm {self.batchnorm}{cuts}"
-
-
-def _variant(cuts: list[Floats], labels: Integers, rate: float, restart: int, mode: str) -> Variant:
-    """Pool the probabilities of several cuts of the clips, each (clips, frames, classes)."""
-    right = [(cut.argmax(axis=2) == labels[:, None]).mean(axis=1) for cut in cuts]
-    return Variant(
-        rate=rate,
-        restart=restart,
-        batchnorm=mode,
-        cuts=len(cuts) - 1,
-        probabilities=np.mean([cut.mean(axis=1) for cut in cuts], axis=0),
-        frames=np.mean(right, axis=0),
-        surest=cuts[0][np.arange(len(labels)), :, labels].argmax(axis=1),
-    )
-
-
-def _joined(parts: Sequence[Variant]) -> Variant:
-    """Return one variant's answers for the clips of both halves."""
-    return replace(
-        parts[0],
-        probabilities=np.concatenate([part.probabilities for part in parts]),
-        frames=np.concatenate([part.frames for part in parts]),
-        surest=np.concatenate([part.surest for part in parts]),
-    )
-
-
-def recognition(
-    origin: Mapping[str, Any],
-    variants: Sequence[Variant],
-    *,
-    clips: Sequence[Clip],
-    labels: Integers,
-    classes: Sequence[str],
-) -> Recognition:
-    """Return what the variants' answers show.
-
-    The variant that counts for a clip is the one that is best, by frame, on the half of the
-    recordings without it; so the choice among many gives no advantage.
-
-    Args:
-        origin: Fields of the finding that say where it comes from.
-        labels: Their true classes, (clips,).
-
-    Raises:
-        MotionveilError: All clips come from one recording.
-    """
-    recordings = numbered([clip.group for clip in clips])
-    chosen = chosen_elsewhere([v.frames for v in variants], labels, recordings)
-    rows = np.arange(len(labels))
-    probabilities = np.stack([v.probabilities for v in variants])[chosen, rows]
-    frames = np.stack([v.frames for v in variants])[chosen, rows]
-    surest = np.stack([v.surest for v in variants])[chosen, rows]
-    names = [variants[place].name for place in dict.fromkeys(chosen.tolist())]
-    usual = variants[int(np.bincount(chosen).argmax())]
-    return Recognition(
-        **origin,
-        classes=list(classes),
-        scores=_scores(probabilities, frames, labels, recordings, names, len(variants)),
-        answers=[
-            ClipAnswer(
-                clip=clip.key,
-                recording=clip.group,
-                truth=int(labels[row]),
-                probabilities=[round(float(p), _DIGITS) for p in probabilities[row]],
-                frames=float(frames[row]),
-                surest=int(surest[row]),
-            )
-            for row, clip in enumerate(clips)
-        ],
-        curve=[round(share, _DIGITS) for share in usual.curve],
-        trainings=[] if usual.training is None else [usual.training],
-        seconds=0.0,
-    )
-
-
-def _scores(
-    probabilities: Floats,
-    frames: Floats,
-    labels: Integers,
-    recordings: Integers,
-    chosen: list[str],
-    variants: int,
-) -> Scores:
-    guesses = probabilities.argmax(axis=1)
-    right = (guesses == labels).astype(np.float64)
-    drawn = bootstrap_means(np.column_stack([right, frames]), recordings)
-    classes = probabilities.shape[1]
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, guesses), 1)
-    information = information_in_bits(probabilities, labels, recordings)
-    return Scores(
-        clip=Measured(value=float(right.mean()), interval=interval_of(drawn[:, 0])),
-        frame=Measured(value=float(frames.mean()), interval=interval_of(drawn[:, 1])),
-        balanced=float(np.mean([right[labels == k].mean() for k in np.unique(labels)])),
-        chance_level=float(np.bincount(labels).max() / len(labels)),
-        p=permutation_test(guesses, labels, recordings),
-        bits=Measured(value=information.bits, interval=information.interval),
-        entropy=information.entropy,
-        chosen=chosen,
-        variants=variants,
-        confusion=confusion.tolist(),
-    )
-
-
-def strongest_of(attacks: Sequence[Recognition]) -> Strongest | None:
-    """Return the strongest of several attacks on the same clips; None where there is none.
-
-    Raises:
-        MotionveilError: All clips come from one recording.
-    """
-    if not attacks:
-        return None
-    answers = attacks[0].answers
-    scores = [np.array([float(answer.right) for answer in found.answers]) for found in attacks]
-    labels = np.array([answer.truth for answer in answers], np.int64)
-    best = strongest(scores, labels, numbered([answer.recording for answer in answers]))
-    return Strongest(
-        accuracy=Measured(value=best.accuracy, interval=best.interval),
-        chosen=[attacks[place].name for place in best.chosen],
-        naive=best.naive,
-    )
 
 
 def _frames(data: AttackData, places: Sequence[int], moments: Sequence[int]) -> list[Images]:

@@ -6,7 +6,6 @@ per-clip predictions. Needs numpy and pydantic only, so that a report needs no t
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,10 +13,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
-    AliasChoices,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -28,31 +25,42 @@ from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.limits import read_text
 from motionveil.methods import present_name
+from motionveil.results.scores import (
+    Accuracy,
+    AttributeScore,
+    AttributeScores,
+    PrivacyScore,
+    Reading,
+    Stored,
+    score_attributes,
+)
 from motionveil.spec import EncoderSpec, describe
+from motionveil.statistics import Floats
 
-
-def wilson_interval(accuracy: float, n: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a proportion (Wilson, JASA 22, 1927).
-
-    Args:
-        accuracy: Observed proportion in [0, 1]; need not be a multiple of 1 / n.
-        n: Number of independent trials, at least 1.
-
-    Raises:
-        ValueError: `n` is below 1 or `accuracy` is outside [0, 1].
-
-    Examples:
-        >>> low, high = wilson_interval(79 / 94, 94)
-        >>> round(low, 3), round(high, 3)
-        (0.753, 0.901)
-    """
-    if n < 1 or not 0 <= accuracy <= 1:
-        raise ValueError(f"no interval for accuracy {accuracy} of {n} trials")
-    z = 1.959963984540054  # the 97.5th percentile of the normal distribution
-    centre = accuracy + z * z / (2 * n)
-    spread = z * math.sqrt(accuracy * (1 - accuracy) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+__all__ = [
+    "PUBLISHED",
+    "Accuracy",
+    "Attacker",
+    "AttributeScore",
+    "AttributeScores",
+    "ClipPrediction",
+    "Dataset",
+    "Order",
+    "Privacy",
+    "PrivacyScore",
+    "Reading",
+    "Result",
+    "Row",
+    "Stored",
+    "StoredRecipe",
+    "Training",
+    "describe_order",
+    "present_field",
+    "present_recipe",
+    "read_stored",
+    "score_attributes",
+    "stored_question",
+]
 
 
 _RENAMED = {"game": "adversarial"}
@@ -87,72 +95,8 @@ StoredRecipe = Annotated[dict[str, Any], BeforeValidator(present_recipe)]
 """A stored recipe: its fields, by their present names."""
 
 
-class Stored(BaseModel):
-    """Base of what is stored as JSON."""
-
-    # JSON has no NaN: it would be written as null and could not be read again.
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-
-class Accuracy(Stored):
-    """An accuracy with what is needed to judge it.
-
-    Attributes:
-        accuracy: Share of right answers in [0, 1].
-        n: Number of clips. For `frame` accuracy too: the frames of one clip are no independent
-            trials, so the interval counts clips.
-        interval: Wilson's 95 % interval for `n` trials.
-        balanced: Mean over the classes of the accuracy within the class.
-        chance_level: Share of the commonest class on the same clips, the accuracy of the
-            majority-class baseline; `floor` in older files.
-    """
-
-    accuracy: float
-    n: int
-    interval: tuple[float, float]
-    balanced: float
-    chance_level: float = Field(validation_alias=AliasChoices("chance_level", "floor"))
-
-    @classmethod
-    def of(cls, scores: Sequence[float], labels: Sequence[int]) -> Accuracy:
-        """Score clips.
-
-        Args:
-            scores: For each clip the share of right answers in [0, 1]: 0 or 1 for a clip's
-                accuracy, the mean over its frames for `frame` accuracy.
-
-        Raises:
-            ValueError: There are no clips, or the lengths differ.
-        """
-        score = np.asarray(scores, np.float64)
-        label = np.asarray(labels)
-        if score.size == 0 or score.shape != label.shape:
-            raise ValueError(f"{score.size} scores for {label.size} labels")
-        classes, counts = np.unique(label, return_counts=True)
-        accuracy = float(score.mean())
-        return cls(
-            accuracy=accuracy,
-            n=int(score.size),
-            interval=wilson_interval(min(1.0, max(0.0, accuracy)), int(score.size)),
-            balanced=float(np.mean([score[label == c].mean() for c in classes])),
-            chance_level=float(counts.max() / score.size),
-        )
-
-
-class PrivacyScore(Stored):
-    """Both readings of a privacy network's answers over the same clips.
-
-    Attributes:
-        frame: Mean over all frames of all clips (what the published figures are).
-        clip: Softmax averaged over the clip's frames, then the argmax (what the paper says).
-    """
-
-    frame: Accuracy
-    clip: Accuracy
-
-
 class Privacy(PrivacyScore):
-    """The privacy accuracy reported: the higher of the two BatchNorm modes; both are stored.
+    """The privacy scores reported: the stronger of the two BatchNorm modes; both are stored.
 
     Attributes:
         label: The privacy label's name, such as `"identity"`.
@@ -176,18 +120,29 @@ class ClipPrediction(Stored):
 
     Attributes:
         clip: `path#start-end` as in the manifest.
-        action, privacy: True classes, as indices into the data set's label names.
+        action, privacy: True classes, as indices into the data set's label names. Of several
+            attributes: for each of them 1 or 0.
         action_probabilities: The action network's softmax.
-        privacy_probabilities: The privacy network's softmax, averaged over the clip's frames.
-        privacy_frames: Share of the frames on which the privacy network was right.
+        privacy_probabilities: The privacy network's softmax, or the attributes' probabilities,
+            averaged over the clip's frames.
+        privacy_frames: Share of the frames on which the privacy network was right, of each
+            attribute where there are several.
     """
 
     clip: str
     action: int
-    privacy: int
+    privacy: int | list[int]
     action_probabilities: list[float]
     privacy_probabilities: list[float]
-    privacy_frames: float
+    privacy_frames: float | list[float]
+
+    @property
+    def privacy_right(self) -> Floats:
+        """Whether the answer by clip is right, 0 or 1: 0-dimensional, or (attributes,)."""
+        answers = np.asarray(self.privacy_probabilities)
+        truth = np.asarray(self.privacy)
+        guesses = answers >= 0.5 if truth.ndim else answers.argmax()
+        return np.asarray(guesses == truth, np.float64)
 
 
 PUBLISHED = ("per frame, as published", "by clip, as published")
@@ -219,14 +174,14 @@ class Attacker(Stored):
         name: What it is, such as `"whole clip"`.
         accuracy: Its accuracy on the clips held out; for re-identification the share of clips whose
             most similar clip among all training clips shows the same person.
-        right: For each of the row's predictions the share of right answers, None where the
-            attacker was not asked about the clip.
+        right: For each of the row's predictions the share of right answers, of each attribute
+            where there are several; None where the attacker was not asked about the clip.
         trainings: One for each network that it trained.
     """
 
     name: str
     accuracy: Accuracy
-    right: list[float | None]
+    right: list[float | list[float] | None]
     trainings: list[Training]
 
 
@@ -299,7 +254,9 @@ class Dataset(Stored):
         hash: The manifest's hash.
         actions: Names of the actions, in the order of the classes.
         privacy_label: The privacy label's name.
-        privacy_names: Its values, in the order of the classes.
+        privacy_names: Its values, in the order of the classes; the attributes' names where the
+            label is several of them.
+        attributes: Whether it is.
         parts: For each split, the number of clips to train on and of those held out.
         split_rule: How the split was made, as the manifest says; empty where it does not.
     """
@@ -309,8 +266,14 @@ class Dataset(Stored):
     actions: list[str]
     privacy_label: str
     privacy_names: list[str]
+    attributes: bool = False
     parts: dict[str, tuple[int, int]]
     split_rule: str = ""
+
+    @property
+    def privacy_classes(self) -> int:
+        """Number of classes that an answer about the privacy label chooses from."""
+        return 2 if self.attributes else len(self.privacy_names)
 
 
 class Result(Stored):

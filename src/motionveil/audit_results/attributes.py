@@ -1,0 +1,83 @@
+"""What recognition of several attributes at once stores of what it found."""
+
+from __future__ import annotations
+
+from motionveil.audit_results.finding import CHANCE, Column, Finding, Measured
+from motionveil.results import AttributeScore, AttributeScores, Reading, Stored
+
+ATTRIBUTES = "attributes"
+"""Kind of what recognition of several attributes finds."""
+
+
+class AttributeAnswer(Stored):
+    """The chosen variant's answer about one clip.
+
+    Attributes:
+        clip, recording: As in `ClipAnswer`.
+        truth: For each attribute 1 if it is there, else 0.
+        probabilities: Of each attribute, mean over the clip's frames.
+        frames: Share of the frames on which each attribute was answered right.
+    """
+
+    clip: str
+    recording: str
+    truth: list[int]
+    probabilities: list[float]
+    frames: list[float]
+
+    @property
+    def right(self) -> list[bool]:
+        """Whether each attribute is answered right by clip."""
+        pairs = zip(self.probabilities, self.truth, strict=True)
+        return [(p >= 0.5) == bool(truth) for p, truth in pairs]
+
+
+class AttributeRecognition(Finding):
+    """How well an attacker recognises several attributes at once.
+
+    Attributes:
+        classes: The attributes.
+        scores: Average precision and F1 by clip and by frame.
+        answers: One for each clip held out.
+        trained_on: Number of clips learned from.
+        by_frame: Whether its answers are about single frames, in their order.
+        chosen: Names of the variants that count, one or two.
+    """
+
+    kind: str = ATTRIBUTES
+    classes: list[str]
+    scores: dict[Reading, AttributeScores]
+    answers: list[AttributeAnswer]
+    trained_on: int
+    by_frame: bool = False
+    chosen: list[str]
+
+    @property
+    def section(self) -> str:
+        """The label."""
+        return self.label
+
+    def rows(self) -> list[tuple[str, list[Column]]]:
+        """Return a row of the means, whose average precision is cMAP, and one an attribute."""
+        clip, frame = self.scores["clip"], self.scores["frame"]
+        pairs = zip(clip.lines, frame.lines, strict=True)
+        return [(one.name, self._columns(one, of_frames)) for one, of_frames in pairs]
+
+    def _columns(self, clip: AttributeScore, frame: AttributeScore) -> list[Column]:
+        precision, f1 = (
+            Measured(value=value, interval=interval)
+            for value, interval in (
+                (clip.average_precision, clip.average_precision_interval),
+                (clip.f1, clip.f1_interval),
+            )
+        )
+        return [
+            Column.share("Average precision by clip, %", precision),
+            Column.share("by frame", frame.average_precision),
+            Column.share(CHANCE, clip.prevalence),
+            Column.share("F1 by clip, %", f1),
+            Column.share("by frame", frame.f1),
+            Column.share("F1 of always yes", clip.f1_chance),
+            Column(name="n", value=len(self.answers), digits=0),
+            *self.training_columns(),
+        ]

@@ -1,0 +1,245 @@
+"""What the answers of an attack's variants show: which of them counts, and its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from motionveil.audit_results import (
+    ATTRIBUTES,
+    AttributeAnswer,
+    AttributeRecognition,
+    ClipAnswer,
+    Measured,
+    Recognition,
+    Scores,
+    Strongest,
+)
+from motionveil.datasets.manifest import Clip
+from motionveil.evaluation.mutual_information import (
+    chosen_elsewhere,
+    information_in_bits,
+    strongest,
+)
+from motionveil.results import Training, score_attributes
+from motionveil.statistics import (
+    Floats,
+    Integers,
+    bootstrap_means,
+    interval_of,
+    numbered,
+    permutation_test,
+)
+from motionveil.training.heads import Head
+
+_DIGITS = 6  # of stored probabilities
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What one variant of an attack answers for the clips held out.
+
+    Attributes:
+        rate: Learning rate it was trained with.
+        restart: Number of the restart, from 0.
+        batchnorm: `"eval"`: statistics of the training; `"reestimated"`: of all clips held out;
+            `"batch"`: of each batch of them.
+        cuts: Number of cuts averaged over besides the centre.
+        probabilities: Means over a clip's frames and cuts, (clips, outputs).
+        frames: Share of each clip's frames that the answer was right on, (clips,); of each
+            attribute, (clips, attributes).
+        surest: The frame of each clip's centre cut on which the true class was likeliest, (clips,).
+        curve: Accuracy in training, on the clips as drawn, for each epoch.
+        training: How it was trained.
+        answers: Of attributes, those of each clip's centre cut by frame, (clips, frames,
+            attributes).
+    """
+
+    rate: float
+    restart: int
+    batchnorm: str
+    cuts: int
+    probabilities: Floats
+    frames: Floats
+    surest: Integers
+    curve: tuple[float, ...] = ()
+    training: Training | None = None
+    answers: Floats | None = None
+
+    @property
+    def name(self) -> str:
+        """What a report calls it, such as `lr 0.003, restart 1, BatchNorm batch`."""
+        cuts = f", {self.cuts + 1} cuts" if self.cuts else ""
+        return f"lr {self.rate:g}, restart {self.restart + 1}, BatchNorm {self.batchnorm}{cuts}"
+
+
+def variant_of(
+    cuts: list[Floats], labels: Integers, head: Head, rate: float, restart: int, mode: str
+) -> Variant:
+    """Pool the probabilities of several cuts of the clips, each (clips, frames, outputs)."""
+    right = [head.right(cut, labels).mean(axis=1) for cut in cuts]
+    clips, one_class = np.arange(len(labels)), labels.ndim == 1
+    return Variant(
+        rate=rate,
+        restart=restart,
+        batchnorm=mode,
+        cuts=len(cuts) - 1,
+        probabilities=np.mean([cut.mean(axis=1) for cut in cuts], axis=0),
+        frames=np.mean(right, axis=0),
+        surest=cuts[0][clips, :, labels].argmax(axis=1) if one_class else np.zeros_like(clips),
+        answers=None if one_class else cuts[0],
+    )
+
+
+def joined(parts: Sequence[Variant]) -> Variant:
+    """Return one variant's answers for the clips of both halves."""
+    return replace(
+        parts[0],
+        probabilities=np.concatenate([part.probabilities for part in parts]),
+        frames=np.concatenate([part.frames for part in parts]),
+        surest=np.concatenate([part.surest for part in parts]),
+    )
+
+
+def recognition(
+    origin: Mapping[str, Any],
+    variants: Sequence[Variant],
+    *,
+    clips: Sequence[Clip],
+    labels: Integers,
+    classes: Sequence[str],
+) -> Recognition:
+    """Return what the variants' answers show.
+
+    The variant that counts for a clip is the one that is best, by frame, on the half of the
+    recordings without it; so the choice among many gives no advantage.
+
+    Args:
+        origin: Fields of the finding that say where it comes from.
+        labels: Their true classes, (clips,).
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    recordings = numbered([clip.group for clip in clips])
+    chosen = chosen_elsewhere([v.frames for v in variants], labels, recordings)
+    rows = np.arange(len(labels))
+    probabilities = np.stack([v.probabilities for v in variants])[chosen, rows]
+    frames = np.stack([v.frames for v in variants])[chosen, rows]
+    surest = np.stack([v.surest for v in variants])[chosen, rows]
+    names = [variants[place].name for place in dict.fromkeys(chosen.tolist())]
+    usual = variants[int(np.bincount(chosen).argmax())]
+    return Recognition(
+        **origin,
+        classes=list(classes),
+        scores=_scores(probabilities, frames, labels, recordings, names, len(variants)),
+        answers=[
+            ClipAnswer(
+                clip=clip.key,
+                recording=clip.group,
+                truth=int(labels[row]),
+                probabilities=[round(float(p), _DIGITS) for p in probabilities[row]],
+                frames=float(frames[row]),
+                surest=int(surest[row]),
+            )
+            for row, clip in enumerate(clips)
+        ],
+        curve=[round(share, _DIGITS) for share in usual.curve],
+        trainings=[] if usual.training is None else [usual.training],
+        seconds=0.0,
+    )
+
+
+def _scores(
+    probabilities: Floats,
+    frames: Floats,
+    labels: Integers,
+    recordings: Integers,
+    chosen: list[str],
+    variants: int,
+) -> Scores:
+    guesses = probabilities.argmax(axis=1)
+    right = (guesses == labels).astype(np.float64)
+    drawn = bootstrap_means(np.column_stack([right, frames]), recordings)
+    classes = probabilities.shape[1]
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (labels, guesses), 1)
+    information = information_in_bits(probabilities, labels, recordings)
+    return Scores(
+        clip=Measured(value=float(right.mean()), interval=interval_of(drawn[:, 0])),
+        frame=Measured(value=float(frames.mean()), interval=interval_of(drawn[:, 1])),
+        balanced=float(np.mean([right[labels == k].mean() for k in np.unique(labels)])),
+        chance_level=float(np.bincount(labels).max() / len(labels)),
+        p=permutation_test(guesses, labels, recordings),
+        bits=Measured(value=information.bits, interval=information.interval),
+        entropy=information.entropy,
+        chosen=chosen,
+        variants=variants,
+        confusion=confusion.tolist(),
+    )
+
+
+def attribute_recognition(
+    origin: Mapping[str, Any],
+    variants: Sequence[Variant],
+    *,
+    clips: Sequence[Clip],
+    labels: Integers,
+    names: Sequence[str],
+) -> AttributeRecognition:
+    """Return what the variants' answers about attributes show; chosen as in `recognition`.
+
+    Args:
+        origin: As in `recognition`.
+        labels: 1 where an attribute is there, (clips, attributes).
+        names: The attributes.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    recordings = numbered([clip.group for clip in clips])
+    kinds = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+    chosen = chosen_elsewhere([v.frames.mean(axis=1) for v in variants], kinds, recordings)
+    taken = [variants[place] for place in chosen]
+    answers = [v.answers[row] for row, v in enumerate(taken) if v.answers is not None]
+    usual = variants[int(np.bincount(chosen).argmax())]
+    return AttributeRecognition(
+        **(dict(origin) | {"kind": ATTRIBUTES}),
+        classes=list(names),
+        scores=score_attributes(names, answers, labels, recordings),
+        answers=[
+            AttributeAnswer(
+                clip=clip.key,
+                recording=clip.group,
+                truth=labels[row].tolist(),
+                probabilities=taken[row].probabilities[row].round(_DIGITS).tolist(),
+                frames=taken[row].frames[row].round(_DIGITS).tolist(),
+            )
+            for row, clip in enumerate(clips)
+        ],
+        chosen=[variants[place].name for place in dict.fromkeys(chosen.tolist())],
+        trainings=[] if usual.training is None else [usual.training],
+        seconds=0.0,
+    )
+
+
+def strongest_of(attacks: Sequence[Recognition]) -> Strongest | None:
+    """Return the strongest of several attacks on the same clips; None where there is none.
+
+    Raises:
+        MotionveilError: All clips come from one recording.
+    """
+    if not attacks:
+        return None
+    answers = attacks[0].answers
+    scores = [np.array([float(answer.right) for answer in found.answers]) for found in attacks]
+    labels = np.array([answer.truth for answer in answers], np.int64)
+    best = strongest(scores, labels, numbered([answer.recording for answer in answers]))
+    return Strongest(
+        accuracy=Measured(value=best.accuracy, interval=best.interval),
+        chosen=[attacks[place].name for place in best.chosen],
+        naive=best.naive,
+    )
