@@ -9,7 +9,7 @@ import base64
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +27,7 @@ class Hub:
         commits: Files by repository and commit; the last commit of a repository is its `main`.
         private: Repositories that were made private.
         sent: Other bytes to send in place of a file's, by its path.
+        unhashed: Paths of files of which no hash is stated.
         requests: Methods and paths asked for.
     """
 
@@ -34,13 +35,18 @@ class Hub:
     commits: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     sent: dict[str, bytes] = field(default_factory=dict)
+    unhashed: set[str] = field(default_factory=set)
     uploaded: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
 
-    def commit(self, repository: str, files: dict[str, bytes]) -> str:
-        """Add files to a repository and return the commit."""
+    def commit(
+        self, repository: str, files: dict[str, bytes], deleted: Collection[str] = ()
+    ) -> str:
+        """Add files to a repository and delete others, and return the commit."""
         commits = self.commits.setdefault(repository, {})
         whole = {**(list(commits.values())[-1] if commits else {}), **files}
+        for path in deleted:
+            del whole[path]
         stamp = json.dumps([len(commits), sorted(whole)]) + repository
         name = hashlib.sha1(stamp.encode(), usedforsecurity=False).hexdigest()
         commits[name] = whole
@@ -93,6 +99,9 @@ class _Handler(BaseHTTPRequestHandler):
         repository = "/".join(parts[:2])
         commits = self.hub.commits.get(repository)
         hidden = repository in self.hub.private and not self._may()
+        if parts[:2] == ["api", "models"]:
+            self._model("/".join(parts[2:]))
+            return
         if commits is None or hidden or len(parts) < 5 or parts[2] != "resolve":
             self._answer(401 if not self._may() else 404, {"X-Error-Code": "RepoNotFound"})
             return
@@ -111,7 +120,18 @@ class _Handler(BaseHTTPRequestHandler):
         if name.endswith(LARGE):
             headers["X-Linked-Etag"] = f'"{hashlib.sha256(data).hexdigest()}"'
             headers["X-Linked-Size"] = str(len(data))
+        if name in self.hub.unhashed:
+            headers["ETag"] = headers["X-Linked-Etag"] = '"5f3a-62"'
         self._answer(200, headers, sent, body=body)
+
+    def _model(self, repository: str) -> None:
+        private = repository in self.hub.private
+        if repository not in self.hub.commits or (private and not self._may()):
+            self._answer(401 if not self._may() else 404, {"X-Error-Code": "RepoNotFound"})
+            return
+        files = self.hub.commits[repository][self.hub.newest(repository)]
+        siblings = [{"rfilename": path} for path in files]
+        self._json({"id": repository, "private": private, "siblings": siblings})
 
     def do_POST(self) -> None:
         path = unquote(urlsplit(self.path).path)
@@ -159,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _commit(self, path: str, text: bytes) -> None:
         repository = "/".join(path.split("/")[3:5])
-        files = {}
+        files, deleted = {}, []
         for line in text.splitlines():
             operation = json.loads(line)
             value = operation["value"]
@@ -167,7 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
                 files[value["path"]] = base64.b64decode(value["content"])
             elif operation["key"] == "lfsFile":
                 files[value["path"]] = self.hub.uploaded[value["oid"]]
-        commit = self.hub.commit(repository, files)
+            elif operation["key"] == "deletedFile":
+                deleted.append(value["path"])
+        commit = self.hub.commit(repository, files, deleted)
         where = f"{self.hub.address}/{repository}/commit/{commit}"
         self._json({"commitUrl": where, "commitOid": commit, "success": True})
 

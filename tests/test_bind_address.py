@@ -85,6 +85,8 @@ def test_a_password_is_not_shown_wherever_it_stands(written: str, expected: str)
         ("runs/1", False),
         ("bdq:levels=31", False),
         ("mine.py:veil", False),
+        ("hf:owner/name@v1", False),
+        ("hf:user:pw@host", True),
     ],
 )
 def test_which_words_may_hold_a_password(word: str, expected: bool) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import huggingface_hub
 import numpy as np
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 import motionveil
 from hub_server import TOKEN, Hub, running_hub
@@ -24,6 +27,9 @@ from motionveil.cli import main
 from motionveil.encoders import Unet, build_encoder
 from motionveil.evaluation.plan_audit import anywhere
 from motionveil.recognition.artefact import RecogniserSpec
+from motionveil.service import supervised
+from motionveil.service.log import Log
+from motionveil.service.read_config import read_config
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import VeilOptions
 from motionveil.streaming.folder import veil_folder
@@ -48,9 +54,7 @@ def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
         monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
         monkeypatch.setenv("HF_TOKEN", TOKEN)
-        hub.forget()
         yield server
-        hub.forget()
 
 
 @pytest.fixture
@@ -103,6 +107,11 @@ def test_what_is_pushed_is_loaded_with_its_commit_and_hashes(
     assert np.array_equal(recogniser.logits(images), load_recogniser(SHIPPED).logits(images))
 
     assert describe_encoder(spec, VeilOptions()).endswith(f", {name}")
+    assert recogniser.origin == recogniser.spec.encoder.origin == name
+    spec.save(tmp_path / "encoder.json")
+    claimed = load_spec(tmp_path / "encoder.json")
+    assert claimed.origin == "", "what a file says of itself is no proof"
+    assert spec.change(range=0.3).origin == ""
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "no.mkv").write_bytes(b"no video")
     assert veil_folder(tmp_path / "in", tmp_path / "out", spec, VeilOptions()).failed
@@ -153,7 +162,16 @@ def test_weights_come_with_an_encoder_and_other_bytes_are_refused(
     unet = build_encoder(EncoderSpec.untrained("unet"))
     assert isinstance(unet, Unet)
     unet.save(folder)
+    spec = EncoderSpec.read(folder / "encoder.json")
+    spec = spec.model_copy(update={"provenance": {"weights": "/home/someone/w"}})
+    spec.save(folder / "encoder.json")
+    own = row("bdq", 6.0, action=0.9, identity=0.3).model_copy(update={"encoder": spec})
+    result([row("raw"), own]).save(folder / "results.json")
     push(folder, NAME)
+    again = shutil.copytree(folder, tmp_path / "again")
+    (again / "encoder.json").write_bytes(online.commits[NAME][online.newest(NAME)]["encoder.json"])
+    (again / "results.json").unlink()
+    push(again, NAME, figures=[folder])  # the pushed encoder is its own run's
     loaded = load_encoder(f"hf:{NAME}")
     assert {*loaded.spec.provenance["hub"]["sha256"]} == {"encoder.json", loaded.spec.weights}
     for key, tensor in unet.state_dict().items():
@@ -163,23 +181,106 @@ def test_weights_come_with_an_encoder_and_other_bytes_are_refused(
         data = bytearray(online.commits[NAME][online.newest(NAME)][damaged])
         data[-2] ^= 1
         shutil.rmtree(constants.HF_HUB_CACHE)
-        hub.forget()
         online.sent = {damaged: bytes(data)}
         with pytest.raises(MotionveilError, match=f"{damaged} is damaged: its hash is"):
             load_encoder(f"hf:{NAME}")
     online.sent.clear()
-    hub.forget()
     assert load_encoder(f"hf:{NAME}").spec == loaded.spec, "what was damaged is fetched again"
 
 
-def test_a_name_stands_for_one_commit_while_a_process_runs(online: Hub) -> None:
-    first = online.commit(NAME, {"encoder.json": _numbers(0.2)})
+def test_a_name_stands_for_one_commit_while_a_process_runs(
+    online: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = online.commit(NAME, {"encoder.json": _numbers(0.2), "a.json": b"1"})
     assert load_spec(f"hf:{NAME}").settings.range == 0.2
-    online.commit(NAME, {"encoder.json": _numbers(0.3)})
+    online.commit(NAME, {"encoder.json": _numbers(0.3), "a.json": b"2"})
     assert load_spec(f"hf:{NAME}").settings.range == 0.2
-    hub.forget()
+    assert hub.fetch(f"hf:{NAME}", "a.json").path.read_bytes() == b"1", "of the same commit"
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "other"))  # as another process
     assert load_spec(f"hf:{NAME}").settings.range == 0.3
     assert load_spec(f"hf:{NAME}@{first}").settings.range == 0.2
+
+
+def test_every_start_of_a_camera_has_the_same_commit(
+    online: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = online.commit(NAME, {"encoder.json": _numbers(0.2)})
+    (tmp_path / "cameras.yaml").write_text(
+        f"cameras: {{hall: {{source: test, encoder: 'hf:{NAME}'}}}}"
+    )
+    config = read_config(tmp_path / "cameras.yaml")
+    started: Queue[Any] = Queue()
+
+    def start(camera: Any, *_: Any) -> Any:
+        online.commit(NAME, {"encoder.json": _numbers(0.3)})
+        started.put(camera.encoder)
+        raise MotionveilError("it ends at once")
+
+    monkeypatch.setattr(supervised, "start_process", start)
+    running = supervised.Supervised(
+        config.cameras["hall"], tmp_path, Log(as_json=False, output=io.StringIO())
+    )
+    running.start()
+    try:
+        assert [started.get(timeout=60) for _ in range(2)] == [f"hf:{NAME}@{first}"] * 2
+    finally:
+        running.stop()
+        running.join()
+
+
+def test_files_are_checked_or_refused(
+    online: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    online.commit(NAME, {"encoder.json": _numbers(0.2)})
+    online.unhashed.add("encoder.json")
+    with pytest.raises(MotionveilError, match=r"encoder\.json: cannot be checked: .*'5f3a-62'"):
+        load_spec(f"hf:{NAME}")
+    online.unhashed.clear()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "files"))
+    # A system without symbolic links.
+    monkeypatch.setattr(file_download, "are_symlinks_supported", lambda *_: False)
+    file = hub.fetch(f"hf:{NAME}", "encoder.json").path
+    assert not file.is_symlink()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    asked = len(online.requests)
+    assert load_spec(f"hf:{NAME}").settings.range == 0.2, "by the hash that was kept"
+    file.write_bytes(_numbers(0.4))
+    with pytest.raises(MotionveilError, match="is damaged: its hash is"):
+        load_spec(f"hf:{NAME}")
+    file.write_bytes(_numbers(0.4))
+    (kept,) = file.parents[2].rglob("*.hash")
+    kept.unlink()
+    with pytest.raises(MotionveilError, match=r"cannot be checked: .* load it once with a net"):
+        load_spec(f"hf:{NAME}")
+    assert len(online.requests) == asked
+
+
+def test_no_message_has_the_token(
+    online: Hub, run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", f"{TOKEN}\n")
+    assert push(run_folder, NAME, private=True)
+    assert load_spec(f"hf:{NAME}")
+    for inner in (f"{TOKEN}\nX: y", f"{TOKEN} {TOKEN}", f"{TOKEN}\u00e9"):
+        monkeypatch.setenv("HF_TOKEN", inner)
+        for command in (
+            ["push", str(run_folder), NAME],
+            ["encode", "no", "--encoder", f"hf:{NAME}@v1"],
+        ):
+            assert main(command) == 1
+            said = "".join(capsys.readouterr())
+            assert "HF_TOKEN: holds spaces" in said
+            assert TOKEN not in said
+    told = f"{TOKEN}\\"
+    monkeypatch.setenv("HF_TOKEN", told)
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError(f"Illegal header value {f'Bearer {told}'.encode()}")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", fail)
+    with pytest.raises(MotionveilError, match="Illegal") as caught:
+        load_spec(f"hf:{NAME}")
+    assert TOKEN not in str(caught.value)
 
 
 def test_what_cannot_be_had_is_named(online: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,6 +304,53 @@ def test_what_cannot_be_had_is_named(online: Hub, monkeypatch: pytest.MonkeyPatc
     assert load_spec("hf:someone/hidden").settings.range == 0.2
 
 
+def test_a_push_replaces_what_another_wrote_and_shows_nothing_private(
+    online: Hub, run_folder: Path, tmp_path: Path
+) -> None:
+    push(run_folder, NAME)
+    online.commit(NAME, {"notes.md": b"of its owner"})
+    shutil.rmtree(run_folder / "recogniser")
+    push(run_folder, NAME)
+    there = online.commits[NAME][online.newest(NAME)]
+    assert {*there} == {".gitattributes", "README.md", "encoder.json", "notes.md"}
+    assert {len(each) for each in online.commits[NAME].values()} == {1, 4, 5, 6}, "one commit each"
+    with pytest.raises(MotionveilError, match="is there already and is public, nothing was"):
+        push(run_folder, NAME, private=True)
+    assert len(online.commits[NAME]) == 4
+
+
+def test_what_is_published_names_no_places_and_is_no_markup(online: Hub, run_folder: Path) -> None:
+    spec = EncoderSpec.read(run_folder / "encoder.json")
+    told = {
+        "data": "![p](http://evil/p.png) <b> *a* _b_ `c`\n# d",
+        "command": "motionveil train '/home/alice/my data' --data=/home/alice/x --out ~/alice/y"
+        " rtsp://alice:pw@cam/1 ../../alice/foo NAME=/home/alice/z",
+        "note": ["file:///home/alice/w", "C:\\Users\\alice", "/home/alice b/v.npz", "~alice"],
+    }
+    run_folder.joinpath("encoder.json").unlink()
+    spec = spec.model_copy(update={"provenance": {**spec.provenance, **told}})
+    spec.save(run_folder / "encoder.json")
+    stored = motionveil.results.Result.read(run_folder)
+    data = stored.dataset.model_copy(update={"name": "\U0001f600 \u2028 <i> | data"})
+    stored.model_copy(update={"dataset": data, "command": told["command"] + " <b> `c`"}).save(
+        run_folder / "results.json"
+    )
+    push(run_folder, NAME)
+    there = online.commits[NAME][online.newest(NAME)]
+    for name in ("encoder.json", "README.md"):
+        assert not re.search(rb"alice|pw@|/cam", there[name]), name
+    pushed = EncoderSpec.model_validate_json(there["encoder.json"])
+    command = "motionveil train 'my data' --data=x --out y rtsp://... foo NAME=z"
+    assert pushed.provenance["command"] == command
+    assert pushed.provenance["note"] == ["file:w", "...", "v.npz", "..."]
+    text = there["README.md"].decode()
+    assert f"`{command} <b> 'c'`" in text, "a code span shows what it has"
+    row = r"\!\[p\]\(http://... &lt;b&gt; \*a\* \_b\_ \`c\`\\n# d"
+    assert f"| Training: data | {row} |" in text
+    card = huggingface_hub.ModelCard(text)
+    assert card.data.eval_results[0].dataset_name == data.name
+
+
 def test_push_needs_a_token_that_may(
     online: Hub, run_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -212,6 +360,8 @@ def test_push_needs_a_token_that_may(
     assert "recogniser/action.onnx: 741,777 bytes" in said
     assert "library_name: " in said
     assert not online.requests
+    assert main(["push", str(run_folder), "office", "--dry-run"]) == 1
+    assert "office: write owner/name" in capsys.readouterr().err
     monkeypatch.delenv("HF_TOKEN")
     assert main(command) == 1
     assert "HF_TOKEN: not set" in capsys.readouterr().err
@@ -260,7 +410,6 @@ def test_by_the_environment_alone(run_folder: Path, tmp_path: Path) -> None:
 
 def test_a_bare_install_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    hub.forget()
     with pytest.raises(MotionveilError, match=r"pip install 'motionveil\[hub\]'"):
         load_spec(f"hf:{NAME}")
 

@@ -10,6 +10,12 @@ from motionveil.errors import MotionveilError
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "srt")
 """The ways to write the address of a stream, before `://`."""
 
+# Of an owner's and a repository's name neither begins or ends with "-" or ".", as on the hub.
+HUB_NAME = re.compile(
+    r"hf:((?![^@]*(?:--|\.\.))\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?)(?:@([\w./-]+))?", re.ASCII
+)
+"""`hf:owner/name[@revision]`: a repository on the Hugging Face Hub, and its revision."""
+
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{1,9}):(//)?(.*)", re.DOTALL)
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])?(?::(\d{1,5}))?")
 _DRIVE = re.compile(r"^[A-Za-z]:[\\/]")
@@ -56,6 +62,8 @@ def shown(source: str) -> str:
 
 def may_hold_password(text: str) -> bool:
     """Say whether a word of a command line looks like an address that could hold a password."""
+    if HUB_NAME.fullmatch(text):
+        return False
     return "://" in text or "@" in text or _PASSWORD.search(text) is not None
 
 

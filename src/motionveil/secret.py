@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from motionveil.bind_address import may_hold_password, shown
+from motionveil.bind_address import HUB_NAME, may_hold_password, shown
 from motionveil.errors import MotionveilError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _USERINFO = re.compile(r"(?<=://)[^/?#]*(?=@)")
 _MAY_STAND = "%:!$&'()*+,;="  # what `quote` would encode though it may stand before the "@"
+_WORD = re.compile(r"""(?:\\[\s'"]|'[^']*'|"[^"]*"|[^\s'"]|['"])+""")  # a shell's, quotes within
+# A path that says whose it is or where: absolute, from a home folder, or out of this one.
+_PATH = re.compile(
+    r"(?<![\w.\-/\\)\]])[/\\]+(?=[^\s/\\])"
+    r"|(?<!\w)~[A-Za-z_/\\]"
+    r"|(?<![A-Za-z0-9])[A-Za-z]:[/\\](?!/)"
+    r"|(?<![\w.])(?:[^\s=,;:]*[/\\])?\.\.(?:[/\\]|$)"
+)
+_SCHEME = re.compile(r"(?<![\w+.-])(?!file:)([A-Za-z][\w+.-]*)://", re.IGNORECASE)
+_SIZE = re.compile(r"test:.*|[\dx.]+@[\d.]+")
 _MOST = 16_384  # bytes of a file that holds one line
 
 
@@ -103,6 +114,57 @@ def without_secrets(message: str, words: Sequence[str]) -> str:
                 message = _replaced(message, variant, shown(value))
         before = word if word.startswith("--") and "=" not in word else ""
     return message
+
+
+def without_paths(text: str) -> str:
+    """Return a text that can be published: paths and addresses name people, disks and cameras.
+
+    Of a path only the last part stays, of an address the scheme; not even those where they are a
+    home folder or follow a word such as `password=`. Names on the hub and relative paths stay. A
+    text that begins with a path is one, whatever is in it; in others a path with spaces is known
+    by its quotes.
+
+    Examples:
+        >>> without_paths("motionveil train '/home/someone/my data/kth' --out=~/runs/1 --seed 0")
+        'motionveil train kth --out=1 --seed 0'
+    """
+    if _PATH.match(text) or text.startswith("file:"):
+        return _last_part(text)
+    return _WORD.sub(_publishable, text)
+
+
+def _publishable(found: re.Match[str]) -> str:
+    word = re.sub(r"\\([\s'\"])|['\"]", r"\1", found[0])
+    cut = _cut(word)
+    if cut == word:
+        return found[0]
+    return cut if word == found[0] else shlex.quote(cut)
+
+
+def _cut(word: str) -> str:
+    option, equals, value = word.partition("=")
+    if equals and re.fullmatch(r"[\w.-]+", option):
+        return f"{option}={'...' if may_hold_password(f'{option}=') else _cut(value)}"
+    if HUB_NAME.fullmatch(word) or _SIZE.fullmatch(word):
+        return word
+    address = _SCHEME.search(word)
+    if address is not None:
+        before, rest = word[: address.start()], word[address.start() :]
+        public = address[1].lower() == "https"
+        return _last_part(before) + (shown(rest) if public else f"{address[1]}://...")
+    return "..." if re.search(r"\S@\S", word) else _last_part(word)
+
+
+def _last_part(text: str) -> str:
+    """Return a text with what follows the beginning of a path cut to the path's last part."""
+    found = _PATH.search(text)
+    if found is None:
+        return text
+    *folders, name = re.split(r"[/\\]+", text[found.start() :].rstrip("/\\"))
+    is_home = bool(folders) and folders[-1].lower() in ("home", "users")
+    if is_home or name in ("", ".", "..") or name.startswith("~"):
+        name = "..."
+    return text[: found.start()] + name
 
 
 def _replaced(message: str, secret: str, by: str) -> str:

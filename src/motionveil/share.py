@@ -11,7 +11,7 @@ from typing import Any
 from motionveil.audit_results import FILE_NAME as AUDIT
 from motionveil.audit_results import Audit
 from motionveil.errors import MotionveilError
-from motionveil.hub import upload
+from motionveil.hub import check_repository, upload
 from motionveil.recognition.artefact import FILE as RECOGNISER
 from motionveil.recognition.artefact import (
     FOLDER,
@@ -20,12 +20,19 @@ from motionveil.recognition.artefact import (
     RecogniserSpec,
     sha256_of,
 )
-from motionveil.report.model_card import is_of, model_card, rows_of, without_path
+from motionveil.report.model_card import hash_in, is_of, model_card, published, rows_of
 from motionveil.results import Result
 from motionveil.spec import FILE_NAME as ENCODER
 from motionveil.spec import EncoderSpec
 
 RESULTS, CARD, CURVES = "results.json", "README.md", "curves.csv"
+
+_WRITTEN = (
+    ENCODER,
+    "encoder-*.safetensors",
+    CURVES,
+    *(f"{FOLDER}/{name}" for name in (RECOGNISER, NETWORK, WEIGHTS)),
+)
 
 
 def push(
@@ -38,6 +45,8 @@ def push(
 ) -> str:
     """Write a run's encoder and recogniser into a repository on the hub, with a model card.
 
+    What an earlier push wrote and this one does not is deleted in the same commit.
+
     Results and audits are read for the card and stay here: they name every clip and every person.
 
     Args:
@@ -45,7 +54,7 @@ def push(
         repository: `owner/name`; made where there is none.
         figures: `results.json` and `audit.json` files of this encoder, or folders with them, for
             the card; those in `folder` are read too.
-        private: Whether a repository that is made is private; one that is there stays as it is.
+        private: Make a private repository; one that is there and public is refused.
         license_id: As the hub names licences, such as `"apache-2.0"`; not said if None.
 
     Returns:
@@ -53,12 +62,13 @@ def push(
 
     Raises:
         MotionveilError: There is no encoder, a file of it is missing or damaged, figures are of
-            another encoder, no token that may write is in the environment (`HF_TOKEN`), or the hub
-            cannot be reached.
+            another encoder, no token that may write is in the environment (`HF_TOKEN`), the
+            repository is public against `private`, or the hub cannot be reached.
     """
     files = shared_files(folder, repository, figures, license_id)
     name = EncoderSpec.read(Path(folder) / ENCODER).name
-    return upload(files, repository, private=private, message=f"{name} by motionveil")
+    message = f"{name} by motionveil"
+    return upload(files, repository, replaced=_WRITTEN, private=private, message=message)
 
 
 def shared_files(
@@ -68,6 +78,7 @@ def shared_files(
     license_id: str | None = None,
 ) -> dict[str, Path | bytes]:
     """Return what `push` writes, by its path in the repository; see there."""
+    check_repository(repository)
     run = Path(folder)
     spec = EncoderSpec.read(run / ENCODER)
     files: dict[str, Path | bytes] = {ENCODER: _without_paths(run / ENCODER)}
@@ -102,21 +113,17 @@ def _recogniser_files(folder: Path, spec: RecogniserSpec) -> dict[str, Path | by
 def _weights(file: Path) -> Path:
     if not file.is_file() or file.suffix != ".safetensors":
         raise MotionveilError(f"{file}: no such file of weights (.safetensors)")
+    if not sha256_of(file).startswith(hash_in(file.name)):
+        raise MotionveilError(f"{file}: damaged: its SHA-256 does not begin as its name ends")
     return file
 
 
 def _without_paths(file: Path) -> bytes:
-    """Return a JSON file with absolute paths cut to their last part: they name users and disks."""
-
-    def cut(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: cut(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [cut(inner) for inner in value]
-        return without_path(value) if isinstance(value, str) else value
-
+    """Return a JSON file without paths and addresses: they name users, disks and cameras."""
     read = json.loads(file.read_text("utf-8-sig"))
-    return (json.dumps(cut(read), indent=1, ensure_ascii=False) + "\n").encode()
+    answers = {name: read[name] for name in ("classes", "background") if name in read}
+    text = json.dumps(published(read) | answers, indent=1, ensure_ascii=False)
+    return f"{text}\n".encode()
 
 
 def _results(run: Path, given: Sequence[str | os.PathLike[str]], spec: EncoderSpec) -> Any:

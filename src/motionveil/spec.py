@@ -16,6 +16,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     SerializeAsAny,
     ValidationError,
     field_validator,
@@ -26,7 +27,7 @@ from motionveil import methods
 from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
-from motionveil.hub import PREFIX, fetch, is_hub_name
+from motionveil.hub import HubFile, fetch, is_hub_name
 from motionveil.limits import read_text
 from motionveil.methods import BlurredDifference, Method, Settings, Start
 
@@ -59,6 +60,7 @@ class EncoderSpec(BaseModel):
     weights: str | None = None
     geometry: Geometry | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
+    _origin: str = PrivateAttr(default="")
 
     @model_validator(mode="before")
     @classmethod
@@ -164,11 +166,18 @@ class EncoderSpec(BaseModel):
 
     @property
     def origin(self) -> str:
-        """Where it was had from the hub, as `hf:owner/name@commit`; empty for others."""
-        hub = self.provenance.get("hub")
-        if not isinstance(hub, dict):
-            return ""
-        return f"{PREFIX}{hub.get('repository')}@{hub.get('revision')}"
+        """`hf:owner/name@commit` where this process fetched it from the hub; empty otherwise.
+
+        What a file says of itself in its provenance is no proof of it.
+        """
+        return self._origin
+
+    def fetched(self, file: HubFile, *others: HubFile) -> EncoderSpec:
+        """Return the encoder with the files on the hub that it was read from, as its origin."""
+        provenance = {**self.provenance, "hub": file.origin(*others)}
+        spec = self.model_copy(update={"provenance": provenance})
+        spec._origin = file.pinned
+        return spec
 
     def change(self, **settings: Any) -> EncoderSpec:
         """Return the encoder with settings changed, which are checked.
@@ -178,7 +187,9 @@ class EncoderSpec(BaseModel):
             'BD'
         """
         changed = self.kind.change(self.settings, settings)
-        return self.model_copy(update={"settings": changed})
+        spec = self.model_copy(update={"settings": changed})
+        spec._origin = ""  # the hub has no such encoder
+        return spec
 
     def required_geometry(self, otherwise: str = "") -> Geometry:
         """Return the geometry.
@@ -286,8 +297,7 @@ def _from_hub(encoder: str | os.PathLike[str]) -> EncoderSpec:
     file = fetch(encoder, FILE_NAME)
     spec = EncoderSpec.read(file.path)
     weights = [] if spec.weights is None else [fetch(file.pinned, spec.weights)]
-    provenance = {**spec.provenance, "hub": file.origin(*weights)}
-    return spec.model_copy(update={"provenance": provenance})
+    return spec.fetched(file, *weights)
 
 
 def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:

@@ -31,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="results.json and audit.json of this encoder, or their folders, for the card"
         " (default: those in FOLDER)",
     )
-    parser.add_argument("--private", action="store_true", help="make a private repository")
+    parser.add_argument(
+        "--private",
+        action="store_true",
+        help="make a private repository; one that is there and public is refused",
+    )
     parser.add_argument("--license", metavar="ID", help="as the hub names it, such as apache-2.0")
     parser.add_argument(
         "--dry-run", action="store_true", help="print the files and the card, and write nothing"

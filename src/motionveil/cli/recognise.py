@@ -193,7 +193,7 @@ def _load(model: str | None, sources: list[Source]) -> Recogniser:
 
 def _describe(model: str | None, recogniser: Recogniser) -> str:
     drawn = ", trained on drawn people only" if recogniser.spec.knows_drawn_people_only else ""
-    name = recogniser.spec.encoder.origin or (SHIPPED if model is None else model)
+    name = recogniser.origin or (SHIPPED if model is None else model)
     return f"{name}{drawn}"
 
 

@@ -189,7 +189,7 @@ def describe_encoder(spec: EncoderSpec) -> str:
     facts = [one_line(f"{name} {known[name]}") for name in _TOLD if _is_short(known.get(name))]
     geometry = [] if spec.geometry is None else [str(spec.geometry)]
     origin = "of unknown provenance" if spec.kind.learned else "nothing is learned"
-    hub = [one_line(spec.origin)] if spec.origin else []
+    hub = [spec.origin] if spec.origin else []
     return ", ".join([spec.name, *geometry, *(facts or [origin]), *hub])
 
 

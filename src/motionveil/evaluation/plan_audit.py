@@ -155,7 +155,8 @@ def _stored(spec: EncoderSpec, folder: Path) -> str:
     file = folder.absolute() / "encoder.json"
     if not file.exists():
         spec.save(file)
-    elif spec != EncoderSpec.read(file):  # another audit's, which stays as it is
+    elif spec.model_dump() != EncoderSpec.read(file).model_dump():
+        # another audit's, which stays as it is
         raise MotionveilError(f"{file}: the folder holds another encoder; give another --out")
     return str(file.parent)
 

@@ -274,12 +274,17 @@ def fetch_recogniser(model: str | PathLike[str]) -> tuple[hub.HubFile, hub.HubFi
     Raises:
         MotionveilError: As `motionveil.hub.fetch`.
     """
-    inner = hub.optional(model, f"{FOLDER}/{FILE}")
-    numbers = inner or hub.fetch(model, FILE)
+    numbers = fetch_numbers(model)
+    inner = numbers.path.parent.name == FOLDER
     network = hub.fetch(numbers.pinned, f"{FOLDER}/{NETWORK}" if inner else NETWORK)
     if inner:  # the run's encoder beside it, to compare
         hub.optional(numbers.pinned, ENCODER)
     return numbers, network
+
+
+def fetch_numbers(model: str | PathLike[str]) -> hub.HubFile:
+    """Fetch the `recogniser.json` of a recogniser on the hub; see `fetch_recogniser`."""
+    return hub.optional(model, f"{FOLDER}/{FILE}") or hub.fetch(model, FILE)
 
 
 def shipped_recognisers() -> list[str]:

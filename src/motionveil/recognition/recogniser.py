@@ -36,10 +36,11 @@ class Recogniser:
 
     Attributes:
         spec: Its numbers.
+        origin: `hf:owner/name@commit` where it was fetched from the hub; empty otherwise.
     """
 
-    def __init__(self, spec: RecogniserSpec, network: ActionNetwork) -> None:
-        self.spec = spec
+    def __init__(self, spec: RecogniserSpec, network: ActionNetwork, origin: str = "") -> None:
+        self.spec, self.origin = spec, origin
         self._network = network
 
     def logits(self, images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -79,15 +80,17 @@ def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recognis
     own = folder.parent / "encoder.json"
     if own.is_file():
         spec.check_encoder(load_spec(own), str(own))
+    origin = ""
     if is_hub_name(model):
-        spec = _with_origin(spec, *fetch_recogniser(model))
-    return Recogniser(spec, _network(folder, spec, threads))
+        numbers, network = fetch_recogniser(model)
+        spec, origin = _with_origin(spec, numbers, network), numbers.pinned
+    return Recogniser(spec, _network(folder, spec, threads), origin)
 
 
 def _with_origin(spec: RecogniserSpec, numbers: HubFile, network: HubFile) -> RecogniserSpec:
     """Note in a recogniser's provenance, and its encoder's, where it came from."""
     origin = {"hub": numbers.origin(network)}
-    encoder = spec.encoder.model_copy(update={"provenance": spec.encoder.provenance | origin})
+    encoder = spec.encoder.fetched(numbers, network)
     return spec.model_copy(update={"provenance": spec.provenance | origin, "encoder": encoder})
 
 

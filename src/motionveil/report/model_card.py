@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from motionveil._version import __version__
@@ -14,6 +14,7 @@ from motionveil.errors import one_line
 from motionveil.recognition.artefact import RecogniserSpec
 from motionveil.report.method_style import label
 from motionveil.results import Accuracy, Attacker, Result, Row
+from motionveil.secret import without_paths
 from motionveil.spec import EncoderSpec
 
 NOT_MEASURED = "not measured"
@@ -91,14 +92,31 @@ def rows_of(result: Result, spec: EncoderSpec) -> list[Row]:
 
 def is_of(measured: EncoderSpec, spec: EncoderSpec) -> bool:
     """Tell whether what was measured is this encoder, not only one of the same settings."""
-    if measured.weights is None and spec.weights is None:
-        return measured.fingerprint == spec.fingerprint
-    return _named(measured) == _named(spec)
+    if measured.fingerprint != spec.fingerprint:  # of method, settings, geometry and file name
+        return False
+    if spec.weights is None or hash_in(spec.weights):
+        return True
+    return _history(measured) == _history(spec)
 
 
-def _named(spec: EncoderSpec) -> tuple[str, dict[str, Any]]:
-    """Return what tells an encoder with weights: the file's bytes are not in its numbers."""
-    return spec.fingerprint, {k: v for k, v in spec.provenance.items() if k != "hub"}
+def hash_in(weights: str) -> str:
+    """Return the first digits of the SHA-256 that a file name of weights ends with; or nothing."""
+    found = re.search(r"-([0-9a-f]{12,64})\.safetensors$", weights)
+    return "" if found is None else found[1]
+
+
+def _history(spec: EncoderSpec) -> Any:
+    """Return what tells an encoder whose weights' name has no hash, as `push` publishes it."""
+    return published({k: v for k, v in spec.provenance.items() if k != "hub"})
+
+
+def published(value: Any) -> Any:
+    """Return a value as JSON has it with the paths and addresses in its texts cut."""
+    if isinstance(value, dict):
+        return {without_paths(key): published(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [published(inner) for inner in value]
+    return without_paths(value) if isinstance(value, str) else value
 
 
 def _alpha(spec: EncoderSpec) -> float | None:
@@ -113,7 +131,7 @@ def _front_matter(
     rows: Sequence[tuple[Result, Row]],
     license_id: str | None,
 ) -> str:
-    """Return the metadata; JSON is YAML."""
+    """Return the metadata; JSON is YAML but for characters beyond 16 bits, which it pairs."""
     fields: dict[str, Any] = {
         "library_name": "motionveil",
         "tags": ["motionveil", "privacy", "video", "action-recognition", spec.method],
@@ -125,7 +143,8 @@ def _front_matter(
     if rows:
         entries = [_indexed(result, row) for result, row in rows]
         fields["model-index"] = [{"name": repository.partition("/")[2], "results": entries}]
-    lines = [f"{name}: {json.dumps(value)}" for name, value in fields.items()]
+    dumped = {name: json.dumps(value, ensure_ascii=False) for name, value in fields.items()}
+    lines = [f"{name}: {one_line(text)}" for name, text in dumped.items()]
     return "\n".join(["---", *lines, "---\n"])
 
 
@@ -244,14 +263,14 @@ def _audited(audit: Audit) -> str:
         figure = audit.strongest.accuracy
         low, high = figure.interval
         said = (
-            f"{' and '.join(audit.strongest.chosen)}, {figure.value:.1%}"
+            f"{_text(' and '.join(audit.strongest.chosen))}, {figure.value:.1%}"
             f" (95 % interval {low:.1%} to {high:.1%})"
         )
     return (
         f"Suite {_text(audit.suite)} on {_text(audit.dataset.name)}, split {_text(audit.split)},"
         f" seed {audit.seed}, {audit.frames} frames a clip.\n\n"
         + _table(("Label", "Attack", *_NUMBERS), lines)
-        + f"\nStrongest attack on {_text(audit.dataset.privacy_label)}: {_text(said)}.\n\n"
+        + f"\nStrongest attack on {_text(audit.dataset.privacy_label)}: {said}.\n\n"
         f"Command: `{_command(audit.command)}`\n"
     )
 
@@ -277,16 +296,9 @@ def _recogniser(spec: RecogniserSpec) -> str:
     return _table(("", ""), facts) + drawn
 
 
-def without_path(text: str) -> str:
-    """Return the last part of an absolute path, which names users and disks; other texts whole."""
-    for kind in (PurePosixPath, PureWindowsPath):
-        if kind(text).is_absolute():
-            return kind(text).name
-    return text
-
-
 def _command(line: str) -> str:
-    return _text(" ".join(without_path(word) for word in line.split(" ")))
+    """Return a command line for a code span, in which only a backtick means something."""
+    return one_line(without_paths(line)).replace("`", "'")
 
 
 def _table(headings: Sequence[str], rows: Any) -> str:
@@ -296,4 +308,5 @@ def _table(headings: Sequence[str], rows: Any) -> str:
 
 def _text(value: str) -> str:
     """Return a text that a manifest or a file gave, so that it stays one cell of plain text."""
-    return html.escape(one_line(value), quote=False).replace("|", "\\|").replace("`", "'")
+    plain = html.escape(one_line(without_paths(value)), quote=False)
+    return re.sub(r"[\\`*_\[\]()!|~]", r"\\\g<0>", plain)

@@ -19,7 +19,7 @@ from motionveil.recognition.remote import receiver_kinds
 from motionveil.secret import expand_variables, line_of, without_secrets
 from motionveil.service.channel import receive
 from motionveil.service.config import Camera, CameraSettings, ServiceFile, Settings, merge
-from motionveil.service.supervised import Process, start_process
+from motionveil.service.supervised import Process, pinned, start_process
 from motionveil.spec import DEFAULT
 from motionveil.yaml_file import load_yaml
 
@@ -204,7 +204,10 @@ def check(config: ServiceConfig, say: Callable[[str], None]) -> bool:
 
 
 def _probe(camera: Camera, folder: Path) -> tuple[str, bool]:
-    process = start_process(camera, folder, "probe")
+    try:
+        process = start_process(pinned(camera), folder, "probe")
+    except MotionveilError as error:  # the hub's
+        return str(error), False
     try:
         text, fine = _answer(process, time.monotonic() + camera.limits.give_up + _MARGIN)
     finally:

@@ -16,11 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.errors import MotionveilError
+from motionveil.hub import fetch, is_hub_name
+from motionveil.recognition.artefact import fetch_numbers
 from motionveil.secret import without_secrets
 from motionveil.service.camera_state import CameraState
 from motionveil.service.channel import message, receive
 from motionveil.service.config import Camera
 from motionveil.service.log import Level, Log
+from motionveil.spec import FILE_NAME as ENCODER
 from motionveil.streaming.preview_site import Screen
 
 STOPS_WITHIN = 3.5
@@ -58,6 +62,7 @@ class Supervised:
         self.screen = Screen(_RATE) if camera.preview else None
         self._stopping = Event()
         self._reason = ""
+        self._resolved = camera
         self._thread = Thread(target=self._work, name=f"camera {camera.name}", daemon=True)
 
     def start(self) -> None:
@@ -83,7 +88,8 @@ class Supervised:
             try:
                 status = self._run_once()
             except Exception as error:  # no memory for a process; a fault of ours costs no camera
-                self._reason, status = f"{type(error).__name__}: {error}", 1
+                kind = "" if isinstance(error, MotionveilError) else f"{type(error).__name__}: "
+                self._reason, status = f"{kind}{error}", 1
             self.state.problem = self._reason or _describe(status)
             self.state.ended()
             if self._stopping.is_set():
@@ -105,7 +111,9 @@ class Supervised:
         """Run a process to its end, and return its exit status."""
         self.state.started()
         self._reason = ""
-        process = start_process(self.camera, self._folder, "run")
+        if not self._resolve():
+            return 1
+        process = start_process(self._resolved, self._folder, "run")
         complaints = Thread(target=self._read_complaints, args=[process], daemon=True)
         complaints.start()
         self._say(f"started, process {process.pid}")
@@ -116,6 +124,32 @@ class Supervised:
             status = process.end(patience)
         complaints.join(1.0)
         return status
+
+    def _resolve(self) -> bool:
+        """Find the commits that the camera's names stand for, once: every start has the same.
+
+        Returns:
+            Whether they are known; the hub can take long to answer, and is not waited for when
+            the service stops.
+        """
+        found: list[Camera | Exception] = []
+
+        def work() -> None:
+            try:
+                found.append(pinned(self._resolved))
+            except Exception as error:
+                found.append(error)
+
+        asking = Thread(target=work, name="hub", daemon=True)
+        asking.start()
+        while asking.is_alive() and not self._stopping.is_set():
+            asking.join(_LOOK)
+        if not found:
+            return False
+        if isinstance(found[0], Exception):
+            raise found[0]
+        self._resolved = found[0]
+        return True
 
     def _listen(self, process: Process) -> float:
         """Take what a process says until it ends; return the seconds that are left for that."""
@@ -203,6 +237,20 @@ class Process:
             status = self._popen.wait()
         self.connection.close()
         return status
+
+
+def pinned(camera: Camera) -> Camera:
+    """Return a camera with the commits that its names on the hub stand for in this process.
+
+    Raises:
+        MotionveilError: They cannot be had.
+    """
+    known = {}
+    if camera.encoder is not None and is_hub_name(camera.encoder):
+        known["encoder"] = fetch(camera.encoder, ENCODER).pinned
+    if camera.recogniser is not None and is_hub_name(camera.recogniser):
+        known["recogniser"] = fetch_numbers(camera.recogniser).pinned
+    return camera.model_copy(update=known)
 
 
 def start_process(camera: Camera, folder: Path, task: str) -> Process:

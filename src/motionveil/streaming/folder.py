@@ -144,7 +144,7 @@ def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
                 " give another --out, or remove the folder"
             )
         return
-    origin = {"hub": spec.provenance["hub"]} if "hub" in spec.provenance else {}
+    origin = {"hub": spec.provenance["hub"]} if spec.origin else {}
     said = {"motionveil": __version__, **origin, **wanted}
     write_text_atomically(record, json.dumps(said, indent=1))
 

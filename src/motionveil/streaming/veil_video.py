@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil._version import __version__
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, one_line
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.guard import Guard, Reason
 from motionveil.streaming.pipeline import First, Pipeline
@@ -228,7 +228,7 @@ def describe_encoder(spec: EncoderSpec, options: VeilOptions) -> str:
     geometry = NATIVE if options.native else str(spec.geometry)
     kind = "hard" if options.hard else "soft"
     guard = "" if options.guard else ", no guard"
-    return (
+    return one_line(
         f"motionveil {__version__}: {spec.method} {spec.fingerprint}, {kind}, {geometry}{guard}"
         f"{f', {spec.origin}' if spec.origin else ''}"
     )
