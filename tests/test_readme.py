@@ -9,9 +9,10 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -29,21 +30,58 @@ PAGES = [README, *ROOT.glob("[A-Z]*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob
 PAGES = sorted(set(PAGES))
 
 
+TUTORIALS = [
+    ROOT / "docs" / place
+    for place in re.findall(r"tutorials/\S+", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+]
+FOLLOWED = [*sorted(TUTORIALS, key=lambda page: page.stem != "train-on-your-own-videos"), README]
+"""Pages that a reader follows to the letter; the one that makes the data comes first."""
+
+DRAWN = "PEOPLE, TAKES = 5, 4"
+"""How much the tutorial draws; here it is less."""
+
+
+class Step(NamedTuple):
+    """What a page tells a reader to do, and what is said to be printed.
+
+    `kind` is "type" (words), "save" (name, text) or "run" (code).
+    """
+
+    kind: str
+    words: list[str]
+    said: list[str]
+
+
+def fenced(page: Path) -> list[tuple[str, str]]:
+    """Return the language and the text of each of a page's fenced blocks."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
 def blocks(page: Path, *languages: str) -> list[str]:
     """Return a page's fenced blocks in these languages."""
-    found = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
-    return [text for language, text in found if language in languages]
+    return [text for language, text in fenced(page) if language in languages]
 
 
-def examples() -> list[tuple[list[str], list[str]]]:
-    """Return the README's commands, as words, each with the lines that it is said to print."""
-    shown: list[tuple[list[str], list[str]]] = []
-    for line in "".join(blocks(README, "console")).splitlines():
-        if line.startswith("$ "):
-            shown.append((shlex.split(line[2:]), []))
-        else:
-            shown[-1][1].append(line)
-    return shown
+FILE = re.compile(r"# ([\w.]+\.(?:py|toml|yaml))\n")
+"""The first line of a block that a reader saves under this name."""
+
+
+def steps(page: Path) -> list[Step]:
+    """Return what a page tells a reader to do, in its order."""
+    found: list[Step] = []
+    for language, text in fenced(page):
+        name = FILE.match(text)
+        if name:
+            found.append(Step("save", [name[1], text], []))
+        elif language == "python":
+            found.append(Step("run", [text], []))
+        elif language == "console":
+            for line in text.splitlines():
+                if line.startswith("$ "):
+                    found.append(Step("type", shlex.split(line[2:]), []))
+                else:
+                    found[-1].said.append(line)
+    return found
 
 
 def as_typed(words: list[str]) -> str:
@@ -55,6 +93,48 @@ def needs_ut_interaction(words: list[str]) -> bool:
     return any(word.startswith("ut") for word in words)
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """The environment of a reader in whose folder lies an installed package."""
+    paths = [str(folder), *filter(None, [GIVEN.get("PYTHONPATH")])]
+    programs = str(Path(sys.executable).parent)
+    return {
+        **GIVEN,
+        "PATH": os.pathsep.join([programs, GIVEN["PATH"]]),
+        "PYTHONPATH": os.pathsep.join(paths),
+    }
+
+
+def install(folder: Path, project: str) -> None:
+    """Do what pip would do with the project, but for a network."""
+    told = tomllib.loads(project)["project"]
+    info = folder / f"{told['name'].replace('-', '_')}-{told['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {told['name']}\nVersion: {told['version']}\n"
+    )
+    lines = []
+    for group, points in told["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+
+
+def follow(folder: Path, step: Step) -> None:
+    """Do what a page says."""
+    if step.kind == "type":
+        type_in(folder, step.words, step.said)
+    elif step.kind == "run":
+        command = [sys.executable, "-c", *step.words]
+        subprocess.run(command, cwd=folder, env=environment(folder), check=True)
+    else:
+        name, text = step.words
+        if name == "draw.py":
+            assert text.count(DRAWN) == 1
+            text = text.replace(DRAWN, "PEOPLE, TAKES = 2, 2")
+        (folder / name).write_text(text)
+        if name == "pyproject.toml":
+            install(folder, text)
+
+
 def type_in(folder: Path, words: list[str], said: list[str]) -> None:
     """Run a command as a reader would, and hold what it prints it wrote against what is said."""
     programs = str(Path(sys.executable).parent)
@@ -63,7 +143,7 @@ def type_in(folder: Path, words: list[str], said: list[str]) -> None:
         as_typed(words),
         shell=True,
         cwd=folder,
-        env={**GIVEN, "PATH": os.pathsep.join([programs, GIVEN["PATH"]])},
+        env=environment(folder),
         capture_output=True,
         text=True,
         check=False,
@@ -76,7 +156,7 @@ def type_in(folder: Path, words: list[str], said: list[str]) -> None:
             assert (folder / line.split()[1]).exists()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as it is after the quickstart, but small: two people, an untrained encoder.
 
@@ -88,17 +168,10 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = make_actors(left / "actors", people=2, train_sessions=2, validation_sessions=1)
     actors = made.root.rename(left / "actors" / "seed0")
     shutil.copy(actors / "person00" / "session02.mkv", actors / "person00" / "session10.mkv")
-    rows = ["from,to,label"]
-    for clip in made.clips:
-        if clip.path == "person00/session02.mkv":  # 15 frames a second
-            rows.append(f"{clip.start / 15},{clip.end / 15},{clip.action}")
-    (folder / "truth.csv").write_text("\n".join(rows) + "\n")
     geometry = Geometry(size=64, rate=15)
     EncoderSpec.untrained(range=0.2, geometry=geometry).save(left / "encoder.json")
     invented_quickstart().save(left / "results.json")
     sbu_result(sbu_row("bdq", 2.0)).save(folder / "runs" / "sbu" / "results.json")
-    (grid,) = blocks(README, "yaml")
-    (folder / "grid.yaml").write_text(grid)
     return folder
 
 
@@ -182,9 +255,16 @@ class TestSetUp:
 
 
 class TestExamples:
+    @pytest.fixture(scope="class")
+    def followed(self) -> list[list[str]]:
+        """What was done on an earlier page, and is not done again."""
+        return []
+
     def test_show_every_command(self):
         elsewhere = {"quickstart", "doctor", "completion"}  # the last two: docs/installation.md
-        assert {words[1] for words, _ in examples()} | elsewhere == set(COMMANDS)
+        typed = [step.words for page in FOLLOWED for step in steps(page) if step.kind == "type"]
+        names = {words[1] for words in typed if words[0] == "motionveil"}
+        assert names | elsewhere == set(COMMANDS)
 
     @pytest.mark.slow
     def test_those_on_ut_interaction_run_in_order(
@@ -192,20 +272,18 @@ class TestExamples:
     ):
         (tmp_path / "ut-interaction").symlink_to(ut_interaction)
         (tmp_path / "yunet_n_640.onnx").symlink_to(pretrained / "yunet_n_640.onnx")
-        for words, said in examples():
-            if needs_ut_interaction(words):
-                type_in(tmp_path, words, said)
+        for page in FOLLOWED:
+            for step in steps(page):
+                if step.kind == "type" and needs_ut_interaction(step.words):
+                    follow(tmp_path, step)
 
     @pytest.mark.slow
-    def test_all_run_in_order(self, reader: Path):
-        for words, said in examples():
-            if not needs_ut_interaction(words):
-                type_in(reader, words, said)
-
-    @pytest.mark.slow
-    def test_python_runs(self, reader: Path):
-        for code in blocks(README, "python"):
-            subprocess.run([sys.executable, "-c", code], cwd=reader, check=True)
+    @pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.stem)
+    def test_all_run_in_order(self, page: Path, reader: Path, followed: list[list[str]]):
+        for step in steps(page):
+            if step.words not in followed and not needs_ut_interaction(step.words):
+                follow(reader, step)
+                followed.append(step.words)
 
 
 class TestPages:

@@ -41,12 +41,14 @@ class TestQuickstart:
 
     def test_results_hold_five_rows_and_the_time(self, result: dict[str, Any]):
         methods = [(row["method"], row["alpha"]) for row in result["rows"]]
-        untrained = [(name, None) for name in ("raw", "bdq-untrained", "flow-untrained")]
+        untrained = [(name, None) for name in ("raw", "moments", "flow-untrained")]
         assert methods[:4] == [*untrained, ("bdq", 0)]
         assert [name for name, _ in methods[4:]] == ["bdq"]
         assert methods[4][1] > 0
         assert result["seconds"] > 0
         for row in result["rows"]:
+            assert len(row["attackers"]) == 2
+            assert all(one["trainings"] for one in row["attackers"])
             privacy = row["privacy"]
             for accuracy in (row["action"], privacy["frame"], privacy["clip"]):
                 low, high = accuracy["interval"]
@@ -69,9 +71,9 @@ class TestQuickstart:
     ):
         """Or hiding it would be no feat; that one frame gives no action, its making decides."""
         raw = rows["raw", False]
-        assert raw["action"]["accuracy"] >= 0.95
+        assert raw["action"]["accuracy"] >= 0.9
         assert raw["privacy"]["frame"]["accuracy"] >= 0.95
-        assert rows["bdq-untrained", False]["privacy"]["frame"]["accuracy"] >= 3 / PEOPLE
+        assert rows["bdq", False]["privacy"]["frame"]["accuracy"] >= 3 / PEOPLE
 
     def test_action_is_kept(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         raw, trained = (rows[key]["action"]["accuracy"] for key in (("raw", False), ("bdq", True)))
@@ -81,19 +83,17 @@ class TestQuickstart:
         raw, trained = (rows[key]["privacy"]["frame"] for key in (("raw", False), ("bdq", True)))
         assert trained["accuracy"] <= 0.5 * raw["accuracy"]
 
-    def test_a_motion_field_shows_less_than_a_difference(
+    def test_the_default_encoder_shows_less_than_a_difference(
         self, rows: dict[tuple[str, bool], dict[str, Any]]
     ):
-        difference, field = (rows[f"{name}-untrained", False] for name in ("bdq", "flow"))
-        assert field["action"]["accuracy"] >= 0.9 * difference["action"]["accuracy"]
-        assert (
-            field["privacy"]["frame"]["accuracy"]
-            <= 0.5 * difference["privacy"]["frame"]["accuracy"]
-        )
+        difference, moments = rows["bdq", False], rows["moments", False]
+        assert moments["action"]["accuracy"] >= 0.8 * rows["raw", False]["action"]["accuracy"]
+        shown, left = (row["privacy"]["frame"]["accuracy"] for row in (difference, moments))
+        assert left <= 0.5 * shown
 
     def test_the_adversary_made_the_difference(self, rows: dict[tuple[str, bool], dict[str, Any]]):
         plain, trained = (rows["bdq", adversarial]["privacy"]["frame"] for adversarial in (0, 1))
-        assert trained["interval"][1] < plain["interval"][0]
+        assert trained["accuracy"] < plain["accuracy"]
 
     def test_the_encoder_is_the_trained_one(
         self, quickstart_run: Path, rows: dict[tuple[str, bool], dict[str, Any]]
@@ -109,6 +109,7 @@ class TestQuickstart:
         assert addresses
         assert all(address.startswith("data:") for address in addresses)
         assert "<script" not in page
+        assert (quickstart_run / "timeline.png").stat().st_size > 10_000
         video = base64.b64encode((quickstart_run / "veiled.mp4").read_bytes()).decode()
         assert f"data:video/mp4;base64,{video}" in page
 

@@ -74,8 +74,10 @@ def test_search_finds_by_itself(address: str, browser: Any):
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(address)
-    page.fill("input[name=query]", "guard blanks frames")
-    page.wait_for_selector(".md-search-result__link", timeout=60_000)
+    page.click("input[name=query]")
+    page.get_by_text("Type to start searching").wait_for(state="attached", timeout=180_000)
+    page.locator("input[name=query]").press_sequentially("guard blanks frames")  # it heeds keys
+    page.wait_for_selector(".md-search-result__link", timeout=180_000)
     assert "streaming" in page.content()
     assert asked
     assert not [one for one in asked if not one.startswith((address, "data:", "blob:"))]

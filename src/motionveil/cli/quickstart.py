@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, default=Path("quickstart"), help="folder (default: quickstart)"
     )
     parser.add_argument(
-        "--recipe", default="actors", help="a shipped name or a YAML file (default: actors)"
+        "--recipe", default="quickstart", help="a shipped name or a YAML file (default: quickstart)"
     )
     parser.add_argument("--alpha", type=float, help="adversarial weight (default: the recipe's)")
     add_common(parser)

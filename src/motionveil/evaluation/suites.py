@@ -85,6 +85,20 @@ def attackers(recipe: Recipe) -> list[Attack]:
     ]
 
 
+def brief(recipe: Recipe) -> list[Attack]:
+    """Return the two attackers that see whole clips, for half of the recipe's epochs.
+
+    Small networks, which are also the strongest of few epochs: the 3D network, and the one that
+    sees the course of coarse parts.
+    """
+    half = _stretched(recipe.validation, 0.5)
+    plain = half.model_copy(update={"optimizer": "adamw", "lr": 0.003, "weight_decay": 0.01})
+    return [
+        _clips(recipe, half, CLIP),
+        _clips(recipe, plain, COURSE, network=NetworkRecipe(name="small1d")),
+    ]
+
+
 def strongest(recipe: Recipe) -> list[Attack]:
     """Return the attackers of which the strongest counts, and the action as what is left of use."""
     return [*attackers(recipe), _clips(recipe, recipe.validation, "action", target="action")]

@@ -105,6 +105,7 @@ def measure_tradeoff(
     command: str,
     workers: int | None = None,
     run: Run = in_this_process,
+    done: Callable[[Row], None] = lambda row: None,
 ) -> Result:
     """Run a plan and return its result; `out/results.json` is written after every row.
 
@@ -115,6 +116,7 @@ def measure_tradeoff(
         kind: What the result calls the experiment.
         workers: Videos decoded at once.
         run: Where the attackers of a row run.
+        done: Told of each row.
 
     Raises:
         MotionveilError: Several processes were started and there are attackers, which need one;
@@ -148,6 +150,7 @@ def measure_tradeoff(
                 result.seconds = max(time.monotonic() - began, sum(r.seconds for r in result.rows))
                 if fabric.is_global_zero:
                     result.save(out / "results.json")
+                done(row)
     if not result.rows:
         raise MotionveilError("; ".join(f"{k}: {v}" for k, v in result.collapsed.items()))
     if fabric.is_global_zero:

@@ -81,6 +81,31 @@ def to_png(figure: Figure, dpi: int = 200) -> bytes:
     return buffer.getvalue()
 
 
+Spans = Sequence[tuple[float, float, str]]
+"""Stretches of a video: beginning and end in seconds, and what is done."""
+
+
+@house_style()
+def timeline(done: Spans, named: Spans) -> Figure:
+    """Draw what is done in a video, and what was named in it, a line for each action."""
+    actions = list(dict.fromkeys(action for _, _, action in (*done, *named)))
+    figure = Figure(figsize=(7.2, 0.9 + 0.24 * len(actions)), layout="constrained")
+    axes = figure.add_subplot()
+    for spans, colour, height, name in (
+        (done, "#D0D0D0", 0.8, "done"),
+        (named, "#0072B2", 0.3, "recognised in the veiled video"),
+    ):
+        for place, (start, end, action) in enumerate(spans):
+            told = name if place == 0 else None
+            axes.barh(actions.index(action), end - start, height, start, color=colour, label=told)
+    axes.set_yticks(range(len(actions)), [short(action) for action in actions])
+    axes.set_xlabel("time in the video, s")
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    figure.legend(loc="outside upper right", ncols=2)
+    return figure
+
+
 def short(name: str) -> str:
     """Cut a name that would push the axes out of their figure; the tables give it whole."""
     return name if len(name) <= 28 else f"{name[:27]}…"

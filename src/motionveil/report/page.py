@@ -184,13 +184,14 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
     encoder = main_encoder(methods)
     return _comparison(methods, data) | {
         "results": [run.result for run in runs],
-        "summary": tables.summary(methods),
+        "summary": [(m, tables.strongest_training(m)) for m in tables.summary(methods)],
+        "timelines": [medium for medium in shown if medium.name == "timeline.png"],
         "measures": tables.measures(methods, data.privacy_label),
         "modes": tables.batchnorm_modes(methods),
         "attributes": tables.attributes(methods),
         "numbers": tables.numbers(methods),
         "trainings": _trainings(methods, data),
-        "media": shown,
+        "media": [medium for medium in shown if medium.name != "timeline.png"],
         "classes": tables.per_class(methods, data.actions, data.privacy_label, data.privacy_names),
         "confusions": tables.confusions([find(methods, RAW), encoder], data.actions),
         "reliability": reliability_pictures(runs),

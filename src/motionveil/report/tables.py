@@ -16,15 +16,36 @@ from motionveil.report.pareto import Draws
 from motionveil.results import Accuracy, AttributeScore, PrivacyScore, Row
 from motionveil.statistics import Interval, interval_of
 
+FEW = 6
+"""Up to so many methods all stand in the summary."""
+
 MOST_CLASSES = 20
 """Above this many classes a confusion matrix cannot be read, and the page leaves it out."""
 
 
 def summary(methods: Sequence[Method]) -> list[Method]:
-    """Return the methods of the summary: raw video, BDQ untrained and at alpha = 0, the encoder."""
+    """Return the methods of the summary: all if they are few.
+
+    Else raw video, BDQ untrained and at alpha = 0, and the encoder.
+    """
+    if len(methods) <= FEW:
+        return list(methods)
     chosen = [find(methods, RAW), find(methods, UNTRAINED), find(methods, BDQ, 0.0)]
     found = [m for m in (*chosen, main_encoder(methods)) if m is not None] or list(methods[:1])
     return list({id(m): m for m in found}.values())
+
+
+def strongest_training(method: Method) -> float | None:
+    """Return the training accuracy of a method's strongest attacker; None if it is not known."""
+    strongest = method.strongest
+    runs = [
+        run
+        for row in method.rows
+        for attacker in row.attackers
+        if strongest is not None and attacker.name == strongest.name
+        for run in attacker.trainings
+    ]
+    return float(np.mean([run.accuracy for run in runs])) if runs else None
 
 
 def measures(

@@ -34,6 +34,10 @@ _CAPTIONS = {
         "The same frames in every stage: original, blurred, difference of consecutive frames,"
         " veiled"
     ),
+    "timeline": (
+        "A held-out video, recognised as a stream from its veiled frames: what is done, and what"
+        " was recognised"
+    ),
     "veiled": "Output of the encoder: the veiled video",
     "original": "Input of the encoder: the original video",
 }
