@@ -148,6 +148,31 @@ def test_without_the_extra_it_says_what_to_install(tmp_path: object) -> None:
     assert done.stdout.endswith("help 0\n"), "help needs no torch"
 
 
+def test_a_missing_extra_is_named_by_the_wheel_that_was_installed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Installed:
+        @staticmethod
+        def read_text(name: str) -> str | None:
+            url = "file:///some/d%20ist/motionveil-0.1.0-py3-none-any.whl"
+            return json.dumps({"url": url}) if name == "direct_url.json" else None
+
+    def fail(arguments: object) -> int:
+        raise ModuleNotFoundError("no", name="onnxruntime")
+
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: Installed)
+    monkeypatch.setattr("motionveil.cli.recognise.run", fail)
+    monkeypatch.delenv("UV", raising=False)
+    wanted = "'/some/d ist/motionveil-0.1.0-py3-none-any.whl[recognise]'"
+    told = "motionveil: error: `recognise` needs the package 'onnxruntime': "
+    assert main(["recognise", "test"]) == 1
+    assert capsys.readouterr().err == f"{told}pip install {wanted}\n"
+    monkeypatch.setenv("UV", "/usr/bin/uv")
+    assert main(["recognise", "test"]) == 1
+    uvx = f"uvx --from {wanted} motionveil recognise ..., or pip install {wanted}"
+    assert capsys.readouterr().err == f"{told}{uvx}\n"
+
+
 COMPLETE = """
 source "$1"
 function=$(complete -p motionveil | sed 's/.*-F \\([^ ]*\\).*/\\1/')
