@@ -45,8 +45,9 @@ from motionveil.encoders.functional import for_networks
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
-from motionveil.training.adversary_inputs import draw_frames, entropy, held_fixed
+from motionveil.training.adversary_inputs import draw_frames, held_fixed
 from motionveil.training.distributed import make_fabric
+from motionveil.training.heads import ONE_CLASS
 from motionveil.training.loop import make_optimizer
 from motionveil.training.recipe import Recipe
 from released import ReferenceStep, ReleasedEncoder
@@ -182,7 +183,7 @@ def parts(models: AdversarialModels, batch: Batch, recipe: Recipe) -> dict[str, 
 
     def privacy() -> None:
         with held_fixed(P) as fixed:
-            entropy(fixed(needing_gradient(frames))).backward()
+            ONE_CLASS.entropy(fixed(needing_gradient(frames))).backward()
         optimize_privacy.zero_grad()
         cross_entropy(P(frames), labels).backward()
         optimize_privacy.step()

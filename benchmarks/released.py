@@ -15,7 +15,8 @@ from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.training.adversarial import AdversarialModels
-from motionveil.training.adversary_inputs import draw_frames, entropy
+from motionveil.training.adversary_inputs import draw_frames
+from motionveil.training.heads import ONE_CLASS
 from motionveil.training.loop import make_optimizer
 from motionveil.training.recipe import Recipe
 
@@ -84,7 +85,7 @@ class ReferenceStep:
         frames = draw_frames(
             veiled, self.recipe.adversarial.privacy_frames
         )  # (B * frames, 3, H, W)
-        loss = recognised - self.recipe.alpha * entropy(P(frames))
+        loss = recognised - self.recipe.alpha * ONE_CLASS.entropy(P(frames))
         loss.backward()
         self.optimize_encoder.step()
         self.optimize_action.step()
