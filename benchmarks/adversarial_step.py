@@ -46,8 +46,8 @@ from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
 from motionveil.training.adversary_inputs import draw_frames, held_fixed
-from motionveil.training.heads import ONE_CLASS
 from motionveil.training.distributed import make_fabric
+from motionveil.training.heads import ONE_CLASS
 from motionveil.training.loop import make_optimizer
 from motionveil.training.recipe import Recipe
 from released import ReferenceStep, ReleasedEncoder

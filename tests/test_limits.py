@@ -23,9 +23,10 @@ def test_frames_of_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     monkeypatch.setenv("MOTIONVEIL_MAX_FRAMES", "5")
     with pytest.raises(MotionveilError, match=r"a\.mkv: more than 5 frames; set MOTIONVEIL_MAX"):
         list(read_frames(tmp_path / "a.mkv"))
-    monkeypatch.setenv("MOTIONVEIL_MAX_FRAMES", "-5")
-    with pytest.raises(MotionveilError, match="MOTIONVEIL_MAX_FRAMES=-5: must be a whole number"):
-        list(read_frames(tmp_path / "a.mkv"))
+    for wrong in ("-5", "0", "", "1e3", "9" * 13):
+        monkeypatch.setenv("MOTIONVEIL_MAX_FRAMES", wrong)
+        with pytest.raises(MotionveilError, match=f"MAX_FRAMES={wrong}: must be a whole number"):
+            list(read_frames(tmp_path / "a.mkv"))
 
 
 def test_lines_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from motionveil import numba_cache
 from unprivileged import nobody
 
 WORDS = ("encode", "test:64x48@30", "a.mkv", "--codec", "h264", "--frames", "3")
@@ -89,16 +90,30 @@ def test_says_nothing_where_all_is_well() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
-def test_a_folder_that_others_can_write_is_passed_over(tmp_path: Path) -> None:
-    open_to_all = tmp_path / "open"
-    open_to_all.mkdir()
-    open_to_all.chmod(0o777)
+@pytest.mark.parametrize("which", ["the folder", "its parent"])
+def test_a_folder_that_others_can_write_is_passed_over(which: str, tmp_path: Path) -> None:
+    folder = tmp_path / "parent" / "cache"
+    folder.mkdir(parents=True)
+    {"the folder": folder, "its parent": folder.parent}[which].chmod(0o777)
     code = "import motionveil.numba_cache, os; print(os.environ['NUMBA_CACHE_DIR'])"
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(open_to_all)}
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder)}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
     )
-    assert f"{open_to_all}: not used for compiled code" in done.stderr
+    assert f"{folder}: not used for compiled code" in done.stderr
     used = Path(done.stdout.strip())
-    assert used != open_to_all
+    assert used != folder
     assert not used.stat().st_mode & stat.S_IWOTH
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_nor_is_the_package_where_a_folder_in_it_is_open(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inner = tmp_path / "streaming" / "__pycache__"
+    inner.mkdir(parents=True)
+    (tmp_path / "__pycache__").mkdir()
+    monkeypatch.setattr(numba_cache, "PACKAGE", tmp_path)
+    assert numba_cache._is_private(tmp_path / "__pycache__")
+    inner.chmod(0o777)
+    assert not numba_cache._is_private(tmp_path / "__pycache__")

@@ -129,7 +129,7 @@ def follow(folder: Path, step: Step) -> None:
         name, text = step.words
         if name == "draw.py":
             assert text.count(DRAWN) == 1
-            text = text.replace(DRAWN, "PEOPLE, TAKES = 2, 3")
+            text = text.replace(DRAWN, "PEOPLE, TAKES = 2, 2")
         (folder / name).write_text(text)
         if name == "pyproject.toml":
             install(folder, text)

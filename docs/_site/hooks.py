@@ -19,6 +19,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 from motionveil.cli import COMMANDS
+from motionveil.methods import method, method_names
 
 ROOT = Path(__file__).resolve().parents[2]
 MOVED = {
@@ -53,8 +54,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             place = in_site(target)
             if files.get_file_from_path(place) is None and (ROOT / target).exists():
                 files.append(File.generated(config, place, content=source_page(target)))
-    for name, model in SCHEMAS.items():
-        text = json.dumps(schema(model), indent=2) + "\n"
+    for name in SCHEMAS:
+        text = json.dumps(schema(model(name)), indent=2) + "\n"
         files.append(File.generated(config, f"schemas/{name}.json", content=text))
     return files
 
@@ -70,6 +71,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
     markdown = outside_code(markdown, lambda text: LINK.sub(moved, text))
     markdown = markdown.replace("<!-- commands -->", commands())
+    markdown = markdown.replace("<!-- settings -->", settings())
     return re.sub(r"<!-- schema: (\S+) -->", lambda found: schema_text(found[1]), markdown)
 
 
@@ -176,10 +178,15 @@ def cell(text: str, *, code: bool = False) -> str:
     return "".join(part.replace("|", r"\|") if n % 2 else part for n, part in enumerate(plain))
 
 
-def schema(model: str) -> dict[str, Any]:
+def model(name: str) -> Any:
+    """Return the model of a file."""
+    module, _, kind = SCHEMAS[name].partition(":")
+    return getattr(import_module(module), kind)
+
+
+def schema(model: Any) -> dict[str, Any]:
     """Return a model's JSON schema, with what its docstrings say of its fields."""
-    module, _, name = model.partition(":")
-    found: dict[str, Any] = getattr(import_module(module), name).model_json_schema()
+    found: dict[str, Any] = model.model_json_schema()
     for part in (found, *found.get("$defs", {}).values()):
         described = attributes(part.get("description", ""))
         if "description" in part:
@@ -199,17 +206,31 @@ def attributes(docstring: str) -> dict[str, str]:
 
 def schema_text(name: str) -> str:
     """Return a table of a file's fields, and its whole schema, folded."""
-    found = schema(SCHEMAS[name])
+    found = schema(model(name))
+    text = "\n".join("    " + line for line in json.dumps(found, indent=2).splitlines())
+    folded = f'??? note "JSON schema"\n\n    ```json\n{text}\n    ```\n'
+    download = f"[{name}.json, its JSON schema](../schemas/{name}.json)"
+    return "\n".join([*fields(found), "", download, "", folded])
+
+
+def settings() -> str:
+    """Return a table of the settings of each method that has any."""
+    lines = []
+    for name in method_names():
+        of = method(name)
+        if of.settings is not None:
+            lines += [f"**`{name}`**: {cell(of.help)}", "", *fields(schema(of.settings)), ""]
+    return "\n".join(lines)
+
+
+def fields(found: dict[str, Any]) -> list[str]:
+    """Return the lines of a table of a schema's fields."""
     lines = ["| field | type | |", "| --- | --- | --- |"]
     for field, value in found["properties"].items():
         needed = "" if field in found.get("required", ()) else ", optional"
         told = cell(value.get("description", ""), code=True)
         lines.append(f"| `{field}` | {kind(value)}{needed} | {told} |")
-    text = "\n".join("    " + line for line in json.dumps(found, indent=2).splitlines())
-    folded = f'??? note "JSON schema"\n\n    ```json\n{text}\n    ```\n'
-    return "\n".join(
-        [*lines, "", f"[{name}.json, its JSON schema](../schemas/{name}.json)", "", folded]
-    )
+    return lines
 
 
 def kind(value: dict[str, Any]) -> str:

@@ -149,6 +149,6 @@ def _bound(variable: str, usual: int) -> int:
     written = os.environ.get(variable)
     if written is None:
         return usual
-    if not (written.isascii() and written.isdecimal() and 0 < len(written) < 13):
-        raise MotionveilError(f"{variable}={written}: must be a whole number")
+    if not (written.isascii() and written.isdecimal() and 0 < int(written[:13]) < 10**12):
+        raise MotionveilError(f"{variable}={written}: must be a whole number above 0")
     return int(written)

@@ -22,6 +22,8 @@ from motionveil.errors import MotionveilError
 
 VARIABLE = "NUMBA_CACHE_DIR"
 
+PACKAGE = Path(__file__).parent
+
 
 def _is_writable(folder: Path) -> bool:
     try:
@@ -32,19 +34,42 @@ def _is_writable(folder: Path) -> bool:
         return False
 
 
-def _is_private(folder: Path) -> bool:
+def _is_private(place: Path) -> bool:
     """Say whether nobody can write there who could not change this package, or is not this user."""
     if os.name == "nt":
         return True
-    package, about = Path(__file__).parent.stat(), folder.stat()
+    if place == PACKAGE / "__pycache__":  # numba writes beside each file
+        return all(map(_is_closed, (place, *PACKAGE.glob("*/__pycache__"))))
+    return _is_closed(place) and all(map(_is_kept, place.resolve().parents))
+
+
+def _is_closed(folder: Path) -> bool:
+    package, about = PACKAGE.stat(), folder.stat()
     if about.st_uid not in (0, os.geteuid(), package.st_uid):
         return False
     open_to = about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    if folder.parent == Path(__file__).parent:
+    if folder.is_relative_to(PACKAGE):
         open_to &= ~package.st_mode
-    if about.st_gid == os.getegid():
+    if _is_own_group(about.st_gid):
         open_to &= ~stat.S_IWGRP
     return not open_to
+
+
+def _is_kept(parent: Path) -> bool:
+    """Say whether others cannot put another folder in the place of one of this user's in it."""
+    mode = parent.stat().st_mode
+    return not mode & stat.S_IWOTH or bool(mode & stat.S_ISVTX)
+
+
+def _is_own_group(group: int) -> bool:
+    """Say whether a group is this user's own, as many systems make one for each, or root's."""
+    import grp
+    import pwd
+
+    try:
+        return group == 0 or grp.getgrgid(group).gr_name == pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a user or group without a name
+        return False
 
 
 def _user_caches() -> Path:
@@ -60,7 +85,7 @@ def _places() -> list[Path]:
     """Return where numba looks, in its order."""
     said = os.environ.get(VARIABLE)
     ours = [Path(said)] if said else []
-    return [*ours, Path(__file__).parent / "__pycache__", _user_caches() / "numba"]
+    return [*ours, PACKAGE / "__pycache__", _user_caches() / "numba"]
 
 
 def _make_place() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from evaluation.attack_examples import Frames, attack_of, data_of, hue
 from evaluation.attack_examples import write_films as films
 from motionveil.audit_results import Reconstruction
 from motionveil.datasets.cache import ClipCache, Times
 from motionveil.errors import MotionveilError
-from motionveil.evaluation.attacks.reconstruct import Rebuilt
+from motionveil.evaluation.attacks.reconstruct import WIDTHS, Rebuilt, unet
 from motionveil.training.recipe import Schedule
 
 SCHEDULE = Schedule(optimizer="adamw", epochs=16, batch=4, lr=0.006, privacy_frames=4)
@@ -65,6 +66,15 @@ def test_a_negative_is_undone(filmed: ClipCache) -> None:
 def test_whether_the_u_net_had_converged(losses: list[float], fall: float | None) -> None:
     found = Reconstruction.model_construct(losses=losses)
     assert found.still_falling == (None if fall is None else pytest.approx(fall))
+
+
+@pytest.mark.parametrize(("size", "scales"), [(64, 4), (56, 3), (68, 3)])
+def test_the_u_net_is_as_deep_as_the_size_allows(size: int, scales: int) -> None:
+    network = unet(size)
+    widths = {m.out_channels for m in network.modules() if isinstance(m, torch.nn.Conv3d)} - {3}
+    assert widths == set(WIDTHS[:scales])
+    clip = torch.zeros(1, 3, 2, size, size)
+    assert network.eval()(clip).shape == clip.shape
 
 
 def test_from_nothing_comes_no_more_than_the_mean(filmed: ClipCache) -> None:

@@ -309,9 +309,11 @@ def choose_label(value: str | None, manifest: Manifest) -> str:
     Raises:
         MotionveilError: There is no such label.
     """
-    label = manifest.privacy_labels[0] if value is None else value
-    manifest.columns_of(label)
-    return label
+    where = manifest.file or manifest.name
+    if value is None or JOIN not in value:
+        return choose_name(value, manifest.privacy_labels, "--label", where)
+    manifest.columns_of(value)
+    return value
 
 
 def _root(file: Path, lines: Sequence[str]) -> Path:

@@ -44,8 +44,11 @@ from motionveil.training.loop import seed_for
 
 PICTURE, WITH_ORIGINAL = "reconstruction.png", "reconstruction-with-original.png"
 
-WIDTHS = (16, 32, 64)
-"""Channels of the U-Net at each of its scales."""
+WIDTHS = (16, 32, 64, 128)
+"""Channels of the U-Net at each of its scales: Çiçek et al.'s four, of half their widths."""
+
+COARSEST = 8
+"""Least side of the fourth scale, in pixels; smaller videos have three scales."""
 
 LEFT_OUT = 4
 """Every how many-th person the U-Net never sees."""
@@ -166,7 +169,7 @@ class Reconstruct(LearningAttack):
             wanted = partner.load(batch.positions.tolist(), seed=veiled.seed, epoch=epoch)
             return l1_loss(network(seen), wanted.clips.to(seen.device)), {}
 
-        learner = Learner(unet(), "reconstruction", Look(temporal=True), loss)
+        learner = Learner(unet(data.size), "reconstruction", Look(temporal=True), loss)
         title = f"{self.name}, U-Net"
         (network,), curve = fit(title, [learner], veiled, self.schedule, data.fabric)
         return network, [epoch["loss_reconstruction"] for epoch in curve]
@@ -258,20 +261,22 @@ def quality(rebuilt: Rebuilt, label: str, *, known: bool) -> ImageQuality:
     )
 
 
-def unet() -> nn.Module:
-    """Return MONAI's U-Net for clips; time keeps its length, since clips are short.
+def unet(size: int) -> nn.Module:
+    """Return MONAI's U-Net for clips of a size; time keeps its length, since clips are short.
 
     With BatchNorm: MONAI's usual instance normalisation forgets how bright a clip is.
     """
+    coarsest, rest = divmod(size, 2 ** (len(WIDTHS) - 1))
+    widths = WIDTHS if coarsest >= COARSEST and not rest else WIDTHS[:-1]
     ensure_torchvision()
     from monai.networks.nets import UNet
 
-    strides = [(1, 2, 2)] * (len(WIDTHS) - 1)
+    strides = [(1, 2, 2)] * (len(widths) - 1)
     return UNet(
         spatial_dims=3,
         in_channels=3,
         out_channels=3,
-        channels=WIDTHS,
+        channels=widths,
         strides=strides,  # type: ignore[arg-type]  # MONAI's hint means any tuple
         num_res_units=1,
         norm="batch",

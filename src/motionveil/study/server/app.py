@@ -212,6 +212,20 @@ class _Server(uvicorn.Server):
         self._notify()
 
 
+class _LogLimit(logging.Filter):
+    """What a foreign program makes the server say, however often, must not fill the disk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = LineLimit()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        left_out = self._limit()
+        if left_out:
+            record.msg, record.args = f"{record.getMessage()} ({left_out} lines left out)", ()
+        return left_out is not None
+
+
 def serve(context: Context, listener: socket.socket, started: Callable[[], None]) -> None:
     """Serve a study until Ctrl-C or SIGTERM, then close its store; no address is logged.
 
@@ -229,10 +243,9 @@ def serve(context: Context, listener: socket.socket, started: Callable[[], None]
         timeout_keep_alive=15,
         timeout_graceful_shutdown=5,
     )
-    limit = LineLimit()
-    # What a foreign program makes the server say, however often, must not fill the disk.
+    limit = _LogLimit()
     for name in ("uvicorn.error", "asyncio"):
-        logging.getLogger(name).addFilter(lambda _: limit() is not None)
+        logging.getLogger(name).addFilter(limit)
     with suppress(KeyboardInterrupt):
         _Server(config, started).run(sockets=[listener])
 
