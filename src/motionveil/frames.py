@@ -59,7 +59,7 @@ def veil_frames(
         >>> veil_frames(frames, 30).shape
         (15, 8, 10, 3)
     """
-    wanted = "they must be a NumPy array, uint8 (T, H, W, 3), RGB, of at least one frame"
+    wanted = "they must be uint8 (T, H, W, 3), RGB, at least one, in a NumPy array"
     if not isinstance(frames, np.ndarray):
         raise MotionveilError(f"frames are a {type(frames).__name__}; {wanted}")
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:

@@ -251,9 +251,7 @@ def test_doctor_judges_the_folder_that_compiled_code_goes_to(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("colorsys.py").write_text("")  # asked for below in torch's place, which takes seconds
-    monkeypatch.setattr(
-        "motionveil.cli.doctor._TORCH", "import colorsys; print(colorsys.__file__)"
-    )
+    monkeypatch.setattr("motionveil.cli.doctor._TORCH", "import colorsys; print(colorsys.__file__)")
     monkeypatch.setattr("motionveil.numba_cache.KEPT", kept and tmp_path / kept)
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
