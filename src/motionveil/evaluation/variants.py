@@ -94,7 +94,7 @@ def variant_of(
     )
 
 
-def joined(parts: Sequence[Variant]) -> Variant:
+def joined_variant(parts: Sequence[Variant]) -> Variant:
     """Return one variant's answers for the clips of both halves."""
     return replace(
         parts[0],

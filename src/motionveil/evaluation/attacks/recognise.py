@@ -25,7 +25,7 @@ from motionveil.evaluation.image_quality import Images, draw_grid
 from motionveil.evaluation.variants import (
     Variant,
     attribute_recognition,
-    joined,
+    joined_variant,
     recognition,
     variant_of,
 )
@@ -167,7 +167,7 @@ class Recognise(LearningAttack):
             parts.append(self.variants(replace(data, learned=learned, asked=asked)))
             clips += asked
             most = max(most, len(learned))
-        joined = [joined(variants) for variants in zip(*parts, strict=True)]
+        joined = [joined_variant(variants) for variants in zip(*parts, strict=True)]
         return replace(data, asked=tuple(clips)), joined, most
 
     def scored(
