@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import os
 import re
 import struct
 import subprocess
@@ -215,9 +216,12 @@ class TestTrain:
         given: dict[str, Any] = {}
         wandb = SimpleNamespace(Settings=dict, init=lambda **words: given.update(words) or Mock())
         monkeypatch.setitem(sys.modules, "wandb", wandb)
+        monkeypatch.setenv("WANDB_ERROR_REPORTING", "")  # what is there comes back after the test
+        del os.environ["WANDB_ERROR_REPORTING"]
         with open_trackers(["wandb"], tmp_path / "run"):
             pass
         assert given["settings"]["host"] == "motionveil"
+        assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # or it calls a server, even offline
         assert (given["mode"], given["dir"]) == ("offline", str(tmp_path / "run/wandb"))
 
     def test_what_is_not_trained_is_refused(

@@ -286,6 +286,8 @@ def _tensorboard(folder: Path, run: Path) -> Opened:
 def _wandb(folder: Path, run: Path) -> Opened:
     import wandb
 
+    # Its reports of how it is used and how it fails go to servers even of a run that is offline.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     folder.mkdir(parents=True, exist_ok=True)
     opened = wandb.init(
         dir=str(folder),
