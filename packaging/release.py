@@ -11,6 +11,7 @@ licences' texts. The table has no versions, so that it changes only where a lice
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -29,6 +30,9 @@ BESIDE = {
     "setup.cfg",
 }
 """What a source distribution holds beside the package, and nothing more."""
+
+MARKS = "<!-- table of licences -->\n", "<!-- end of the table of licences -->\n"
+"""The table stands between these lines."""
 
 DIST_INFO = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
 
@@ -97,17 +101,29 @@ def licences(out: Path, python: str) -> None:
 
 
 def write_page(out: Path, page: Path) -> None:
-    """Write the table of licences between the page's two marks."""
+    """Write the table of licences between the page's two marks, and leave the rest as it is."""
     rows = json.loads((out / "licences.json").read_text(encoding="utf-8"))
-    cells = [(row["Name"], row["License"], row["URL"]) for row in rows]
+    cells = [tuple(cell(row[key]) for key in ("Name", "License", "URL")) for row in rows]
     lines = [
-        f"| [{name}]({url}) | {terms} |" if url.startswith("http") else f"| {name} | {terms} |"
+        f"| [{name}]({url}) | {terms} |\n" if url.startswith("http") else f"| {name} | {terms} |\n"
         for name, terms, url in sorted(cells, key=lambda row: row[0].lower())
         if name != "motionveil"
     ]
-    head, mark, _ = page.read_text(encoding="utf-8").partition("| package | licence |\n")
-    table = "\n".join([mark + "| --- | --- |", *lines])
-    page.write_text(f"{head}{table}\n", encoding="utf-8")
+    text, (begin, end) = page.read_text(encoding="utf-8"), MARKS
+    if (text.count(begin), text.count(end)) != (1, 1) or text.index(end) < text.index(begin):
+        sys.exit(
+            f"{page}: must have the lines {begin.strip()} and {end.strip()} once, in this order"
+        )
+    table = "".join(["| package | licence |\n| --- | --- |\n", *lines])
+    head, tail = text.partition(begin)[0], text.partition(end)[2]
+    fresh = page.with_name(f"{page.name}.new")
+    fresh.write_text(f"{head}{begin}\n{table}\n{end}{tail}", encoding="utf-8")
+    os.replace(fresh, page)
+
+
+def cell(text: str) -> str:
+    """Return a text as a cell of a Markdown table: one line, in which no bar ends the cell."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def run(*arguments: str) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import doctest
 import inspect
+import os
+import re
 import struct
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -19,10 +23,12 @@ from tensorboardX.proto.event_pb2 import Event
 
 import motionveil
 from motionveil import api
+from motionveil.cli import main
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec, load_spec
+from motionveil.training.loop import open_trackers
 from motionveil.video import VideoSink, read_clip
 from tiny import ACTIONS, tiny_values, toy_frames, write_toys
 from videos import moving_square, write_video
@@ -167,14 +173,56 @@ class TestTrain:
 
     @pytest.mark.parametrize(
         ("name", "said"),
-        [("mlflow", "there are tensorboard:DIR"), ("wandb", "pip install wandb")],
+        [
+            ("mlflow", "there are tensorboard:DIR"),
+            ("wandb", "pip install 'wandb>="),
+            ("tensorboard", "pip install 'motionveil[track]'"),
+            ("motionveil:__version__", "a str; it must be a function"),
+        ],
     )
     def test_a_tracker_that_is_not_there_is_refused_before_anything_is_done(
-        self, name: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self,
+        name: str,
+        said: str,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
     ):
-        monkeypatch.setitem(sys.modules, "wandb", None)
-        with pytest.raises(MotionveilError, match=said):
+        for package in ("wandb", "tensorboardX"):
+            monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(MotionveilError, match=re.escape(said)):
             motionveil.train(tmp_path / "none.csv", out=tmp_path / "run", log_to=[name])
+        assert main(["train", "none.csv", "--dry-run", "--log-to", name]) == 1
+        assert said in capsys.readouterr().err
+
+    def test_a_tracker_that_fails_is_told_of_once_and_the_others_go_on(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ):
+        def fail(row: Any) -> None:
+            raise ConnectionError(f"no answer\nin epoch {row['epoch']}")
+
+        told: list[Any] = []
+        with open_trackers([fail, told.append], tmp_path) as tell:
+            rows = [{"epoch": 1.0}, {"epoch": 2.0}]
+            for row in rows:
+                tell(row)
+        assert told == rows
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.endswith("ConnectionError: no answer\\nin epoch 1.0")
+
+    def test_the_name_of_the_machine_is_kept_from_wandb(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ):
+        given: dict[str, Any] = {}
+        wandb = SimpleNamespace(Settings=dict, init=lambda **words: given.update(words) or Mock())
+        monkeypatch.setitem(sys.modules, "wandb", wandb)
+        monkeypatch.setenv("WANDB_ERROR_REPORTING", "")  # what is there comes back after the test
+        del os.environ["WANDB_ERROR_REPORTING"]
+        with open_trackers(["wandb"], tmp_path / "run"):
+            pass
+        assert given["settings"]["host"] == "motionveil"
+        assert os.environ["WANDB_ERROR_REPORTING"] == "false"  # or it calls a server, even offline
+        assert (given["mode"], given["dir"]) == ("offline", str(tmp_path / "run/wandb"))
 
     def test_what_is_not_trained_is_refused(
         self, toys: Manifest, words: dict[str, Any], tmp_path: Path

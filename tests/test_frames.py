@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import re
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.transforms import Veil, tv_tensors, v2
 from motionveil.video import VideoSink, read_clip
+from motionveil.video.reader import whole_rate
 from videos import moving_square
 
 
@@ -56,11 +58,20 @@ def test_frames_become_the_bytes_that_encode_writes(
         (np.zeros((0, 48, 64, 3), np.uint8), 30, r"\(0, 48, 64, 3\)"),
         (np.zeros((4, 48, 64, 3), np.uint8), 0, "a rate of 0 frames a second"),
         (np.zeros((4, 48, 64, 3), np.uint8), float("nan"), "a rate of nan"),
+        (np.zeros((4, 48, 64, 3), np.uint8), 0.00001, "must be between 0.0001 and"),
+        ([np.zeros((48, 64, 3), np.uint8)], 30, "a list; they must be uint8"),
     ],
 )
 def test_wrong_frames_are_refused(frames: np.ndarray, rate: float, said: str) -> None:
     with pytest.raises(MotionveilError, match=said):
         motionveil.veil_frames(frames, rate)
+
+
+def test_rounded_rates_of_television_stand_for_the_exact_ones() -> None:
+    exact = [Fraction(n * 1000, 1001) for n in (24, 30, 60)]
+    assert [whole_rate(rate) for rate in (23.976, 29.97, 59.94)] == exact
+    assert [whole_rate(float(rate)) for rate in exact] == exact
+    assert [whole_rate(rate) for rate in (1, 12.5, 30)] == [1, 12.5, 30]
 
 
 def test_the_transform_veils_videos_and_leaves_the_rest(filmed: np.ndarray) -> None:
@@ -75,8 +86,13 @@ def test_the_transform_veils_videos_and_leaves_the_rest(filmed: np.ndarray) -> N
     two = transform(torch.stack([video, video.flip(0)]))
     np.testing.assert_array_equal(two[0].permute(0, 2, 3, 1), expected)
     assert not torch.equal(two[0], two[1])
+    assert transform(torch.stack([video])[:0]).shape == (0, *veiled.shape)
+    with pytest.raises(MotionveilError, match="at least one"):
+        transform(video[:0])
     with pytest.raises(MotionveilError, match="must be uint8"):
         transform(video / 255)
+    with pytest.raises(MotionveilError, match="a rate of 0"):
+        Veil("bdq", rate=0)
 
 
 def test_clips_come_with_their_labels_raw_or_veiled(toys: Manifest) -> None:
@@ -94,6 +110,12 @@ def test_clips_come_with_their_labels_raw_or_veiled(toys: Manifest) -> None:
     expected = motionveil.veil_frames(filmed, raw[0]["fps"], encoder="bdq", first="drop")
     np.testing.assert_array_equal(other["video"], expected)
     assert (other["clip"], other["fps"]) == (clips[0].key, 12.5)
+
+
+def test_a_label_that_would_replace_a_clip_s_own_value_is_refused(toys: Manifest) -> None:
+    clips = tuple(replace(clip, privacy={"fps": "1"}) for clip in toys.clips)
+    with pytest.raises(MotionveilError, match="a privacy label is called 'fps'"):
+        next(motionveil.iterate_clips(replace(toys, clips=clips)))
 
 
 def test_the_examples_are_right() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import re
 import subprocess
 import sys
@@ -39,6 +40,28 @@ def address(site: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+def test_the_table_of_licences_is_put_between_its_marks(tmp_path: Path):
+    rows = [
+        {"Name": "Two", "License": "MIT |\nBSD", "URL": "UNKNOWN"},
+        {"Name": "one", "License": "MIT", "URL": "https://one"},
+    ]
+    (tmp_path / "licences.json").write_text(json.dumps(rows))
+    page, real = tmp_path / "page.md", (ROOT / "docs/licences.md").read_text("utf-8")
+    command = [sys.executable, ROOT / "packaging/release.py", "page", tmp_path, page]
+    page.write_text(real + "\nWhat follows.\n", "utf-8")
+    subprocess.run(command, check=True)
+    head, _, rest = real.partition("| package | licence |\n")
+    tail = rest[rest.index("\n<!--") :]
+    lines = "| --- | --- |\n| [one](https://one) | MIT |\n| Two | MIT \\| BSD |\n"
+    assert page.read_text("utf-8") == f"{head}| package | licence |\n{lines}{tail}\nWhat follows.\n"
+    for broken in (head, real + tail):
+        page.write_text(broken, "utf-8")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "must have the lines" in done.stderr
+        assert page.read_text("utf-8") == broken
 
 
 @pytest.mark.slow

@@ -21,8 +21,8 @@ from motionveil.video.reader import FOLDER_RATE, probe, whole_rate
 
 Name = str | os.PathLike[str]
 
-_MOST = 1001
-"""Denominator of a frame rate at the most: 29.97 stands for 30000/1001."""
+_OWN = ("__key__", "clip", "video", "fps", "action", "action_id", "group")
+"""What a sample of `iterate_clips` has beside the privacy labels."""
 
 
 def veil_frames(
@@ -50,8 +50,8 @@ def veil_frames(
         uint8 (T', h, w, 3): the encoder's size, and no more frames a second than its rate.
 
     Raises:
-        MotionveilError: The frames are no such array or none is left, the rate is not above 0, or
-            the encoder cannot stream.
+        MotionveilError: The frames are no such array or none is left, the rate is none of a video,
+            or the encoder cannot stream.
 
     Example:
         >>> import numpy as np
@@ -59,11 +59,12 @@ def veil_frames(
         >>> veil_frames(frames, 30).shape
         (15, 8, 10, 3)
     """
+    wanted = "they must be uint8 (T, H, W, 3), RGB, at least one, in a NumPy array"
+    if not isinstance(frames, np.ndarray):
+        raise MotionveilError(f"frames are a {type(frames).__name__}; {wanted}")
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
-        raise MotionveilError(
-            f"frames are {frames.dtype} {frames.shape}; they must be uint8 (T, H, W, 3), RGB"
-        )
-    exact = _exact(rate)
+        raise MotionveilError(f"frames are {frames.dtype} {frames.shape}; {wanted}")
+    exact = whole_rate(rate)
     images = (np.ascontiguousarray(image) for image in frames)
     stream = (Frame(image, number, 1 / exact) for number, image in enumerate(images))
     info = VideoInfo(frames.shape[2], frames.shape[1], exact, 1 / exact, len(frames))
@@ -92,8 +93,8 @@ def iterate_clips(
         manifest's `actions`), `group`, and each privacy label by its own name.
 
     Raises:
-        MotionveilError: The manifest or a video cannot be read, there is no such split, or the
-            encoder cannot stream.
+        MotionveilError: The manifest or a video cannot be read, there is no such split, a privacy
+            label has the name of another value, or the encoder cannot stream.
 
     Example:
         >>> import tempfile
@@ -105,6 +106,11 @@ def iterate_clips(
         (dtype('uint8'), 15.0, 'person00')
     """
     manifest = data if isinstance(data, Manifest) else Manifest.read(data)
+    if taken := sorted({*_OWN}.intersection(manifest.privacy_labels)):
+        raise MotionveilError(
+            f"{manifest.file or manifest.name}: a privacy label is called {taken[0]!r}, as a clip's"
+            f" own value is; rename the column to none of {', '.join(_OWN)}"
+        )
     rate = whole_rate(manifest.rate or FOLDER_RATE)
     for number, clip in enumerate(manifest.part(split, training=training)):
         video = manifest.root / clip.path
@@ -166,13 +172,3 @@ def _veil(
         watch=lambda status, image: veiled.append(image.copy()),
     )
     return np.stack(veiled[-summary.frames_out :]), summary.rate  # a dropped first one is watched
-
-
-def _exact(rate: float | Fraction) -> Fraction:
-    try:
-        exact = Fraction(rate).limit_denominator(_MOST)
-    except (TypeError, ValueError, OverflowError):
-        exact = Fraction(0)
-    if exact <= 0:
-        raise MotionveilError(f"a rate of {rate!r} frames a second; it must be above 0")
-    return exact

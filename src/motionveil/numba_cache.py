@@ -88,11 +88,6 @@ def _places() -> list[Path]:
     return [*ours, PACKAGE / "__pycache__", _user_caches() / "numba"]
 
 
-def compiled_folders() -> list[Path]:
-    """Return where compiled code of this package may lie, numba's first choice first."""
-    return _places()
-
-
 def _make_place() -> None:
     """Make a private folder that is gone when this process ends."""
     try:
@@ -117,13 +112,13 @@ def _use(folder: str) -> None:
         sys.modules["numba"].config.CACHE_DIR = folder
 
 
-def _choose() -> None:
+def _choose() -> Path | None:
     passed_over = False
     for place in filter(_is_writable, _places()):
         if _is_private(place):
             if passed_over:  # numba would take that one
                 _use(str(place))
-            return
+            return place
         passed_over = True
         print(
             f"motionveil: {place}: not used for compiled code, since other users can write there",
@@ -131,6 +126,9 @@ def _choose() -> None:
             flush=True,
         )
     _make_place()
+    return None
 
 
-_choose()
+KEPT = _choose()
+"""Where numba keeps compiled code (`__pycache__` stands for one beside each file of this package);
+None where it goes when the process ends."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from fractions import Fraction
 from typing import Any
@@ -14,6 +15,7 @@ from motionveil.frames import veil_frames
 from motionveil.networks.backbones import ensure_torchvision
 from motionveil.spec import DEFAULT, EncoderSpec, load_spec
 from motionveil.streaming.pipeline import First
+from motionveil.video.reader import whole_rate
 
 ensure_torchvision()
 
@@ -25,8 +27,8 @@ class Veil(v2.Transform):
     """Veil videos, as `motionveil encode` does; other inputs pass unchanged.
 
     A video is a `tv_tensors.Video`, or a plain tensor, uint8 (..., T, 3, H, W). It becomes one of
-    the encoder's size and rate, uint8 (..., T', 3, h, w). It runs on the CPU and has no gradient:
-    for training an encoder there is `motionveil.train`.
+    the encoder's size and rate, uint8 (..., T', 3, h, w); an empty batch stays empty. It runs on
+    the CPU and has no gradient: for training an encoder there is `motionveil.train`.
 
     Args:
         encoder: A name, an `encoder.json`, a run folder or a spec.
@@ -34,8 +36,8 @@ class Veil(v2.Transform):
         first: The first frame has no difference: `"drop"` it, or give the `"neutral"` frame.
 
     Raises:
-        MotionveilError: There is no such encoder, it cannot stream, or a video is no uint8 tensor
-            with three channels.
+        MotionveilError: There is no such encoder, it cannot stream, the rate is none of a video, or
+            a video is no uint8 tensor with three channels.
 
     Example:
         >>> import torch
@@ -56,7 +58,7 @@ class Veil(v2.Transform):
     ) -> None:
         super().__init__()
         self.spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
-        self.rate, self.first = rate, first
+        self.rate, self.first = whole_rate(rate), first
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Veil one input; torchvision calls this."""
@@ -66,10 +68,13 @@ class Veil(v2.Transform):
                 " first v2.ToDtype(torch.uint8, scale=True)"
             )
         videos = inpt.as_subclass(torch.Tensor).cpu().movedim(-3, -1)
-        flat = videos.reshape(-1, *videos.shape[-4:]).numpy()
+        count, shape = math.prod(videos.shape[:-4]), videos.shape[-4:]
+        # Of an empty batch, a black video says which shape its videos would have.
+        flat = videos.reshape(count, *shape) if count else videos.new_zeros(1, *shape)
         veiled = [
-            veil_frames(video, self.rate, encoder=self.spec, first=self.first) for video in flat
+            veil_frames(video, self.rate, encoder=self.spec, first=self.first)
+            for video in flat.numpy()
         ]
-        out = torch.from_numpy(np.stack(veiled)).movedim(-1, -3)
+        out = torch.from_numpy(np.stack(veiled))[:count].movedim(-1, -3)
         out = out.reshape(*inpt.shape[:-4], *out.shape[1:]).to(inpt.device)
         return tv_tensors.wrap(out, like=inpt) if isinstance(inpt, tv_tensors.Video) else out

@@ -16,10 +16,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+import motionveil
 from motionveil import __version__
 from motionveil.cli import COMMANDS, main
 from motionveil.errors import MotionveilError
-from motionveil.training.recipe import recipe_names
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,11 +190,13 @@ def test_bash_completes_commands_names_and_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "scene.mp4").touch()
+    folder = Path(motionveil.__file__).parent / "recipes"
+    recipes = sorted(file.stem for file in folder.glob("*.yaml"))
     scripts = {}
     for shell in ("bash", "zsh", "fish"):
         assert main(["completion", shell]) == 0
         scripts[shell] = capsys.readouterr().out
-        assert " ".join(recipe_names()) in scripts[shell]
+        assert " ".join(recipes) in scripts[shell]
     (tmp_path / "script").write_text(scripts["bash"])
     answers = {
         "motionveil recog": "recognise",
@@ -214,6 +216,49 @@ def test_bash_completes_commands_names_and_files(
         check=True,
     )
     assert dict(zip(answers, done.stdout.splitlines(), strict=True)) == answers
+
+
+def test_doctor_tells_what_is_broken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def fail(*arguments: object) -> object:
+        raise ImportError("libGL.so.1: cannot open\nshared object file")
+
+    for name in ("motionveil.streaming.vector.is_supported", "motionveil.video.source.cameras"):
+        monkeypatch.setattr(name, fail)
+    for name in ("requires", "find_spec"):  # of the package's own metadata, of torch
+        monkeypatch.setattr(f"motionveil.cli.doctor.{name}", fail)
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    fails = "fails: ImportError: libGL.so.1: cannot open\\nshared object file"
+    broken = [found[name] for name in ("extras", "packages", "cameras", "gpu for training")]
+    assert [*broken, found["machine"]["AVX-512 VBMI"]] == [fails] * 5
+    assert found["codecs"].startswith("fails: ModuleNotFoundError: ")
+    assert main(["doctor"]) == 0
+    assert f"extras: {fails}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"), [("empty", "the first frame: "), (None, "every start: compiled code cannot")]
+)
+def test_doctor_judges_the_folder_that_compiled_code_goes_to(
+    kept: str | None,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("colorsys.py").write_text("")  # asked for below in torch's place, which takes seconds
+    monkeypatch.setattr("motionveil.cli.doctor._TORCH", "import colorsys; print(colorsys.__file__)")
+    monkeypatch.setattr("motionveil.numba_cache.KEPT", kept and tmp_path / kept)
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    told = [line for line in found["slow"] if "compiled" in line]
+    assert [line.startswith(said) for line in told] == [True]
+    assert found["gpu for training"].endswith("colorsys.py")
+    assert str(tmp_path) not in found["gpu for training"], "nothing of the current folder is run"
 
 
 def test_doctor_tells_what_is_installed_and_what_is_not(

@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,27 +56,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 def look() -> dict[str, Any]:
     """Return what is found, as JSON holds it."""
-    machine, codecs, compiled = _machine(), _codecs(), _compiled()
-    gpu = _gpu() if find_spec("torch") else "torch is not installed"
+    machine, compiled, gpu = _probed(_machine), _probed(_compiled), _probed(_gpu)
     return {
         "motionveil": __version__,
         "installed in": _short(Path(__file__).parents[1]),
         "python": f"{platform.python_version()} ({_short(Path(sys.executable))})",
         "machine": machine,
-        "extras": _extras(),
-        "packages": _versions(),
-        "codecs": codecs,
-        "cameras": _cameras(),
+        "extras": _probed(_extras),
+        "packages": _probed(_versions),
+        "codecs": _probed(_codecs),
+        "cameras": _probed(_cameras),
         "gpu for training": gpu,
         "compiled code": compiled,
         "slow": _slow(machine, compiled, gpu),
     }
 
 
+def _probed(probe: Callable[[], Any]) -> Any:
+    """Return what a probe finds, or that it fails: this runs where something is broken."""
+    try:
+        return probe()
+    except Exception as error:  # whatever a broken package raises
+        return f"fails: {one_line(f'{type(error).__name__}: {error}')}"
+
+
 def _machine() -> dict[str, Any]:
     """Return the system, its processor, and how many threads a command gets."""
-    from motionveil.streaming.vector import is_supported
-
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = os.getloadavg() if hasattr(os, "getloadavg") else None
     return {
@@ -84,9 +90,15 @@ def _machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "usable cores": usable,
         "load": None if load is None else round(load[0], 1),
-        "AVX-512 VBMI": is_supported(),
+        "AVX-512 VBMI": _probed(_has_vbmi),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),
     }
+
+
+def _has_vbmi() -> bool:
+    from motionveil.streaming.vector import is_supported
+
+    return is_supported()
 
 
 def _processor() -> str:
@@ -149,10 +161,7 @@ def _codecs() -> dict[str, Any]:
 def _cameras() -> list[str] | str:
     from motionveil.video.source import cameras
 
-    try:
-        found = cameras()
-    except (OSError, ValueError) as error:
-        return f"not listed: {one_line(str(error))}"
+    found = cameras()
     if found is None:
         return "not listed on this system; `motionveil encode camera` opens the first"
     closed = " (this user may not open it)"
@@ -167,35 +176,40 @@ def _opens(device: str) -> bool:
 
 def _gpu() -> str:
     """Ask torch in a process of its own: this one stays quick to end, whatever torch does."""
+    if not find_spec("torch"):
+        return "torch is not installed"
+    command = [sys.executable, "-P", "-c", _TORCH]  # -P: nothing that lies in the current folder
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _TORCH], capture_output=True, text=True, timeout=120, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     except subprocess.TimeoutExpired:
         return "torch did not answer in 120 seconds"
     return done.stdout.strip() or f"torch fails: {one_line(done.stderr.strip()[-200:])}"
 
 
 def _compiled() -> dict[str, Any]:
-    """Return where compiled code lies, and how much."""
-    from motionveil.numba_cache import compiled_folders
+    """Return where compiled code is kept, and how much there is."""
+    from motionveil.numba_cache import KEPT
 
-    found = {}
-    for folder in compiled_folders():
-        # Beside each folder of sources; or, of all packages that use numba, in one folder.
-        root = Path(__file__).parents[1] if folder.name == "__pycache__" else folder
-        files = list(root.rglob("*.nb[ci]"))
-        found[_short(root)] = f"{len(files)} files, {sum(f.stat().st_size for f in files)} bytes"
-    return found
+    if KEPT is None:
+        return {"folder": None, "files": 0, "bytes": 0}
+    # Beside each folder of sources; or, of all packages that use numba, in one folder.
+    root = Path(__file__).parents[1] if KEPT.name == "__pycache__" else KEPT
+    files = list(root.rglob("*.nb[ci]"))
+    size = sum(file.stat().st_size for file in files)
+    return {"folder": _short(root), "files": len(files), "bytes": size}
 
 
-def _slow(machine: dict[str, Any], compiled: dict[str, Any], gpu: str) -> list[str]:
-    """Return what would be slow here, and why."""
+def _slow(machine: Any, compiled: Any, gpu: str) -> list[str]:
+    """Return what would be slow here, and why; nothing of what a failed probe does not tell."""
+    if isinstance(machine, str) or isinstance(compiled, str):
+        return []
     cores, load = machine["usable cores"] or 1, machine["load"] or 0
     threads = machine["OMP_NUM_THREADS"]
     told = {
-        "the first frame: nothing is compiled yet, which takes up to a minute, once": all(
-            text.startswith("0 ") for text in compiled.values()
+        "every start: compiled code cannot be kept, and compiling takes up to a minute; set"
+        " NUMBA_CACHE_DIR to a folder of your own": compiled["folder"] is None,
+        "the first frame: nothing is compiled yet, which takes up to a minute, once": (
+            compiled["folder"] is not None and compiled["files"] == 0
         ),
         "everything: this process may use one core only": cores == 1,
         f"everything: {load:g} processes want {cores} cores": load > cores + 1,
@@ -209,7 +223,7 @@ def _slow(machine: dict[str, Any], compiled: dict[str, Any], gpu: str) -> list[s
             threads is not None and threads.isdigit() and int(threads) < cores
         ),
         "BDQ: this processor has no AVX-512 VBMI, which looks up 64 values at once": (
-            not machine["AVX-512 VBMI"]
+            machine["AVX-512 VBMI"] is False
         ),
     }
     return [line for line, holds in told.items() if holds]
@@ -224,4 +238,6 @@ def _short(path: Path) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "none"
-    return {None: "not set", True: "yes", False: "no"}.get(value, str(value))
+    if isinstance(value, bool):  # 1 core equals True, but is no "yes"
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

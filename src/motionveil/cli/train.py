@@ -105,7 +105,9 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     from motionveil.training.distributed import make_fabric
     from motionveil.training.dry_run import dry_run
     from motionveil.training.experiment import open_data, training_of
+    from motionveil.training.loop import find_trackers
 
+    find_trackers(arguments.log_to)
     choice, recipe = training_of(
         arguments.method, arguments.recipe, settings_of(arguments), arguments.alpha
     )

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from importlib import import_module
 from pathlib import Path
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from motionveil.datasets.dataset import Batch
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, one_line
 from motionveil.methods import LEVELS
 from motionveil.plugins import import_object
 from motionveil.training.recipe import AttackerTraining, Schedule
@@ -172,6 +173,12 @@ Row = Mapping[str, float]
 Tracker = Callable[[Row], None]
 """Told of each epoch: what `curves.csv` has of it; `row["epoch"]` is its number, from 1."""
 
+Opened = tuple[Tracker, Callable[[], object]]
+"""A tracker, and what closes it."""
+
+Opener = Callable[[Path], Opened]
+"""Opens a tracker for a run folder."""
+
 
 @contextmanager
 def open_trackers(names: Sequence[str | Tracker], run: Path) -> Iterator[Tracker]:
@@ -183,11 +190,23 @@ def open_trackers(names: Sequence[str | Tracker], run: Path) -> Iterator[Tracker
             function.
         run: The run folder.
 
+    A tracker that fails later does not end the training: its first fault is printed, and it is told
+    of the epochs that follow.
+
     Raises:
-        MotionveilError: There is no such tracker, or its package is not installed.
+        MotionveilError: There is no such tracker, its package is not installed, what is named
+            cannot be called, or the tracker does not open.
     """
+    openers = find_trackers(names)
     with ExitStack() as stack:
-        opened = [_open_tracker(name, run, stack) for name in names]
+        opened = []
+        for name, opens in openers:
+            try:
+                tell, close = opens(run)
+            except Exception as error:  # whatever a tracker's package raises
+                raise MotionveilError(f"--log-to {name}: {_fault(error)}") from error
+            stack.callback(_unfailing(name, close))
+            opened.append(_unfailing(name, tell))
 
         def tell_all(row: Row) -> None:
             for tell in opened:
@@ -196,26 +215,64 @@ def open_trackers(names: Sequence[str | Tracker], run: Path) -> Iterator[Tracker
         yield tell_all
 
 
-def _open_tracker(name: str | Tracker, run: Path, stack: ExitStack) -> Tracker:
-    if not isinstance(name, str):
-        return name
-    kind, _, place = name.partition(":")
-    opens = {"tensorboard": _tensorboard, "wandb": _wandb}
-    if kind in opens:
-        return opens[kind](Path(place) if place else run / kind, run, stack)
-    if not place:
+def find_trackers(names: Sequence[str | Tracker]) -> list[tuple[str, Opener]]:
+    """Return what opens each tracker, and what it is called; opens and writes nothing.
+
+    Raises:
+        MotionveilError: There is no such tracker, its package is not installed, or what is named
+            cannot be called.
+    """
+    return [(str(name), _find_tracker(name)) for name in names]
+
+
+def _find_tracker(name: str | Tracker) -> Opener:
+    kind, _, place = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if kind in _PACKAGES:
+        package, wanted, opens = _PACKAGES[kind]
+        try:
+            import_module(package)
+        except Exception as error:  # missing, or broken in any way
+            raise MotionveilError(
+                f"--log-to {name}: {_fault(error)}; it needs {package}: pip install '{wanted}'"
+            ) from error
+        return lambda run: opens(Path(place) if place else run / kind, run)
+    if isinstance(name, str) and not place:
         raise MotionveilError(
             f"--log-to {name}: there are tensorboard:DIR, wandb:DIR, module:function and"
             " file.py:function"
         )
-    tracker: Tracker = import_object(name)
-    return tracker
+    found = import_object(name) if isinstance(name, str) else name
+    if not callable(found):
+        raise MotionveilError(
+            f"--log-to {name}: that is a {type(found).__name__}; it must be a function of a row"
+        )
+    return lambda run: (found, lambda: None)
 
 
-def _tensorboard(folder: Path, run: Path, stack: ExitStack) -> Tracker:
+def _unfailing(name: str, function: Callable[..., object]) -> Callable[..., None]:
+    """Return a function that prints its first fault, since training is worth more than a log."""
+    warned = False
+
+    def call(*arguments: Row) -> None:
+        nonlocal warned
+        try:
+            function(*arguments)
+        except Exception as error:  # whatever a tracker raises
+            if not warned:
+                print(f"motionveil: warning: --log-to {name}: {_fault(error)}", file=sys.stderr)
+            warned = True
+
+    return call
+
+
+def _fault(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")
+
+
+def _tensorboard(folder: Path, run: Path) -> Opened:
     from tensorboardX import SummaryWriter
 
-    writer = stack.enter_context(SummaryWriter(str(folder)))
+    writer = SummaryWriter(str(folder))
 
     def tell(row: Row) -> None:
         for name, value in row.items():
@@ -223,22 +280,24 @@ def _tensorboard(folder: Path, run: Path, stack: ExitStack) -> Tracker:
                 writer.add_scalar(name, value, int(row["epoch"]))
         writer.flush()  # a curve can be looked at while the next epoch runs
 
-    return tell
+    return tell, writer.close
 
 
-def _wandb(folder: Path, run: Path, stack: ExitStack) -> Tracker:
-    try:
-        import wandb
-    except ModuleNotFoundError as error:
-        raise MotionveilError("--log-to wandb: not installed: pip install wandb") from error
+def _wandb(folder: Path, run: Path) -> Opened:
+    import wandb
+
+    # Its reports of how it is used and how it fails go to servers even of a run that is offline.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     folder.mkdir(parents=True, exist_ok=True)
     opened = wandb.init(
         dir=str(folder),
         project="motionveil",
         name=run.name,
         mode=os.environ.get("WANDB_MODE", "offline"),
-        # Figures only: nothing of the machine, the command line, the code or what is printed.
+        # No command line, no code, nothing that is printed, and no name of the machine. Versions of
+        # Python and wandb and the kind of system are in every run; no setting leaves them out.
         settings=wandb.Settings(
+            host="motionveil",
             console="off",
             disable_code=True,
             disable_git=True,
@@ -247,8 +306,14 @@ def _wandb(folder: Path, run: Path, stack: ExitStack) -> Tracker:
             x_save_requirements=False,
         ),
     )
-    stack.callback(opened.finish)
-    return lambda row: opened.log(dict(row), step=int(row["epoch"]))
+    return lambda row: opened.log(dict(row), step=int(row["epoch"])), opened.finish
+
+
+_PACKAGES = {
+    "tensorboard": ("tensorboardX", "motionveil[track]", _tensorboard),
+    "wandb": ("wandb", "wandb>=0.31,<1", _wandb),
+}
+"""The package of each tracker, how it is installed, and what opens it."""
 
 
 def seed_for(seed: int, *purpose: str | int) -> int:

@@ -24,6 +24,9 @@ FOLDER_RATE = Fraction(25)
 """Frames a second of a folder of frames, where nothing else is said."""
 
 SLOWEST, FASTEST = Fraction(1, 10_000), 100_000
+TELEVISION = [Fraction(rate * 1000, 1001) for rate in (12, 15, 24, 30, 48, 60, 120, 240)]
+ROUNDED = Fraction(1, 1000)
+"""How far a rate may be from one of television's that it stands for; they are often rounded."""
 """Frames a second that a video may have."""
 
 
@@ -76,17 +79,26 @@ def count_frames(source: Source) -> int:
 
 
 def whole_rate(rate: Fraction | float) -> Fraction:
-    """Return a frame rate as a fraction of numbers that containers can hold: 30000/1001.
+    """Return a frame rate as a fraction of numbers that containers can hold.
+
+    What television's rates are rounded to stands for them: 29.97 for 30000/1001.
 
     Raises:
         MotionveilError: It is no rate of a video.
     """
-    if not SLOWEST <= rate <= FASTEST:
+    try:
+        exact = rate if isinstance(rate, Fraction) else Fraction(float(rate))
+    except (TypeError, ValueError, OverflowError):  # the last two: nan, infinite
+        exact = Fraction(0)
+    if not SLOWEST <= exact <= FASTEST:
         raise MotionveilError(
-            f"a rate of {float(rate):g} frames a second is none of a video; it must be between"
+            f"a rate of {rate} frames a second is none of a video; it must be between"
             f" {float(SLOWEST):g} and {FASTEST}"
         )
-    return Fraction(rate).limit_denominator(10_000)
+    for television in TELEVISION:
+        if abs(exact - television) < ROUNDED:
+            return television
+    return exact.limit_denominator(10_000)
 
 
 def read_frames(
