@@ -146,7 +146,10 @@ def _refuse_other(path: Path, repository: str, commit: str, file: str, digest: s
         found = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
     if stated == found:
         return
-    for each in (path.parent / os.readlink(path) if path.is_symlink() else path, path):
+    links = [path]
+    while links[-1].is_symlink():  # to the cache's contents, and from there to a shared store
+        links.append(links[-1].parent / os.readlink(links[-1]))
+    for each in links:
         with suppress(OSError):  # a cache that may only be read
             each.unlink()
     raise MotionveilError(
