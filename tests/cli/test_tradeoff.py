@@ -25,6 +25,7 @@ def recipe(tmp_path: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_every_seed_and_alpha_is_a_row(
     manifest: str, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,6 +13,8 @@ from benchmark_code import import_benchmark
 from motionveil.datasets.actors import make_actors
 from tiny import tiny_recipe
 
+pytestmark = pytest.mark.slow  # trains
+
 
 def test_its_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

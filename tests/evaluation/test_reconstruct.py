@@ -17,6 +17,8 @@ from motionveil.errors import MotionveilError
 from motionveil.evaluation.attacks.reconstruct import WIDTHS, Rebuilt, unet
 from motionveil.training.recipe import Schedule
 
+pytestmark = pytest.mark.slow  # trains
+
 SCHEDULE = Schedule(optimizer="adamw", epochs=16, batch=4, lr=0.006, privacy_frames=4)
 
 

@@ -19,6 +19,8 @@ from programs import PATIENCE, Program, Programs, as_filmed, kept, play, size_of
 from rtsp_server import RATE, Camera
 from streams import encoded, transport_stream
 
+pytestmark = pytest.mark.slow  # programs in real time
+
 LIVE = "test:320x240@30"
 
 
@@ -106,7 +108,6 @@ class TestStop:
         assert program.ends(within=20) == 130
         assert program.complaint.splitlines()[-1] == "motionveil: stopped"
 
-    @pytest.mark.slow
     def test_twice_does_not_lose_the_recording(self, tmp_path: Path, programs: Programs) -> None:
         """Whatever the second finds it at: writing, finishing, or saying what it did."""
         for number in range(12):
@@ -210,7 +211,6 @@ class TestSilence:
                 assert "anna" not in program.complaint + program.said
         assert kept(tmp_path) == []
 
-    @pytest.mark.slow
     def test_of_a_camera_that_sent_frames_before(self, tmp_path: Path, programs: Programs) -> None:
         camera, dest = Camera(), tmp_path / "live.mkv"
         camera.start("--frames", "15")
@@ -236,7 +236,6 @@ def hold_all(server: socket.socket) -> None:
             return
 
 
-@pytest.mark.slow
 def test_a_camera_that_dies_and_comes_back(tmp_path: Path, programs: Programs) -> None:
     camera, dest, away = Camera(), tmp_path / "live.mkv", 0.6
     camera.start()

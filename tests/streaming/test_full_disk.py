@@ -18,6 +18,8 @@ from motionveil.video.sinks.image_folder import ABOUT, TIMES
 from programs import PATIENCE, Programs, as_filmed, kept, play, size_of_part, small_disk, until
 from streams import transport_stream
 
+pytestmark = pytest.mark.slow  # programs in real time
+
 PAGE = 4096
 NO_SPACE = "No space left on device"
 TEXTS = (TIMES, ABOUT)

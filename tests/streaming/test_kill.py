@@ -12,6 +12,8 @@ from motionveil.video import count_frames
 from motionveil.video.sinks.image_folder import TIMES
 from programs import Programs, parts, play, size_of_part, until
 
+pytestmark = pytest.mark.slow  # programs in real time
+
 RECORDINGS = {
     "mp4": ("live.mp4",),
     "mkv": ("live.mkv", "--codec", "h264"),
@@ -25,7 +27,6 @@ end when all is there."""
 
 
 @pytest.mark.parametrize("name", ["veiled.mp4", "veiled.mkv", "veiled.webm", "veiled/"])
-@pytest.mark.slow
 def test_of_a_file_leaves_all_or_nothing(
     tmp_path: Path, film: Path, programs: Programs, name: str
 ) -> None:
@@ -68,7 +69,6 @@ def test_of_a_file_and_then_again(tmp_path: Path, film: Path, programs: Programs
     assert count_frames(dest) == 300
 
 
-@pytest.mark.slow
 def test_of_a_folder_of_videos_and_then_again(
     tmp_path: Path, film: Path, programs: Programs
 ) -> None:

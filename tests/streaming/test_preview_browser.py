@@ -21,6 +21,8 @@ from motionveil.streaming import StreamEncoder
 from motionveil.streaming.preview import Preview
 from videos import moving_square
 
+pytestmark = pytest.mark.slow  # looks at the page in a real browser
+
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: install '.[test]'")
 LAPTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 360, "height": 740}

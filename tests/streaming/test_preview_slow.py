@@ -15,6 +15,8 @@ from test_preview import NOISE, connect, events, request, status, viewer, wait_u
 from motionveil.streaming.preview import Preview
 from motionveil.streaming.preview_connections import MAX_HEAD, MAX_KEPT, MAX_WAITING, Connections
 
+pytestmark = pytest.mark.slow  # waits for limits of time
+
 SLOW = 60  # clients, nearly twice as many as are let wait
 HEAD = b"GET /stats HTTP/1.0\r\nHost: localhost\r\n"
 

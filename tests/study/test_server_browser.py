@@ -22,6 +22,8 @@ uvicorn = pytest.importorskip("uvicorn", reason="needs uvicorn: install '.[study
 from motionveil.study.server.app import listen, make_app  # noqa: E402, after what may be missing
 from motionveil.study.server.context import Context, read_texts  # noqa: E402
 
+pytestmark = pytest.mark.slow  # looks at pages in a real browser
+
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 360, "height": 740},

@@ -54,6 +54,7 @@ def assert_steady(frames: list[Frame]) -> None:
     assert set(steps[1:]) == {STEP}
 
 
+@pytest.mark.slow
 class TestRtsp:
     def test_frames_and_their_times(self, camera: Camera) -> None:
         camera.start()
