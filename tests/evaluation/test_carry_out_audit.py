@@ -26,6 +26,8 @@ from motionveil.spec import load_spec
 from motionveil.training.distributed import make_fabric
 from tiny import tiny_recipe, write_toys
 
+pytestmark = pytest.mark.slow  # whole audits
+
 CONSTANT = "def veil(frames):\n    return frames * 0 + 99\n"
 
 
@@ -217,7 +219,6 @@ def at_the_recipe_s(plan: AuditPlan, folder: Path) -> AuditPlan:
     return plan.model_copy(update={"encoder": str(spec.save(folder / "encoder.json"))})
 
 
-@pytest.mark.slow
 def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_path: Path) -> None:
     plan = at_the_recipe_s(plan, tmp_path)
     first, fewer = tmp_path / "first", plan.model_copy(update={"attacks": plan.attacks[:2]})
@@ -310,7 +311,6 @@ def test_a_kind_of_one_s_own_is_carried_out_stored_and_reported(
     assert bright[0].columns[0].text() in page
 
 
-@pytest.mark.slow
 def test_a_kind_of_one_s_own_reaches_other_processes(
     plan: AuditPlan, plugin: str, tmp_path: Path
 ) -> None:
@@ -424,7 +424,6 @@ def test_the_original_is_reconstructed(tmp_path: Path) -> None:
     assert Audit.read(tmp_path / "out") == found
 
 
-@pytest.mark.slow
 def test_real_faces_are_found_in_raw_video_and_hardly_in_veiled(
     ut_interaction: Path, pretrained: Path, tmp_path: Path
 ) -> None:

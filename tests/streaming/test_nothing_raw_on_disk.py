@@ -26,6 +26,8 @@ from streams import encoded
 from traced import TRACER, written
 from videos import moving_square, write_pictures, write_video
 
+pytestmark = pytest.mark.slow  # programs, traced
+
 SECRET = "Geheimnis4711"
 """Stands in everything that the source says; so it must stand nowhere in the output."""
 
@@ -70,7 +72,6 @@ class TestFilesOpened:
     ) -> None:
         check_files(tmp_path, tracer, programs, source, dest)
 
-    @pytest.mark.slow
     def test_of_a_network_source(
         self, tmp_path: Path, tracer: tuple[str, ...], programs: Programs
     ) -> None:
