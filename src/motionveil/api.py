@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from motionveil.errors import MotionveilError
-from motionveil.spec import DEFAULT, EncoderSpec, load_spec, spec_folder
+from motionveil.spec import DEFAULT, EncoderSpec, at_geometry, load_spec, spec_folder
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit
@@ -82,7 +82,6 @@ def encode_video(
         >>> summary.frames_out, summary.height, summary.guarded["first"]
         (4, 8, 1)
     """
-    from motionveil.frames import at_geometry
     from motionveil.streaming import VeilOptions, veil_video
 
     spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)

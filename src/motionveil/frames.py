@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.spec import DEFAULT, EncoderSpec, load_spec
+from motionveil.spec import DEFAULT, EncoderSpec, at_geometry, load_spec
 from motionveil.streaming import VeilOptions, veil_source
 from motionveil.streaming.pipeline import First
 from motionveil.video import Frame, VideoInfo, read_frames
@@ -53,7 +53,7 @@ def veil_frames(
         MotionveilError: The frames are no such array or none is left, the rate is none of a video,
             or the encoder cannot stream.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> frames = np.random.default_rng(0).integers(0, 256, (30, 48, 64, 3), dtype=np.uint8)
         >>> veil_frames(frames, 30).shape
@@ -69,7 +69,7 @@ def veil_frames(
     stream = (Frame(image, number, 1 / exact) for number, image in enumerate(images))
     info = VideoInfo(frames.shape[2], frames.shape[1], exact, 1 / exact, len(frames))
     options = VeilOptions(native=native, hard=hard, guard=guard, first=first)
-    return _veil(_Frames("frames", info, stream), encoder, options)[0]
+    return _veil(_Frames("frames", info, stream), _spec_of(encoder), options)[0]
 
 
 def iterate_clips(
@@ -96,7 +96,7 @@ def iterate_clips(
         MotionveilError: The manifest or a video cannot be read, there is no such split, a privacy
             label has the name of another value, or the encoder cannot stream.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from motionveil.datasets.actors import make_actors
         >>> folder = tempfile.mkdtemp()
@@ -112,15 +112,16 @@ def iterate_clips(
             f" own value is; rename the column to none of {', '.join(_OWN)}"
         )
     rate = whole_rate(manifest.rate or FOLDER_RATE)
+    spec = None if encoder is None else _spec_of(encoder)
     for number, clip in enumerate(manifest.part(split, training=training)):
         video = manifest.root / clip.path
         stream = read_frames(video, clip.start, clip.end, rate=rate)
         info = probe(video, rate=rate)
-        if encoder is None:
+        if spec is None:
             frames, fps = np.stack([frame.image for frame in stream]), info.rate
         else:
             source = _Frames(str(video), info, stream)
-            frames, fps = _veil(source, encoder, VeilOptions(first="drop"))
+            frames, fps = _veil(source, spec, VeilOptions(first="drop"))
         yield {
             "__key__": f"{number:06d}",
             "clip": clip.key,
@@ -131,13 +132,6 @@ def iterate_clips(
             "group": clip.group,
             **clip.privacy,
         }
-
-
-def at_geometry(spec: EncoderSpec, native: bool = False) -> EncoderSpec:
-    """Return a method that is not trained, and so has no geometry, at the default encoder's."""
-    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
-        return spec
-    return spec.model_copy(update={"geometry": load_spec(DEFAULT).required_geometry()})
 
 
 class _Frames:
@@ -158,11 +152,14 @@ class _Frames:
             yield frame
 
 
+def _spec_of(encoder: Name | EncoderSpec) -> EncoderSpec:
+    return encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
+
+
 def _veil(
-    source: _Frames, encoder: Name | EncoderSpec, options: VeilOptions
+    source: _Frames, spec: EncoderSpec, options: VeilOptions
 ) -> tuple[NDArray[np.uint8], Fraction | None]:
     """Return a source's veiled frames, and how many there are a second."""
-    spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
     veiled: list[NDArray[np.uint8]] = []
     summary = veil_source(
         source,

@@ -81,6 +81,12 @@ def check_repository(repository: str) -> None:
         )
 
 
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal digits."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
 class MissingFileError(MotionveilError):
     """A repository does not have a file, or the cache where there is no network."""
 
@@ -132,8 +138,7 @@ def _download(name: str, repository: str, revision: str, file: str) -> HubFile:
     commit = path.parents[file.count("/")].name
     if not _COMMIT.fullmatch(commit) or (_COMMIT.fullmatch(revision) and commit != revision):
         raise MotionveilError(f"{name}: {file}: came with the commit {commit!r}, not {revision}")
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    digest = sha256_of(path)
     _refuse_other(path, repository, commit, file, digest)
     return HubFile(path, repository, commit, digest)
 

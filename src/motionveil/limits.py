@@ -48,18 +48,6 @@ def check_pixels(width: int, height: int, name: str) -> None:
         )
 
 
-def check_frames(count: int, name: str) -> None:
-    """Refuse a file or folder of too many frames; a stream may have any number.
-
-    Raises:
-        MotionveilError: There are too many; says how to allow them.
-    """
-    if count > max_frames():
-        raise MotionveilError(
-            f"{name}: more than {max_frames()} frames; set {FRAMES} to allow them"
-        )
-
-
 class LineLimit:
     """Lets at most 100 lines of a log, or `LOG_LINES`, through in a second, and counts the others.
 

@@ -11,14 +11,13 @@ from typing import Any
 from motionveil.audit_results import FILE_NAME as AUDIT
 from motionveil.audit_results import Audit
 from motionveil.errors import MotionveilError
-from motionveil.hub import check_repository, upload
+from motionveil.hub import check_repository, sha256_of, upload
 from motionveil.recognition.artefact import FILE as RECOGNISER
 from motionveil.recognition.artefact import (
     FOLDER,
     NETWORK,
     WEIGHTS,
     RecogniserSpec,
-    sha256_of,
 )
 from motionveil.report.model_card import hash_in, is_of, model_card, published, rows_of
 from motionveil.results import Result

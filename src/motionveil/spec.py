@@ -339,3 +339,10 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
         f"{encoder}: no such encoder; give a file, a run folder, hf:owner/name or one of"
         f" {', '.join(names)}, {patterns}"
     )
+
+
+def at_geometry(spec: EncoderSpec, native: bool = False) -> EncoderSpec:
+    """Return a method that is not trained, and so has no geometry, at the default encoder's."""
+    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
+        return spec
+    return spec.model_copy(update={"geometry": load_spec(DEFAULT).required_geometry()})

@@ -39,7 +39,7 @@ class Veil(v2.Transform):
         MotionveilError: There is no such encoder, it cannot stream, the rate is none of a video, or
             a video is no uint8 tensor with three channels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torchvision.transforms import v2
         >>> transform = v2.Compose([Veil("bdq", rate=30), v2.ToDtype(torch.float32, scale=True)])

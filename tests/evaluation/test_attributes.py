@@ -14,7 +14,9 @@ from motionveil.datasets.manifest import Manifest
 from motionveil.datasets.validate_manifest import refuse_unlearnable
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.plan_audit import attackers_of
+from motionveil.evaluation.variants import joined_variant, variant_of
 from motionveil.results import ClipPrediction, Result, Row
+from motionveil.training.heads import Attributes
 from tiny import tiny_recipe, write_toys
 
 LABEL = "warm+green+early"
@@ -143,3 +145,13 @@ def test_what_gives_no_average_precision_is_refused(toys: Path) -> None:
     )
     with pytest.raises(MotionveilError, match="the attribute green needs both of its values"):
         refuse_unlearnable(replace(manifest, clips=clips, file=None), "validation", LABEL)
+
+
+def test_the_answers_of_both_halves_are_joined() -> None:
+    labels, chance = np.array([[0, 1], [1, 0], [1, 1]]), np.random.default_rng(0)
+    cuts = [chance.random((count, 4, 2)) for count in (3, 2)]
+    halves = [variant_of([cut], labels[: len(cut)], Attributes(), 0.1, 0, "eval") for cut in cuts]
+    joined = joined_variant(halves)
+    assert joined.answers is not None
+    assert (joined.answers == np.concatenate(cuts)).all()
+    assert joined.frames.shape == (5, 2)

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from motionveil.geometry import Geometry
+from motionveil.hub import sha256_of
 from motionveil.recognition.artefact import (
     NETWORK,
     Calibration,
@@ -18,7 +19,6 @@ from motionveil.recognition.artefact import (
     NoMotion,
     RecogniserSpec,
     hash_encoder,
-    sha256_of,
 )
 from motionveil.recognition.network_input import NetworkInput
 from motionveil.spec import EncoderSpec

@@ -11,7 +11,8 @@ import pytest
 
 from motionveil import MotionveilError, load_recogniser
 from motionveil.geometry import Geometry
-from motionveil.recognition.artefact import Calibration, NetworkFile, sha256_of
+from motionveil.hub import sha256_of
+from motionveil.recognition.artefact import Calibration, NetworkFile
 from motionveil.recognition.network_input import NetworkInput
 from recognition.conftest import CLASSES, FRAMES, SIDE, Make, encoder, write_network
 from recognition.veiled_frames import veiled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from motionveil.audit_results.finding import CHANCE, Column, Finding, Measured
-from motionveil.results import AttributeScore, AttributeScores, Reading, Stored
+from motionveil.results import AttributeScore, AttributeScores, Reading, Stored, attribute_lines
 
 ATTRIBUTES = "attributes"
 """Kind of what recognition of several attributes finds."""
@@ -59,9 +59,8 @@ class AttributeRecognition(Finding):
 
     def rows(self) -> list[tuple[str, list[Column]]]:
         """Return a row of the means, whose average precision is cMAP, and one an attribute."""
-        clip, frame = self.scores["clip"], self.scores["frame"]
-        pairs = zip(clip.lines, frame.lines, strict=True)
-        return [(one.name, self._columns(one, of_frames)) for one, of_frames in pairs]
+        pairs = attribute_lines(self.scores)
+        return [(clip.name, self._columns(clip, frame)) for frame, clip in pairs]
 
     def _columns(self, clip: AttributeScore, frame: AttributeScore) -> list[Column]:
         precision, f1 = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from motionveil.errors import one_line
-from motionveil.results import Accuracy, Row, describe_order
+from motionveil.results import Accuracy, Row, attribute_lines, describe_order
 
 
 def print_table(
@@ -61,21 +61,19 @@ def print_rows(rows: Sequence[Row]) -> None:
 
 def _print_attributes(rows: Sequence[Row]) -> None:
     """Print cMAP and macro F1 of each row, and the figures of each attribute below."""
-    lines = []
-    for row in (row for row in rows if row.privacy.attributes):
-        frame, clip = row.privacy.attributes["frame"], row.privacy.attributes["clip"]
-        lines += [
-            [
-                f"{row.method}, {by_clip.name}",
-                in_percent(by_frame.average_precision, by_frame.average_precision_interval),
-                in_percent(by_clip.average_precision, by_clip.average_precision_interval),
-                f"{100 * by_clip.prevalence:.1f}",
-                in_percent(by_frame.f1, by_frame.f1_interval),
-                in_percent(by_clip.f1, by_clip.f1_interval),
-                f"{100 * by_clip.f1_chance:.1f}",
-            ]
-            for by_frame, by_clip in zip(frame.lines, clip.lines, strict=True)
+    lines = [
+        [
+            f"{row.method}, {by_clip.name}",
+            in_percent(by_frame.average_precision, by_frame.average_precision_interval),
+            in_percent(by_clip.average_precision, by_clip.average_precision_interval),
+            f"{100 * by_clip.prevalence:.1f}",
+            in_percent(by_frame.f1, by_frame.f1_interval),
+            in_percent(by_clip.f1, by_clip.f1_interval),
+            f"{100 * by_clip.f1_chance:.1f}",
         ]
+        for row in rows
+        for by_frame, by_clip in attribute_lines(row.privacy.attributes)
+    ]
     if lines:
         headings = ["attribute", "AP by frame %", "AP by clip %", "prevalence %"]
         headings += ["F1 by frame %", "F1 by clip %", "F1 of always yes %"]

@@ -29,10 +29,9 @@ from motionveil.cli.stream_options import (
     read_preview_token,
 )
 from motionveil.errors import MotionveilError
-from motionveil.frames import at_geometry
 from motionveil.process_hardening import stopping
 from motionveil.secret import secret
-from motionveil.spec import DEFAULT, EncoderSpec, load_spec
+from motionveil.spec import DEFAULT, EncoderSpec, at_geometry, load_spec
 from motionveil.streaming import VeilOptions, prepare, veil_source
 from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
 from motionveil.streaming.status import Status

@@ -128,8 +128,7 @@ class Manifest:
                     f"{self.file or self.name}: no privacy label {label!r}; it has"
                     f" {', '.join(known)}, and several binary ones by {JOIN.join(('A', 'B'))}"
                 )
-            values = self.values_of(column)
-            if len(columns) > 1 and len(values) != 2:
+            if len(columns) > 1 and len(values := self.values_of(column)) != 2:
                 raise MotionveilError(
                     f"{self.file or self.name}: {column} of {label!r} has {len(values)} values"
                     f" ({', '.join(values[:5])}); an attribute has two, such as 0 and 1"

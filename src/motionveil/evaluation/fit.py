@@ -21,7 +21,7 @@ from motionveil.results import Training
 from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
 from motionveil.training.distributed import added_up, prepare, summed, unsynchronised
-from motionveil.training.heads import ONE_CLASS, Head, head_of
+from motionveil.training.heads import ONE_CLASS, Head, head_of, per_input
 from motionveil.training.loop import Course, Log, make_optimizer, parts_of, set_rate
 from motionveil.training.recipe import AttackerTraining, Schedule
 
@@ -73,11 +73,6 @@ class Learner:
 
 
 Figures = tuple[Tensor, dict[str, Tensor]]
-
-
-def per_input(labels: Tensor, seen: Tensor) -> Tensor:
-    """Return clips' labels `(B, ...)` for each of their inputs `(B * n, ...)`."""
-    return labels.repeat_interleave(len(seen) // len(labels), dim=0)
 
 
 def fit(

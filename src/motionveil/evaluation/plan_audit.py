@@ -152,7 +152,7 @@ def stored_encoder(
 def _stored(spec: EncoderSpec, folder: Path) -> str:
     if spec.weights is not None:
         raise MotionveilError(f"{spec.name}: its weights are in a file: give its folder")
-    file = folder.absolute() / "encoder.json"
+    file = folder.absolute() / FILE_NAME
     if not file.exists():
         spec.save(file)
     elif spec.model_dump() != EncoderSpec.read(file).model_dump():

@@ -20,6 +20,7 @@ from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.encode_clips import ACTION, EncodedParts, encode_parts
 from motionveil.evaluation.fit import Classifier, Learner, fit
+from motionveil.hub import sha256_of
 from motionveil.recognition.artefact import (
     FILE,
     NETWORK,
@@ -31,7 +32,6 @@ from motionveil.recognition.artefact import (
     ReliabilityBin,
     Scores,
     hash_encoder,
-    sha256_of,
 )
 from motionveil.recognition.network_input import ActionNetwork, NetworkInput
 from motionveil.recognition.recogniser import (

@@ -92,7 +92,7 @@ def brief(recipe: Recipe) -> list[Attack]:
     sees the course of coarse parts.
     """
     half = _stretched(recipe.validation, 0.5)
-    plain = half.model_copy(update={"optimizer": "adamw", "lr": 0.003, "weight_decay": 0.01})
+    plain = half.model_copy(update=_ADAMW | {"lr": 0.003})
     return [
         _clips(recipe, half, CLIP),
         _clips(recipe, plain, COURSE, network=NetworkRecipe(name="small1d")),

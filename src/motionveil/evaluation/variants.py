@@ -96,8 +96,10 @@ def variant_of(
 
 def joined_variant(parts: Sequence[Variant]) -> Variant:
     """Return one variant's answers for the clips of both halves."""
+    answers = [part.answers for part in parts if part.answers is not None]
     return replace(
         parts[0],
+        answers=np.concatenate(answers) if answers else None,
         probabilities=np.concatenate([part.probabilities for part in parts]),
         frames=np.concatenate([part.frames for part in parts]),
         surest=np.concatenate([part.surest for part in parts]),

@@ -314,7 +314,6 @@ def integer_moments(spec: EncoderSpec, *, hard: bool = False) -> MomentsNumbers:
         spec.model_copy(update={"method": "flow", "settings": own.field}), hard=True
     )
     memory = round(own.memory * 2**64)
-    levels = range(-own.side, own.side + 1)
     return MomentsNumbers(
         field=field,
         settings=own,
@@ -322,9 +321,17 @@ def integer_moments(spec: EncoderSpec, *, hard: bool = False) -> MomentsNumbers:
         history=next(p for p in range(64) if (2**64 - memory) << p >= 2**64),
         floor=round(CENTRE * own.floor * 2**FLOOR_BITS),
         boundaries=tuple(
-            round((level - 0.5) * own.step * 2**RELATIVE_BITS) for level in levels if level > 0
+            round((level - 0.5) * own.step * 2**RELATIVE_BITS) for level in range(1, own.side + 1)
         ),
-        shown=tuple(int(show_moments(own, np.full(6, level), (2, 1))[0, 0, 0]) for level in levels),
+        shown=tuple(shown_bytes(own).tolist()),
+    )
+
+
+def shown_bytes(settings: MomentsSettings) -> NDArray[np.uint8]:
+    """Return the byte that shows each level from -side to side, uint8 (levels,)."""
+    levels = range(-settings.side, settings.side + 1)
+    return np.array(
+        [show_moments(settings, np.full(6, level), (2, 1))[0, 0, 0] for level in levels], np.uint8
     )
 
 

@@ -10,15 +10,13 @@ import numpy as np
 from onnx import TensorProto
 
 from motionveil.export.flow_onnx import add_field
+from motionveil.export.moments_integer import WORDS, shown_bytes
 from motionveil.export.onnx import Part
 from motionveil.export.onnx_parts import Graph
 from motionveil.methods import GREY
 from motionveil.methods.flow import velocity_bytes
-from motionveil.methods.moments import CENTRE, LEAST_SPREAD, TINY, MomentsSettings, show_moments
+from motionveil.methods.moments import CENTRE, LEAST_SPREAD, TINY, MomentsSettings
 from motionveil.spec import EncoderSpec
-
-RUNNING = 12
-"""Running numbers of a part: weight, mass, first and second moments along x and y, six sizes."""
 
 START = (
     "Start with `previous` filled with NaN (not a number), NEVER WITH ZEROS: a velocity from black"
@@ -50,7 +48,7 @@ def add_moments(graph: Graph, spec: EncoderSpec, *, hard: bool) -> Part:
     kept = _add_kept(graph, own)
     moments = _add_moments(graph, sums, kept)
     levels = _add_levels(graph, moments, kept, own)
-    neutral = int(show_moments(own, np.zeros(6), (2, 1))[0, 0, 0])
+    neutral = int(shown_bytes(own)[own.side])
     _add_picture(graph, levels, neutral)
     return Part(
         neutral,
@@ -59,7 +57,7 @@ def add_moments(graph: Graph, spec: EncoderSpec, *, hard: bool) -> Part:
         1,
         START,
         veiled=("grid_h", "grid_w"),
-        running=(own.parts, RUNNING),
+        running=(own.parts, WORDS),
     )
 
 
@@ -126,8 +124,8 @@ def _add_sums(graph: Graph, planes: tuple[str, str]) -> str:
 
 def _add_kept(graph: Graph, own: MomentsSettings) -> str:
     """Add `fresh`, whether this is a start, and what is kept of `running`, (12, parts)."""
-    shape = graph.constant("running_shape", np.array([own.parts, RUNNING], np.int64))
-    nothing = graph.constant("nothing_running", np.zeros((own.parts, RUNNING)))
+    shape = graph.constant("running_shape", np.array([own.parts, WORDS], np.int64))
+    nothing = graph.constant("nothing_running", np.zeros((own.parts, WORDS)))
     unset = graph.add("Cast", "nothing_before_int", "nothing_before", to=TensorProto.INT32)
     fresh = graph.add("ReduceMax", "fresh_int", unset, keepdims=0)
     fresh = graph.add("Cast", "fresh", fresh, to=TensorProto.BOOL)
@@ -203,9 +201,7 @@ def _add_levels(graph: Graph, moments: str, kept: str, own: MomentsSettings) -> 
     level = graph.add("Clip", "level", known, low, high)
     entry = graph.add("Add", "level_raised", level, high)
     entry = graph.add("Cast", "level_entry", entry, to=TensorProto.INT64)
-    levels = np.arange(-own.side, own.side + 1)
-    shown = [show_moments(own, np.full(6, n), (2, 1))[0, 0, 0] for n in levels]
-    graph.constant("shown", np.array(shown, np.uint8))
+    graph.constant("shown", shown_bytes(own))
     return graph.add("Gather", "level_bytes", "shown", entry, axis=0)
 
 

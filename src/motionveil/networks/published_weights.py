@@ -9,14 +9,13 @@ def net(classes: int, weights: Weights = None) -> nn.Module: ...
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from motionveil.errors import MotionveilError
-from motionveil.hub import PREFIX, HubFile, fetch
+from motionveil.hub import PREFIX, HubFile, fetch, sha256_of
 
 HUB = "https://huggingface.co/"
 
@@ -77,12 +76,6 @@ class Published:
         return found
 
 
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal digits."""
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def of_timm(name: str, tag: str, revision: str = "", sha256: str = "") -> Published:
     """Return timm's weights `tag` of its network `name`, such as `resnet50` and `tv_in1k`."""
     address = f"{HUB}timm/{name}.{tag}"
@@ -109,6 +102,15 @@ def published_of(builder: Callable[..., Any]) -> tuple[Published, ...]:
     """Return where the weights of a network are published; empty for one of none."""
     found: tuple[Published, ...] = getattr(builder, "published", ())
     return found
+
+
+def on_hub(known: Iterable[Published]) -> Published | None:
+    """Return the first weights that can be fetched by a network's name; None where there are none.
+
+    Args:
+        known: Of a network, the usual ones first.
+    """
+    return next((weights for weights in known if weights.hub), None)
 
 
 def download(weights: Published) -> HubFile:

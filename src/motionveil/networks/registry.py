@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 from torch import nn
 
 from motionveil.errors import MotionveilError
-from motionveil.networks.published_weights import Published, download, published_of
+from motionveil.networks.published_weights import Published, download, on_hub, published_of
 from motionveil.plugins import import_object, load_entry_points
 
 Weights = str | Path | None
@@ -79,7 +79,7 @@ class Registry:
     def _fetched(self, name: str) -> Weights:
         """Return the file that `pretrained` means; the word itself where none is published."""
         known = self.published(name)
-        hub = next((weights for weights in known if weights.hub), None)
+        hub = on_hub(known)
         if hub is not None:
             return download(hub).path
         if known:

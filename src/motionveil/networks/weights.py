@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from motionveil.atomic_write import atomic_path
 from motionveil.errors import MotionveilError
+from motionveil.hub import sha256_of
 from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
-from motionveil.networks.published_weights import download, sha256_of
+from motionveil.networks.published_weights import download, on_hub
 from motionveil.networks.registry import (
     Weights,
     action_networks,
@@ -245,7 +246,7 @@ def source_of_weights(name: str, weights: Weights) -> str:
     if weights is None:
         return "none"
     if str(weights) == "pretrained":
-        hub = next((known for known in published_weights(name) if known.hub), None)
+        hub = on_hub(published_weights(name))
         if hub is None:
             return "pretrained"
         got = download(hub)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from importlib import resources
 from os import PathLike
 from pathlib import Path
@@ -232,11 +231,6 @@ class RecogniserSpec(_Stored):
 def hash_encoder(encoder: EncoderSpec, geometry: Geometry) -> str:
     """Return what tells an encoder at a geometry from any other, wherever its numbers are from."""
     return encoder.model_copy(update={"geometry": geometry}).fingerprint
-
-
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file's bytes in hexadecimal digits."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def find_recogniser(model: str | PathLike[str]) -> Path:

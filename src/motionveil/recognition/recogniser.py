@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.hub import HubFile, is_hub_name
+from motionveil.hub import HubFile, is_hub_name, sha256_of
 from motionveil.recognition.artefact import (
     FILE,
     NETWORK,
     RecogniserSpec,
     fetch_recogniser,
     find_recogniser,
-    sha256_of,
 )
 from motionveil.recognition.network_input import ActionNetwork
+from motionveil.spec import FILE_NAME as ENCODER
 from motionveil.spec import load_spec
 
 Floats = NDArray[np.float64]
@@ -75,15 +75,15 @@ def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recognis
         MotionveilError: There is none, a file of it is missing or damaged, the network does not
             fit its numbers, or the run's encoder is another than the one that it was trained on.
     """
-    folder = find_recogniser(model)
+    fetched = fetch_recogniser(model) if is_hub_name(model) else None
+    folder = find_recogniser(model) if fetched is None else fetched[0].path.parent
     spec = RecogniserSpec.read(folder / FILE)
-    own = folder.parent / "encoder.json"
+    own = folder.parent / ENCODER
     if own.is_file():
         spec.check_encoder(load_spec(own), str(own))
     origin = ""
-    if is_hub_name(model):
-        numbers, network = fetch_recogniser(model)
-        spec, origin = _with_origin(spec, numbers, network), numbers.pinned
+    if fetched is not None:
+        spec, origin = _with_origin(spec, *fetched), fetched[0].pinned
     return Recogniser(spec, _network(folder, spec, threads), origin)
 
 

@@ -13,7 +13,7 @@ from motionveil.report.aggregate import Method, action_scores, find, frame_score
 from motionveil.report.figures import bdq_of, quantiser
 from motionveil.report.method_style import BDQ, RAW, UNTRAINED, label
 from motionveil.report.pareto import Draws
-from motionveil.results import Accuracy, AttributeScore, PrivacyScore, Row
+from motionveil.results import Accuracy, AttributeScore, PrivacyScore, Row, attribute_lines
 from motionveil.statistics import Interval, interval_of
 
 FEW = 6
@@ -218,10 +218,9 @@ def attributes(methods: Sequence[Method]) -> list[AttributeLine]:
     """Return average precision and F1 of every row, the means first; empty for one label."""
     lines = []
     for method in methods:
-        for row in (row for row in method.rows if row.privacy.attributes):
-            frame, clip = row.privacy.attributes["frame"], row.privacy.attributes["clip"]
-            for one, by_clip in zip(frame.lines, clip.lines, strict=True):
-                mean = one is frame.mean
+        for row in method.rows:
+            for place, (one, by_clip) in enumerate(attribute_lines(row.privacy.attributes)):
+                mean = place == 0
                 name = row_name(row, method.rows) if mean else one.name
                 lines.append(AttributeLine(name, mean, one, by_clip))
     return lines

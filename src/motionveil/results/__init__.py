@@ -32,6 +32,7 @@ from motionveil.results.scores import (
     PrivacyScore,
     Reading,
     Stored,
+    attribute_lines,
     score_attributes,
 )
 from motionveil.spec import EncoderSpec, describe
@@ -54,6 +55,7 @@ __all__ = [
     "Stored",
     "StoredRecipe",
     "Training",
+    "attribute_lines",
     "describe_order",
     "present_field",
     "present_recipe",

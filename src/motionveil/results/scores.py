@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -192,6 +192,19 @@ def score_attributes(
             names, np.stack([clip.mean(axis=0) for clip in answers]), labels, recordings
         ),
     }
+
+
+def attribute_lines(
+    scores: Mapping[Reading, AttributeScores],
+) -> list[tuple[AttributeScore, AttributeScore]]:
+    """Return the scores by frame and by clip, side by side: of the means, then of each attribute.
+
+    Args:
+        scores: As from `score_attributes`, or empty where the label is no attributes.
+    """
+    if not scores:
+        return []
+    return list(zip(scores["frame"].lines, scores["clip"].lines, strict=True))
 
 
 class PrivacyScore(Stored):

@@ -24,7 +24,7 @@ from torch.utils.checkpoint import checkpoint
 from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.training.adversary_inputs import Look, Showing, held_fixed
 from motionveil.training.distributed import over_all, prepare, unsynchronised
-from motionveil.training.heads import ONE_CLASS, Head
+from motionveil.training.heads import ONE_CLASS, Head, per_input
 from motionveil.training.loop import make_optimizer, set_rate
 from motionveil.training.recipe import NetworkRecipe, Schedule
 
@@ -166,7 +166,7 @@ class Adversaries:
         losses: dict[str, list[Tensor]] = {}
         accuracies: dict[str, list[Tensor]] = {}
         for adversary, network, shown in zip(self.all, self.wrapped, seen, strict=True):
-            truth = labels.repeat_interleave(len(shown) // len(labels), dim=0)  # of each frame
+            truth = per_input(labels, shown)
             with unsynchronised(self.fabric, network, more):
                 guesses = network(shown)
                 loss = self.head.loss(guesses, truth)

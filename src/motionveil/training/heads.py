@@ -102,3 +102,8 @@ ONE_CLASS = OneClass()
 def head_of(labels: Tensor) -> Head:
     """Return what outputs for labels mean: `(N,)` classes, or `(N, attributes)`."""
     return ONE_CLASS if labels.ndim == 1 else Attributes()
+
+
+def per_input(labels: Tensor, seen: Tensor) -> Tensor:
+    """Return clips' labels `(B, ...)` for each of their inputs `(B * n, ...)`."""
+    return labels.repeat_interleave(len(seen) // len(labels), dim=0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.limits import check_frames
+from motionveil.limits import FRAMES, max_frames
 from motionveil.video.colour import RgbConverter, upright_size
 from motionveil.video.decode import decode_file, opened
 from motionveil.video.image_sequence import decode_folder, is_pictures, list_pictures
@@ -24,10 +24,13 @@ FOLDER_RATE = Fraction(25)
 """Frames a second of a folder of frames, where nothing else is said."""
 
 SLOWEST, FASTEST = Fraction(1, 10_000), 100_000
+"""Frames a second that a video may have."""
+
 TELEVISION = [Fraction(rate * 1000, 1001) for rate in (12, 15, 24, 30, 48, 60, 120, 240)]
+"""Rates of television."""
+
 ROUNDED = Fraction(1, 1000)
 """How far a rate may be from one of television's that it stands for; they are often rounded."""
-"""Frames a second that a video may have."""
 
 
 def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
@@ -156,9 +159,10 @@ def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterato
 
 def _of_one_size(path: Path, frames: Iterator[Decoded], start: int = 0) -> Iterator[Decoded]:
     """Pass on frames, numbered from `start`, as long as their upright size is that of the first."""
-    first = None
+    first, most = None, max_frames()
     for number, frame in enumerate(frames, start):
-        check_frames(number + 1, str(path))
+        if number >= most:
+            raise MotionveilError(f"{path}: more than {most} frames; set {FRAMES} to allow them")
         size = upright_size(frame.picture)
         if size != (first := first or size):
             raise MotionveilError(

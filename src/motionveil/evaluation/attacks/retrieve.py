@@ -23,7 +23,7 @@ from motionveil.datasets.dataset import Batch
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.data import AttackData, shuffled_people
-from motionveil.evaluation.fit import Learned, Learner, learn, per_input
+from motionveil.evaluation.fit import Learned, Learner, learn
 from motionveil.results import Training
 from motionveil.statistics import (
     Floats,
@@ -34,6 +34,7 @@ from motionveil.statistics import (
     permutation_test,
 )
 from motionveil.training.adversaries import create_network
+from motionveil.training.heads import per_input
 from motionveil.training.loop import seed_for
 
 Same = NDArray[np.bool_]
