@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from motionveil.errors import MotionveilError
-from motionveil.job_store import Job, Record
+from motionveil.job_store import Job, Record, settle
 
 
 def test_a_value_is_returned_for_its_question(tmp_path: Path) -> None:
@@ -26,10 +26,34 @@ def test_another_question_gets_no_value_and_is_refused_by_read(tmp_path: Path) -
     Job(tmp_path, ["train", "a"]).put(1)
     other = Job(tmp_path, ["train", "b"])
     assert other.get() is None
-    with pytest.raises(MotionveilError, match=r'job\.json: .* another job: \["train", "a"\], not'):
+    with pytest.raises(MotionveilError, match=r"job\.json: .* another job: was \['train', 'a'\],"):
         other.read()
     assert other.put(2) == 2
     assert other.get() == 2
+
+
+def test_an_error_names_what_differs(tmp_path: Path) -> None:
+    Job(tmp_path, {"seed": 0, "recipe": {"alpha": 2.0, "size": 16}}).put(1)
+    other = Job(tmp_path, {"seed": 1, "recipe": {"alpha": 3.0, "size": 16}})
+    with pytest.raises(MotionveilError, match=r"recipe\.alpha was 2\.0, is 3\.0; seed was 0, is"):
+        other.read()
+    of_other_type = Job(tmp_path, {"seed": 0.0, "recipe": {"alpha": 2.0, "size": 16}})
+    with pytest.raises(MotionveilError, match="of other types"):
+        of_other_type.read()
+
+
+def test_a_folder_is_settled_for_one_question(tmp_path: Path) -> None:
+    file = tmp_path / "made.json"
+    settle(file, {"encoder": {"sigma": 1.0}, "lossless": None}, {"version": "1"})
+    # Another version made it, perhaps before an option was there.
+    file.write_text('{"version": "0", "encoder": {"sigma": 1.0}}')
+    settle(file, {"encoder": {"sigma": 1.0}, "lossless": None}, {"version": "1"})
+    with pytest.raises(MotionveilError, match=r"made\.json: .* encoder\.sigma was 1\.0, is 2\.0"):
+        settle(file, {"encoder": {"sigma": 2.0}, "lossless": None}, {})
+    for damage in ("[]", "{"):
+        file.write_text(damage)
+        with pytest.raises(MotionveilError, match="cannot be read; remove it"):
+            settle(file, {"encoder": 1}, {})
 
 
 def test_a_job_that_failed_has_no_value(tmp_path: Path) -> None:

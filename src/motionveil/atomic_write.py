@@ -144,6 +144,26 @@ def hold_part(part: Path) -> ExitStack:
     return held
 
 
+def try_lock(descriptor: int) -> bool:
+    """Lock an open file or folder for its process and those that inherit it; never waits.
+
+    Returns:
+        False if another process holds it.
+
+    Raises:
+        OSError: The file system, or Windows, has no such locks.
+    """
+    if sys.platform == "win32":
+        raise OSError("jobs are locked by flock, which Windows does not have")
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def find_parts(folder: Path) -> Iterator[Path]:
     """Yield the temporary files and folders below a folder that no live process writes.
 
@@ -160,20 +180,17 @@ def find_parts(folder: Path) -> Iterator[Path]:
 def _is_held(part: Path) -> bool:
     if sys.platform == "win32":
         return True
-    import fcntl
-
     try:
         # A network file system locks for one alone only what is open for writing.
         descriptor = os.open(part, os.O_RDONLY if part.is_dir() else os.O_RDWR)
     except OSError:  # gone since, or another user's
         return True
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held, or it cannot be known
+        return not try_lock(descriptor)
+    except OSError:  # it cannot be known
         return True
     finally:
         os.close(descriptor)
-    return False
 
 
 def _rename(part: Path, final: Path) -> None:

@@ -1,8 +1,16 @@
-"""Jobs that resume: one folder per job, with its question, its status and its value.
+"""What is done, what is stale, and who is at it: all that resumes asks here.
 
-A job is asked by a JSON value, its question. `job.json` in its folder holds the question's hash, so
-that a value is only ever returned for the question that it answers. Several processes may share a
-folder: files are replaced whole, and a lock keeps a job from running twice at once.
+A job is asked by a JSON value, its question: all that its result depends on. What it leaves is
+known by the question's hash, and is stale when the question differs:
+
+- `Job`, one folder per job: `job.json` holds the question, the status and the value. A lock keeps
+  it from running twice at once. Rows of a comparison, runs of a sweep, attacks of an audit.
+- `settle`, one folder for many files: a file says what question it was made for, and each file in
+  it is done when it is there. Veiled folders.
+- `hash_of` and `differences` for files that hold more than that: checkpoints, the log of a
+  face-blurred copy, answers of a study.
+
+Files are replaced whole (`atomic_write`), so one that is there is complete.
 """
 
 from __future__ import annotations
@@ -17,12 +25,65 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from motionveil.atomic_write import write_text_atomically
+from motionveil.atomic_write import try_lock, write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.limits import load_json
 
+_NAMED = 3
+"""How many differences an error names."""
+
 Status = Literal["to do", "running", "stopped", "failed", "done", "damaged"]
 T = TypeVar("T")
+
+
+def hash_of(question: Any) -> str:
+    """Return the SHA-256, in hex, of a question as canonical JSON."""
+    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+
+
+def differences(was: Any, now: Any) -> str:
+    """Return in what two questions differ: `seed was 0, is 1; and 2 more`; empty if in nothing."""
+    before, after = _flat(was), _flat(json.loads(json.dumps(now)))
+    changed = sorted(name for name in before | after if before.get(name) != after.get(name))
+    named = [
+        f"{name} was {before.get(name)}, is {after.get(name)}".strip() for name in changed[:_NAMED]
+    ]
+    more = f"; and {len(changed) - _NAMED} more" if len(changed) > _NAMED else ""
+    return "; ".join(named) + more
+
+
+def _flat(value: Any, name: str = "") -> dict[str, Any]:
+    """Return nested dictionaries as one, with dots in its keys."""
+    if not isinstance(value, dict):
+        return {name: value}
+    within = f"{name}." if name else ""
+    return {k: v for key, one in value.items() for k, v in _flat(one, f"{within}{key}").items()}
+
+
+def settle(file: Path, question: dict[str, Any], more: dict[str, Any]) -> None:
+    """Write what a folder is made for, or see that it was made for the same.
+
+    Args:
+        file: The JSON file in the folder that says so.
+        question: All that the folder's files depend on; compared with what the file holds.
+        more: Written before it, and not compared.
+
+    Raises:
+        MotionveilError: It was made for another question, or the file cannot be read or written.
+    """
+    if not file.exists():
+        write_text_atomically(file, json.dumps(more | question, indent=1))
+        return
+    try:
+        found = load_json(file.read_text(encoding="utf-8"))
+        was = {key: found.get(key) for key in question}
+    except (OSError, ValueError, AttributeError) as error:
+        raise MotionveilError(f"{file}: cannot be read; remove it") from error
+    if other := differences(was, question):
+        raise MotionveilError(
+            f"{file}: this folder was made otherwise: {other}; give another --out, or remove the"
+            " folder"
+        )
 
 
 @dataclass(frozen=True)
@@ -62,8 +123,8 @@ class Job:
 
     @property
     def key(self) -> str:
-        """SHA-256 of the question as canonical JSON."""
-        return hashlib.sha256(json.dumps(self.question, sort_keys=True).encode()).hexdigest()
+        """Hash of the question."""
+        return hash_of(self.question)
 
     @property
     def file(self) -> Path:
@@ -108,8 +169,9 @@ class Job:
             raise MotionveilError(f"{self.file}: cannot read it: {error.strerror}") from error
         if key != self.key:
             raise MotionveilError(
-                f"{self.file}: the folder holds another job: {json.dumps(question)}, not"
-                f" {json.dumps(self.question)}; choose another --out, or remove the folder"
+                f"{self.file}: the folder holds another job:"
+                f" {differences(question, self.question) or 'its values are of other types'};"
+                " choose another --out, or remove the folder"
             )
         if record.status != "running":
             return record
@@ -152,8 +214,8 @@ class Job:
         try:
             if isinstance(held, OSError):
                 raise MotionveilError(
-                    f"{path}: this file system cannot lock files ({held.strerror}), so a job could"
-                    " run twice at once; choose an --out that can"
+                    f"{path}: this file system cannot lock files ({held.strerror or held}), so a"
+                    " job could run twice at once; choose an --out that can"
                 ) from held
             yield descriptor if held else None
         finally:
@@ -201,19 +263,12 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _flock(path: Path) -> tuple[int, bool | OSError]:
     """Return a descriptor, and whether it holds the lock, or why nothing can be locked."""
-    if sys.platform == "win32":
-        raise MotionveilError("jobs are locked by flock, which Windows does not have")
-    import fcntl
-
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise MotionveilError(f"{path}: cannot write here: {error.strerror}") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return descriptor, False
+        return descriptor, try_lock(descriptor)
     except OSError as error:
         return descriptor, error
-    return descriptor, True

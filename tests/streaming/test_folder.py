@@ -105,8 +105,11 @@ class TestVeil:
         out = tmp_path / "out"
         veil_folder(videos, out, SPEC)
         other = EncoderSpec.untrained(range=0.1, geometry=AS_FILMED)
-        for spec, options in ((other, None), (SPEC, VeilOptions(hard=True))):
-            with pytest.raises(MotionveilError, match=r"motionveil\.json: .* another encoder"):
+        for spec, options, fault in (
+            (other, None, r"encoder\.settings\.range was .*, is 0\.1"),
+            (SPEC, VeilOptions(hard=True), r"options\.hard was False, is True"),
+        ):
+            with pytest.raises(MotionveilError, match=rf"motionveil\.json: .* otherwise: {fault}"):
                 veil_folder(videos, out, spec, options)
         assert veil_folder(videos, out, SPEC, VeilOptions()).veiled == {}
         (out / RECORD).write_text("{")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, count
@@ -32,7 +31,7 @@ from motionveil.actors.footage import (
 )
 from motionveil.actors.people import Person, make_people
 from motionveil.actors.render import FRAME_RATE, Session, film
-from motionveil.datasets.console import track
+from motionveil.datasets.console import in_threads
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.video import VideoSink
 
@@ -115,9 +114,8 @@ def make_actors(
         if pauses:
             _film_footage(folder, visit)
 
-    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
-        for _ in track(pool.map(make, visits), "Rendering", len(visits)):
-            pass
+    for _ in in_threads(make, visits, "Rendering", workers):
+        pass
     clips: list[Clip] = []
     for visit in visits:
         split = "train" if visit.number < train_sessions else VALIDATION

@@ -12,29 +12,27 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.atomic_write import atomic_path, close_to_others, make_private_folder
-from motionveil.datasets.console import track, warn
+from motionveil.datasets.console import in_threads, warn
 from motionveil.datasets.decoding import Fit, Frames, StoredFrames, Times, decode_clips
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
-from motionveil.video.image_sequence import is_pictures, list_pictures
+from motionveil.video.image_sequence import state_of
 from motionveil.video.reader import FOLDER_RATE
 
 FORMAT = 3
 """Part of the folder's name; raised whenever the same source would be stored differently."""
 
 Change = Callable[[Frames, Times], Frames]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,7 @@ class ClipCache:
         stored = StoredFrames(size, fit, rate, multiple)
 
         def make(missing: Sequence[Clip]) -> None:
-            _decode_all(manifest, missing, files, stored, workers or os.cpu_count() or 1)
+            _decode_all(manifest, missing, files, stored, workers)
 
         def fits(frames: Frames) -> bool:
             short, long = sorted(frames.shape[1:3])
@@ -166,7 +164,8 @@ class ClipCache:
             _store(files[clip.key], changed)
 
         def make_all(missing: Sequence[Clip]) -> None:
-            _at_once(make, missing, title, workers)
+            for _ in in_threads(make, missing, title, workers):
+                pass
 
         return replace(self, folder=home, _frames=_completed(self.manifest, files, make_all))
 
@@ -205,22 +204,11 @@ def _private(home: Path) -> Path:
 def _files(manifest: Manifest, home: Path) -> dict[str, Path]:
     """Return the file that each clip has in the cache, whether it is there or not."""
     paths = {clip.path for clip in manifest.clips}
-    stamps = {path: _stamp(manifest.root / path) for path in paths}
+    stamps = {path: "{:x}-{:x}".format(*state_of(manifest.root / path)) for path in paths}
     return {
         clip.key: home / f"{position:05d}-{stamps[clip.path]}.npy"
         for position, clip in enumerate(manifest.clips)
     }
-
-
-def _stamp(source: Path) -> str:
-    """Return the size and time of change of a video or of a folder of frames."""
-    try:
-        files = list_pictures(source) if is_pictures(source) else [source]
-        stats = [file.stat() for file in files]
-    except OSError as error:
-        raise MotionveilError(f"{source}: cannot read the video: {error.strerror}") from error
-    latest = max((stat.st_mtime_ns for stat in stats), default=0)
-    return f"{sum(stat.st_size for stat in stats):x}-{latest:x}"
 
 
 def _completed(
@@ -238,16 +226,6 @@ def _completed(
     for clip in missing:
         frames[clip.key] = _opened(files[clip.key])
     return frames
-
-
-def _at_once(work: Callable[[T], None], items: Sequence[T], title: str, workers: int) -> None:
-    """Do some work for each item, by threads, and show how far it is; stops at an error."""
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for _ in track(pool.map(work, items), title, len(items)):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _open(file: Path) -> Frames | None:
@@ -272,12 +250,9 @@ def _decode_all(
     clips: Sequence[Clip],
     files: dict[str, Path],
     stored: StoredFrames,
-    workers: int,
+    workers: int | None,
 ) -> None:
-    """Decode each video that has missing clips once, several at a time.
-
-    Threads suffice: decoding and resizing run outside Python's lock.
-    """
+    """Decode each video that has missing clips once, several at a time."""
     videos: dict[str, list[Clip]] = {}
     for clip in clips:
         videos.setdefault(clip.path, []).append(clip)
@@ -289,7 +264,8 @@ def _decode_all(
             _store(_times_file(files[clip.key]), np.array(taken.times))
             _store(files[clip.key], np.stack(taken.frames))
 
-    _at_once(decode, list(videos), "Decoding", workers)
+    for _ in in_threads(decode, videos, "Decoding", workers):
+        pass
 
 
 def _times_file(file: Path) -> Path:

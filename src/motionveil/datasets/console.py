@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from rich.console import Console
@@ -13,6 +15,7 @@ from rich.progress import MofNCompleteColumn, Progress
 from motionveil.errors import one_line
 
 Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 PATIENCE = 2.0
 """Seconds before the bar appears."""
@@ -32,6 +35,26 @@ def track(items: Iterable[Item], description: str, total: int) -> Iterator[Item]
         for done, item in enumerate(items, 1):
             yield item
             bar.update(task, completed=done, visible=time.monotonic() - began > PATIENCE)
+
+
+def in_threads(
+    work: Callable[[Item], Made], items: Iterable[Item], description: str, workers: int | None
+) -> Iterator[tuple[Item, Made]]:
+    """Do some work for each item and yield the item with the result as it ends; show a bar.
+
+    Stops at the first error. Threads suffice for video: decoding, resizing, networks and encoding
+    run outside Python's lock.
+
+    Args:
+        workers: Items at once; one for each processor if None.
+    """
+    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    try:
+        futures = {pool.submit(work, item): item for item in items}
+        for future in track(as_completed(futures), description, len(futures)):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def warn(text: str) -> None:

@@ -6,12 +6,8 @@ encoder: raw video is trained and validated on the copy.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -26,13 +22,15 @@ from motionveil.atomic_write import (
     part_path,
     write_text_atomically,
 )
-from motionveil.datasets.console import track
+from motionveil.datasets.console import in_threads
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.faces.blurring import HOLD, MARGIN, Blur, FaceCounts, blur_video, blurred_frames
 from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
+from motionveil.hub import sha256_of
+from motionveil.job_store import hash_of
 from motionveil.video import read_frames
-from motionveil.video.image_sequence import is_pictures, list_pictures
+from motionveil.video.image_sequence import is_pictures, list_pictures, state_of
 from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sinks.image_folder import ImageSequenceSink
 
@@ -166,9 +164,7 @@ def blur_manifest(
     if folder.resolve() == manifest.root.resolve():
         raise MotionveilError(f"{folder}: this is the data set itself; give another folder")
     settings.detector(detector)  # refuses what is wrong before anything is written
-    log = FaceLog(
-        detector=hashlib.sha256(Path(detector).read_bytes()).hexdigest(), settings=asdict(settings)
-    )
+    log = FaceLog(detector=sha256_of(Path(detector)), settings=asdict(settings))
     earlier = FaceLog.read(folder).videos if (folder / LOG).exists() else {}
     keys = {clip.path: "" for clip in manifest.clips}
     for path in keys:
@@ -179,32 +175,12 @@ def blur_manifest(
     log.write(folder)
     missing = {path: key for path, key in keys.items() if path not in log.videos}
     copy = partial(_copy, manifest.root, folder, Path(detector), settings)
-    _copy_all(missing, copy, log, folder, workers or os.cpu_count() or 1)
+    for path, counts in in_threads(copy, missing, "Blurring faces", workers):
+        size, _ = state_of(folder / path)
+        log.add(path, VideoLog(key=missing[path], bytes=size, counts=counts))
+        log.write(folder)
     copied = replace(manifest, name=manifest.name + SUFFIX, root=folder, file=None)
     return Manifest.read(copied.write(folder / "manifest.csv"))
-
-
-def _copy_all(
-    missing: Mapping[str, str],
-    copy: Callable[[str], FaceCounts],
-    log: FaceLog,
-    folder: Path,
-    workers: int,
-) -> None:
-    """Copy videos, several at a time, and log each as soon as it is there.
-
-    Threads suffice: decoding, the network and encoding run outside Python's lock.
-    """
-    pool = ThreadPoolExecutor(workers)
-    try:
-        futures = {pool.submit(copy, path): path for path in missing}
-        for future in track(as_completed(futures), "Blurring faces", len(futures)):
-            path = futures[future]
-            counts, size = future.result(), _size(folder / path)
-            log.add(path, VideoLog(key=missing[path], bytes=size, counts=counts))
-            log.write(folder)
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _copy(root: Path, folder: Path, detector: Path, settings: FaceBlur, path: str) -> FaceCounts:
@@ -241,32 +217,14 @@ def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur)
 
 
 def _key(source: Path, log: FaceLog) -> str:
-    facts = [FORMAT, *_state(source), log.detector, sorted(log.settings.items())]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    facts = [FORMAT, *state_of(source), log.detector, sorted(log.settings.items())]
+    return hash_of(facts)
 
 
 def _is_there(copy: Path, key: str, logged: VideoLog | None) -> bool:
     if logged is None or logged.key != key:
         return False
     try:
-        return _size(copy) == logged.bytes
+        return state_of(copy)[0] == logged.bytes
     except MotionveilError:
         return False
-
-
-def _size(video: Path) -> int:
-    return _state(video)[0]
-
-
-def _state(video: Path) -> tuple[int, int]:
-    """Return the size in bytes and the time of change of a video or of a folder of frames.
-
-    Raises:
-        MotionveilError: It is not there, or cannot be read.
-    """
-    try:
-        files = list_pictures(video) if is_pictures(video) else [video]
-        stats = [file.stat() for file in files]
-    except OSError as error:
-        raise MotionveilError(f"{video}: cannot read the video: {error.strerror}") from error
-    return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterator
@@ -12,9 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from motionveil._version import __version__
-from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, explain
-from motionveil.limits import load_json
+from motionveil.job_store import settle
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.veil_video import VeilOptions, VeilSummary, veil_video
@@ -73,7 +71,13 @@ def veil_folder(
     targets = plan(folder, out, name)
     for target in targets.values():
         check_dest(str(target), codec=options.codec)
-    _check_record(out, spec, options)
+    encoder = spec.model_dump(mode="json", exclude={"provenance"})
+    origin = {"hub": spec.provenance["hub"]} if spec.origin else {}
+    settle(
+        out / RECORD,
+        {"encoder": encoder, "options": asdict(options)},
+        {"motionveil": __version__, **origin},
+    )
     summary = FolderSummary(skipped=[source for source, dest in targets.items() if dest.exists()])
     pending = {source: dest for source, dest in targets.items() if not dest.exists()}
     done = len(summary.skipped)
@@ -124,29 +128,6 @@ def _named(template: str, source: Path) -> str:
     if not made or "/" in made or "\\" in made or made in (".", ".."):
         raise MotionveilError(f"{template}: a name, not a path; the folder is --out")
     return made
-
-
-def _check_record(out: Path, spec: EncoderSpec, options: VeilOptions) -> None:
-    """Compare what `out` was made with, or write it there."""
-    wanted = {
-        "encoder": spec.model_dump(mode="json", exclude={"provenance"}),
-        "options": asdict(options),
-    }
-    record = out / RECORD
-    if record.exists():
-        try:
-            found = load_json(record.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise MotionveilError(f"{record}: cannot be read; remove it") from error
-        if {key: found.get(key) for key in wanted} != wanted:
-            raise MotionveilError(
-                f"{record}: this folder was made with another encoder or other options;"
-                " give another --out, or remove the folder"
-            )
-        return
-    origin = {"hub": spec.provenance["hub"]} if spec.origin else {}
-    said = {"motionveil": __version__, **origin, **wanted}
-    write_text_atomically(record, json.dumps(said, indent=1))
 
 
 Outcome = VeilSummary | str

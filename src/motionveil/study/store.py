@@ -21,6 +21,7 @@ from random import Random
 from typing import Any, Literal, NamedTuple
 
 from motionveil.errors import MotionveilError
+from motionveil.job_store import hash_of
 from motionveil.study.database import (
     Writer,
     check_format,
@@ -314,7 +315,7 @@ def _fingerprint(study: Study) -> str:
     people = [[person.id, person.picture] for person in study.people]
     questions = [[q.id, q.kind, q.clip, q.options] for q in study.questions]
     parts = [study.seed, study.persons_per_question, people, questions]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return hash_of(parts)
 
 
 def _keep(

@@ -22,15 +22,13 @@ from torch.optim import Optimizer
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
+from motionveil.job_store import differences
 from motionveil.limits import load_json
 from motionveil.results import present_recipe
 from motionveil.training.recipe import Recipe
 
 PATIENCE = 3
 """Epochs without action recognition before the training is given up."""
-
-_SHOWN = 3
-"""How many differences between two trainings an error names."""
 
 
 class OtherTrainingError(MotionveilError):
@@ -152,13 +150,9 @@ def refuse_other_training(folder: Path, facts: dict[str, Any], origin: dict[str,
         OtherTrainingError: The origins differ; names what was and what is.
     """
     begun = facts["origin"] | {"recipe": present_recipe(facts["origin"].get("recipe"))}
-    was, now = _flat(begun), _flat(json.loads(json.dumps(origin)))
-    changed = sorted(name for name in was | now if was.get(name) != now.get(name))
-    if changed:
-        shown = [f"{name} was {was.get(name)}, is {now.get(name)}" for name in changed[:_SHOWN]]
-        more = f"; and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+    if other := differences(begun, origin):
         raise OtherTrainingError(
-            f"{folder}: the checkpoint is of another training: {'; '.join(shown)}{more};"
+            f"{folder}: the checkpoint is of another training: {other};"
             " go on as it began, or begin anew in another folder"
         )
 
@@ -192,15 +186,6 @@ def load_checkpoint(folder: Path, state: State) -> None:
 
 def _unreadable(file: Path, fault: object) -> str:
     return f"{file}: cannot read the checkpoint: {fault}; delete {file.parent} to begin anew"
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested dictionaries as one, with dots in its keys."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        nested = isinstance(value, dict)
-        flat |= _flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return flat
 
 
 def _tensors(item: nn.Module | Optimizer | RandomState) -> dict[str, Tensor]:

@@ -52,6 +52,22 @@ def list_pictures(source: Path) -> list[Path]:
     return sorted(pictures, key=_natural)
 
 
+def state_of(video: Path) -> tuple[int, int]:
+    """Return the size in bytes and the time of change (ns) of a video or of a folder of pictures.
+
+    A copy of a video is stale when its state has changed.
+
+    Raises:
+        MotionveilError: It is not there, or cannot be read.
+    """
+    try:
+        files = list_pictures(video) if is_pictures(video) else [video]
+        stats = [file.stat() for file in files]
+    except OSError as error:
+        raise MotionveilError(f"{video}: cannot read the video: {error.strerror}") from error
+    return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
+
+
 def find_videos(folder: Path) -> list[Path]:
     """Return the video files below a folder, sorted; see `walk` and `VIDEO_SUFFIXES`.
 

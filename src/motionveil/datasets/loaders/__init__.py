@@ -6,10 +6,8 @@ A loader of another package is a module, or a function, in the entry point group
 
 from __future__ import annotations
 
-import os
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from fractions import Fraction
 from importlib import import_module
@@ -19,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from motionveil.datasets.console import track
+from motionveil.datasets.console import in_threads
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError, explain
 from motionveil.plugins import load_entry_points
@@ -124,12 +122,14 @@ def count_all(
         paths: Of files, and of folders of frames.
         decode_pictures: Also decode the pictures of folders, not only count them.
 
-    A container's own count can be wrong, so the frames themselves are counted. Threads suffice:
-    the decoder releases Python's lock.
+    A container's own count can be wrong, so the frames themselves are counted.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = pool.map(lambda path: _count(root / path, decode_pictures), paths)
-        return dict(zip(paths, track(counts, "Counting frames", len(paths)), strict=True))
+
+    def count(path: str) -> int | MotionveilError:
+        return _count(root / path, decode_pictures)
+
+    counts = dict(in_threads(count, paths, "Counting frames", None))
+    return {path: counts[path] for path in paths}
 
 
 def count_or_raise(root: Path, paths: Sequence[str]) -> dict[str, int]:
