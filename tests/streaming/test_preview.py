@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
+from fractions import Fraction
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from urllib.parse import urlsplit
 
@@ -145,6 +146,13 @@ class TestPictures:
             for frame in (FRAMES[0], FRAMES[0][:24, :32], FRAMES[0]):
                 preview.show(frame)
                 assert stream.picture().shape == frame.shape
+
+    def test_have_square_pixels(self, preview: Preview) -> None:
+        with viewer(preview) as stream:
+            preview.show(np.zeros((72, 90, 3), np.uint8), Fraction(64, 45))
+            assert stream.picture().shape == (72, 128, 3)
+            preview.show(np.zeros((72, 90, 3), np.uint8))
+            assert stream.picture().shape == (72, 90, 3)
 
     def test_of_a_view_are_right_too(self, preview: Preview) -> None:
         frame = FRAMES[3][:, ::-1]

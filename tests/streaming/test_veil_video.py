@@ -161,9 +161,9 @@ class TestGeometry:
         with VideoSink(source, rate=25, aspect=Fraction(64, 45)) as sink:
             for frame in moving_square(4, 144, 180):
                 sink.write(frame)
-        for dest in ("b.mp4", "b.mkv"):
-            options = VeilOptions(native=True, codec="h264")
-            veil_video(source, tmp_path / dest, load_spec("bdq"), options)
+        for dest in ("b.mp4", "b.mkv", "b.webm", "frames"):
+            options, to = VeilOptions(native=True), f"{tmp_path / dest}{'/' * (dest == 'frames')}"
+            veil_video(source, to, load_spec("bdq"), options)
             assert probe(tmp_path / dest).aspect == Fraction(64, 45)
         veil_video(source, tmp_path / "c.mkv", load_spec("bdq"))
         info = probe(tmp_path / "c.mkv")

@@ -69,6 +69,7 @@ class Reader(Thread):
         super().__init__(daemon=True)
         self.url, self.options = url, options
         self.images: list[np.ndarray] = []
+        self.aspect: Fraction | None = None
         self.start()
 
     def run(self) -> None:
@@ -76,6 +77,7 @@ class Reader(Thread):
             with av.open(self.url, options=self.options, timeout=PATIENCE) as container:
                 for frame in container.decode(video=0):
                     self.images.append(frame.to_ndarray(format="rgb24"))
+                    self.aspect = container.streams.video[0].sample_aspect_ratio
         except av.FFmpegError:
             pass  # the sender has gone
 
@@ -166,8 +168,9 @@ class TestBroadcast:
         else:
             url = f"rtmp://127.0.0.1:{free_port()}/live/veiled"
             reader = Reader(url, listen="1")
-        with opened(url) as sink:
+        with opened(url, aspect=Fraction(12, 11)) as sink:
             write_until(sink, lambda: len(reader.images) >= 20, frames())
+        assert reader.aspect == Fraction(12, 11)
         numbers = frame_numbers(np.stack(reader.images[:20]))
         assert {(b - a) % 20 for a, b in pairwise(numbers)} == {1}
 

@@ -178,7 +178,7 @@ def open_preview(
 
         def show(status: Status, image: NDArray[np.uint8]) -> None:
             newest[:] = [status]
-            preview.show(image)
+            preview.show(image, status.aspect)
 
         yield show
 

@@ -29,7 +29,7 @@ from motionveil.faces.blurring import HOLD, MARGIN, Blur, FaceCounts, blur_video
 from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
 from motionveil.hub import sha256_of
 from motionveil.job_store import hash_of
-from motionveil.video import read_frames
+from motionveil.video import probe, read_frames
 from motionveil.video.image_sequence import is_pictures, list_pictures, state_of
 from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sinks.image_folder import ImageSequenceSink
@@ -37,7 +37,7 @@ from motionveil.video.sinks.image_folder import ImageSequenceSink
 LOG = "faces.json"
 SUFFIX = "-faces-blurred"
 
-FORMAT = 1
+FORMAT = 2
 """Part of a video's key; raised whenever the same source would be blurred differently."""
 
 
@@ -204,7 +204,10 @@ def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur)
     part.mkdir()
     with hold_part(part):
         try:
-            with ImageSequenceSink(part / "frames", time_base=1 / FOLDER_RATE) as sink:
+            aspect = probe(source).aspect
+            with ImageSequenceSink(
+                part / "frames", time_base=1 / FOLDER_RATE, aspect=aspect
+            ) as sink:
                 for frame in blurred_frames(read_frames(source), detector, counts, blur):
                     sink.write(frame.image, frame.pts)
             for written, name in zip(list_pictures(sink.path), names, strict=True):

@@ -212,8 +212,8 @@ def blur_video(
     """Write a copy of a video in which the faces that are found are blurred.
 
     As many frames as the source has, with its timestamps (to the millisecond in Matroska and WebM,
-    as everywhere; see `VideoSink`) and, in H.264, its sample aspect ratio; sound and metadata are
-    left out. The whole copy appears, or nothing.
+    as everywhere; see `VideoSink`) and its sample aspect ratio; sound and metadata are left out.
+    The whole copy appears, or nothing.
 
     Args:
         source: A video file, or a folder of frames; see `motionveil.video.read_frames`.

@@ -250,6 +250,8 @@ class Pipeline:
             return
         info = self._source.info
         assert info is not None, "a source knows what it is when its first frame is there"
+        if self._encoder.geometry is None:  # a geometry's pixels are square
+            self.status.aspect = info.aspect
         with self._open_output(info, start.time_base) as sink:
             for number, frame in enumerate(_chain(start, frames)):
                 if frame.guard is not None:

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from motionveil.bind_address import host_and_port, not_taken
 from motionveil.errors import MotionveilError
 from motionveil.streaming.preview_connections import SHORTEST_TOKEN, Admission
 from motionveil.streaming.preview_server import Server, is_loopback
-from motionveil.streaming.preview_site import Screen, Site, Stats, StreamSite
+from motionveil.streaming.preview_site import SQUARE, Screen, Site, Stats, StreamSite
 
 
 class Preview:
@@ -91,11 +92,12 @@ class Preview:
     def __exit__(self, *error: Any) -> None:
         self.close()
 
-    def show(self, image: NDArray[np.uint8]) -> None:
+    def show(self, image: NDArray[np.uint8], aspect: Fraction = SQUARE) -> None:
         """Take the newest frame. Costs about a microsecond, and a copy while somebody watches.
 
         Args:
             image: The veiled frame, uint8 (H, W, 3), RGB; may be overwritten afterwards.
+            aspect: Sample aspect ratio; browsers know none in pictures, so they get square pixels.
 
         Raises:
             ValueError: The array is no RGB image.
@@ -103,7 +105,7 @@ class Preview:
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"a frame is uint8 (H, W, 3), not {image.dtype} {image.shape}")
         if self._screen.viewers:
-            self._screen.put(image)
+            self._screen.put(image, aspect)
 
     def close(self) -> None:
         """Tell the pages that the stream has ended, end all connections and free the port."""

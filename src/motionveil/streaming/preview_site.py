@@ -35,6 +35,9 @@ STATS = (
 
 _ANSWERS_A_SECOND = 4
 
+SQUARE = Fraction(1)
+"""The sample aspect ratio of most video."""
+
 
 class Document(NamedTuple):
     """An answer that is whole at once."""
@@ -156,19 +159,20 @@ class Screen:
         self.viewers: list[str] = []
         self.closed = threading.Event()
         self._interval = 1 / rate
-        self._frame = threading.Condition()  # held for a copy at most; guards the next two
+        self._frame = threading.Condition()  # held for a copy at most; guards the next three
         self._newest: NDArray[np.uint8] | None = None
-        self._fresh = False
+        self._aspect, self._fresh = SQUARE, False
         self._picture = threading.Condition()  # guards the next two and the viewers
         self._jpeg: bytes | None = None
         self._number = 0
 
-    def put(self, image: NDArray[np.uint8]) -> None:
-        """Copy a frame, uint8 (H, W, 3), in the place of the one before."""
+    def put(self, image: NDArray[np.uint8], aspect: Fraction = SQUARE) -> None:
+        """Copy a frame, uint8 (H, W, 3), in the place of the one before; see `Preview.show`."""
         with self._frame:
             if self._newest is None or self._newest.shape != image.shape:
                 self._newest = np.empty(image.shape, np.uint8)
             np.copyto(self._newest, image)
+            self._aspect = aspect
             self._fresh = True
             self._frame.notify()
 
@@ -181,11 +185,12 @@ class Screen:
                 self._frame.wait_for(lambda: self._fresh or self.closed.is_set())
                 # The two buffers change places, so that `put` never waits for the codec.
                 frame, self._newest, self._fresh = self._newest, frame, False
+                aspect = self._aspect
             if self.closed.is_set():
                 return
             started = time.monotonic()
             if self.viewers and frame is not None:
-                data = jpeg(frame)
+                data = jpeg(frame, aspect)
                 self._publish(data)
             cost = time.monotonic() - started
             self.closed.wait(max(self._interval, 3 * cost) - cost)
@@ -238,15 +243,15 @@ class Screen:
 
 
 class _Jpeg:
-    """Encodes RGB frames as JPEG, 4:4:4."""
+    """Encodes RGB frames as JPEG, 4:4:4, scaled to square pixels."""
 
     def __init__(self) -> None:
         self._codec: Any = None
         self._converter = VideoReformatter()
         self._frames = 0
 
-    def __call__(self, image: NDArray[np.uint8]) -> bytes:
-        height, width = image.shape[:2]
+    def __call__(self, image: NDArray[np.uint8], aspect: Fraction) -> bytes:
+        height, width = image.shape[0], max(1, round(image.shape[1] * aspect))
         if self._codec is None or (self._codec.height, self._codec.width) != (height, width):
             self._codec = av.CodecContext.create("mjpeg", "w")
             self._codec.width, self._codec.height = width, height
@@ -256,6 +261,8 @@ class _Jpeg:
             self._codec.options = {"flags": "+bitexact"}  # no note of who made it
         frame = self._converter.reformat(
             av.VideoFrame.from_ndarray(image, format="rgb24"),
+            width,
+            height,
             format="yuvj444p",
             dst_colorspace=Colorspace.ITU601,
             dst_color_range=ColorRange.JPEG,

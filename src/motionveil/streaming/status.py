@@ -8,6 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from fractions import Fraction
 
 from motionveil.streaming.guard import Reason
 from motionveil.video import DestinationState
@@ -74,6 +75,7 @@ class Status:
         destinations: Returns what became of the frames for each destination.
         width: Pixels of a frame as it is written; 0 before the first.
         height: Likewise.
+        aspect: How much wider than high a pixel of a frame is shown as it is written.
         started: `time.monotonic()` of the first frame's arrival; None before.
         ended: Nothing follows.
     """
@@ -86,6 +88,7 @@ class Status:
         self.latency = Latency()
         self.destinations: Callable[[], list[DestinationState]] = list
         self.width = self.height = 0
+        self.aspect = Fraction(1)
         self.started: float | None = None
         self.ended = False
         self._written: deque[float] = deque(maxlen=60)

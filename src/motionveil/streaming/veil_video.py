@@ -150,7 +150,7 @@ def veil_source(
             time_base=time_base,
             codec=options.codec,
             live=once,
-            aspect=info.aspect if options.native else Fraction(1),  # else taken into account
+            aspect=pipeline.status.aspect,
             comment=describe_encoder(spec, options),
             pace=not source.live,
             notice=notice,

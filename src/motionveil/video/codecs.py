@@ -18,6 +18,9 @@ CODECS: dict[str, tuple[Codec, ...]] = {
 }
 """The codecs of each suffix, the usual one first."""
 
+MATROSKA = ("matroska", "webm")
+"""FFmpeg's names of the containers that are Matroska."""
+
 _CONTAINERS = {".mp4": "mp4", ".mkv": "matroska", ".webm": "webm"}
 _LIBRARIES: dict[Codec, str] = {"h264": "libx264", "ffv1": "ffv1", "vp9": "libvpx-vp9"}
 

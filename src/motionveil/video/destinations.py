@@ -71,7 +71,7 @@ class Destinations:
     Args:
         rate: Frames a second; with `pts` given to `write`, a hint only.
         time_base: Seconds that one unit of `pts` lasts.
-        aspect: Sample aspect ratio, for encodings that keep it.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
         pace: Where there is a destination that takes frames at their own time, do not give them
             faster: for a file, which has them all at once.
         notice: Told in one line of a destination that has failed while others go on.
@@ -265,7 +265,7 @@ class FrameEncoder:
         rate: Frames a second; with true timestamps, a hint only.
         time_base: Seconds that one unit of a timestamp lasts.
         aspect: Sample aspect ratio: how much wider than high one pixel is shown. H.264 keeps it;
-            for the other codecs PyAV has no way to write it.
+            for the other codecs a container does, see `matroska.py`.
     """
 
     def __init__(

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 
 from motionveil.errors import MotionveilError
+from motionveil.video.colour import upright_aspect
 from motionveil.video.robust_decode import DamagedError, decode_picture
 from motionveil.video.types import Decoded
 
@@ -121,9 +122,10 @@ def decode_folder(
         try:
             with path.open("rb") as file, av.open(file, metadata_errors="replace") as container:
                 frame = decode_picture(container)
+                aspect = upright_aspect(frame, container.streams.video[0])
         except (DamagedError, av.FFmpegError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise MotionveilError(f"{path}: cannot read the frame: {reason}") from error
         except MotionveilError as error:
             raise MotionveilError(f"{path}: {error}") from error
-        yield Decoded(frame, number, 1 / rate)
+        yield Decoded(frame, number, 1 / rate, aspect)

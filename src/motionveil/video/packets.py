@@ -13,7 +13,8 @@ from typing import Any
 import av
 
 from motionveil.errors import MotionveilError
-from motionveil.video.codecs import Encoding, Muxing, metadata_for
+from motionveil.video.codecs import MATROSKA, Encoding, Muxing, metadata_for
+from motionveil.video.matroska import DisplaySizeFile
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class PacketSink(ABC):
 
 
 class Muxer:
-    """Writes packets into a container.
+    """Writes packets into a container, which keeps the sample aspect ratio of their stream.
 
     Args:
         where: A `Path`, an address (str) or a binary file.
@@ -103,13 +104,21 @@ class Muxer:
         metadata: dict[str, str] | None = None,
         start: int = 0,
     ) -> None:
-        with _os_errors():
-            self._container = av.open(
-                local(where) if isinstance(where, Path) else where,
-                "w",
-                format=muxing.container,
-                options=muxing.options,
-            )
+        self._file: DisplaySizeFile | None = None  # opened and closed here
+        aspect = Fraction(stream.codec_context.sample_aspect_ratio or 1)
+        if isinstance(where, Path) and aspect != 1 and _loses_aspect(muxing, stream):
+            where = self._file = DisplaySizeFile(where.open("wb"), aspect)
+        try:
+            with _os_errors():
+                self._container = av.open(
+                    local(where) if isinstance(where, Path) else where,
+                    "w",
+                    format=muxing.container,
+                    options=muxing.options,
+                )
+        except OSError:
+            self._close_file()
+            raise
         self._container.metadata.update(metadata or {})
         self._stream = self._container.add_stream_from_template(stream)
         self._start = start
@@ -135,8 +144,20 @@ class Muxer:
         Raises:
             OSError: It cannot be written.
         """
-        with _os_errors():
-            self._container.close()
+        try:
+            with _os_errors():
+                self._container.close()
+        finally:
+            self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+def _loses_aspect(muxing: Muxing, stream: Any) -> bool:
+    """Whether neither container nor codec keep the sample aspect ratio; see `matroska.py`."""
+    return muxing.container in MATROSKA and stream.codec_context.codec.canonical_name != "h264"
 
 
 class ContainerSink(PacketSink):

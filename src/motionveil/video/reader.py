@@ -48,11 +48,12 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
     height, width = first.image.shape[:2]
     if is_pictures(path):
         constant = whole_rate(rate)
-        return VideoInfo(width, height, constant, 1 / constant, len(list_pictures(path)))
+        frames = len(list_pictures(path))
+        return VideoInfo(width, height, constant, 1 / constant, frames, first.aspect)
     with opened(path) as (_, stream):
         average = stream.average_rate or stream.guessed_rate or None
-        frames = stream.frames or None
-        return VideoInfo(width, height, average, stream.time_base, frames, first.aspect)
+        declared = stream.frames or None
+        return VideoInfo(width, height, average, stream.time_base, declared, first.aspect)
 
 
 def read_comment(source: Source) -> str | None:

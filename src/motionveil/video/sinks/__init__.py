@@ -55,7 +55,8 @@ class SinkOptions:
         rate: Frames per second, None if not known.
         codec: `"h264"`, `"ffv1"` or `"vp9"`, where the format leaves a choice.
         live: A recording that cannot be repeated; see `VideoSink`.
-        aspect: Sample aspect ratio, for formats that store it.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown. A sink that
+            cannot keep it refuses any but 1.
         comment: Comment to store in the output; None for none.
         container: `"y4m"`, `"mpegts"` or `"matroska"`, of the standard output.
         segments: Of files that are cut.

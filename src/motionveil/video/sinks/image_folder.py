@@ -30,14 +30,15 @@ ABOUT = "about.txt"
 class ImageSequenceSink:
     """Writes each frame as `000000.png`, `000001.png`, ... into a folder; a context manager.
 
-    PNG is lossless. `times.csv` beside the pictures says when each is shown, `about.txt` what
-    they are. The folder appears
-    under its name when the block ends well, or with `live` in any case; otherwise nothing is left.
+    PNG is lossless, and keeps the sample aspect ratio (`pHYs`). `times.csv` beside the pictures
+    says when each is shown, `about.txt` what they are. The folder appears under its name when the
+    block ends well, or with `live` in any case; otherwise nothing is left.
 
     Args:
         path: The folder; it must not exist, or be empty.
         time_base: Seconds that one unit of `pts` lasts.
         live: A recording that nobody can make again: keep what came before a failure.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown.
         comment: What `about.txt` says; None for no such file.
 
     Raises:
@@ -51,13 +52,14 @@ class ImageSequenceSink:
         *,
         time_base: Fraction,
         live: bool = False,
+        aspect: Fraction = Fraction(1),
         comment: str | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = str(path)
         self.time_base = time_base
         self.live = live
-        self._comment = comment
+        self._aspect, self._comment = aspect, comment
         self.frames = 0
         self._encoder: Any = None
 
@@ -129,6 +131,7 @@ class ImageSequenceSink:
             self._encoder = av.CodecContext.create("png", "w")
             self._encoder.width, self._encoder.height = width, height
             self._encoder.pix_fmt, self._encoder.time_base = "rgb24", Fraction(1, 25)
+            self._encoder.sample_aspect_ratio = self._aspect
         if (self._encoder.height, self._encoder.width) != (height, width):
             raise MotionveilError(
                 f"{self.path}: frame {self.frames} is {width}x{height},"
@@ -151,5 +154,9 @@ def _is_folder(dest: str) -> bool:
 def open_image_folder(dest: str, options: SinkOptions) -> Sink:
     """Open a folder of images."""
     return ImageSequenceSink(
-        dest, time_base=options.time_base, live=options.live, comment=options.comment
+        dest,
+        time_base=options.time_base,
+        live=options.live,
+        aspect=options.aspect,
+        comment=options.comment,
     )

@@ -128,8 +128,8 @@ class VideoSink(Destinations):
         time_base: Seconds that one unit of `pts` lasts; one frame (1 / rate) if None.
         codec: `"h264"`, `"ffv1"` or `"vp9"`; None for the usual one of the suffix.
         live: A recording that nobody can make again.
-        aspect: Sample aspect ratio: how much wider than high one pixel is shown. H.264 keeps it;
-            for the other codecs PyAV has no way to write it.
+        aspect: Sample aspect ratio: how much wider than high one pixel is shown. Of FFV1 and VP9,
+            the width that results is rounded to a pixel.
         comment: What the file says of itself; None for nothing.
 
     Raises:

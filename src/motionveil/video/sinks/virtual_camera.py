@@ -84,4 +84,9 @@ class VirtualCameraSink:
 )
 def open_virtual_camera(dest: str, options: SinkOptions) -> Sink:
     """Open a virtual camera."""
+    if options.aspect != 1:
+        raise MotionveilError(
+            f"{dest}: a virtual camera's pixels are square, and those of the source are not"
+            f" ({options.aspect.numerator}:{options.aspect.denominator}); leave out --native"
+        )
     return VirtualCameraSink(dest, rate=options.rate)
