@@ -28,7 +28,7 @@ from motionveil.encoders.flow import Flow
 from motionveil.encoders.moments import Moments
 from motionveil.evaluation.encode_clips import working_clips
 from motionveil.methods.moments import MomentsSettings
-from motionveil.networks.small1d import COURSE_FEATURES, course_features
+from motionveil.networks.action import COURSE_FEATURES, course_features
 from motionveil.spec import EncoderSpec
 from motionveil.training.experiment import geometry_of
 from motionveil.training.recipe import Recipe, load_recipe

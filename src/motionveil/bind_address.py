@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import re
+import socket
+from collections.abc import Callable
+from typing import TypeVar
 
 from motionveil.errors import MotionveilError
+
+Listener = TypeVar("Listener")
 
 STREAM_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "srt")
 """The ways to write the address of a stream, before `://`."""
@@ -110,8 +116,31 @@ def host_and_port(option: str, address: str, port: int) -> tuple[str, int]:
     return (host if host not in ("", "localhost") else "127.0.0.1"), int(number)
 
 
-def not_taken(host: str, port: int, error: OSError | UnicodeError) -> str:
-    """Return why a port could not be listened on; a UnicodeError is of a name too long."""
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches a host; a name other than "localhost" may change."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def listening(option: str, host: str, port: int, listen: Callable[[int], Listener]) -> Listener:
+    """Return what listens on a port, before anything is printed; port 0 is any free one.
+
+    Args:
+        option: What errors name: the option with its value.
+        listen: Listens, given the address family.
+
+    Raises:
+        MotionveilError: The port is taken, or the host is not this machine.
+    """
+    try:
+        return listen(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0])
+    except (OSError, UnicodeError) as error:  # UnicodeError: the name is too long to look up
+        raise MotionveilError(f"{option}: {_not_taken(host, port, error)}") from error
+
+
+def _not_taken(host: str, port: int, error: OSError | UnicodeError) -> str:
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EADDRINUSE:
         return f"port {port} is in use by another program; choose another, or 0 for any"

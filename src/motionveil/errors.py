@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,18 +55,32 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def describe_faults(faults: Sequence[Any]) -> str:
+def no_such(what: str, name: object, known: Iterable[str]) -> str:
+    """Return `no method 'bqd'; there are raw, bdq, flow; did you mean 'bdq'?`."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f"no {what} {name!r}; there are {', '.join(names)}{hint}"
+
+
+def describe_faults(
+    faults: Sequence[Any], unknown: Callable[[str], str] | None = None, *, depth: int | None = None
+) -> str:
     """Return on one line which fields are wrong, how, and what was found; the first five.
 
     Args:
         faults: pydantic's `ValidationError.errors()`.
+        unknown: What to say of a field that does not exist, by its name with dots.
+        depth: Parts of a field's name that are told; None for all.
     """
-    more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
-    return "; ".join(_fault(item) for item in faults[:5]) + more
+    told = list(dict.fromkeys(_fault(item, unknown, depth) for item in faults))
+    return "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")
 
 
-def _fault(item: Any) -> str:
-    field = ".".join(str(part) for part in item["loc"])
+def _fault(item: Any, unknown: Callable[[str], str] | None, depth: int | None) -> str:
+    field = ".".join(str(part) for part in item["loc"][:depth])
+    if unknown is not None and item["type"] == "extra_forbidden":
+        return unknown(field)
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "missing" or not field:
         return f"{field}: {message}" if field else message

@@ -88,7 +88,7 @@ class EncoderSpec(BaseModel):
             try:
                 values["settings"] = found.settings.model_validate(settings)
             except ValidationError as error:
-                raise ValueError(f"settings: {describe(error)}") from error
+                raise ValueError(f"settings: {describe_faults(error.errors())}") from error
         elif type(settings) is not found.settings:
             raise ValueError(f"method {name!r} has other settings than {type(settings).__name__}")
         return values
@@ -236,7 +236,7 @@ class EncoderSpec(BaseModel):
         try:
             return cls.model_validate_json(read_text(Path(path), "the encoder"))
         except ValidationError as error:
-            raise MotionveilError(f"{path}: {describe(error)}") from error
+            raise MotionveilError(f"{path}: {describe_faults(error.errors())}") from error
 
 
 def _trained_geometry(provenance: dict[str, Any]) -> dict[str, float] | None:
@@ -246,11 +246,6 @@ def _trained_geometry(provenance: dict[str, Any]) -> dict[str, float] | None:
     if not isinstance(size, int) or not isinstance(step, int) or step < 1 or rate is None:
         return None
     return {"size": size, "rate": rate / step}
-
-
-def describe(error: ValidationError) -> str:
-    """Say on one line which fields are wrong, how, and what was found; the first five."""
-    return describe_faults(error.errors())
 
 
 def shipped_names() -> list[str]:
@@ -289,7 +284,7 @@ def named_spec(name: str) -> EncoderSpec | None:
             method=choice.method.name, settings=choice.method.change(None, choice.settings)
         )
     except ValidationError as error:
-        raise MotionveilError(f"{name}: {describe(error)}") from error
+        raise MotionveilError(f"{name}: {describe_faults(error.errors())}") from error
 
 
 def _from_hub(encoder: str | os.PathLike[str]) -> EncoderSpec:

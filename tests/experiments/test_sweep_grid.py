@@ -100,8 +100,8 @@ def test_the_key_tells_commands_apart() -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("axis: {--seed: [0]}", "no field 'axis'; the nearest is 'axes'"),
-        ("command: tradeof\naxes: {--seed: [0]}", "command: no command 'tradeof'; the nearest is"),
+        ("axis: {--seed: [0]}", "no field 'axis'; there are command, arguments, axes"),
+        ("command: tradeof\naxes: {--seed: [0]}", "command: no command 'tradeof'; there are"),
         ("command: train", "axes: Field required"),
         ("command: train\naxes: {}", "axes: "),
         ("command: train\naxes: {--seed: []}", "--seed: no values"),
@@ -112,7 +112,7 @@ def test_the_key_tells_commands_apart() -> None:
         ("command: train\narguments: [--out=a]\naxes: {--seed: [0]}", "--out cannot stand"),
         (
             "command: train\naxes: {--seed: [0]}\nexclude: [{--sed: 0}]",
-            "exclude: no axis '--sed'; the nearest is '--seed'",
+            "exclude: no axis '--sed'; there are --seed",
         ),
         (
             "command: train\naxes: {--seed: [0]}\nexclude: [{--seed: 7}]",

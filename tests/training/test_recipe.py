@@ -163,7 +163,7 @@ def test_an_unknown_field_is_named_with_the_nearest(
 def test_a_wrong_value_is_named(write: Any, text: str, field: str) -> None:
     message = fault(write(text))
     assert "mine.yaml: " + field + ": " in message
-    assert "found" in message
+    assert "found" in message or "required" in message
 
 
 @pytest.mark.parametrize("text", ["- a\n- b", "just words", "42"])
@@ -244,7 +244,7 @@ class TestSettings:
         assert "\n" not in str(caught.value)
 
     def test_wrong_values_are_named(self, write: Any) -> None:
-        with pytest.raises(MotionveilError, match=r"adversarial\.batch: .*found 'many'"):
+        with pytest.raises(MotionveilError, match=r"adversarial\.batch: .*found \"many\""):
             load_recipe(write(""), {"adversarial.batch": "many"})
         with pytest.raises(MotionveilError, match="adversarial: "):
             load_recipe(write("adversarial: 7"), {"adversarial.batch": 4})

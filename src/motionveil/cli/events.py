@@ -8,10 +8,9 @@ from pydantic import ValidationError
 
 from motionveil.cli.console import frame_bar
 from motionveil.cli.options import count_from
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.events import EventSummary, simulate_video
 from motionveil.methods.dvs import EventSettings
-from motionveil.spec import describe
 
 EXAMPLES = """\
 destinations:
@@ -115,7 +114,7 @@ def read_settings(arguments: argparse.Namespace) -> EventSettings:
     try:
         return EventSettings(**given)
     except ValidationError as error:
-        raise MotionveilError(f"--{describe(error)}") from error
+        raise MotionveilError(f"--{describe_faults(error.errors())}") from error
 
 
 def describe_events(summary: EventSummary) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from motionveil.atomic_write import atomic_path, write_text_atomically
-from motionveil.bind_address import host_and_port
+from motionveil.bind_address import host_and_port, is_loopback
 from motionveil.errors import MotionveilError
 from motionveil.secret import secret
 
@@ -148,8 +148,6 @@ def _others_can_read(arguments: argparse.Namespace, host: str) -> str | None:
     Raises:
         MotionveilError: Participants could not open this address.
     """
-    from motionveil.study.server.app import is_loopback
-
     if arguments.url is None:
         if host in ("0.0.0.0", "::"):
             raise MotionveilError(

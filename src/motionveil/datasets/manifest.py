@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.clip import VALIDATION, Clip, find_faults
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.limits import read_csv, read_text
 
 FIRST_COLUMNS = ("path", "start", "end", "action")
@@ -59,9 +59,7 @@ class Sidecar(BaseModel):
         try:
             return cls.model_validate_json(read_text(file, "the manifest's sidecar"))
         except ValidationError as error:
-            first = error.errors()[0]
-            field_name = ".".join(str(part) for part in first["loc"])
-            raise MotionveilError(f"{file}: {field_name or 'not JSON'}: {first['msg']}") from error
+            raise MotionveilError(f"{file}: {describe_faults(error.errors())}") from error
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,9 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, ValidationError
 
 from motionveil.audit_results import Finding
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults, no_such
 from motionveil.evaluation.data import AttackData, Video
 from motionveil.plugins import import_object, load_entry_points
-from motionveil.spec import describe
 from motionveil.statistics import Integers
 from motionveil.training.adversary_inputs import VIEWS, Look
 from motionveil.training.recipe import AttackerTraining, NetworkRecipe, Schedule
@@ -114,9 +113,7 @@ class LearningAttack(Attack):
             MotionveilError: There is no such view.
         """
         if self.view not in VIEWS:
-            raise MotionveilError(
-                f"{self.name}: no view {self.view!r}; there are {', '.join(VIEWS)}"
-            )
+            raise MotionveilError(f"{self.name}: {no_such('view', self.view, VIEWS)}")
         return Look(self.view, self.temporal)
 
 
@@ -152,7 +149,7 @@ def attack_class(kind: Any) -> type[Attack]:
         raise MotionveilError(f"kind {kind!r}: wanted a name, such as {next(iter(attack_kinds()))}")
     cls = import_object(kind) if ":" in kind else attack_kinds().get(kind)
     if cls is None:
-        raise MotionveilError(f"no kind of attack {kind!r}; there are {', '.join(attack_kinds())}")
+        raise MotionveilError(no_such("kind of attack", kind, attack_kinds()))
     if not (inspect.isclass(cls) and issubclass(cls, Attack)):
         raise MotionveilError(f"{kind}: is no motionveil.evaluation.attack.Attack")
     return cls
@@ -170,7 +167,9 @@ def read_attack(values: Any) -> Attack:
     try:
         return cls.model_validate(values)
     except ValidationError as error:
-        raise MotionveilError(f"attack {values.get('name')!r}: {describe(error)}") from error
+        raise MotionveilError(
+            f"attack {values.get('name')!r}: {describe_faults(error.errors())}"
+        ) from error
 
 
 AnyAttack = Annotated[SerializeAsAny[Attack], BeforeValidator(read_attack)]

@@ -11,10 +11,10 @@ from typing import get_args
 
 from pydantic import ValidationError
 
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.methods import Choice, method, method_names, parse_choices, with_strengths
 from motionveil.methods.bdq import Modules
-from motionveil.spec import EncoderSpec, describe
+from motionveil.spec import EncoderSpec
 from motionveil.training.checkpoint import OtherTrainingError
 from motionveil.training.experiment import Experiment
 from motionveil.training.recipe import Recipe
@@ -99,7 +99,7 @@ class MethodTrainer:
         try:
             return TrainedEncoder(trained.change(**after))
         except ValidationError as error:
-            raise MotionveilError(f"{choice.name}: {describe(error)}") from error
+            raise MotionveilError(f"{choice.name}: {describe_faults(error.errors())}") from error
 
     def _is_given(self, choice: Choice) -> bool:
         alpha = self._alpha(choice)

@@ -9,7 +9,6 @@ line numbers after the colon are strengths, several of them several methods: `bd
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
@@ -17,7 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 from motionveil.methods.base import (
     GREY,
     KERNEL_SIZE,
@@ -117,9 +116,7 @@ def method(name: str) -> Method:
     """
     found = _methods().get(name)
     if found is None:
-        near = difflib.get_close_matches(name, _methods(), n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise UnknownMethodError(f"no method {name!r}; there are {', '.join(_methods())}{hint}")
+        raise UnknownMethodError(no_such("method", name, _methods()))
     return found
 
 

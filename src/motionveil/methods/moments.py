@@ -97,7 +97,7 @@ class Moments(Method):
     help = "six moments of the optical flow of each of three parts of the picture, in few levels"
     settings = MomentsSettings
     encoder = "motionveil.encoders.moments:Moments"
-    stream = "motionveil.streaming.moments:MomentsVeil"
+    stream = "motionveil.streaming.flow:MomentsVeil"
     onnx = "motionveil.export.moments_onnx:add_moments"
     c = "motionveil.export.moments_integer:integer_moments"
     guarded = False  # a few levels are no picture, whatever happens

@@ -10,13 +10,12 @@ A package of its own names the module, or the function, as an entry point of the
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from torch import nn
 
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 from motionveil.networks.published_weights import Published, download, on_hub, published_of
 from motionveil.plugins import import_object, load_entry_points
 
@@ -97,11 +96,7 @@ class Registry:
         names = self.names()
         if name in names:
             return self._builders[name]
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise MotionveilError(
-            f"no {self._kind} network {name!r}; there are {', '.join(names)}{hint}"
-        )
+        raise MotionveilError(no_such(f"{self._kind} network", name, names))
 
 
 _ACTION = Registry("action")

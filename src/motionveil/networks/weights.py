@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from motionveil.atomic_write import atomic_path
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 from motionveil.hub import sha256_of
 from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
@@ -285,9 +285,7 @@ def weights_by_network(given: Sequence[str]) -> dict[str, str]:
         elif not equals:
             raise MotionveilError(f"--weights {text}: no such folder, and not NAME=FILE")
         elif name not in known:
-            raise MotionveilError(
-                f"--weights {text}: no network {name!r}; there are {', '.join(sorted(known))}"
-            )
+            raise MotionveilError(f"--weights {text}: {no_such('network', name, sorted(known))}")
         elif not Path(file).is_file():
             raise MotionveilError(f"--weights {text}: no such file {file}")
         else:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.limits import load_json, read_csv, read_text
 from motionveil.recognition.answers import Kind
 from motionveil.recognition.score import Segment
@@ -152,5 +152,4 @@ def _read_lines(path: Path) -> Iterator[_Line]:
 def _problem(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error).partition(":")[0]
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return describe_faults(error.errors())

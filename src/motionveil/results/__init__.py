@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
 from motionveil.limits import read_text
 from motionveil.methods import present_name
@@ -35,7 +35,7 @@ from motionveil.results.scores import (
     attribute_lines,
     score_attributes,
 )
-from motionveil.spec import EncoderSpec, describe
+from motionveil.spec import EncoderSpec
 from motionveil.statistics import Floats
 
 __all__ = [
@@ -340,4 +340,6 @@ def read_stored(kind: type[Model], file: Path, what: str) -> Model:
     try:
         return kind.model_validate_json(read_text(file, what))
     except ValidationError as error:
-        raise MotionveilError(f"{file}: not a {what} file: {describe(error)}") from error
+        raise MotionveilError(
+            f"{file}: not a {what} file: {describe_faults(error.errors())}"
+        ) from error

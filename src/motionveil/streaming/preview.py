@@ -16,10 +16,10 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.bind_address import host_and_port, not_taken
+from motionveil.bind_address import host_and_port, is_loopback, listening
 from motionveil.errors import MotionveilError
 from motionveil.streaming.preview_connections import SHORTEST_TOKEN, Admission
-from motionveil.streaming.preview_server import Server, is_loopback
+from motionveil.streaming.preview_server import Server
 from motionveil.streaming.preview_site import SQUARE, Screen, Site, Stats, StreamSite
 
 
@@ -148,7 +148,9 @@ class SiteServer:
                 f"{option} {address} can be seen by others: give {file_option}, or keep to"
                 f" this machine with 127.0.0.1:{port}"
             )
-        self._server = _listen(option, address, host, port)
+        self._server = listening(
+            f"{option} {address}", host, port, lambda family: Server((host, port), family)
+        )
         self._server.serve(site, Admission(token), loopback=is_loopback(host))
         port = self._server.server_address[1]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
@@ -192,12 +194,3 @@ def _check_token(token: str, shortest: int, option: str) -> None:
             f"{option}: has {length} characters; give {SHORTEST_TOKEN} or more that nobody"
             ' guesses, such as python3 -c "import secrets; print(secrets.token_urlsafe())" prints'
         )
-
-
-def _listen(option: str, address: str, host: str, port: int) -> Server:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return Server((host, port), family)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name too long to look up
-        reason = not_taken(host, port, error)
-        raise MotionveilError(f"{option} {address}: {reason}") from error

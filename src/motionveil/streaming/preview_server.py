@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import ipaddress
 import re
 import secrets
 import selectors
@@ -17,6 +16,7 @@ from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs
 
+from motionveil.bind_address import is_loopback
 from motionveil.streaming.preview_connections import (
     Admission,
     Connections,
@@ -39,14 +39,6 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host; a name other than "localhost" may change."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
 
 
 class Server(ThreadingHTTPServer):

@@ -24,12 +24,12 @@ from motionveil.datasets.loaders.folder import index
 from motionveil.datasets.manifest import Clip, Manifest, choose_label, choose_name
 from motionveil.datasets.validate_manifest import refuse_unlearnable
 from motionveil.encoders import Encoder, build_encoder, calibrate_range
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
 from motionveil.networks.weights import source_of_weights
 from motionveil.results import Dataset, Order
-from motionveil.spec import EncoderSpec, describe
+from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import Look
@@ -203,7 +203,7 @@ class Experiment:
         try:
             settings = kind.start(start, choice.settings)
         except ValidationError as error:
-            raise MotionveilError(f"{choice.name}: {describe(error)}") from error
+            raise MotionveilError(f"{choice.name}: {describe_faults(error.errors())}") from error
         return EncoderSpec(
             method=kind.name,
             settings=settings,

@@ -283,7 +283,7 @@ def load_recipe(
     try:
         return Recipe.model_validate(values).with_files()
     except ValidationError as error:
-        raise MotionveilError(f"{path}: " + "; ".join(map(_fault, error.errors()))) from error
+        raise MotionveilError(f"{path}: " + describe_faults(error.errors(), _unknown)) from error
 
 
 def _read(recipe: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
@@ -385,12 +385,3 @@ def _listed_beside(name: str) -> Iterator[str]:
     if place:
         yield from _field_names(AdversaryRecipe, place.group())
         yield from _field_names(NetworkRecipe, f"{place.group()}network.")
-
-
-def _fault(item: Any) -> str:
-    name = ".".join(str(part) for part in item["loc"])
-    if item["type"] == "extra_forbidden":
-        return _unknown(name)
-    if not name:  # of the recipe as a whole
-        return str(item["msg"]).removeprefix("Value error, ")
-    return f"{name}: {item['msg']} (found {item['input']!r})"

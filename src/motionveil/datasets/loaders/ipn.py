@@ -16,7 +16,7 @@ from typing import NamedTuple
 from motionveil.datasets.console import first_few, warn
 from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest, frame_number
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 from motionveil.limits import read_csv
 
 NON_GESTURE = "D0X"
@@ -119,7 +119,7 @@ def index(
             at fault, no video is there, or one cannot be read.
     """
     if split not in SPLITS:
-        raise MotionveilError(f"ipn: no split {split!r}; there are {', '.join(SPLITS)}")
+        raise MotionveilError(f"ipn: {no_such('split', split, SPLITS)}")
     folder = Path(root)
     gestures = [
         gesture

@@ -20,7 +20,7 @@ from pathlib import Path
 from motionveil.datasets.console import first_few, warn
 from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 
 ACTIONS = ("boxing", "handclapping", "handwaving", "jogging", "running", "walking")
 
@@ -100,7 +100,7 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
             none of the videos is there, or one cannot be read.
     """
     if split not in SPLITS:
-        raise MotionveilError(f"kth: no split {split!r}; there are {', '.join(SPLITS)}")
+        raise MotionveilError(f"kth: {no_such('split', split, SPLITS)}")
     folder = Path(root)
     listed = read_list(folder / LIST)
     parts = _parts(listed, split, seed)

@@ -23,7 +23,7 @@ from motionveil.datasets.loaders import count_or_raise, register
 from motionveil.datasets.loaders.folder import DEFAULT_SHARE
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.datasets.splits import stratified_split
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 from motionveil.limits import load_json, read_csv, read_text
 from motionveil.video.image_sequence import find_videos
 
@@ -147,7 +147,7 @@ def _index(folder: Path, name: str, split: str, parts_of: Parts) -> Manifest:
             video is there, or one cannot be read.
     """
     if split not in SPLITS:
-        raise MotionveilError(f"{name}: no split {split!r}; there are {', '.join(SPLITS)}")
+        raise MotionveilError(f"{name}: {no_such('split', split, SPLITS)}")
     labels = _labels(folder / LABELS)
     parts = parts_of(folder, split)
     paths = _there(folder, [video for video in labels if video in parts])

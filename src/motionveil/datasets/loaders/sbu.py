@@ -19,7 +19,7 @@ from motionveil.datasets.console import first_few, warn
 from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.datasets.splits import stratified_folds
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, no_such
 
 ACTIONS = (
     "approaching",
@@ -102,7 +102,7 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
             or the clips there are too few for the folds.
     """
     if split not in SPLITS:
-        raise MotionveilError(f"sbu: no split {split!r}; there are {', '.join(SPLITS)}")
+        raise MotionveilError(f"sbu: {no_such('split', split, SPLITS)}")
     folder, listed = Path(root), read_list()
     found = _find_clips(folder)
     names = [name for name in listed if name in found]

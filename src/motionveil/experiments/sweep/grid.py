@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import itertools
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from motionveil.errors import MotionveilError
+from motionveil.errors import MotionveilError, describe_faults, no_such
 from motionveil.experiments.sweep.run_job import Run
 from motionveil.report import write_joint_report
 from motionveil.report.aggregate import Run as ReportRun
@@ -83,7 +83,7 @@ class Grid(BaseModel):
     def _check_excluded(self, chosen: Chosen) -> None:
         for axis, value in chosen.items():
             if axis not in self.axes:
-                raise ValueError(f"exclude: no axis {axis!r}; {nearest(axis, self.axes)}")
+                raise ValueError(f"exclude: {no_such('axis', axis, self.axes)}")
             texts = [as_text(known) for known in self.axes[axis]]
             if as_text(value) not in texts:
                 raise ValueError(f"exclude: {axis}: {as_text(value)} is none of {', '.join(texts)}")
@@ -121,7 +121,7 @@ def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
 
     Raises:
         MotionveilError: The file cannot be read, a field is wrong, or there is no such command;
-            names the file, the field and, for an unknown one, the nearest.
+            names the file, the field and, for an unknown one, those that there are.
     """
     file = Path(path)
     values = read_yaml(file, "the grid", as_written=True)
@@ -130,13 +130,13 @@ def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
     try:
         grid = Grid.model_validate(values)
     except ValidationError as error:
-        faults = dict.fromkeys(
-            map(_fault, error.errors())
-        )  # a union gives one for each of its types
-        raise MotionveilError(f"{file}: {'; '.join(faults)}") from error
+        # A value may be of two types, and its name ends in the type that it is not.
+        told = describe_faults(
+            error.errors(), partial(no_such, "field", known=Grid.model_fields), depth=2
+        )
+        raise MotionveilError(f"{file}: {told}") from error
     if grid.command not in commands:
-        near = nearest(grid.command, commands)
-        raise MotionveilError(f"{file}: command: no command {grid.command!r}; {near}")
+        raise MotionveilError(f"{file}: command: {no_such('command', grid.command, commands)}")
     return grid
 
 
@@ -146,11 +146,6 @@ def refuse_own(words: Collection[str]) -> None:
         option = word.partition("=")[0]
         if option in OWN:
             raise ValueError(f"{option} cannot stand in a grid: every run has a folder of its own")
-
-
-def nearest(name: str, known: Collection[str]) -> str:
-    """Return `the nearest is 'x'`."""
-    return f"the nearest is {difflib.get_close_matches(name, known, n=1, cutoff=0)[0]!r}"
 
 
 def as_text(value: Value) -> str:
@@ -204,16 +199,6 @@ def _folder_name(chosen: Chosen) -> str:
     if safe == name and len(name) <= _LONGEST:
         return name
     return f"{safe[: _LONGEST - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _fault(item: Any) -> str:
-    field = ".".join(str(part) for part in item["loc"][:2])
-    if item["type"] == "extra_forbidden":
-        return f"no field {field!r}; {nearest(field, Grid.model_fields)}"
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] in ("missing", "value_error"):
-        return f"{field}: {message}" if field else message
-    return f"{field}: {message} (found {item['input']!r})"
 
 
 @dataclass

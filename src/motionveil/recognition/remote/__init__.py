@@ -7,13 +7,17 @@ subclass of `RemoteReceiver`.
 from __future__ import annotations
 
 import pkgutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import Any, ClassVar
 
 from motionveil.errors import MotionveilError
 from motionveil.plugins import load_entry_points
-from motionveil.recognition.remote.base import RemoteReceiver
+from motionveil.recognition.answers import Answer, Event
+from motionveil.recognition.delivery import Delivery
+from motionveil.recognition.reports import JsonReport
 
 __all__ = ["RemoteReceiver", "receiver_kinds"]
 
@@ -48,3 +52,70 @@ def _is_kind(value: Any) -> bool:
         and issubclass(value, RemoteReceiver)
         and value is not RemoteReceiver
     )
+
+
+class RemoteReceiver(ABC):
+    """A receiver somewhere else, told of each event that begins or ends. A context manager.
+
+    A kind is a file of `motionveil.recognition.remote` with a subclass, or an entry point of the
+    group `motionveil.receivers`. Its constructor takes what `__init__` takes here, and sets
+    `name` and `delivery`.
+
+    Args:
+        address: Where it is.
+        source: The source's name, without passwords.
+        which: Which of several sources it is: a number from 1, or a name; None if there is one.
+        top: How many classes an event lists.
+        notice: Takes lines about receivers that fail, and the count at the end.
+
+    Attributes:
+        name: What notices call it, without passwords.
+        delivery: Its queue.
+    """
+
+    option: ClassVar[str]
+    """Name of the option of `motionveil recognise`, without dashes."""
+
+    metavar: ClassVar[str]
+    """What stands for the address in the option's help."""
+
+    help: ClassVar[str]
+    """The option's help."""
+
+    name: str
+    delivery: Delivery[Any]
+
+    def __init__(
+        self,
+        address: str,
+        source: str,
+        *,
+        which: int | str | None = None,
+        top: int = 1,
+        notice: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._source, self._top, self._notice = source, top, notice
+
+    @classmethod
+    @abstractmethod
+    def check(cls, address: str) -> None:
+        """Raise MotionveilError if it is no address of this kind."""
+
+    @abstractmethod
+    def event(self, event: Event) -> None:
+        """Queue an event; never waits."""
+
+    def answer(self, answer: Answer) -> None:  # noqa: B027, most kinds tell of events only
+        """Say nothing of single windows."""
+
+    def line(self, event: Event) -> str:
+        """Return an event as a line of JSON, as `motionveil recognise --json` writes it."""
+        lines: list[str] = []
+        JsonReport(lines.append, self._source, top=self._top).event(event)
+        return lines[0]
+
+    def __enter__(self) -> RemoteReceiver:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._notice(f"{self.name}: {self.delivery.close()}")

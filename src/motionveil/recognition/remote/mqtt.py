@@ -19,7 +19,7 @@ from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Event
 from motionveil.recognition.delivery import Delivery
-from motionveil.recognition.remote.base import RemoteReceiver
+from motionveil.recognition.remote import RemoteReceiver
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client

@@ -18,7 +18,7 @@ from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Event
 from motionveil.recognition.delivery import Delivery, RefusedError
-from motionveil.recognition.remote.base import RemoteReceiver
+from motionveil.recognition.remote import RemoteReceiver
 
 LIMIT = 5.0
 """Seconds that a request may take."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import sqlite3
@@ -19,8 +18,7 @@ from starlette.exceptions import HTTPException
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from motionveil._version import __version__
-from motionveil.bind_address import not_taken
-from motionveil.errors import MotionveilError
+from motionveil.bind_address import listening
 from motionveil.limits import LineLimit
 from motionveil.study.server.context import ADMINISTRATOR, DOCUMENTED, STATIC, Context
 from motionveil.study.server.routes import admin_routes, participant_routes, status_of
@@ -132,26 +130,14 @@ def _add_error_pages(app: FastAPI, context: Context) -> None:
         return context.pages.problem(500, "broken")
 
 
-def is_loopback(host: str) -> bool:
-    """Return whether a host is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def listen(host: str, port: int) -> socket.socket:
-    """Bind a port before anything is printed; port 0 is any free one.
-
-    Raises:
-        MotionveilError: It is taken, or the host is not this machine.
-    """
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.create_server((host, port), family=family, backlog=1024)
-    except (OSError, UnicodeError) as error:  # UnicodeError: the name is too long to look up
-        reason = not_taken(host, port, error)
-        raise MotionveilError(f"--address {host}:{port}: {reason}") from error
+    """Bind a port before anything is printed; see `listening`."""
+    listener = listening(
+        f"--address {host}:{port}",
+        host,
+        port,
+        lambda family: socket.create_server((host, port), family=family, backlog=1024),
+    )
     # Inherited by connections; otherwise delayed acknowledgements add 40 ms to each response.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
