@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
@@ -28,6 +30,21 @@ def load_entry_points(group: str) -> dict[str, Any]:
         except Exception as error:  # whatever a plugin raises
             raise MotionveilError(f"plugin {point.name} ({point.value}): {error}") from error
     return found
+
+
+def import_modules(package: str) -> list[ModuleType]:
+    """Import the modules of a package that is a registry, one file a kind, and return them."""
+    path = importlib.import_module(package).__path__
+    return [importlib.import_module(f"{package}.{info.name}") for info in iter_modules(path)]
+
+
+def classes_in(package: str, base: type) -> Iterator[Any]:
+    """Yield the subclasses of `base` that the modules of a package define."""
+    for module in import_modules(package):
+        for value in vars(module).values():
+            own = isinstance(value, type) and value.__module__ == module.__name__
+            if own and issubclass(value, base):
+                yield value
 
 
 def import_object(name: str) -> Any:

@@ -15,10 +15,7 @@ A kind of attack is a file of `motionveil.evaluation.attacks`, an entry point of
 from __future__ import annotations
 
 import inspect
-import pkgutil
-from collections.abc import Iterator
 from functools import cache
-from importlib import import_module
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -27,7 +24,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from motionveil.audit_results import Finding
 from motionveil.errors import MotionveilError, describe_faults, no_such
 from motionveil.evaluation.data import AttackData, Video
-from motionveil.plugins import import_object, load_entry_points
+from motionveil.plugins import classes_in, import_object, load_entry_points
 from motionveil.statistics import Integers
 from motionveil.training.adversary_inputs import VIEWS, Look
 from motionveil.training.recipe import AttackerTraining, NetworkRecipe, Schedule
@@ -124,19 +121,9 @@ def attack_kinds() -> dict[str, type[Attack]]:
     Raises:
         MotionveilError: A plugin cannot be imported.
     """
-    from motionveil.evaluation import attacks
-
-    found: dict[str, type[Attack]] = {}
-    for module in pkgutil.iter_modules(attacks.__path__, f"{attacks.__name__}."):
-        found |= dict(_kinds_in(import_module(module.name)))
-    return found | load_entry_points(GROUP)
-
-
-def _kinds_in(module: Any) -> Iterator[tuple[str, type[Attack]]]:
-    for value in vars(module).values():
-        own = inspect.isclass(value) and value.__module__ == module.__name__
-        if own and issubclass(value, Attack):
-            yield value.model_fields["kind"].default, value
+    found = classes_in("motionveil.evaluation.attacks", Attack)
+    own = {cls.model_fields["kind"].default: cls for cls in found}
+    return own | load_entry_points(GROUP)
 
 
 def attack_class(kind: Any) -> type[Attack]:

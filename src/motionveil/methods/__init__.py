@@ -9,11 +9,9 @@ line numbers after the colon are strengths, several of them several methods: `bd
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from importlib import import_module
 from typing import Any
 
 from motionveil.errors import MotionveilError, no_such
@@ -28,7 +26,7 @@ from motionveil.methods.base import (
     Settings,
     Start,
 )
-from motionveil.plugins import load_entry_points
+from motionveil.plugins import classes_in, load_entry_points
 
 __all__ = [
     "GREY",
@@ -64,22 +62,17 @@ UNTRAINED = "untrained"
 @cache
 def _methods() -> dict[str, Method]:
     found: dict[str, Method] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
-            if isinstance(value, type) and value.__module__ == module.__name__:
-                _add(found, value)
-    for kind in load_entry_points(GROUP).values():
-        _add(found, kind, required=True)
+    for kind in classes_in(__name__, Method):
+        _add(found, kind)
+    for plugin in load_entry_points(GROUP).values():
+        _add(found, plugin)
     order = {name: place for place, name in enumerate(("raw", "bdq", "flow"))}
     return dict(sorted(found.items(), key=lambda item: (order.get(item[0], 3), item[0])))
 
 
-def _add(found: dict[str, Method], kind: Any, *, required: bool = False) -> None:
-    if not (isinstance(kind, type) and issubclass(kind, Method) and kind is not Method):
-        if required:
-            raise TypeError(f"{kind!r} is no subclass of motionveil.methods.Method")
-        return
+def _add(found: dict[str, Method], kind: Any) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Method)):
+        raise TypeError(f"{kind!r} is no subclass of motionveil.methods.Method")
     if "name" not in vars(kind):
         return  # what several methods of a file share
     if kind.name in found:
@@ -93,7 +86,7 @@ def register(kind: type[Method]) -> type[Method]:
     Raises:
         ValueError: The name is taken.
     """
-    _add(_methods(), kind, required=True)
+    _add(_methods(), kind)
     return kind
 
 

@@ -6,11 +6,9 @@ A loader of another package is a module, or a function, in the entry point group
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from statistics import median
 from typing import TypeVar
@@ -20,7 +18,7 @@ import numpy as np
 from motionveil.datasets.console import in_threads
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError, explain
-from motionveil.plugins import load_entry_points
+from motionveil.plugins import import_modules, load_entry_points
 from motionveil.video import count_frames, probe, read_frames
 from motionveil.video.image_sequence import is_pictures, list_pictures
 from motionveil.video.reader import FOLDER_RATE
@@ -106,8 +104,7 @@ def register(
 
 def loaders() -> dict[str, Loader]:
     """Return all loaders by name, those of plugins included."""
-    for module in pkgutil.iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
+    import_modules(__name__)
     load_entry_points(GROUP)
     return dict(sorted(_LOADERS.items()))
 

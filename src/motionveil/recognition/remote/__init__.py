@@ -6,15 +6,13 @@ subclass of `RemoteReceiver`.
 
 from __future__ import annotations
 
-import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import cache
-from importlib import import_module
 from typing import Any, ClassVar
 
 from motionveil.errors import MotionveilError
-from motionveil.plugins import load_entry_points
+from motionveil.plugins import classes_in, load_entry_points
 from motionveil.recognition.answers import Answer, Event
 from motionveil.recognition.delivery import Delivery
 from motionveil.recognition.reports import JsonReport
@@ -31,27 +29,14 @@ def receiver_kinds() -> dict[str, type[RemoteReceiver]]:
     Raises:
         MotionveilError: An entry point is no such kind, or two kinds have one name.
     """
-    found: dict[str, type[RemoteReceiver]] = {}
-    for info in pkgutil.iter_modules(__path__):
-        module = import_module(f"{__name__}.{info.name}")
-        for value in vars(module).values():
-            if _is_kind(value) and value.__module__ == module.__name__:
-                found[value.option] = value
+    found = {kind.option: kind for kind in classes_in(__name__, RemoteReceiver)}
     for name, value in load_entry_points(GROUP).items():
-        if not _is_kind(value):
+        if not (isinstance(value, type) and issubclass(value, RemoteReceiver)):
             raise MotionveilError(f"plugin {name}: must be a subclass of RemoteReceiver")
         if value.option in found:
             raise MotionveilError(f"plugin {name}: there is a receiver {value.option!r} already")
         found[value.option] = value
     return dict(sorted(found.items()))
-
-
-def _is_kind(value: Any) -> bool:
-    return (
-        isinstance(value, type)
-        and issubclass(value, RemoteReceiver)
-        and value is not RemoteReceiver
-    )
 
 
 class RemoteReceiver(ABC):

@@ -6,17 +6,15 @@ importing it registers it.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
 from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
-from motionveil.plugins import load_entry_points
+from motionveil.plugins import import_modules, load_entry_points
 from motionveil.video.codecs import unknown_format
 from motionveil.video.destinations import Destinations
 from motionveil.video.packets import PacketSink
@@ -152,8 +150,7 @@ def register(
 
 def sinks() -> list[SinkKind]:
     """Return all kinds of destinations, those of plugins last."""
-    for module in pkgutil.iter_modules(__path__):
-        import_module(f"{__name__}.{module.name}")
+    import_modules(__name__)
     load_entry_points(GROUP)
     return list(_KINDS.values())
 
