@@ -181,6 +181,21 @@ def f1_score(answers: Floats, labels: Integers, weights: Floats) -> Floats:
     return np.asarray(2 * right / np.maximum(weights @ (guesses + labels), 1))
 
 
+def mean_average_precision(answers: Floats, labels: Integers) -> float:
+    """Return the mean average precision over attributes (cMAP); one without positives is left out.
+
+    Args:
+        answers: Probability of each, (n, attributes).
+        labels: 1 where the attribute is there, else 0, (n, attributes).
+    """
+    once = np.ones((1, len(labels)))
+    found = [
+        average_precision(*column, once)[0] for column in zip(answers.T, labels.T, strict=True)
+    ]
+    known = [value for value in found if not np.isnan(value)]
+    return float(np.mean(known)) if known else 0.0
+
+
 def permutation_test(
     guesses: Integers,
     labels: Integers,
@@ -194,12 +209,39 @@ def permutation_test(
 
     The hypothesis is that the guesses have nothing to do with the labels. It is what "no better
     than the floor" means: an attacker that always says the commonest class has p = 1, and one
-    whose guesses follow the labels' frequencies only is not taken for a leak. Where all clips of
-    each recording have one label, as people have, labels are dealt to recordings, for ten clips
-    of a person are not ten proofs; else to the clips within each recording.
+    whose guesses follow the labels' frequencies only is not taken for a leak.
 
     Args:
         guesses: The attacker's class for each clip, (clips,).
+        labels, recordings, strata, draws, seed: As for `permutation_p`.
+
+    Returns:
+        As `permutation_p`.
+    """
+
+    def right(dealt: Integers) -> float:
+        return float((guesses == dealt).sum())
+
+    return permutation_p(right, labels, recordings, strata=strata, draws=draws, seed=seed)
+
+
+def permutation_p(
+    score: Callable[[Integers], float],
+    labels: Integers,
+    recordings: Integers,
+    *,
+    strata: Integers | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> float:
+    """Return how often labels dealt anew score as high as the true ones (a p-value).
+
+    Where all clips of each recording have one label, as people have, labels are dealt to
+    recordings, for ten clips of a person are not ten proofs; else to the clips within each
+    recording.
+
+    Args:
+        score: How well answers fit labels, (clips,).
         labels: The true class, (clips,).
         recordings: Each clip's recording, (clips,).
         strata: Groups of clips within which labels are dealt, (clips,): where a guess cannot be a
@@ -211,22 +253,22 @@ def permutation_test(
         (Phipson and Smyth, 2010).
     """
     rng = np.random.default_rng(seed)
-    observed = int((guesses == labels).sum())
+    observed = score(labels)
     groups = np.zeros_like(labels) if strata is None else strata
     # A recording with clips of several groups counts as one in each.
     parts = np.unique(np.column_stack([groups, recordings]), axis=0, return_inverse=True)[1]
     parts = parts.ravel()
     whole = _labels_of_recordings(labels, parts)
-    right = np.empty(draws, np.int64)
-    for draw in range(draws):
+    reached = 0
+    for _ in range(draws):
         if whole is None:
             dealt = _shuffled_within(labels, parts, rng)
         else:
             group = np.zeros_like(whole)
             group[parts] = groups
             dealt = _shuffled_within(whole, group, rng)[parts]
-        right[draw] = (guesses == dealt).sum()
-    return float((1 + (right >= observed).sum()) / (draws + 1))
+        reached += score(dealt) >= observed
+    return float((1 + reached) / (draws + 1))
 
 
 def _shuffled_within(values: Integers, groups: Integers, rng: np.random.Generator) -> Integers:

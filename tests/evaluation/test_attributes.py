@@ -10,11 +10,19 @@ import pytest
 
 from motionveil import api
 from motionveil.audit_results import AttributeRecognition, Audit
-from motionveil.datasets.manifest import Manifest
+from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.datasets.validate_manifest import refuse_unlearnable
 from motionveil.errors import MotionveilError
+from motionveil.evaluation.mutual_information import chosen_by_precision
 from motionveil.evaluation.plan_audit import attackers_of
-from motionveil.evaluation.variants import joined_variant, variant_of
+from motionveil.evaluation.variants import (
+    Variant,
+    attribute_recognition,
+    joined_variant,
+    strongest_of,
+    variant_of,
+)
+from motionveil.report import write_audits
 from motionveil.results import ClipPrediction, Result, Row
 from motionveil.training.heads import Attributes
 from tiny import tiny_recipe, write_toys
@@ -110,6 +118,7 @@ def test_training_raises_the_entropy_of_each_output(toys: Path) -> None:
 def test_the_audit_attacks_them_at_once(row: Row, toys: Path) -> None:
     (toys / "suite.yaml").write_text(
         "- {name: frame, kind: recognise}\n- {name: again, kind: retrieve}\n"
+        "- {name: clip, kind: recognise, temporal: true}\n"
     )
     found = api.audit(
         "raw",
@@ -121,7 +130,8 @@ def test_the_audit_attacks_them_at_once(row: Row, toys: Path) -> None:
         device="cpu",
     )
     assert found == Audit.read(toys / "audit")
-    assert {f.name for f in found.findings} == {"frame"}, "re-identification needs one label"
+    names = {f.name for f in found.findings}
+    assert names == {"frame", "clip"}, "re-identification needs one label"
     veiled = next(f for f in found.of(AttributeRecognition) if f.video == "veiled")
     answers = np.array([a.probabilities for a in veiled.answers])
     labels = np.array([a.truth for a in veiled.answers])
@@ -131,10 +141,70 @@ def test_the_audit_attacks_them_at_once(row: Row, toys: Path) -> None:
     )
     assert [name for name, _ in veiled.rows()] == ["mean", "warm", "green", "early"]
     assert veiled.chance_level == pytest.approx(labels.mean())
-    assert (toys / "audit" / "audit.html").exists()
+    assert veiled.p is not None
+    assert veiled.p < 0.01
+    best = found.strongest
+    assert best is not None
+    assert set(best.chosen) <= {"frame", "clip"}
+    assert best.attributes is not None
+    assert best.accuracy.value == best.attributes.mean.average_precision <= best.naive + 0.05
+    assert best.accuracy.chance_level == pytest.approx(labels.mean())
+    page = (toys / "audit" / "audit.html").read_text()
+    summary = page[page.index("Strongest attacker on warm") : page.index("Limitations")]
+    for line in best.attributes.lines:
+        assert f'<th scope="row">{line.name}</th>' in summary
+        assert f"{100 * line.average_precision:.1f}" in summary
+    again = found.model_copy(update={"encoder": "other"})
+    there = write_audits([(found, toys / "audit"), (again, toys / "audit")], toys / "audits.html")
+    beside = there.read_text()
+    assert "cMAP of the strongest attack on warm+green+early" in beside
+    assert f"{100 * best.accuracy.value:.1f}" in beside
     by_frame, by_clip = attackers_of([veiled], row.predictions)
     assert by_clip.accuracy.accuracy == pytest.approx(((answers >= 0.5) == labels).mean())
     assert by_frame.accuracy.chance_level == row.privacy.frame.chance_level
+
+
+def invented(name: str, probabilities: np.ndarray, labels: np.ndarray) -> AttributeRecognition:
+    """What an attacker found that gave these answers, a recording a clip."""
+    rng = np.random.default_rng(0)
+    frames = [np.repeat(p[None], 2, 0) for p in probabilities]
+    variant = Variant(
+        0.1, 0, "eval", 0, probabilities, rng.random(labels.shape), np.zeros(len(labels), np.int64),
+        answers=np.stack(frames),
+    )  # fmt: skip
+    clips = [Clip(f"{n}.mkv", 0, 9, "a", {}, f"r{n}", "x") for n in range(len(labels))]
+    origin = {"name": name, "label": "x+y", "video": "veiled", "attack": {}}
+    return attribute_recognition(
+        origin | {"trained_on": 9}, [variant], clips=clips, labels=labels, names=["x", "y"]
+    )
+
+
+def test_the_strongest_is_corrected_for_its_choice() -> None:
+    """The best of many that know nothing is above chance; chosen on other clips it is not."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, (60, 2))
+    blind = [invented(f"blind {n}", rng.random((60, 2)), labels) for n in range(30)]
+    best = strongest_of(blind)
+    assert best is not None
+    assert best.naive > labels.mean() + 0.1
+    assert best.accuracy.value < labels.mean() + 0.08
+    assert min(found.p or 0 for found in blind) > 1 / 2001
+    knows = invented("knows", np.clip(labels * 0.4 + rng.random((60, 2)) * 0.6, 0, 1), labels)
+    assert knows.p == pytest.approx(1 / 2001)
+    best = strongest_of([*blind, knows])
+    assert best is not None
+    assert best.chosen == ["knows"]
+    assert best.accuracy.value == pytest.approx(knows.headline.value, abs=1e-6)
+
+
+def test_the_variant_of_the_higher_precision_counts() -> None:
+    """One ranks well with no answer over 1/2, one answers as often right and ranks badly."""
+    rng = np.random.default_rng(2)
+    labels = (rng.random((80, 1)) < 0.4).astype(np.int64)
+    ranks = 0.1 + 0.2 * labels + 0.1 * rng.random((80, 1))
+    never = 0.1 + 0.1 * rng.random((80, 1))
+    chosen = chosen_by_precision([never, ranks], labels, np.arange(80))
+    assert (chosen == 1).all()
 
 
 def test_what_gives_no_average_precision_is_refused(toys: Path) -> None:

@@ -19,6 +19,7 @@ from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.published import load_publication
 from motionveil.results import Result
 from motionveil.training.recipe import load_recipe
+from tiny import write_toys
 from videos import moving_square, write_pictures, write_video
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "protocol.md"
@@ -39,9 +40,14 @@ SMALL = {
 
 
 def block_of(name: str) -> list[list[str]]:
-    """Return the documentation's commands for a data set, as words."""
-    text = PAGE.read_text(encoding="utf-8").partition("## Figure 3")[2]
-    (block,) = (b for b in re.findall(r"```sh\n(.*?)```", text, re.S) if f"index {name} " in b)
+    """Return the documentation's commands of figure 3 for a data set, as words."""
+    return commands_of("## Figure 3", f"index {name} ")
+
+
+def commands_of(heading: str, holds: str) -> list[list[str]]:
+    """Return the commands of the block below a heading that holds a text, as words."""
+    text = PAGE.read_text(encoding="utf-8").partition(heading)[2]
+    (block,) = (b for b in re.findall(r"```sh\n(.*?)```", text, re.S) if holds in b)
     return [shlex.split(line)[1:] for line in block.replace("\\\n", " ").splitlines()]
 
 
@@ -137,3 +143,24 @@ def test_the_lines_run(
         re.M,
     )
     assert "of unknown source" in departures  # of the privacy network, which was not converted
+
+
+@pytest.mark.slow
+def test_the_lines_of_figure_7_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_toys(tmp_path / "sbu", people=4)
+    # Networks of these names, from scratch: their published weights are not the figure's matter.
+    names = {"--action-weights", "--privacy-weights"}
+    *lines, report = commands_of("## Figure 7", "--show-raw")
+    for line in lines:
+        pairs = zip(["", *line], line, strict=False)
+        words = [word for before, word in pairs if word not in names and before not in names]
+        small = SMALL | {"action.weights": "null", "privacy.weights": "null", "validation.batch": 4}
+        sets = [word for k, v in small.items() for word in ("--set", f"{k}={v}")]
+        assert main([*words, *sets, "--device", "cpu", "--workers", "1"]) == 0
+    assert main(report) == 0
+    page = Path("figure-7.html").read_text(encoding="utf-8")
+    heads = re.findall(r'<th scope="col">([^<]*)</th>', page.partition('table class="rebuilt')[2])
+    assert [head.rpartition("/")[2] for head in heads[:7]] == [
+        "Clip of", "original", "bdq-untrained", "bdq", "flow", "moments", "mean frame"
+    ]  # fmt: skip

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from audit_examples import VEILED, at_the_floor, audit, leaking
+from report_examples import write_png
 from test_audit_page import CLAIMS, Page
 
-from motionveil.audit_results import Audit
+from motionveil.audit_results import Audit, RebuiltClip, Reconstruction
 from motionveil.cli import main
 from motionveil.errors import MotionveilError
 from motionveil.report import write_audits
@@ -105,7 +107,7 @@ def test_two_audits_of_one_encoder_are_told_apart(tmp_path):
     ("change", "fault"),
     [
         ({"split": "fold1"}, "its split is fold1, there it is validation"),
-        ({"findings": [], "strongest": None}, "no attack in it recognises the identity"),
+        ({"findings": [], "strongest": None}, "there is no attack on veiled video in it"),
     ],
 )
 def test_what_cannot_stand_side_by_side_is_refused(tmp_path, change, fault):
@@ -131,4 +133,70 @@ def test_by_the_command_line(tmp_path, capsys):
     assert main(words) == 0
     assert capsys.readouterr().out == f"{folders[0] / 'audits.html'}\n"
     assert main([*words, "--show-raw"]) == 1
-    assert "--show-raw: several audits side by side show no frames" in capsys.readouterr().err
+    assert "no two audits have stored reconstructions of one clip" in capsys.readouterr().err
+
+
+def with_samples(found: Audit, folder: Path, clips: Sequence[str], shade: int) -> Audit:
+    """Return an audit whose reconstruction has stored frames of clips, each of one shade."""
+    (made,) = found.of(Reconstruction)
+    (folder / "attacks" / "reconstruction-veiled").mkdir(parents=True)
+    samples = []
+    for number, clip in enumerate(clips):
+        names = [f"clip-{number}.png", f"clip-{number}-original.png"]
+        for name in (*names, "mean.png"):
+            write_png(folder / "attacks" / "reconstruction-veiled" / name, shade, 8)
+        samples.append(
+            RebuiltClip(
+                clip=clip,
+                known=number == 0,
+                psnr=20 + shade + number,
+                ssim=0.5,
+                baseline_psnr=11,
+                baseline_ssim=0.25,
+                picture=names[0],
+                original=names[1],
+            )
+        )
+    changes = {"samples": samples, "mean_picture": "mean.png", "held_out": [2.0], "losses": [2.0]}
+    rest = [finding for finding in found.findings if finding is not made]
+    made = made.model_copy(update=changes | {"stopped": shade > 8})
+    return found.model_copy(update={"findings": [*rest, made]})
+
+
+@pytest.mark.parametrize("show_raw", [False, True])
+def test_reconstructions_stand_side_by_side(tmp_path, show_raw):
+    """The paper's figure 7: the clips that all have, in the order in which audits are given."""
+    audits = []
+    for name, shade, clips in (("untrained", 9, "abc"), ("trained", 8, "cab"), ("flow", 10, "bxa")):
+        found = with_samples(leaking(raw=False), tmp_path / name, clips, shade)
+        audits.append((found.model_copy(update={"encoder": name}), tmp_path / name))
+    target = write_audits(audits, tmp_path / "audits.html", show_raw=show_raw)
+    page = Page(target.read_text(encoding="utf-8"))
+    (table,) = (t for t in page.tables if "untrained" in t[0] and "mean frame" in t[0])
+    raw = ["original"] if show_raw else []
+    blank = [""] if show_raw else []
+    assert table[0] == ["Clip of", *raw, "untrained", "trained", "flow", "mean frame"]
+    first, second = table[1:3]
+    assert first == [
+        "a known person", *blank, "29.0; 0.500", "29.0; 0.500", "32.0; 0.500", "11.0; 0.250"
+    ]  # fmt: skip
+    assert second[0] == "an unseen person"
+    quality = audits[0][0].of(Reconstruction)[0].known
+    psnr = next(row for row in table if row[0] == "PSNR, dB, known people (n = 144)")
+    assert float(psnr[-4].split()[0]) == round(quality.psnr.value, 1)
+    assert psnr[-1] == f"{quality.baseline_psnr:.1f}"
+    assert ["U-Net converged", *(["–"] if show_raw else []), "yes", "no", "yes", "–"] in table
+    alts = [image["alt"] for image in page.all("img") if "clip" in (image["alt"] or "")]
+    assert len(alts) == 2 * (5 if show_raw else 3)
+    assert ("original, clip 1" in alts) == ("mean frame, clip 5" in alts) == show_raw
+
+
+def test_audits_that_recognise_nothing_are_compared_too(tmp_path):
+    audits = []
+    for name in ("one", "two"):
+        found = with_samples(leaking(raw=False), tmp_path / name, "ab", 9)
+        changes = {"findings": found.of(Reconstruction), "strongest": None, "encoder": name}
+        audits.append((found.model_copy(update=changes), tmp_path / name))
+    page = Page(write_audits(audits, tmp_path / "audits.html").read_text(encoding="utf-8"))
+    assert "No attack that recognises the identity was carried out." in page.text
+    assert "Reconstructed clips" in page.headings

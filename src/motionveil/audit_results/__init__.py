@@ -16,30 +16,42 @@ from motionveil.audit_results.attributes import (
     ATTRIBUTES,
     AttributeAnswer,
     AttributeRecognition,
+    attribute_columns,
 )
 from motionveil.audit_results.finding import (
     CHANCE,
     AnyFinding,
     Column,
     Finding,
+    LabelFinding,
     Measured,
     Renamed,
     read_finding,
 )
 from motionveil.audit_results.kinds import (
-    CONVERGED,
     ClipAnswer,
     FaceNaming,
     FaceSearch,
-    ImageQuality,
     Recognition,
-    Reconstruction,
     Retrieval,
     Scores,
     Search,
 )
+from motionveil.audit_results.reconstruction import (
+    CONVERGED,
+    ImageQuality,
+    RebuiltClip,
+    Reconstruction,
+)
 from motionveil.geometry import Geometry
-from motionveil.results import Dataset, Order, Stored, StoredRecipe, read_stored
+from motionveil.results import (
+    AttributeScores,
+    Dataset,
+    Order,
+    Stored,
+    StoredRecipe,
+    read_stored,
+)
 
 __all__ = [
     "ATTRIBUTES",
@@ -57,13 +69,16 @@ __all__ = [
     "FaceSearch",
     "Finding",
     "ImageQuality",
+    "LabelFinding",
     "Measured",
+    "RebuiltClip",
     "Recognition",
     "Reconstruction",
     "Retrieval",
     "Scores",
     "Search",
     "Strongest",
+    "attribute_columns",
     "read_finding",
 ]
 
@@ -76,14 +91,16 @@ class Strongest(Stored):
 
     Attributes:
         accuracy: By clip: for each half of the recordings that of the attack that was best on the
-            other half.
+            other half. Of several attributes at once, cMAP of the answers put together so.
         chosen: Names of the attacks chosen, one or two.
-        naive: Accuracy of the best attack over all clips, which chance has chosen too.
+        naive: Accuracy, or cMAP, of the best attack over all clips, which chance has chosen too.
+        attributes: Of several attributes at once, average precision and F1 of each.
     """
 
     accuracy: Measured
     chosen: list[str]
     naive: float
+    attributes: AttributeScores | None = None
 
 
 class Confound(Renamed):
@@ -181,6 +198,16 @@ class Audit(Stored):
         """Recognition of the privacy label and the action."""
         return [f for f in self._recognitions if not f.across and not self._is_other(f)]
 
+    def on_label(self, video: str) -> list[Recognition] | list[AttributeRecognition]:
+        """Return the recognition of the privacy label in one video, or of its attributes."""
+        plain = [f for f in self.attacks if f.target == "privacy" and f.video == video]
+        several = [
+            found
+            for found in self.of(AttributeRecognition)
+            if not found.across and found.video == video and not self._is_other(found)
+        ]
+        return plain or several
+
     @property
     def other_labels(self) -> list[Recognition]:
         """Recognition of other labels of the manifest."""
@@ -199,8 +226,10 @@ class Audit(Stored):
     def _recognitions(self) -> list[Recognition]:
         return self.of(Recognition)
 
-    def _is_other(self, found: Recognition) -> bool:
-        return found.target == "privacy" and found.label != self.dataset.privacy_label
+    def _is_other(self, found: LabelFinding) -> bool:
+        if isinstance(found, Recognition) and found.target == "action":
+            return False
+        return found.label != self.dataset.privacy_label
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write `audit.json` into a folder, whole or not at all, and return its path."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motionveil.audit_results.finding import CHANCE, Column, Finding, Measured
+from motionveil.audit_results.finding import CHANCE, Column, LabelFinding, Measured
 from motionveil.results import AttributeScore, AttributeScores, Reading, Stored, attribute_lines
 
 ATTRIBUTES = "attributes"
@@ -32,7 +32,7 @@ class AttributeAnswer(Stored):
         return [(p >= 0.5) == bool(truth) for p, truth in pairs]
 
 
-class AttributeRecognition(Finding):
+class AttributeRecognition(LabelFinding):
     """How well an attacker recognises several attributes at once.
 
     Attributes:
@@ -42,6 +42,7 @@ class AttributeRecognition(Finding):
         trained_on: Number of clips learned from.
         by_frame: Whether its answers are about single frames, in their order.
         chosen: Names of the variants that count, one or two.
+        p: p-value of a permutation test of cMAP by clip; None in older audits.
     """
 
     kind: str = ATTRIBUTES
@@ -51,11 +52,17 @@ class AttributeRecognition(Finding):
     trained_on: int
     by_frame: bool = False
     chosen: list[str]
+    p: float | None = None
 
     @property
-    def section(self) -> str:
-        """The label."""
-        return self.label
+    def headline(self) -> Measured:
+        """What attackers are compared by: cMAP by clip, beside the mean prevalence."""
+        mean = self.scores["clip"].mean
+        return Measured(
+            value=mean.average_precision,
+            interval=mean.average_precision_interval,
+            chance_level=mean.prevalence,
+        )
 
     def rows(self) -> list[tuple[str, list[Column]]]:
         """Return a row of the means, whose average precision is cMAP, and one an attribute."""
@@ -63,20 +70,32 @@ class AttributeRecognition(Finding):
         return [(clip.name, self._columns(clip, frame)) for frame, clip in pairs]
 
     def _columns(self, clip: AttributeScore, frame: AttributeScore) -> list[Column]:
-        precision, f1 = (
-            Measured(value=value, interval=interval)
-            for value, interval in (
-                (clip.average_precision, clip.average_precision_interval),
-                (clip.f1, clip.f1_interval),
-            )
-        )
+        precision, chance, f1, always = attribute_columns(clip)
         return [
-            Column.share("Average precision by clip, %", precision),
+            precision,
             Column.share("by frame", frame.average_precision),
-            Column.share(CHANCE, clip.prevalence),
-            Column.share("F1 by clip, %", f1),
+            chance,
+            f1,
             Column.share("by frame", frame.f1),
-            Column.share("F1 of always yes", clip.f1_chance),
+            always,
             Column(name="n", value=len(self.answers), digits=0),
             *self.training_columns(),
+            Column(name="p of the mean", value=self.p, digits=4),
         ]
+
+
+def attribute_columns(score: AttributeScore) -> list[Column]:
+    """Return average precision and F1 by clip, each with its chance level."""
+    precision, f1 = (
+        Measured(value=value, interval=interval)
+        for value, interval in (
+            (score.average_precision, score.average_precision_interval),
+            (score.f1, score.f1_interval),
+        )
+    )
+    return [
+        Column.share("Average precision by clip, %", precision),
+        Column.share(CHANCE, score.prevalence),
+        Column.share("F1 by clip, %", f1),
+        Column.share("F1 of always yes", score.f1_chance),
+    ]

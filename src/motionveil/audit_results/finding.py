@@ -163,11 +163,31 @@ class Finding(Renamed):
         return next((float(v) for v in found if isinstance(v, float)), None)
 
 
+class LabelFinding(Finding):
+    """Base of how well a label is recognised, or several attributes at once."""
+
+    @property
+    def across(self) -> str:
+        """The column whose values it may not go by; empty for any."""
+        return str(self.attack.get("across", ""))
+
+    @property
+    def section(self) -> str:
+        """The label, with the column that it was crossed with."""
+        return self.label + (f", crossed with {self.across}" if self.across else "")
+
+    @property
+    def headline(self) -> Measured:
+        """What attackers are compared by."""
+        raise NotImplementedError
+
+
 def read_finding(value: Any) -> Finding:
     """Return a stored finding as the class of its kind; as a `Finding` where there is none."""
     if isinstance(value, Finding):
         return value
-    kinds = {kind.model_fields["kind"].default: kind for kind in Finding.__subclasses__()}
+    classes = (*Finding.__subclasses__(), *LabelFinding.__subclasses__())
+    kinds = {kind.model_fields["kind"].default: kind for kind in classes}
     known = isinstance(value, dict) and isinstance(value.get("kind"), str)
     return (kinds.get(value["kind"], Finding) if known else Finding).model_validate(value)
 

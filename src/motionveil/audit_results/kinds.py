@@ -6,7 +6,14 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from motionveil.audit_results.finding import CHANCE, Column, Finding, Measured, Renamed
+from motionveil.audit_results.finding import (
+    CHANCE,
+    Column,
+    Finding,
+    LabelFinding,
+    Measured,
+    Renamed,
+)
 from motionveil.results import Stored
 
 
@@ -64,7 +71,7 @@ class ClipAnswer(Stored):
         return likeliest == self.truth
 
 
-class Recognition(Finding):
+class Recognition(LabelFinding):
     """How well an attacker recognises a label.
 
     Attributes:
@@ -87,14 +94,9 @@ class Recognition(Finding):
     by_frame: bool = False
 
     @property
-    def across(self) -> str:
-        """The column whose values it may not go by; empty for any."""
-        return str(self.attack.get("across", ""))
-
-    @property
-    def section(self) -> str:
-        """The label, with the column that it was crossed with."""
-        return self.label + (f", crossed with {self.across}" if self.across else "")
+    def headline(self) -> Measured:
+        """What attackers are compared by: accuracy by clip."""
+        return self.scores.clip
 
     @property
     def training_accuracy(self) -> float | None:
@@ -194,100 +196,6 @@ class Retrieval(Finding):
                 ],
             )
         ]
-
-
-class ImageQuality(Renamed):
-    """How similar reconstructed clips are to their originals; means over clips.
-
-    Attributes:
-        clips: Number of clips.
-        psnr: Peak signal to noise ratio of the mean square error, in dB.
-        ssim: Structural similarity, 1 for equal images.
-        gmsd: Gradient magnitude similarity deviation, 0 for equal images.
-        recognised: Share of frames in which a network trained on original video names the person.
-        baseline_psnr, baseline_ssim, baseline_gmsd: Of the mean of the training clips, which
-            depends on no clip: a reconstruction that is no better has shown nothing.
-        original_recognised: `recognised` of the original frames.
-        faces: Share of frames in which a face is detected; None if there was no detector.
-        original_faces: The same of the original frames.
-        chance_level: Share of the commonest person.
-    """
-
-    clips: int
-    psnr: Measured
-    ssim: Measured
-    gmsd: Measured
-    recognised: Measured
-    baseline_psnr: float
-    baseline_ssim: float
-    baseline_gmsd: float
-    original_recognised: float
-    faces: Measured | None = None
-    original_faces: float | None = None
-    chance_level: float
-
-    def columns(self) -> list[Column]:
-        """Return its figures, each followed by its reference."""
-        found = []
-        for name, figure, baseline, digits in (
-            ("PSNR, dB", self.psnr, self.baseline_psnr, 1),
-            ("SSIM", self.ssim, self.baseline_ssim, 3),
-            ("GMSD", self.gmsd, self.baseline_gmsd, 3),
-        ):
-            value, interval = figure.value, figure.interval
-            found.append(Column(name=name, value=value, interval=interval, digits=digits))
-            found.append(Column(name="mean clip", value=baseline, digits=digits))
-        found += [
-            Column.share("Recognised, %", self.recognised),
-            Column.share("original", self.original_recognised),
-            Column.share(CHANCE, self.chance_level),
-        ]
-        if self.faces is not None:
-            found += [
-                Column.share("Faces, %", self.faces),
-                Column.share("original", self.original_faces),
-            ]
-        return [*found, Column(name="n", value=self.clips, digits=0)]
-
-
-CONVERGED = 0.02
-"""Share by which a U-Net's loss may fall in the third quarter of its epochs."""
-
-_EPOCHS_TO_JUDGE = 8
-
-
-class Reconstruction(Finding):
-    """The original video computed from the veiled one.
-
-    Attributes:
-        known: Of clips held out, of people whom the U-Net has learned from.
-        unseen: Of clips of people whom it never saw.
-        losses: The U-Net's loss in each epoch; empty in older files.
-    """
-
-    title: ClassVar[str] = "Reconstruction"
-    kind: str = "reconstruct"
-    known: ImageQuality
-    unseen: ImageQuality
-    losses: list[float] = Field(default_factory=list)
-
-    @property
-    def still_falling(self) -> float | None:
-        """Share by which the loss fell in the third quarter of the epochs; None for few epochs.
-
-        There the learning rate is still a seventh to a half of its height. A U-Net of which it is
-        over `CONVERGED` was stopped before it had learned what it can.
-        """
-        epochs = len(self.losses)
-        if epochs < _EPOCHS_TO_JUDGE:
-            return None
-        return 1 - self.losses[3 * epochs // 4 - 1] / self.losses[epochs // 2 - 1]
-
-    def rows(self) -> list[tuple[str, list[Column]]]:
-        """Return a row for each group of people."""
-        falling = Column.share("loss fell, %", self.still_falling)
-        groups = (("known people", self.known), ("unseen people", self.unseen))
-        return [(name, [*found.columns(), falling]) for name, found in groups]
 
 
 class FaceNaming(Renamed):

@@ -83,7 +83,6 @@ def _report_audits(arguments: argparse.Namespace) -> int:
     if alone:
         print(write_audit(audits[0], folders[0], target, show_raw=arguments.show_raw))
         return 0
-    if arguments.show_raw:
-        raise MotionveilError("--show-raw: several audits side by side show no frames")
-    print(write_audits(list(zip(audits, folders, strict=True)), target))
+    pairs = list(zip(audits, folders, strict=True))
+    print(write_audits(pairs, target, show_raw=arguments.show_raw))
     return 0

@@ -208,8 +208,7 @@ def audit(
         seconds=sum(record.seconds for record in records.values()),
     )
     for video, field in (("veiled", "strongest"), ("raw", "strongest_raw")):
-        of_one = [f for f in found.attacks if f.video == video and f.target == "privacy"]
-        setattr(found, field, strongest_of(of_one))
+        setattr(found, field, strongest_of(found.on_label(video)))
     found.save(out)
     return found
 

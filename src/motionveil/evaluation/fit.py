@@ -28,6 +28,9 @@ from motionveil.training.recipe import AttackerTraining, Schedule
 Encode = Callable[[Tensor], Tensor]
 """From clips `(B, 3, T, H, W)` in [0, 1] to what networks see, `(B, 3, T', H, W)` in [-1, 1]."""
 
+HELD_OUT = "loss_held_out"
+"""Figure of an epoch: the error on clips kept back from the training."""
+
 Loss = Callable[[nn.Module, Tensor, Batch, int], tuple[Tensor, dict[str, Tensor]]]
 """From a network, its input, the batch and its epoch to the loss and further figures of the log."""
 
@@ -83,6 +86,7 @@ def fit(
     fabric: Fabric,
     encode: Encode = as_stored,
     rule: AttackerTraining | None = None,
+    error: Callable[[nn.Module], float] | None = None,
 ) -> tuple[list[nn.Module], list[dict[str, float]]]:
     """Train networks on the same veiled batches.
 
@@ -92,6 +96,8 @@ def fit(
         encode: Applied to every batch without gradient.
         rule: Ends the training by the first learner's accuracy on the training clips, instead of
             after the schedule's epochs.
+        error: With `rule`: measures the first network after each epoch on clips kept back, and
+            the training ends by that instead.
 
     Returns:
         The networks as Fabric wraps them, in evaluation mode; and the figures of each epoch.
@@ -130,7 +136,10 @@ def fit(
                 sums[name] = sums.get(name, 0.0) + value * batch.whole
             step += 1
         curve.append({"epoch": epoch + 1} | {name: s / len(data) for name, s in sums.items()})
-        if rule is not None:
+        if rule is not None and error is not None:
+            curve[-1][HELD_OUT] = error(networks[0].eval())
+            course.follow(-curve[-1][HELD_OUT])
+        elif rule is not None:
             course.follow(curve[-1][f"accuracy_{learners[0].target}"])
         log.epoch(curve[-1], course.epochs)
     return [network.eval() for network in networks], curve

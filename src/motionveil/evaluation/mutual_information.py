@@ -7,10 +7,11 @@ the other, and the other way round, so that nothing is reported on what it was c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motionveil.statistics import (
     Floats,
@@ -19,6 +20,7 @@ from motionveil.statistics import (
     bootstrap_means,
     halves,
     interval_of,
+    mean_average_precision,
 )
 
 _TEMPERATURES = np.geomspace(0.05, 64, 43)
@@ -142,10 +144,47 @@ def chosen_elsewhere(scores: Sequence[Floats], labels: Integers, recordings: Int
         MotionveilError: There are fewer than two recordings.
     """
     stacked = np.stack(scores)  # (attackers, clips)
+
+    def best(half: NDArray[np.bool_]) -> int:
+        return int(stacked[:, half].mean(axis=1).argmax())
+
+    return _best_elsewhere(best, labels, recordings)
+
+
+def chosen_by_precision(
+    answers: Sequence[Floats], labels: Integers, recordings: Integers
+) -> Integers:
+    """Return for each clip the attacker of several attributes that is best elsewhere, by cMAP.
+
+    As `chosen_elsewhere`, for answers whose average precision is reported.
+
+    Args:
+        answers: For each attacker its probabilities, (clips, attributes).
+        labels: 1 where an attribute is there, (clips, attributes).
+        recordings: Each clip's recording, (clips,), at least two.
+
+    Raises:
+        MotionveilError: There are fewer than two recordings.
+    """
+
+    def best(half: NDArray[np.bool_]) -> int:
+        scores = [mean_average_precision(of_one[half], labels[half]) for of_one in answers]
+        return int(np.argmax(scores))
+
+    return _best_elsewhere(best, kinds_of(labels), recordings)
+
+
+def kinds_of(labels: Integers) -> Integers:
+    """Return which combination of attributes each clip has, (clips,) for (clips, attributes)."""
+    return np.unique(labels, axis=0, return_inverse=True)[1].ravel()
+
+
+def _best_elsewhere(
+    best: Callable[[NDArray[np.bool_]], int], labels: Integers, recordings: Integers
+) -> Integers:
+    """Return for each clip of one half of the recordings who is best on the other, (clips,)."""
     first = halves(labels, recordings)
-    on_first = stacked[:, ~first].mean(axis=1).argmax()
-    on_second = stacked[:, first].mean(axis=1).argmax()
-    return np.where(first, on_first, on_second)
+    return np.where(first, best(~first), best(first))
 
 
 def strongest(scores: Sequence[Floats], labels: Integers, recordings: Integers) -> Best:

@@ -20,17 +20,21 @@ from motionveil.audit_results import (
 )
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.mutual_information import (
+    chosen_by_precision,
     chosen_elsewhere,
     information_in_bits,
+    kinds_of,
     strongest,
 )
-from motionveil.results import Training, score_attributes
+from motionveil.results import AttributeScores, Training, score_attributes
 from motionveil.statistics import (
     Floats,
     Integers,
     bootstrap_means,
     interval_of,
+    mean_average_precision,
     numbered,
+    permutation_p,
     permutation_test,
 )
 from motionveil.training.heads import Head
@@ -192,7 +196,10 @@ def attribute_recognition(
     labels: Integers,
     names: Sequence[str],
 ) -> AttributeRecognition:
-    """Return what the variants' answers about attributes show; chosen as in `recognition`.
+    """Return what the variants' answers about attributes show.
+
+    The variant that counts for a clip is the one of the highest cMAP by clip on the half of the
+    recordings without it. Scores by frame are those of each clip's centre cut.
 
     Args:
         origin: As in `recognition`.
@@ -203,39 +210,76 @@ def attribute_recognition(
         MotionveilError: All clips come from one recording.
     """
     recordings = numbered([clip.group for clip in clips])
-    kinds = np.unique(labels, axis=0, return_inverse=True)[1].ravel()
-    chosen = chosen_elsewhere([v.frames.mean(axis=1) for v in variants], kinds, recordings)
+    chosen = chosen_by_precision([v.probabilities for v in variants], labels, recordings)
     taken = [variants[place] for place in chosen]
     answers = [v.answers[row] for row, v in enumerate(taken) if v.answers is not None]
+    by_clip = np.stack([v.probabilities[row] for row, v in enumerate(taken)])
     usual = variants[int(np.bincount(chosen).argmax())]
+    kinds = kinds_of(labels)
+    combinations = np.unique(labels, axis=0)
     return AttributeRecognition(
         **(dict(origin) | {"kind": ATTRIBUTES}),
         classes=list(names),
-        scores=score_attributes(names, answers, labels, recordings),
+        scores=score_attributes(names, answers, labels, recordings)
+        | {"clip": AttributeScores.of(names, by_clip, labels, recordings)},
         answers=[
             AttributeAnswer(
                 clip=clip.key,
                 recording=clip.group,
                 truth=labels[row].tolist(),
-                probabilities=taken[row].probabilities[row].round(_DIGITS).tolist(),
+                probabilities=by_clip[row].round(_DIGITS).tolist(),
                 frames=taken[row].frames[row].round(_DIGITS).tolist(),
             )
             for row, clip in enumerate(clips)
         ],
         chosen=[variants[place].name for place in dict.fromkeys(chosen.tolist())],
+        p=permutation_p(
+            lambda dealt: mean_average_precision(by_clip, combinations[dealt]), kinds, recordings
+        ),
         trainings=[] if usual.training is None else [usual.training],
         seconds=0.0,
     )
 
 
-def strongest_of(attacks: Sequence[Recognition]) -> Strongest | None:
+def strongest_of(
+    attacks: Sequence[Recognition] | Sequence[AttributeRecognition],
+) -> Strongest | None:
     """Return the strongest of several attacks on the same clips; None where there is none.
+
+    Of attacks on several attributes at once the one of the highest cMAP by clip.
 
     Raises:
         MotionveilError: All clips come from one recording.
     """
-    if not attacks:
-        return None
+    several = [found for found in attacks if isinstance(found, AttributeRecognition)]
+    if several:
+        return _strongest_on_attributes(several)
+    one = [found for found in attacks if isinstance(found, Recognition)]
+    return _strongest_on_label(one) if one else None
+
+
+def _strongest_on_attributes(attacks: Sequence[AttributeRecognition]) -> Strongest:
+    first = attacks[0]
+    labels = np.array([answer.truth for answer in first.answers], np.int64)
+    recordings = numbered([answer.recording for answer in first.answers])
+    answers = [np.array([a.probabilities for a in found.answers]) for found in attacks]
+    chosen = chosen_by_precision(answers, labels, recordings)
+    joined = np.stack(answers)[chosen, np.arange(len(chosen))]
+    scores = AttributeScores.of(first.classes, joined, labels, recordings)
+    mean = scores.mean
+    return Strongest(
+        accuracy=Measured(
+            value=mean.average_precision,
+            interval=mean.average_precision_interval,
+            chance_level=mean.prevalence,
+        ),
+        chosen=[attacks[place].name for place in dict.fromkeys(chosen.tolist())],
+        naive=max(mean_average_precision(of_one, labels) for of_one in answers),
+        attributes=scores,
+    )
+
+
+def _strongest_on_label(attacks: Sequence[Recognition]) -> Strongest:
     answers = attacks[0].answers
     scores = [np.array([float(answer.right) for answer in found.answers]) for found in attacks]
     labels = np.array([answer.truth for answer in answers], np.int64)

@@ -77,7 +77,7 @@ class EncoderPoint:
 
     Attributes:
         name: The encoder.
-        privacy: Accuracy of the strongest attack.
+        privacy: Accuracy of the strongest attack; its cMAP for several attributes.
         action: Accuracy of the action network.
     """
 
@@ -88,13 +88,18 @@ class EncoderPoint:
 
 @house_style()
 def encoder_points(
-    points: Sequence[EncoderPoint], label: str, chance_levels: tuple[float, float]
+    points: Sequence[EncoderPoint],
+    label: str,
+    chance_levels: tuple[float, float],
+    *,
+    measure: str = "accuracy",
 ) -> Figure:
     """Draw action against privacy accuracy, a mark for each encoder, with both intervals.
 
     Args:
         points: At least one encoder.
         chance_levels: Of the label and of the action, in [0, 1].
+        measure: What `EncoderPoint.privacy` is.
     """
     figure = Figure(figsize=(5.2, 4.6 + 0.1 * len(points)), layout="constrained")
     axes = figure.add_subplot()
@@ -115,7 +120,7 @@ def encoder_points(
     axes.set(
         xlim=(-3, 103),
         ylim=(-3, 103),
-        xlabel=f"{short(label)}: accuracy of the strongest attack, % of clips",
+        xlabel=f"{short(label)}: {measure} of the strongest attack, %",
         ylabel="action accuracy, % of clips",
     )
     figure.legend(loc="outside lower center", ncols=2, columnspacing=1.4)

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.audit_results import Audit, Column, Finding, Measured, Recognition, Retrieval
+from motionveil.audit_results import (
+    AttributeRecognition,
+    Audit,
+    Column,
+    Finding,
+    LabelFinding,
+    Measured,
+    Recognition,
+    Retrieval,
+    Strongest,
+    attribute_columns,
+)
 from motionveil.report.audit_figures import chief_figures, learning, roc
 from motionveil.report.audit_view import (
     Pair,
@@ -28,6 +39,8 @@ from motionveil.report.audit_view import (
 from motionveil.report.templates import Picture, picture, render
 
 AUDIT_FILE = "audit.html"
+SummaryRow = tuple[str, str, str, list[Column]]
+"""Target, video, attacker and figures."""
 MOST_CURVES = 10
 """Attacks whose training is drawn."""
 
@@ -70,6 +83,7 @@ def _page(audit: Audit, folder: Path, show_raw: bool) -> str:
         label=label,
         encoder=short_name(audit.encoder),
         summary=_summary(audit),
+        attributes=_attributes(audit),
         sections=[
             _section(title, pairs, audit, folder, show_raw)
             for title, pairs in sections(audit).items()
@@ -99,14 +113,13 @@ def _page(audit: Audit, folder: Path, show_raw: bool) -> str:
     )
 
 
-def _summary(audit: Audit) -> list[tuple[str, str, str, list[Column]]]:
+def _summary(audit: Audit) -> list[SummaryRow]:
     """Return question, video, attacker and figures: the strongest attacker on each video."""
-    lines = []
+    lines: list[SummaryRow] = []
     label = audit.dataset.privacy_label
-    for video, best in (("veiled", audit.strongest), ("raw", audit.strongest_raw)):
-        of_one = attacks_on(audit, video)
-        if best is not None and of_one:
-            first = next(f for f in of_one if f.name in best.chosen)
+    for video, best, of_one in _strongest(audit):
+        first = next(f for f in of_one if f.name in best.chosen)
+        if isinstance(first, Recognition):
             columns = _columns(audit, first, best.accuracy, len(of_one))
             lines.append((label, video, ", ".join(best.chosen), columns))
     useful = utility(audit)
@@ -121,6 +134,35 @@ def _summary(audit: Audit) -> list[tuple[str, str, str, list[Column]]]:
             best_search = max(there, key=lambda f: f.rank_1.value)
             columns = _columns(audit, best_search, best_search.rank_1, len(there))
             lines.append(("re-identification", video, best_search.name, columns))
+    return lines
+
+
+def _strongest(audit: Audit) -> Iterator[tuple[str, Strongest, list[LabelFinding]]]:
+    """Yield each video, the strongest on it, and all among which it was chosen."""
+    for video, best in (("veiled", audit.strongest), ("raw", audit.strongest_raw)):
+        of_one = attacks_on(audit, video)
+        if best is not None and of_one:
+            yield video, best, of_one
+
+
+def _attributes(audit: Audit) -> list[SummaryRow]:
+    """Return the strongest attacker on several attributes at once: cMAP, then each attribute."""
+    lines: list[SummaryRow] = []
+    for video, best, of_one in _strongest(audit):
+        first = next(f for f in of_one if f.name in best.chosen)
+        if best.attributes is None or not isinstance(first, AttributeRecognition):
+            continue
+        for line in best.attributes.lines:
+            mean = line is best.attributes.mean
+            p = None if first.p is None else min(1.0, first.p * len(of_one))
+            columns = [
+                *attribute_columns(line),
+                Column(name="n", value=len(first.answers), digits=0),
+                Column.share("Training accuracy, %", first.training_accuracy),
+                Column(name="p, corrected", value=p if mean else None, digits=4),
+                Column(name="Seed", value=audit.seed, digits=0),
+            ]
+            lines.append((line.name, video, ", ".join(best.chosen), columns))
     return lines
 
 
@@ -198,7 +240,8 @@ def _roc(audit: Audit) -> Picture | None:
 
 def _learning(audit: Audit) -> Picture | None:
     """Return how the strongest attacks learned."""
-    found = [f for f in attacks_on(audit, "veiled") if f.curve][:MOST_CURVES]
+    attacks = attacks_on(audit, "veiled")
+    found = [f for f in attacks if isinstance(f, Recognition) and f.curve][:MOST_CURVES]
     if not found:
         return None
     ends = "; ".join(f"{f.name}: {100 * f.curve[-1]:.0f} %" for f in found)

@@ -9,7 +9,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from motionveil.audit_results import FILE_NAME, Audit, Column, Finding, Recognition, Retrieval
+from motionveil.audit_results import (
+    FILE_NAME,
+    Audit,
+    Column,
+    Finding,
+    LabelFinding,
+    Recognition,
+    Retrieval,
+)
 from motionveil.errors import MotionveilError
 from motionveil.report.tables import MOST_CLASSES, ClassTable, Confusion
 from motionveil.report.templates import picture_uri
@@ -92,18 +100,23 @@ def pairs_of(findings: Sequence[F]) -> list[Pair[F]]:
     return [Pair(f, raw.get(f.name)) for f in findings if f.video == "veiled"]
 
 
-def attacks_on(audit: Audit, video: str) -> list[Recognition]:
-    """Return the attacks that recognise the privacy label in one video, the strongest first."""
-    found = [f for f in audit.attacks if f.target == "privacy" and f.video == video]
-    return sorted(found, key=lambda f: -f.scores.clip.value)
+def attacks_on(audit: Audit, video: str) -> list[LabelFinding]:
+    """Return the attacks that recognise the privacy label in one video, the strongest first.
+
+    Of several attributes at once, by cMAP.
+    """
+    return sorted(audit.on_label(video), key=lambda f: -f.headline.value)
 
 
 def lead(audit: Audit) -> Pair[Recognition] | None:
-    """Return the attack chosen as the strongest; of two, the one with more clips right."""
+    """Return the attack chosen as the strongest; of two, the one with more clips right.
+
+    None for several attributes at once, whose tables are by attribute.
+    """
     chosen = audit.strongest.chosen if audit.strongest else []
     pairs = {pair.name: pair for pair in pairs_of(audit.attacks)}
     names = (f.name for f in attacks_on(audit, "veiled") if f.name in chosen)
-    return next((pairs[name] for name in names), None)
+    return next((pairs[name] for name in names if name in pairs), None)
 
 
 def utility(audit: Audit) -> Pair[Recognition] | None:
@@ -167,10 +180,17 @@ def picture_of(found: Finding, folder: Path, *, show_raw: bool) -> str | None:
     Raises:
         MotionveilError: The attack's name, or the image's, leads out of the folder of attacks.
     """
-    attacks, name = folder / "attacks", f"{found.name}-{found.video}"
     image = found.picture_with_original if show_raw else found.picture
-    if not image:
-        return None
+    return stored_picture(found, image, folder) if image else None
+
+
+def stored_picture(found: Finding, image: str, folder: Path) -> str | None:
+    """Return an image of an attack's folder by its name; None where the file is not there.
+
+    Raises:
+        MotionveilError: As `picture_of`.
+    """
+    attacks, name = folder / "attacks", f"{found.name}-{found.video}"
     if Path(name).name != name or "\\" in name or (attacks / name).is_symlink():
         raise MotionveilError(f"{attacks}: {name!r} must be the name of an attack's folder")
     return picture_uri(image, attacks / name)

@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionveil.atomic_write import write_text_atomically
-from motionveil.audit_results import Audit, Column, Finding, Measured
+from motionveil.audit_results import (
+    AttributeRecognition,
+    Audit,
+    Column,
+    Finding,
+    LabelFinding,
+    Measured,
+    Recognition,
+    Reconstruction,
+)
 from motionveil.errors import MotionveilError
 from motionveil.report.audit_figures import EncoderPoint, encoder_points
 from motionveil.report.audit_view import (
@@ -19,6 +28,7 @@ from motionveil.report.audit_view import (
     short_name,
     utility,
 )
+from motionveil.report.reconstructions import side_by_side
 from motionveil.report.templates import Picture, picture, render
 
 AUDITS_FILE = "audits.html"
@@ -37,10 +47,10 @@ class Encoder:
     audit: Audit
 
     @property
-    def privacy(self) -> Measured:
-        """Accuracy of the strongest attack on the privacy label, corrected for its choice."""
-        assert self.audit.strongest is not None  # `check` has made sure
-        return self.audit.strongest.accuracy
+    def privacy(self) -> Measured | None:
+        """What the strongest attack on the privacy label scores, corrected for its choice."""
+        strongest = self.audit.strongest
+        return strongest.accuracy if strongest else None
 
     @property
     def action(self) -> Measured | None:
@@ -50,29 +60,48 @@ class Encoder:
 
     @property
     def chance_level(self) -> float:
-        """Of the privacy label."""
-        return attacks_on(self.audit, "veiled")[0].scores.chance_level
+        """Of the privacy label; of several attributes their mean prevalence."""
+        found = attacks_on(self.audit, "veiled")
+        return (found[0].chance_level if found else None) or 0.0
 
     def columns(self, video: str = "veiled") -> list[Column]:
-        """Return its row in the table of encoders; empty if raw video was not attacked."""
+        """Return its row in the table of encoders; empty if the label was not attacked there."""
         best = self.audit.strongest if video == "veiled" else self.audit.strongest_raw
         if best is None:
             return []
         strongest = next(f for f in attacks_on(self.audit, video) if f.name in best.chosen)
         useful = utility(self.audit)
         action = useful and (useful.veiled if video == "veiled" else useful.raw)
-        scores = strongest.scores
-        bits = f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"
         return [
             Column(name="Strongest attack", value=", ".join(best.chosen)),
-            Column.share("Privacy accuracy, %", best.accuracy),
-            Column.share("Chance level, %", scores.chance_level),
-            Column(name="n", value=len(strongest.answers), digits=0),
-            Column.share("Training accuracy, %", strongest.training_accuracy),
-            Column(name="Bits", value=bits),
+            Column.share(self.measure, best.accuracy),
+            Column.share("Chance level, %", strongest.chance_level),
+            *(
+                Column.share(f"{line.name}, %", line.average_precision)
+                for line in (best.attributes.each if best.attributes else ())
+            ),
+            *_count_and_bits(strongest),
             Column.share("Action accuracy, %", action.scores.clip if action else None),
             Column(name="Seed", value=self.audit.seed, digits=0),
         ]
+
+    @property
+    def measure(self) -> str:
+        """What the strongest attack is measured by."""
+        best = self.audit.strongest
+        return "cMAP, %" if best and best.attributes else "Privacy accuracy, %"
+
+
+def _count_and_bits(found: LabelFinding) -> list[Column]:
+    """Return the number of clips, the training accuracy and, of one label, the information."""
+    accuracy = Column.share("Training accuracy, %", found.training_accuracy)
+    if not isinstance(found, Recognition):
+        count = len(found.answers) if isinstance(found, AttributeRecognition) else None
+        return [Column(name="n", value=count, digits=0), accuracy]
+    scores = found.scores
+    bits = f"{max(0.0, scores.bits.value):.2f} of {scores.entropy:.2f}"
+    count_column = Column(name="n", value=len(found.answers), digits=0)
+    return [count_column, accuracy, Column(name="Bits", value=bits)]
 
 
 @dataclass(frozen=True)
@@ -96,18 +125,22 @@ class Line:
         return max((v for v in values if isinstance(v, float)), default=0.0)
 
 
-def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
+def write_audits(
+    audits: Sequence[tuple[Audit, Path]], target: Path, *, show_raw: bool = False
+) -> Path:
     """Write audits of several encoders side by side, as one file that needs nothing else.
 
     Args:
         audits: At least two, each with the folder where it lies.
+        show_raw: Show original frames too, beside reconstructions.
 
     Returns:
         The path of the page.
 
     Raises:
-        MotionveilError: The audits are not of the same clips and label, one has no attack that
-            recognises, one contradicts itself, or the page cannot be written.
+        MotionveilError: The audits are not of the same clips and label, one has no attack on
+            veiled video, one contradicts itself, `show_raw` is asked for and no two audits have
+            stored reconstructions of one clip, or the page cannot be written.
 
     Examples:
         >>> folders = [Path("audits/bdq"), Path("audits/dvs")]
@@ -116,14 +149,23 @@ def write_audits(audits: Sequence[tuple[Audit, Path]], target: Path) -> Path:
     """
     encoders = _encoders(audits)
     first = encoders[0].audit
+    names = {id(e.audit): e.name for e in encoders}
+    rebuilt = side_by_side(
+        [(names[id(audit)], audit.of(Reconstruction), folder) for audit, folder in audits],
+        show_raw=show_raw,
+    )
+    if show_raw and rebuilt is None:
+        raise MotionveilError("--show-raw: no two audits have stored reconstructions of one clip")
     page = render(
         "audits.html",
         encoders=encoders,
+        strongest=[(e.name, columns) for e in encoders if (columns := e.columns())],
         raw=next((row for e in encoders if (row := e.columns("raw"))), []),
+        rebuilt=rebuilt,
+        several=any(e.audit.strongest and e.audit.strongest.attributes for e in encoders),
         dataset=first.dataset,
         split=first.split,
         label=first.dataset.privacy_label,
-        chance_level=encoders[0].chance_level,
         differences=_differences(encoders),
         scatter=_scatter(encoders),
         tables=_tables(encoders),
@@ -147,15 +189,14 @@ def _encoders(audits: Sequence[tuple[Audit, Path]]) -> list[Encoder]:
                 )
     for audit, folder in audits:
         check(audit, folder)
-        if not attacks_on(audit, "veiled"):
-            label = audit.dataset.privacy_label
-            raise MotionveilError(f"{folder}: no attack in it recognises the {label}")
+        if not any(finding.video == "veiled" for finding in audit.findings):
+            raise MotionveilError(f"{folder}: there is no attack on veiled video in it")
     called = Counter(short_name(audit.encoder) for audit, _ in audits)
     found = []
     for audit, folder in audits:
         name = short_name(audit.encoder)
         found.append(Encoder(f"{name} ({folder.name})" if called[name] > 1 else name, audit))
-    return sorted(found, key=lambda encoder: encoder.privacy.value)
+    return sorted(found, key=lambda e: -1.0 if e.privacy is None else e.privacy.value)
 
 
 def _differences(encoders: Sequence[Encoder]) -> list[str]:
@@ -193,18 +234,25 @@ def _chief(finding: Finding) -> Column:
 
 def _scatter(encoders: Sequence[Encoder]) -> Picture | None:
     """Draw action against privacy accuracy, where the action was attacked."""
-    points = [EncoderPoint(e.name, e.privacy, e.action) for e in encoders if e.action is not None]
+    points = [
+        EncoderPoint(e.name, e.privacy, e.action)
+        for e in encoders
+        if e.action is not None and e.privacy is not None
+    ]
     if not points:
         return None
     useful = next(pair for e in encoders if (pair := utility(e.audit)) is not None)
     label = encoders[0].audit.dataset.privacy_label
-    levels = (encoders[0].chance_level, useful.veiled.scores.chance_level)
+    several = any(e.audit.strongest and e.audit.strongest.attributes for e in encoders)
+    chance = next(e.chance_level for e in encoders if e.privacy is not None)
+    levels = (chance, useful.veiled.scores.chance_level)
     said = "; ".join(
         f"{p.name}: {100 * p.privacy.value:.0f} %, action {100 * p.action.value:.0f} %"
         for p in points
     )
     return picture(
         "Action against privacy",
-        encoder_points(points, label, levels),
-        f"Accuracy of the strongest attack on the {label} and action accuracy. {said}.",
+        encoder_points(points, label, levels, measure="cMAP" if several else "accuracy"),
+        f"{'cMAP' if several else 'Accuracy'} of the strongest attack on the {label} and action"
+        f" accuracy. {said}.",
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from motionveil._version import __version__
-from motionveil.audit_results import Audit, Finding, Measured, Retrieval
+from motionveil.audit_results import AttributeRecognition, Audit, Finding, Measured, Retrieval
 from motionveil.errors import one_line
 from motionveil.recognition.artefact import RecogniserSpec
 from motionveil.report.method_style import label
@@ -246,13 +246,14 @@ def _percent(share: float | None) -> str:
 
 def _audited(audit: Audit) -> str:
     found: list[tuple[Finding, Measured, int]] = [
-        (each, each.scores.clip, len(each.answers)) for each in audit.attacks
+        (each, each.headline, len(each.answers)) for each in audit.attacks
     ]
+    found += [(each, each.headline, len(each.answers)) for each in audit.of(AttributeRecognition)]
     found += [(each, each.rank_1, len(each.searches)) for each in audit.of(Retrieval)]
     lines = [
         (
             each.label,
-            each.name,
+            each.name + (", cMAP" if isinstance(each, AttributeRecognition) else ""),
             *_numbers(figure.value, figure.interval, each.chance_level, n, each.training_accuracy),
         )
         for each, figure, n in found
@@ -263,7 +264,8 @@ def _audited(audit: Audit) -> str:
         figure = audit.strongest.accuracy
         low, high = figure.interval
         said = (
-            f"{_text(' and '.join(audit.strongest.chosen))}, {figure.value:.1%}"
+            f"{_text(' and '.join(audit.strongest.chosen))},"
+            f" {'cMAP ' if audit.strongest.attributes else ''}{figure.value:.1%}"
             f" (95 % interval {low:.1%} to {high:.1%})"
         )
     return (

@@ -57,14 +57,20 @@ def rate_factor(progress: float, warmup: float) -> float:
     return 0.5 + 0.5 * math.cos(math.pi * (progress - warmup) / (1 - warmup))
 
 
-def saturated(accuracies: Sequence[float], rule: AttackerTraining) -> bool:
-    """Return whether a network has learned its training clips, or learns no more of them.
+def saturated(scores: Sequence[float], rule: AttackerTraining) -> bool:
+    """Return whether a network has learned its training clips, or learns no more.
 
     Args:
-        accuracies: The accuracy on the training clips in each epoch so far, one at least.
+        scores: For each epoch so far, one at least, the accuracy on the training clips; or less
+            than 0, the negative error on clips kept back.
     """
-    best = max(range(len(accuracies)), key=accuracies.__getitem__)
-    return accuracies[-1] > rule.accuracy or len(accuracies) - 1 - best >= rule.patience
+    best = max(range(len(scores)), key=scores.__getitem__)
+    return scores[-1] > rule.accuracy or len(scores) - 1 - best >= rule.patience
+
+
+def longest(schedule: Schedule, rule: AttackerTraining | None) -> int:
+    """Return the most epochs before the learning rate falls; without a rule, all epochs."""
+    return max(1, round(schedule.epochs * (1.0 if rule is None else rule.longest)))
 
 
 class Course:
@@ -78,10 +84,9 @@ class Course:
     """
 
     def __init__(self, schedule: Schedule, steps: int, rule: AttackerTraining | None) -> None:
-        longest = 1.0 if rule is None else rule.longest
-        self.epochs = max(1, round(schedule.epochs * longest))
+        self.epochs = longest(schedule, rule)
         self._warmup, self._steps, self._rule = schedule.warmup, steps, rule
-        self._accuracies: list[float] = []
+        self._scores: list[float] = []
         self._fall = None if rule else 0
 
     def factor(self, step: int) -> float:
@@ -93,13 +98,13 @@ class Course:
             return 1.0 if epoch >= self._warmup else max(epoch / self._warmup, 0.01)
         return rate_factor((epoch - self._fall) / (self.epochs - self._fall), 0.0)
 
-    def follow(self, accuracy: float) -> None:
-        """Take note of an epoch's accuracy on the training clips."""
+    def follow(self, score: float) -> None:
+        """Take note of an epoch's score, see `saturated`."""
         if self._rule is None or self._fall is not None:
             return
-        self._accuracies.append(accuracy)
-        done = len(self._accuracies)
-        if saturated(self._accuracies, self._rule) or done >= self.epochs:
+        self._scores.append(score)
+        done = len(self._scores)
+        if saturated(self._scores, self._rule) or done >= self.epochs:
             self._fall = done
             self.epochs = done + max(1, round(self._rule.fall * done))
 

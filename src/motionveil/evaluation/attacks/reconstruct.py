@@ -9,18 +9,18 @@ trained on original video recognises in the reconstruction.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import ClassVar
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 
-from motionveil.audit_results import CONVERGED, ImageQuality, Measured, Reconstruction
+from motionveil.audit_results import Reconstruction
 from motionveil.datasets.console import warn
 from motionveil.datasets.dataset import Batch, ClipDataset
 from motionveil.datasets.manifest import Clip
@@ -28,21 +28,29 @@ from motionveil.evaluation.attack import LearningAttack
 from motionveil.evaluation.attacks.faces import Detect, face_detector, share_with_faces
 from motionveil.evaluation.attacks.recognise import Recognise
 from motionveil.evaluation.data import AttackData, Video, shuffled_people
-from motionveil.evaluation.fit import Learner, as_stored, batches_of, fit
+from motionveil.evaluation.fit import Learner, as_stored, batches_of, fit, keep_back
 from motionveil.evaluation.image_quality import (
     Images,
-    draw_grid,
     gradient_deviation,
     mean_square,
-    peak_signal_to_noise,
     structural_similarity,
 )
+from motionveil.evaluation.rebuilt import (
+    FIGURES,
+    MEAN,
+    PICTURE,
+    WITH_ORIGINAL,
+    Rebuilt,
+    Sample,
+    draw,
+    quality,
+    store_samples,
+)
 from motionveil.networks.backbones import ensure_torchvision
-from motionveil.statistics import Floats, bootstrap_means, interval_of, numbered
+from motionveil.statistics import Floats
 from motionveil.training.adversary_inputs import Look, all_frames
-from motionveil.training.loop import seed_for
-
-PICTURE, WITH_ORIGINAL = "reconstruction.png", "reconstruction-with-original.png"
+from motionveil.training.loop import longest, saturated, seed_for
+from motionveil.training.recipe import AttackerTraining
 
 WIDTHS = (16, 32, 64, 128)
 """Channels of the U-Net at each of its scales: Çiçek et al.'s four, of half their widths."""
@@ -56,39 +64,16 @@ LEFT_OUT = 4
 SAMPLES = 4
 """Clips that are drawn, half of them of known people."""
 
-FIGURES = (
-    *("error", "ssim", "gmsd", "mean_error", "mean_ssim", "mean_gmsd"),
-    *("recognised", "original_recognised", "faces", "original_faces"),
-)
-"""What is measured of each clip: mean square error, SSIM and GMSD of the reconstruction and of the
-mean of the training clips; shares of frames in which the person is named and a face is detected."""
-
-
-@dataclass(frozen=True)
-class Rebuilt:
-    """What became of the clips held out.
-
-    Attributes:
-        clips: The clips.
-        known: Whether the U-Net has learned from clips of the same person, (clips,).
-        figures: Each of `FIGURES` for each clip, (clips,); NaN where no faces were looked for.
-        samples: For some clips whether they are known, and a veiled, a reconstructed and an
-            original frame.
-        losses: The U-Net's loss in each epoch.
-    """
-
-    clips: tuple[Clip, ...]
-    known: NDArray[np.bool_]
-    figures: dict[str, Floats]
-    samples: list[tuple[bool, tuple[Images, Images, Images]]]
-    losses: list[float] = field(default_factory=list)
-
 
 class Reconstruct(LearningAttack):
     """Computes the original video.
 
     Attributes:
         network: Recognises people in the reconstruction; its schedule is the U-Net's too.
+        until: Ends the U-Net's training when its error on a part of the training clips
+            (`held_out`) has not fallen for `patience` epochs, or after `longest`; the weights of
+            the least error count. `accuracy`, `rates` and `trial` mean nothing here. None for the
+            schedule's epochs, on all training clips.
         detector: File of the detector that looks for faces in it; empty for none.
     """
 
@@ -112,21 +97,22 @@ class Reconstruct(LearningAttack):
         detect = face_detector(self.detector) if self.detector else None
         rebuilt = self.rebuild(data, data.original(), detect)
         draw(rebuilt, data.folder)
+        clips = data.as_filmed(rebuilt.clips)
         found = Reconstruction(
             **self.origin(data),
             known=quality(rebuilt, data.label, known=True),
             unseen=quality(rebuilt, data.label, known=False),
-            losses=rebuilt.losses,
+            **rebuilt.training,
+            samples=store_samples(rebuilt, [clip.key for clip in clips], data.folder),
+            mean_picture=MEAN,
             picture=PICTURE,
             picture_with_original=WITH_ORIGINAL,
             seconds=time.monotonic() - began,
         )
-        falling = found.still_falling
-        if falling is None or falling > CONVERGED:
-            share = "unknown" if falling is None else f"{100 * falling:.0f} %"
+        if not found.converged:
             warn(
-                f"{self.name}: the U-Net had not converged in {len(found.losses)} epochs (its loss"
-                f" fell in their third quarter by: {share}); longer training may reconstruct more"
+                f"{self.name}: had the U-Net converged after {len(found.losses)} epochs:"
+                f" {found.convergence}; longer training may reconstruct more"
             )
         return found
 
@@ -146,7 +132,7 @@ class Reconstruct(LearningAttack):
         drawn = shuffled_people(data, "reconstruction")
         unseen = set(drawn[: max(1, len(drawn) // LEFT_OUT)])
         torch.manual_seed(seed_for(data.seed, "audit", self.name, "u-net"))
-        rebuild, losses = self._train_unet(data, original, unseen)
+        rebuild, training = self._train_unet(data, original, unseen)
         torch.manual_seed(seed_for(data.seed, "audit", self.name, "recognise"))
         # On original video of everybody: the attacker's own images of them.
         recogniser = Recognise(
@@ -154,13 +140,17 @@ class Reconstruct(LearningAttack):
         )
         classifier = recogniser.trained(original).classifier
         networks = (rebuild, classifier.network)
-        return replace(self._measure(data, original, unseen, networks, detect), losses=losses)
+        return replace(self._measure(data, original, unseen, networks, detect), training=training)
 
     def _train_unet(
         self, data: AttackData, original: AttackData, unseen: set[str]
-    ) -> tuple[nn.Module, list[float]]:
-        """Return the U-Net, and its loss in each epoch."""
-        veiled, partner = (_of_known(part, unseen, drawn=True) for part in (data, original))
+    ) -> tuple[nn.Module, dict[str, Any]]:
+        """Return the U-Net, and the fields of the finding that say how it was trained."""
+        learned, kept = _of_known(data, unseen), None
+        if self.until is not None:
+            learned, asked = keep_back(learned, self.until.held_out, data.seed)
+            kept = _KeptBack(data, original, asked, self.schedule.batch)
+        veiled, partner = (part.some(learned, drawn=True) for part in (data, original))
 
         def loss(
             network: nn.Module, seen: Tensor, batch: Batch, epoch: int
@@ -170,9 +160,18 @@ class Reconstruct(LearningAttack):
             return l1_loss(network(seen), wanted.clips.to(seen.device)), {}
 
         learner = Learner(unet(data.size), "reconstruction", Look(temporal=True), loss)
-        title = f"{self.name}, U-Net"
-        (network,), curve = fit(title, [learner], veiled, self.schedule, data.fabric)
-        return network, [epoch["loss_reconstruction"] for epoch in curve]
+        (network,), curve = fit(
+            *(f"{self.name}, U-Net", [learner], veiled, self.schedule, data.fabric),
+            rule=self.until,
+            error=None if kept is None else kept.error,
+        )
+        training: dict[str, Any] = {"losses": [epoch["loss_reconstruction"] for epoch in curve]}
+        if self.until is not None and kept is not None:
+            network.load_state_dict(kept.best)
+            most = longest(self.schedule, self.until)
+            training["held_out"] = kept.errors
+            training["stopped"] = stopped_falling(kept.errors[:most], self.until)
+        return network, training
 
     @torch.no_grad()
     def _measure(
@@ -185,13 +184,14 @@ class Reconstruct(LearningAttack):
     ) -> Rebuilt:
         rebuild, recognise = networks
         size = self.schedule.batch
-        clips = data.clips(training=False, drawn=False).clips
+        veiled, filmed = (part.clips(training=False, drawn=False) for part in (data, original))
+        clips = veiled.clips
         known = np.array([clip.privacy[data.label] not in unseen for clip in clips])
         chosen = _evenly(known)
         mean = _mean_clip(original, unseen, size)
         columns: list[Floats] = []
-        samples = []
-        for batch, wanted in _pairs(data, original, size):
+        samples: list[Sample] = []
+        for batch, wanted in _pairs(data.fabric, veiled, filmed, size):
             found = rebuild(as_stored(batch.clips)).float().clamp(0, 1)
             constant = mean.to(found.device).expand_as(found)
             columns.append(
@@ -209,56 +209,9 @@ class Reconstruct(LearningAttack):
             for row, position in enumerate(batch.positions.tolist()):
                 if position in chosen:
                     frames = (_middle(c[row]) for c in (batch.clips, found, wanted))
-                    veiled_frame, rebuilt_frame, original_frame = frames
-                    images = (veiled_frame, rebuilt_frame, original_frame)
-                    samples.append((bool(known[position]), images))
+                    samples.append(Sample(position, *frames))
         figures = dict(zip(FIGURES, np.concatenate(columns).T, strict=True))
-        return Rebuilt(clips, known, figures, samples)
-
-
-def draw(rebuilt: Rebuilt, folder: Path) -> None:
-    """Draw the samples into a folder, with originals and without."""
-    columns = ("veiled", "reconstructed", "original")
-    lines = [("known" if known else "unseen", images) for known, images in rebuilt.samples]
-    draw_grid(folder / PICTURE, columns[:2], [(name, images[:2]) for name, images in lines])
-    draw_grid(folder / WITH_ORIGINAL, columns, lines)
-
-
-def quality(rebuilt: Rebuilt, label: str, *, known: bool) -> ImageQuality:
-    """Return the means over the clips of known or of unseen people, with intervals.
-
-    Raises:
-        MotionveilError: They come from one recording.
-    """
-    which = rebuilt.known == known
-    clips = [clip for clip, taken in zip(rebuilt.clips, which, strict=True) if taken]
-    figures = {name: values[which] for name, values in rebuilt.figures.items()}
-    looked = not np.isnan(figures["faces"]).any()
-    names = ["error", "ssim", "gmsd", "recognised", *(["faces"] if looked else [])]
-    values = np.column_stack([figures[name] for name in names])
-    drawn = bootstrap_means(values, numbered([clip.group for clip in clips]))
-    measured = {
-        name: Measured(value=float(column.mean()), interval=interval_of(samples))
-        for name, column, samples in zip(names, values.T, drawn.T, strict=True)
-    }
-    error = measured["error"]
-    high, low = (peak_signal_to_noise(value) for value in error.interval)
-    mean = {name: float(column.mean()) for name, column in figures.items()}
-    people = [clip.privacy[label] for clip in clips]
-    return ImageQuality(
-        clips=len(clips),
-        psnr=Measured(value=peak_signal_to_noise(error.value), interval=(low, high)),
-        ssim=measured["ssim"],
-        gmsd=measured["gmsd"],
-        recognised=measured["recognised"],
-        baseline_psnr=peak_signal_to_noise(mean["mean_error"]),
-        baseline_ssim=mean["mean_ssim"],
-        baseline_gmsd=mean["mean_gmsd"],
-        original_recognised=mean["original_recognised"],
-        faces=measured.get("faces"),
-        original_faces=mean["original_faces"] if looked else None,
-        chance_level=max(people.count(person) for person in set(people)) / len(people),
-    )
+        return Rebuilt(clips, known, figures, samples, _middle(mean))
 
 
 def unet(size: int) -> nn.Module:
@@ -283,24 +236,65 @@ def unet(size: int) -> nn.Module:
     )
 
 
-def _of_known(data: AttackData, unseen: set[str], *, drawn: bool) -> ClipDataset:
+def _of_known(data: AttackData, unseen: set[str]) -> list[Clip]:
     part = data.manifest.part(data.split, training=True)
-    clips = [clip for clip in part if clip.privacy[data.label] not in unseen]
-    return data.some(clips, drawn=drawn)
+    return [clip for clip in part if clip.privacy[data.label] not in unseen]
 
 
-def _pairs(veiled: AttackData, original: AttackData, size: int) -> Iterator[tuple[Batch, Tensor]]:
-    """Yield the clips held out in batches, veiled and original."""
-    data, partner = (part.clips(training=False, drawn=False) for part in (veiled, original))
-    for batch in batches_of(veiled.fabric, data, size, 0, shuffle=False):
-        wanted = partner.load(batch.positions.tolist(), seed=data.seed, epoch=0)
+class _KeptBack:
+    """A U-Net's error on clips kept back from its training, and its weights where it was least.
+
+    Args:
+        clips: The clips.
+        size: Clips in a batch.
+
+    Attributes:
+        errors: Mean absolute difference after each epoch.
+        best: The weights of the least of them.
+    """
+
+    def __init__(
+        self, data: AttackData, original: AttackData, clips: Sequence[Clip], size: int
+    ) -> None:
+        self._veiled, self._original = (p.some(clips, drawn=False) for p in (data, original))
+        self._fabric, self._size = data.fabric, size
+        self.errors: list[float] = []
+        self.best: dict[str, Tensor] = {}
+
+    @torch.no_grad()
+    def error(self, network: nn.Module) -> float:
+        """Measure a network in evaluation mode, and keep its weights if none was better."""
+        total = 0.0
+        for batch, wanted in _pairs(self._fabric, self._veiled, self._original, self._size):
+            found = network(as_stored(batch.clips))
+            total += float(l1_loss(found, wanted)) * len(wanted)
+        self.errors.append(total / len(self._veiled))
+        if self.errors[-1] == min(self.errors):
+            weights = network.state_dict()
+            self.best = {name: value.detach().clone() for name, value in weights.items()}
+        return self.errors[-1]
+
+
+def stopped_falling(errors: Sequence[float], rule: AttackerTraining) -> bool:
+    """Return whether an error had stopped falling at some epoch, as the rule means it."""
+    return any(
+        saturated([-error for error in errors[:done]], rule) for done in range(1, len(errors) + 1)
+    )
+
+
+def _pairs(
+    fabric: Fabric, veiled: ClipDataset, original: ClipDataset, size: int
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Yield clips in batches, veiled and original."""
+    for batch in batches_of(fabric, veiled, size, 0, shuffle=False):
+        wanted = original.load(batch.positions.tolist(), seed=veiled.seed, epoch=0)
         yield batch, wanted.clips.to(batch.clips.device)
 
 
 @torch.no_grad()
 def _mean_clip(original: AttackData, unseen: set[str], size: int) -> Tensor:
     """Return the mean original frame of the clips learned from, (3, 1, H, W)."""
-    data = _of_known(original, unseen, drawn=False)
+    data = original.some(_of_known(original, unseen), drawn=False)
     total = torch.zeros(3, 1, original.size, original.size)
     for batch in batches_of(original.fabric, data, size, 0, shuffle=False):
         total += batch.clips.mean(2, keepdim=True).sum(0).cpu()
