@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,10 +13,8 @@ from torch.nn import functional
 
 from motionveil import MotionveilError
 from motionveil.hub import HubFile
-from motionveil.networks import create_action_network, create_privacy_network
+from motionveil.networks import create_action_network, create_privacy_network, registry
 from motionveil.networks.backbones import torchvision_models
-
-published_files = sys.modules["motionveil.networks.published_weights"]  # a function has its name
 
 
 @pytest.fixture
@@ -75,7 +72,7 @@ def test_pretrained_means_timms_imagenet_weights_inflated(file: Path, monkeypatc
     published = timm.create_model("mobilenetv2_100", num_classes=1000)
     save_file(published.state_dict(), file)
     found = HubFile(file, "timm/mobilenetv2_100.ra_in1k", 40 * "a", "")
-    monkeypatch.setattr(published_files, "fetch", lambda *names: asked.append(names) or found)
+    monkeypatch.setattr(registry, "fetch", lambda *names: asked.append(names) or found)
     inflated = create_action_network("mobilenet_v2_3d", 1000, weights="pretrained").eval()
     assert asked == [("hf:timm/mobilenetv2_100.ra_in1k", "model.safetensors")]
     frames = torch.rand(1, 3, 64, 64)

@@ -4,7 +4,6 @@ import hashlib
 import logging
 import pickle
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from motionveil.networks import (
     create_privacy_network,
     load_weights,
     published_weights,
+    registry,
 )
 from motionveil.networks.backbones import ensure_torchvision
 from motionveil.networks.weights import (
@@ -29,8 +29,6 @@ from motionveil.networks.weights import (
     source_of_weights,
     weights_by_network,
 )
-
-published_files = sys.modules["motionveil.networks.published_weights"]  # a function has its name
 
 
 @pytest.fixture
@@ -289,7 +287,7 @@ def test_pretrained_takes_timms_safetensors_from_the_hub(file, monkeypatch):
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     found = HubFile(file, "timm/mnasnet_100.rmsp_in1k", 40 * "a", digest)
     asked = []
-    monkeypatch.setattr(published_files, "fetch", lambda *names: asked.append(names) or found)
+    monkeypatch.setattr(registry, "fetch", lambda *names: asked.append(names) or found)
     network = create_privacy_network("mnasnet_100", 9, weights="pretrained")
     assert asked == [("hf:timm/mnasnet_100.rmsp_in1k", "model.safetensors")]
     assert torch.equal(network.network.conv_stem.weight, published.conv_stem.weight)
@@ -301,7 +299,7 @@ def test_pinned_weights_are_of_their_commit_and_hash(file, monkeypatch):
     asked = []
     file.write_bytes(b"other bytes")
     found = HubFile(file, "timm/resnet50.tv_in1k", 40 * "a", "")
-    monkeypatch.setattr(published_files, "fetch", lambda *names: asked.append(names) or found)
+    monkeypatch.setattr(registry, "fetch", lambda *names: asked.append(names) or found)
     with pytest.raises(MotionveilError, match=r"that of .*resnet50\.tv_in1k begins with 5d061a3c"):
         create_privacy_network("resnet50", 9, weights="pretrained")
     assert re.fullmatch(r"hf:timm/resnet50\.tv_in1k@[0-9a-f]{40}", asked[0][0])
@@ -334,7 +332,7 @@ def test_pretrained_asks_for_a_repository_of_timms(name, repository, monkeypatch
     def refuse(name, file):
         raise MotionveilError(f"{name}: not now")
 
-    monkeypatch.setattr(published_files, "fetch", refuse)
+    monkeypatch.setattr(registry, "fetch", refuse)
     create = create_action_network if name.endswith("_3d") else create_privacy_network
     with (
         torch.device("meta"),

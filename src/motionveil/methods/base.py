@@ -177,7 +177,7 @@ class Method:
     encoder: ClassVar[str]
     stream: ClassVar[str | None] = None
     unstreamable: ClassVar[str] = "its output depends on frames still to come"
-    onnx: ClassVar[str] = "motionveil.export.difference_onnx:add_difference"
+    onnx: ClassVar[str] = "motionveil.export.onnx:add_difference"
     c: ClassVar[str] = "motionveil.export.difference_integer:integer_numbers"
     multiple: ClassVar[int] = 2
     guarded: ClassVar[bool] = True

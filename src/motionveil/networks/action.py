@@ -20,13 +20,14 @@ from motionveil.networks.preprocessing import (
     check_clips,
 )
 from motionveil.networks.privacy import SHUFFLENET, mean_and_maximum, shufflenet_v2_for_frames
-from motionveil.networks.published_weights import (
+from motionveil.networks.registry import (
     BYTES,
     Published,
+    Weights,
     of_timm,
     published,
+    register_action_network,
 )
-from motionveil.networks.registry import Weights, register_action_network
 from motionveil.networks.weights import holds_frame_weights, with_weights
 
 _WIDTH = 96

@@ -13,8 +13,13 @@ from motionveil.networks.preprocessing import (
     Normalised,
     check_frames,
 )
-from motionveil.networks.published_weights import of_timm, of_torchvision, published
-from motionveil.networks.registry import Weights, register_privacy_network
+from motionveil.networks.registry import (
+    Weights,
+    of_timm,
+    of_torchvision,
+    published,
+    register_privacy_network,
+)
 from motionveil.networks.weights import with_weights
 
 # EfficientNet-Lite was trained on (x - 127) / 128 for x in 0..255, which timm rounds to 0.5.

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from motionveil.networks.action import unit3d
 from motionveil.networks.backbones import torchvision_models
 from motionveil.networks.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Channels, Normalised
-from motionveil.networks.published_weights import of_torchvision, published
-from motionveil.networks.registry import Weights, register_action_network
+from motionveil.networks.registry import Weights, of_torchvision, published, register_action_network
 from motionveil.networks.weights import with_weights
 
 # What torchvision's video networks were trained with.

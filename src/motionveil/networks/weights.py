@@ -20,11 +20,12 @@ from motionveil.errors import MotionveilError, no_such
 from motionveil.hub import sha256_of
 from motionveil.limits import load_json
 from motionveil.networks.preprocessing import Normalised
-from motionveil.networks.published_weights import download, on_hub
 from motionveil.networks.registry import (
     Weights,
     action_networks,
     create_registered,
+    download,
+    on_hub,
     privacy_networks,
     published_weights,
 )
