@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from motionveil.errors import MotionveilError
-from motionveil.limits import LineLimit
+from motionveil.limits import LineLimit, read_table
 from motionveil.service.log import Log
 from motionveil.video import read_frames
 from motionveil.video.reader import count_frames
@@ -50,3 +50,21 @@ def test_a_log_says_how_many_lines_it_left_out(monkeypatch: pytest.MonkeyPatch) 
     log("at last")
     said = [json.loads(line)["message"] for line in output.getvalue().splitlines()]
     assert said == ["line 0", "line 1", "3 lines were left out", "at last"]
+
+
+def test_a_table_names_the_line_of_each_row(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('# ours\na, b\n\n1 ,"x, y"\n')
+    columns, rows = read_table(file, "the table", ("a",), comments=True)
+    assert columns == ["a", "b"]
+    assert rows == {f"{file}:4": {"a": "1", "b": "x, y"}}
+    with pytest.raises(MotionveilError, match=r":2: found columns 'a,b'; they must be a"):
+        read_table(file, "the table", ("a",), exactly=True, comments=True)
+    with pytest.raises(MotionveilError, match=r":1: found columns '# ours'; there must be a"):
+        read_table(file, "the table", ("a",))
+    file.write_text("a,b\n1\n")
+    with pytest.raises(MotionveilError, match=r":2: 1 values, there must be 2: a,b"):
+        read_table(file, "the table")
+    file.write_text("")
+    with pytest.raises(MotionveilError, match=r":1: found columns ''; there must be a"):
+        read_table(file, "the table", ("a",))

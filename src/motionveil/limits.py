@@ -7,7 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -119,6 +119,47 @@ def read_csv(file: Path, what: str) -> list[str]:
     except csv.Error as error:
         raise MotionveilError(f"{file}:{begins}: cannot read this row: {error}") from error
     return lines
+
+
+def read_table(
+    file: Path,
+    what: str,
+    columns: Sequence[str] = (),
+    *,
+    exactly: bool = False,
+    comments: bool = False,
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Return the columns of a CSV file, and its rows by where they stand, `FILE:LINE`.
+
+    Names and values are stripped, and empty lines left out.
+
+    Args:
+        columns: Those that must be there.
+        exactly: There must be no others, and they must be in this order.
+        comments: Leave out the lines that begin with `#`.
+
+    Raises:
+        MotionveilError: See `read_csv`; or a column or a value is missing. Names the line.
+    """
+    lines = read_csv(file, what)
+    reader = csv.reader("" if comments and line.startswith("#") else line for line in lines)
+    cells = ([cell.strip() for cell in row] for row in reader if row)
+    header = next(cells, [])
+    if (header != list(columns)) if exactly else not set(columns) <= set(header):
+        must = "they must be" if exactly else "there must be"
+        raise MotionveilError(
+            f"{file}:{max(1, reader.line_num)}: found columns {','.join(header)!r}; {must}"
+            f" {', '.join(columns)}"
+        )
+    rows = {}
+    for row in cells:
+        where = f"{file}:{reader.line_num}"
+        if len(row) != len(header):
+            raise MotionveilError(
+                f"{where}: {len(row)} values, there must be {len(header)}: {','.join(header)}"
+            )
+        rows[where] = dict(zip(header, row, strict=True))
+    return header, rows
 
 
 def load_json(text: str) -> Any:

@@ -74,10 +74,14 @@ def test_sources_are_kept_apart(tmp_path: Path) -> None:
     [
         ("nonsense\n", "from,to,label\n", "events.jsonl: line 1"),
         ('{"state": "ends"}\n', "from,to,label\n", "source: Field required"),
-        ("", "from,label\n", "no column to"),
-        ("", "from,to,label\n5,4,x\n", "truth.csv: line 2: from 5, to 4"),
-        ("", "from,to,label\nx,4,x\n", "line 2: from x"),
-        ("", "from,to,label\n1,4,\n", "line 2: the label"),
+        (
+            "",
+            "from,label\n",
+            "truth.csv:1: found columns 'from,label'; there must be from, to, label",
+        ),
+        ("", "from,to,label\n5,4,x\n", "truth.csv:2: from 5, to 4"),
+        ("", "from,to,label\nx,4,x\n", "csv:2: from x"),
+        ("", "from,to,label\n1,4,\n", "csv:2: the label"),
     ],
 )
 def test_files_that_are_wrong(

@@ -202,7 +202,10 @@ def test_frames_are_preferred(small: Path) -> None:
         (TRAIN.replace(",3,7,", ",x,7,"), r":3: t_start is 'x', it must be a whole number"),
         (TRAIN.replace("#229,G11,", "#229,"), ":3: 5 values, there must be 6"),
         (TRAIN.replace("#229", "#230"), r"1CM1_4_R_#230 is annotated, but not in the metadata"),
-        ("video label\n", "found columns 'video label', video, label, t_start, t_end must"),
+        (
+            "video label\n",
+            "found columns 'video label'; there must be video, label, t_start, t_end",
+        ),
     ],
 )
 def test_faulty_annotations(small: Path, train: str, told: str) -> None:

@@ -54,16 +54,19 @@ class TestCast:
     @pytest.mark.parametrize(
         ("text", "fault"),
         [
-            ("value,left\na,anna\n", "its columns must be value,left,right"),
-            ("value,left,right\na,anna,anna\n", "'a' must have two different people"),
-            ("value,left,right\na,anna\n", "'a' must have two different people"),
-            ("value,left,right\nb,anna,bert\n", "no line for pair 'a'"),
+            (
+                "value,left\na,anna\n",
+                ":1: found columns 'value,left'; they must be value, left, right",
+            ),
+            ("value,left,right\na,anna,anna\n", ":2: 'a' must have two different people"),
+            ("value,left,right\na,anna\n", ":2: 2 values, there must be 3"),
+            ("value,left,right\nb,anna,bert\n", ": no line for pair 'a'"),
         ],
     )
     def test_a_table_at_fault_is_named(self, tmp_path: Path, text: str, fault: str):
         table = tmp_path / "who.csv"
         table.write_text(text)
-        with pytest.raises(MotionveilError, match=rf"who\.csv: {fault}"):
+        with pytest.raises(MotionveilError, match=rf"who\.csv{fault}"):
             read_subjects(of_values("a"), "pair", 2, table=table)
 
     def test_of_two_needs_to_be_told(self):

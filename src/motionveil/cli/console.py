@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from motionveil.errors import one_line
 from motionveil.results import Accuracy, Row, attribute_lines, describe_order
@@ -35,6 +36,13 @@ def print_table(
     for row in rows:
         table.add_row(*(escape(one_line(cell)) for cell in row))
     Console(width=None if Console().is_terminal else width).print(table, highlight=False)
+
+
+def print_written(folder: Path, *names: str) -> None:
+    """Say which of these files and folders of a run are there."""
+    for name in names:
+        if (folder / name).exists():
+            print(f"wrote {folder / name}")
 
 
 def in_percent(share: float, interval: tuple[float, float]) -> str:

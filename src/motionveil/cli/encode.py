@@ -25,6 +25,7 @@ from motionveil.cli.stream_options import (
     describe_folder,
     describe_summary,
     destinations,
+    notice,
     open_preview,
     read_preview_token,
 )
@@ -173,12 +174,12 @@ def run(arguments: argparse.Namespace) -> int:
     named = load_spec(arguments.encoder)
     spec = at_geometry(named, arguments.native)
     if spec is not named:
-        _notice(f"{spec.name} has no size and rate of its own: {spec.geometry}, as {DEFAULT} has")
+        notice(f"{spec.name} has no size and rate of its own: {spec.geometry}, as {DEFAULT} has")
     # Refuses what cannot stream, before anything is opened.
     if StreamEncoder(spec, native=arguments.native).neutral is None:
-        _notice(f"warning: {spec.name} shows the scene: it is a baseline, no protection")
+        notice(f"warning: {spec.name} shows the scene: it is a baseline, no protection")
     if arguments.native:
-        _notice(
+        notice(
             "warning: --native: veiled at the source's own size and rate; no figure of this"
             " encoder holds there, and faces may be readable"
         )
@@ -223,7 +224,7 @@ def _run_source(
         arguments.source,
         rate=arguments.rate,
         give_up=arguments.give_up,
-        notice=_notice,
+        notice=notice,
         name=arguments.source_name,
         decode=arguments.decode,
     )
@@ -244,7 +245,7 @@ def _run_source(
                 progress(status)
 
             summary = veil_source(
-                source, dests, spec, options, stop=stop, notice=_notice, watch=watch
+                source, dests, spec, options, stop=stop, notice=notice, watch=watch
             )
     for line in describe_summary(summary):
         print(line, file=output)
@@ -289,10 +290,6 @@ def _rate(text: str) -> Fraction:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no rate of a video; write 25 or 30000/1001"
         ) from None
-
-
-def _notice(line: str) -> None:
-    print(f"motionveil: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the quickstart and print its table."""
-    from motionveil.cli.console import print_rows
+    from motionveil.cli.console import print_rows, print_written
     from motionveil.experiments.quickstart import run_quickstart
     from motionveil.training.recipe import load_recipe
 
@@ -38,8 +38,8 @@ def run(arguments: argparse.Namespace) -> int:
         say=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print_rows(result.rows)
-    for name in ("report.html", "results.json", "encoder.json", "recogniser", "veiled.mp4"):
-        if (arguments.out / name).exists():  # in the paper's order there is no recogniser
-            print(f"wrote {arguments.out / name}")
+    # In the paper's order there is no recogniser.
+    names = ("report.html", "results.json", "encoder.json", "recogniser", "veiled.mp4")
+    print_written(arguments.out, *names)
     print(f"{result.seconds:.0f} seconds")
     return 0

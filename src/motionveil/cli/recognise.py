@@ -26,6 +26,7 @@ from motionveil.cli.recognise_options import (
 from motionveil.cli.stream_options import (
     describe_destinations,
     destinations,
+    notice,
     open_preview,
     read_preview_token,
 )
@@ -162,7 +163,7 @@ def _open(written: str, arguments: argparse.Namespace) -> Source:
         expanded,
         rate=arguments.rate,
         give_up=arguments.give_up,
-        notice=_notice,
+        notice=notice,
         name=None if expanded == written else shown(written),
         decode=arguments.decode,
     )
@@ -184,7 +185,7 @@ def _load(model: str | None, sources: list[Source]) -> Recogniser:
         )
     recogniser = load_recogniser(SHIPPED if model is None else model)
     if recogniser.spec.knows_drawn_people_only and not drawn:
-        _notice(
+        notice(
             f"warning: {model}: trained on drawn people only; what it says of real people means"
             " nothing. Train one on videos of your own"
         )
@@ -195,10 +196,6 @@ def _describe(model: str | None, recogniser: Recogniser) -> str:
     drawn = ", trained on drawn people only" if recogniser.spec.knows_drawn_people_only else ""
     name = recogniser.origin or (SHIPPED if model is None else model)
     return f"{name}{drawn}"
-
-
-def _notice(line: str) -> None:
-    print(f"motionveil: {line}", file=sys.stderr, flush=True)
 
 
 def _printer(output: TextIO) -> Callable[[str], None]:
@@ -223,7 +220,7 @@ def _run_clips(
             answer = recognise_clip(source, recogniser, veiled=arguments.veiled, top=arguments.top)
         except MotionveilError as error:
             failed += 1
-            _notice(f"error: {error}")
+            notice(f"error: {error}")
             continue
         if table is not None:
             table.row(source.name, answer)
@@ -274,9 +271,9 @@ def _run_streams(
             "recogniser": _describe(arguments.model, recogniser),
         }
         with (
-            remote_receivers(arguments, source.name, number, _notice) as remote,
+            remote_receivers(arguments, source.name, number, notice) as remote,
             _overlay(arguments, recogniser, source) as outputs,
-            open_preview(arguments, names, _notice, timeline.snapshot) as watch,
+            open_preview(arguments, names, notice, timeline.snapshot) as watch,
         ):
             own, told = stop.another(), [*receivers, *remote, timeline]
             return recognise_source(
@@ -298,13 +295,13 @@ def _all_done(sources: list[Source], works: Sequence[Callable[[], RecognitionSum
         try:
             summary = work()
             for line in [describe_summary(summary), *describe_destinations(summary.destinations)]:
-                _notice(line)
+                notice(line)
             failed += any(state.trouble for state in summary.destinations)
         except MotionveilError as error:
             if len(sources) == 1:
                 raise
             failed += 1
-            _notice(f"error: {source.name}: {error}")
+            notice(f"error: {source.name}: {error}")
     return 1 if failed else 0
 
 
@@ -335,7 +332,7 @@ def _overlay(
         live=not isinstance(source, FileSource),
         pace=not source.live,
         comment=None if arguments.veiled else said,
-        notice=_notice,
+        notice=notice,
     )
 
     def open_output(info: VideoInfo, time_base: Fraction) -> Sink:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -98,6 +99,11 @@ def destinations(
         arguments.segment, arguments.keep, None if most is None else max(1, round(most))
     )
     return [Destination(dest, codec, arguments.format, segments) for dest in found]
+
+
+def notice(line: str) -> None:
+    """Print a line about a source or a destination on the standard error."""
+    print(f"motionveil: {line}", file=sys.stderr, flush=True)
 
 
 def describe_destinations(states: Sequence[DestinationState]) -> list[str]:

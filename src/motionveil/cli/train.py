@@ -6,6 +6,7 @@ import argparse
 import shlex
 from pathlib import Path
 
+from motionveil.cli.console import print_written
 from motionveil.cli.options import (
     add_experiment_arguments,
     add_recogniser_argument,
@@ -89,9 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
             for number, adversary in enumerate(origin.get("further_adversaries", []), 2)
         )
     )
-    for name in ("encoder.json", "curves.csv", "recipe.yaml", "checkpoints", "recogniser"):
-        if (out / name).exists():  # what cannot veil a stream has no recogniser
-            print(f"wrote {out / name}")
+    print_written(
+        out, "encoder.json", "curves.csv", "recipe.yaml", "checkpoints", "recogniser"
+    )  # what cannot veil a stream has no recogniser
     # The same recipe, whatever was set in it, and the same split: or the encoder would be scored on
     # clips that it was trained on.
     words = ["motionveil", "validate", str(out), arguments.manifest]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motionveil.cli.console import print_rows
+from motionveil.cli.console import print_rows, print_written
 from motionveil.cli.options import (
     add_experiment_arguments,
     add_recogniser_argument,
@@ -46,7 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if is_first_process():
         print_rows([row])
-        for name in ("results.json", "report.html", "recogniser"):
-            if (arguments.out / name).exists():
-                print(f"wrote {arguments.out / name}")
+        print_written(arguments.out, "results.json", "report.html", "recogniser")
     return 0

@@ -28,27 +28,23 @@ _COLUMNS = ("source", "from", "to", "kind", "label", "probability")
 
 def answer_fields(answer: Answer, top: int) -> dict[str, Any]:
     """Return what is written of a window's answer as JSON."""
-    return {
-        "time": round(answer.time, _DIGITS),
-        "kind": answer.kind,
-        "label": answer.label,
-        "probability": round(answer.probability, _DIGITS),
-        "from": round(answer.start, _DIGITS),
-        "to": round(answer.time, _DIGITS),
-        **_top(answer.top, top),
-    }
+    return _fields(answer, answer.time, top)
 
 
 def event_fields(event: Event, top: int) -> dict[str, Any]:
     """Return what is written of an event as JSON; `to` is null while it goes on."""
+    return _fields(event, event.end, top)
+
+
+def _fields(found: Answer | Event, end: float | None, top: int) -> dict[str, Any]:
     return {
-        "time": round(event.time, _DIGITS),
-        "kind": event.kind,
-        "label": event.label,
-        "probability": round(event.probability, _DIGITS),
-        "from": round(event.start, _DIGITS),
-        "to": None if event.end is None else round(event.end, _DIGITS),
-        **_top(event.top, top),
+        "time": round(found.time, _DIGITS),
+        "kind": found.kind,
+        "label": found.label,
+        "probability": round(found.probability, _DIGITS),
+        "from": round(found.start, _DIGITS),
+        "to": None if end is None else round(end, _DIGITS),
+        **_top(found.top, top),
     }
 
 

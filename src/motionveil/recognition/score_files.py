@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.errors import MotionveilError, describe_faults
-from motionveil.limits import load_json, read_csv, read_text
+from motionveil.limits import load_json, read_table, read_text
 from motionveil.recognition.answers import Kind
 from motionveil.recognition.score import Segment
 from motionveil.video import SyntheticSource
@@ -71,19 +70,12 @@ def read_truth(path: Path, sources: list[str]) -> list[Segment]:
     Raises:
         MotionveilError: It cannot be read, lacks a column, or a row is wrong; names the line.
     """
-    rows = csv.DictReader(read_csv(path, "the actions"))
-    names = rows.fieldnames or ()
-    missing = [column for column in COLUMNS if column not in names]
-    if missing:
-        raise MotionveilError(
-            f"{path}: no column {', '.join(missing)}; its first line must be from,to,label or"
-            " from,to,label,source"
-        )
+    names, rows = read_table(path, "the actions", COLUMNS)
     if "source" not in names and len(sources) > 1:
         listed = ", ".join(sources)
         raise MotionveilError(f"{path}: needs a column source, for the events are of {listed}")
     usual = sources[0] if sources else ""
-    truth = [_true(row, usual, f"{path}: line {rows.line_num}") for row in rows]
+    truth = [_true(row, usual, where) for where, row in rows.items()]
     named = sorted({true.source for true in truth})
     if truth and sources and not set(named) & set(sources):
         raise MotionveilError(
@@ -116,10 +108,10 @@ def acted_truth(source: SyntheticSource, lengths: dict[str, float]) -> list[Segm
     ]
 
 
-def _true(row: dict[str, str | None], usual: str, place: str) -> Segment:
-    label, source = (row["label"] or "").strip(), row.get("source", usual)
+def _true(row: dict[str, str], usual: str, place: str) -> Segment:
+    label, source = row["label"], row.get("source", usual)
     try:
-        start, end = float(row["from"] or ""), float(row["to"] or "")
+        start, end = float(row["from"]), float(row["to"])
     except ValueError:
         start = end = math.nan
     if not (math.isfinite(start) and math.isfinite(end) and 0 <= start < end):
@@ -127,7 +119,7 @@ def _true(row: dict[str, str | None], usual: str, place: str) -> Segment:
             f"{place}: from {row['from']}, to {row['to']}: must be seconds, from 0, the first"
             " smaller than the second"
         )
-    if not label or source is None:
+    if not label or row.get("source") == "":
         raise MotionveilError(f"{place}: the label and the source must not be empty")
     return Segment(source, start, end, label)
 

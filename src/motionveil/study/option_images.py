@@ -6,7 +6,6 @@ another clip of the same recording still shares clothes and light.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,7 +22,7 @@ from numpy.typing import NDArray
 from motionveil.atomic_write import atomic_path
 from motionveil.datasets.manifest import Clip, Manifest, frame_number
 from motionveil.errors import MotionveilError
-from motionveil.limits import read_csv
+from motionveil.limits import read_table
 from motionveil.study.subjects import Subject, Subjects, subject_names
 from motionveil.video import read_frames
 
@@ -216,16 +215,13 @@ def _upper_square(frame: Image, subject: Subject) -> Box:
 
 
 def _read_boxes(table: Path) -> Mapping[str, tuple[str, int, Box]]:
-    rows = list(csv.DictReader(read_csv(table, "the boxes")))
-    if not rows or list(rows[0]) != COLUMNS:
-        raise MotionveilError(f"{table}: its columns must be {','.join(COLUMNS)}")
     boxes: dict[str, tuple[str, int, Box]] = {}
-    for line, row in enumerate(rows, start=2):
-        frame = frame_number(row["frame"] or "", "frame", f"{table}:{line}")
+    for where, row in read_table(table, "the boxes", COLUMNS, exactly=True)[1].items():
+        frame = frame_number(row["frame"], "frame", where)
         try:
-            x, y, width, height = (float(row[column] or "") for column in COLUMNS[3:])
+            x, y, width, height = (float(row[column]) for column in COLUMNS[3:])
         except ValueError as error:
-            raise MotionveilError(f"{table}:{line}: a box is four numbers of pixels") from error
+            raise MotionveilError(f"{where}: a box is four numbers of pixels") from error
         boxes.setdefault(row["person"], (row["path"], frame, (x, y, width, height)))
     return boxes
 

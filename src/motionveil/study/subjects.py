@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Literal
 
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
-from motionveil.limits import read_csv
+from motionveil.limits import read_table
 
 Side = Literal["left", "right"]
 COLUMNS = ["value", "left", "right"]
@@ -112,14 +111,11 @@ def _read_table(table: Path | None, name: str) -> dict[str, tuple[Subject, ...]]
             f" {','.join(COLUMNS)}, or --pattern"
         )
     file = table or resources.files("motionveil.study") / _TABLES[name]
-    lines = read_csv(Path(str(file)), "the table")
-    rows = csv.DictReader(line for line in lines if not line.startswith("#"))
-    if rows.fieldnames is None or list(rows.fieldnames) != COLUMNS:
-        raise MotionveilError(f"{table}: its columns must be {','.join(COLUMNS)}")
+    _, rows = read_table(Path(str(file)), "the table", COLUMNS, exactly=True, comments=True)
     found: dict[str, tuple[Subject, ...]] = {}
-    for row in rows:
-        left, right = (row["left"] or "").strip(), (row["right"] or "").strip()
-        if not left or not right or left == right or None in row:
-            raise MotionveilError(f"{table}: {row['value']!r} must have two different people")
+    for where, row in rows.items():
+        left, right = row["left"], row["right"]
+        if not left or not right or left == right:
+            raise MotionveilError(f"{where}: {row['value']!r} must have two different people")
         found[row["value"]] = (Subject(left, "left"), Subject(right, "right"))
     return found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from motionveil.datasets.loaders import count_or_raise, register
@@ -18,7 +17,7 @@ from motionveil.datasets.manifest import (
 )
 from motionveil.datasets.splits import stratified_split
 from motionveil.errors import MotionveilError
-from motionveil.limits import read_csv
+from motionveil.limits import read_table
 from motionveil.video.image_sequence import find_videos
 
 DEFAULT_SHARE = 0.25
@@ -70,10 +69,12 @@ def index_csv(
             too few to split; names the file, the line and the value.
     """
     table = Path(file)
-    columns, rows = _rows(table)
+    columns, rows = read_table(table, "the labels")
     labels = [name for name in columns if name not in (*FIRST_COLUMNS, *LAST_COLUMNS)]
     _check_columns(table, columns, labels)
-    ends = {} if "end" in columns else _lengths(table, rows)
+    ends: dict[str, int] = {}
+    if "end" not in columns:
+        ends = count_or_raise(table.parent, sorted({row["path"] for row in rows.values()}))
     clips = [
         Clip(
             path=row["path"],
@@ -96,28 +97,6 @@ def index_csv(
 
 def _rule(share: float, seed: int) -> str:
     return f"{share:g} of the clips held out, stratified, recordings whole, seed {seed}"
-
-
-Rows = Mapping[str, Mapping[str, str]]
-"""The values of each row by column; the key is where it stands: `FILE:LINE`."""
-
-
-def _lengths(table: Path, rows: Rows) -> dict[str, int]:
-    return count_or_raise(table.parent, sorted({row["path"] for row in rows.values()}))
-
-
-def _rows(file: Path) -> tuple[list[str], Rows]:
-    rows = {}
-    reader = csv.reader(read_csv(file, "the labels"))
-    columns = [name.strip() for name in next(reader, [])]
-    for row in filter(None, reader):
-        where = f"{file}:{reader.line_num}"
-        if len(row) != len(columns):
-            raise MotionveilError(
-                f"{where}: {len(row)} values, there must be {len(columns)}: {','.join(columns)}"
-            )
-        rows[where] = dict(zip(columns, map(str.strip, row), strict=True))
-    return columns, rows
 
 
 def _check_columns(file: Path, columns: Sequence[str], labels: Sequence[str]) -> None:

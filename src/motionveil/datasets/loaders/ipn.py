@@ -6,7 +6,6 @@ both sides: gender can be told on people never seen, identity cannot.
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -17,7 +16,7 @@ from motionveil.datasets.console import first_few, warn
 from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest, frame_number
 from motionveil.errors import MotionveilError, no_such
-from motionveil.limits import read_csv
+from motionveil.limits import read_table
 
 NON_GESTURE = "D0X"
 
@@ -165,7 +164,8 @@ def _find_files(root: Path, pattern: str) -> list[Path]:
 
 
 def _read_gestures(file: Path, split: str) -> Iterator[Gesture]:
-    for where, row in _rows(file, ("video", "label", "t_start", "t_end")):
+    _, rows = read_table(file, "the table", ("video", "label", "t_start", "t_end"))
+    for where, row in rows.items():
         first = frame_number(row["t_start"], "t_start", where)
         last = frame_number(row["t_end"], "t_end", where)
         if row["label"] not in ACTIONS:
@@ -184,7 +184,8 @@ def _read_metadata(root: Path, names: Iterable[str]) -> dict[str, Video]:
     """Return what the metadata say of each video, annotated or not."""
     videos = {}
     for file in _find_files(root, "metadata*.csv"):
-        for where, row in _rows(file, ("video", "frames", "label")):
+        _, rows = read_table(file, "the table", ("video", "frames", "label"))
+        for where, row in rows.items():
             if row["label"] not in GENDERS:
                 raise MotionveilError(
                     f"{where}: label is {row['label']!r}, there is {', '.join(GENDERS)}"
@@ -195,21 +196,6 @@ def _read_metadata(root: Path, names: Iterable[str]) -> dict[str, Video]:
         if name not in videos:
             raise MotionveilError(f"{root}: {name} is annotated, but not in the metadata*.csv")
     return videos
-
-
-def _rows(file: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yield each row of a table and where it stands, `FILE:LINE`."""
-    rows = csv.reader(read_csv(file, "the table"))
-    header = next(rows, [])
-    if not set(columns) <= set(header):
-        raise MotionveilError(
-            f"{file}:1: found columns {','.join(header)!r}, {', '.join(columns)} must be there"
-        )
-    for row in filter(None, rows):
-        where = f"{file}:{rows.line_num}"
-        if len(row) != len(header):
-            raise MotionveilError(f"{where}: {len(row)} values, there must be {len(header)}")
-        yield where, dict(zip(header, map(str.strip, row), strict=True))
 
 
 def _find_videos(root: Path, videos: list[str]) -> dict[str, str]:

@@ -7,7 +7,6 @@ is to be seen, not which one it is.
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from motionveil.datasets.loaders.folder import DEFAULT_SHARE
 from motionveil.datasets.manifest import VALIDATION, Clip, Manifest
 from motionveil.datasets.splits import stratified_split
 from motionveil.errors import MotionveilError, no_such
-from motionveil.limits import load_json, read_csv, read_text
+from motionveil.limits import load_json, read_table, read_text
 from motionveil.video.image_sequence import find_videos
 
 ATTRIBUTES: Final = ("face", "skin_color", "gender", "nudity", "relationship")
@@ -160,18 +159,13 @@ def _index(folder: Path, name: str, split: str, parts_of: Parts) -> Manifest:
 
 
 def _labels(file: Path) -> dict[Video, dict[str, str]]:
-    rows = csv.DictReader(read_csv(file, "the labels; see Privacy attributes in docs/data.md"))
-    columns = ("path", *ATTRIBUTES)
-    if tuple(rows.fieldnames or ()) != columns:
-        raise MotionveilError(
-            f"{file}:1: found columns {','.join(rows.fieldnames or ())!r}, they must be"
-            f" {','.join(columns)}"
-        )
+    what = "the labels; see Privacy attributes in docs/data.md"
+    _, rows = read_table(file, what, ("path", *ATTRIBUTES), exactly=True)
     found = {}
-    for row in rows:
+    for where, row in rows.items():
         values = {attribute: row[attribute] for attribute in ATTRIBUTES}
         if wrong := [v for v in values.values() if v not in ("0", "1")]:
-            raise MotionveilError(f"{file}:{rows.line_num}: found {wrong[0]!r}, 0 or 1 is right")
+            raise MotionveilError(f"{where}: found {wrong[0]!r}, 0 or 1 is right")
         found[_video(row["path"])] = values
     return found
 

@@ -7,9 +7,10 @@ subclass of `RemoteReceiver`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import SplitResult, urlsplit
 
 from motionveil.errors import MotionveilError
 from motionveil.plugins import classes_in, load_entry_points
@@ -17,7 +18,7 @@ from motionveil.recognition.answers import Answer, Event
 from motionveil.recognition.delivery import Delivery
 from motionveil.recognition.reports import JsonReport
 
-__all__ = ["RemoteReceiver", "receiver_kinds"]
+__all__ = ["RemoteReceiver", "receiver_kinds", "split_address"]
 
 GROUP = "motionveil.receivers"
 
@@ -37,6 +38,26 @@ def receiver_kinds() -> dict[str, type[RemoteReceiver]]:
             raise MotionveilError(f"plugin {name}: there is a receiver {value.option!r} already")
         found[value.option] = value
     return dict(sorted(found.items()))
+
+
+def split_address(address: str, ports: Mapping[str, int], wrong: str) -> tuple[SplitResult, int]:
+    """Return an address's parts and its port.
+
+    Args:
+        ports: The usual port of each scheme that there is.
+        wrong: What to say of one that is no such address.
+
+    Raises:
+        MotionveilError: It is none.
+    """
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        raise MotionveilError(wrong) from None
+    if parts.scheme not in ports or not parts.hostname:
+        raise MotionveilError(wrong)
+    return parts, ports[parts.scheme] if port is None else port
 
 
 class RemoteReceiver(ABC):

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Condition
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from motionveil._version import __version__
 from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Event
 from motionveil.recognition.delivery import Delivery
-from motionveil.recognition.remote import RemoteReceiver
+from motionveil.recognition.remote import RemoteReceiver, split_address
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -220,27 +220,22 @@ def _discovery(topic: str, availability: str) -> tuple[str, str]:
 
 
 def _parse(address: str) -> _Target:
-    wrong = MotionveilError(
+    wrong = (
         f"--mqtt {shown(address)}: no address of a broker; write one such as"
         " mqtt://192.0.2.7:1883/home/kitchen, with a topic without + # and $"
     )
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        raise wrong from None
+    parts, port = split_address(address, _PORTS, wrong)
     topic = unquote(parts.path).strip("/")
-    if parts.scheme not in _PORTS or not parts.hostname or parts.query or parts.fragment:
-        raise wrong
-    if not topic or re.search(r"[+#$\x00-\x1f]", topic) or len(topic.encode()) > 1000:
-        raise wrong
+    if parts.query or parts.fragment or not topic or len(topic.encode()) > 1000:
+        raise MotionveilError(wrong)
+    if re.search(r"[+#$\x00-\x1f]", topic):
+        raise MotionveilError(wrong)
     if parts.username is not None:
         raise MotionveilError(
             f"--mqtt {shown(address)}: name and password come from the environment: set {USER}"
             f" and {PASSWORD}"
         )
-    usual = _PORTS[parts.scheme]
-    return _Target(parts.scheme == "mqtts", parts.hostname, usual if port is None else port, topic)
+    return _Target(parts.scheme == "mqtts", str(parts.hostname), port, topic)
 
 
 def _credentials() -> tuple[str | None, str | None]:

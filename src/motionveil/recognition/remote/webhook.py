@@ -11,14 +11,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Timer
 from typing import ClassVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from motionveil._version import __version__
 from motionveil.bind_address import shown
 from motionveil.errors import MotionveilError
 from motionveil.recognition.answers import Event
 from motionveil.recognition.delivery import Delivery, RefusedError
-from motionveil.recognition.remote import RemoteReceiver
+from motionveil.recognition.remote import RemoteReceiver, split_address
 
 LIMIT = 5.0
 """Seconds that a request may take."""
@@ -115,19 +115,13 @@ def _connected(target: _Target, limit: float) -> Iterator[http.client.HTTPConnec
 
 
 def _parse(address: str) -> _Target:
-    wrong = MotionveilError(
+    wrong = (
         f"--webhook {shown(address)}: no address; write one such as http://192.0.2.7:8123/api/hook"
         " or https://..., with what is not ASCII as %xx"
     )
     if not re.fullmatch(r"[!-~]+", address):
-        raise wrong
-    try:
-        parts = urlsplit(address)
-        port = parts.port
-    except ValueError:
-        raise wrong from None
-    if parts.scheme not in _PORTS or not parts.hostname:
-        raise wrong
+        raise MotionveilError(wrong)
+    parts, port = split_address(address, _PORTS, wrong)
     headers = {
         "Content-Type": "application/json",
         "User-Agent": f"motionveil/{__version__}",
@@ -137,7 +131,4 @@ def _parse(address: str) -> _Target:
         pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
         headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    usual = _PORTS[parts.scheme]
-    return _Target(
-        parts.scheme == "https", parts.hostname, usual if port is None else port, path, headers
-    )
+    return _Target(parts.scheme == "https", str(parts.hostname), port, path, headers)
