@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import usable_cores
 from motionveil.spec import DEFAULT, EncoderSpec, at_geometry, load_spec, spec_folder
 
 if TYPE_CHECKING:
@@ -375,7 +376,7 @@ def audit(
 
 def threads_each(jobs: int) -> int:
     """Return the threads that each of several processes takes: OMP_NUM_THREADS, or a share."""
-    return int(os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // jobs))
+    return int(os.environ.get("OMP_NUM_THREADS") or max(1, usable_cores() // jobs))
 
 
 def _spec_and_folder(encoder: Name | EncoderSpec) -> tuple[EncoderSpec, Path | None]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from motionveil.datasets.cache import ClipCache, Fit
-from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.datasets.dataset import Batch, ClipDataset, batch_count, batches, prefetched
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 
@@ -280,6 +280,7 @@ def test_sizes_of_batches(cache: ClipCache, clips: int, size: int, expected: lis
         cache, cache.manifest.clips[:clips], t=2, size=4, privacy_label="person", training=True
     )
     assert [len(batch.clips) for batch in batches(dataset, size)] == expected
+    assert batch_count(clips, size) == len(expected)
 
 
 @pytest.mark.parametrize("threads", [2, 3, 16])

@@ -41,18 +41,20 @@ def test_the_parts_of_the_gpu_benchmark_on_a_processor(
     experiment: Experiment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cpu = torch.device("cpu")
+    clips = experiment.clips(training=True)
     figures = {
         "device": "cpu",
         "torch": torch.__version__,
+        "equality": gpu.measure_equality(clips, "cpu"),
         "encoder": gpu.measure_encoder(cpu, runs=1, shape=(1, 3, 3, 16, 16), copied=1 << 16),
         "training": [
-            gpu.measure_training(
-                experiment.clips(training=True), experiment.recipe, "cpu", "32-true", steps=3
-            )
+            gpu.measure_training(clips, experiment.recipe, "cpu", "32-true", steps=3),
         ],
     }
     encoder, (training,) = figures["encoder"], figures["training"]
-    assert [row["method"] for row in encoder["rows"]] == ["plain", "compiled"]
+    methods = [row["method"] for row in encoder["rows"]]
+    assert methods == ["plain", "compiled", "flow", "moments"]
+    assert "seconds" not in encoder["rows"].pop(), "moments have nothing to train"
     for row in encoder["rows"]:
         # Of 2 or 4 frames of 3 x 16 x 16 that are read or written, at 4 bytes.
         share = 4 * 5 * 768 / encoder["copy_bytes_a_second"] / row["forward_seconds"]
@@ -61,7 +63,11 @@ def test_the_parts_of_the_gpu_benchmark_on_a_processor(
     assert 0 < training["busy"] < 1
     assert training["steps_a_second"] > 0
     gpu.print_figures(figures)
-    assert "32-true" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "32-true" in shown
+    assert "flow: levels differ from the CPU's by 0, 0 of them" in shown
+    equality = figures["equality"]["training"]
+    assert equality["largest_difference"] == 0 < equality["moved"]
 
 
 def test_waiting_for_the_loader_is_not_busy(

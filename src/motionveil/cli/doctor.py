@@ -17,6 +17,7 @@ from typing import Any
 
 from motionveil._version import __version__
 from motionveil.errors import one_line
+from motionveil.limits import usable_cores
 
 _TORCH = """
 import torch
@@ -82,13 +83,12 @@ def _probed(probe: Callable[[], Any]) -> Any:
 
 def _machine() -> dict[str, Any]:
     """Return the system, its processor, and how many threads a command gets."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = os.getloadavg() if hasattr(os, "getloadavg") else None
     return {
         "system": platform.platform(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "usable cores": usable,
+        "usable cores": usable_cores(),
         "load": None if load is None else round(load[0], 1),
         "AVX-512 VBMI": _probed(_has_vbmi),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS"),

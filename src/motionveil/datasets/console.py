@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +12,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from motionveil.errors import one_line
+from motionveil.limits import usable_cores
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -48,7 +48,7 @@ def in_threads(
     Args:
         workers: Items at once; one for each processor if None.
     """
-    pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(workers or usable_cores())
     try:
         futures = {pool.submit(work, item): item for item in items}
         for future in track(as_completed(futures), description, len(futures)):

@@ -223,13 +223,24 @@ def batches(
     order = np.arange(len(dataset))
     if dataset.training if shuffle is None else shuffle:
         np.random.default_rng((seed, epoch, 0)).shuffle(order)
-    ends = list(range(batch_size, len(order), batch_size))
-    if ends and batch_size > 1 and len(order) - ends[-1] < max(2, ranks):
-        ends.pop()
+    ends = _batch_ends(len(order), batch_size, ranks)
     for picked in np.split(order, ends)[first:]:
         rows = np.arange(rank, len(picked), ranks)
         share = dataset.load(picked[rows].tolist(), seed=seed, epoch=epoch)
         yield share._replace(rows=torch.from_numpy(rows), whole=len(picked))
+
+
+def batch_count(clips: int, batch_size: int, ranks: int = 1) -> int:
+    """Return how many batches `batches` makes of so many clips."""
+    return len(_batch_ends(clips, batch_size, ranks)) + 1
+
+
+def _batch_ends(clips: int, batch_size: int, ranks: int) -> list[int]:
+    """Return where each batch but the last ends."""
+    ends = list(range(batch_size, clips, batch_size))
+    if ends and batch_size > 1 and clips - ends[-1] < max(2, ranks):
+        ends.pop()
+    return ends
 
 
 def prefetched(items: Iterator[Item], depth: int = 2) -> Iterator[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -29,6 +28,7 @@ from motionveil.evaluation.encode_clips import (
     working_clips,
 )
 from motionveil.geometry import FrameRate, Geometry
+from motionveil.limits import usable_cores
 from motionveil.streaming.geometry import area_average
 from motionveil.training.experiment import geometry_of
 from motionveil.training.loop import seed_for
@@ -129,7 +129,7 @@ class AttackData:
 
     def compressed(self, quality: int) -> AttackData:
         """Return the same clips after H.264 at x264's crf `quality`."""
-        cache = compressed_clips(self.cache, quality, workers=os.cpu_count() or 1)
+        cache = compressed_clips(self.cache, quality, workers=usable_cores())
         return replace(self, cache=cache)
 
     def original(self) -> AttackData:
@@ -188,7 +188,7 @@ class AuditData:
         """The veiled clips."""
         if self.plan.veiled is not None:
             return clips_in(self.plan.veiled, self.filmed, self.workers)
-        return veil_clips(self.filmed, self.veil, workers=self.workers or os.cpu_count() or 1)
+        return veil_clips(self.filmed, self.veil, workers=self.workers or usable_cores())
 
     @cached_property
     def original(self) -> ClipCache:

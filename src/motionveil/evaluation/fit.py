@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.datasets.dataset import Batch, ClipDataset, batch_count, batches, prefetched
 from motionveil.datasets.manifest import VALIDATION, Clip
 from motionveil.datasets.splits import stratified_split
 from motionveil.errors import MotionveilError
@@ -112,7 +112,8 @@ def fit(
         network, optimizer = fabric.setup(learner.network, optimizer)
         networks.append(network)
         optimizers.append(optimizer)
-    course, step = Course(schedule, math.ceil(len(data) / schedule.batch), rule), 0
+    steps = batch_count(len(data), schedule.batch, fabric.world_size)
+    course, step = Course(schedule, steps, rule), 0
     log = Log(title, course.epochs, quiet=not fabric.is_global_zero)
     curve: list[dict[str, float]] = []
     while (epoch := len(curve)) < course.epochs:

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
+from motionveil.datasets.dataset import Batch, ClipDataset, batch_count, batches, prefetched
 from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
@@ -193,7 +193,7 @@ class AdversarialTraining:
     ) -> None:
         schedule = recipe.adversarial
         self.fabric, self.data, self.recipe, self.seed = fabric, data, recipe, seed
-        self.steps = math.ceil(len(data) / schedule.batch)
+        self.steps = batch_count(len(data), schedule.batch, fabric.world_size)
         self.models = models
         # E runs bare: Fabric would round the clips to a mixed precision, and a small difference of
         # two frames needs all their digits. Its numbers' gradients are averaged by hand.

@@ -23,6 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
+from motionveil.limits import usable_cores
 
 MOST_THREADS = 8
 """Threads that make batches for a GPU, at most."""
@@ -161,11 +162,14 @@ def refuse_parting(fabric: Fabric, network: nn.Module) -> None:
 
 
 def loading_threads(fabric: Fabric) -> int:
-    """Return how many threads make batches: one beside a CPU, which computes; several for a GPU."""
+    """Return how many threads make batches: one beside a CPU, which computes; several for a GPU.
+
+    Of the cores that this process may use, so that trainings side by side can be given some each.
+    """
     if fabric.device.type == "cpu":
         return 1
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    return max(1, min(MOST_THREADS, (os.cpu_count() or 1) // processes - 1))
+    return max(1, min(MOST_THREADS, usable_cores() // processes - 1))
 
 
 @contextmanager

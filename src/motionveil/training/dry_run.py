@@ -7,7 +7,6 @@ temporary folder: nothing is kept.
 
 from __future__ import annotations
 
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ import torch
 from lightning_fabric import Fabric
 
 from motionveil.datasets.cache import ClipCache
-from motionveil.datasets.dataset import Batch, ClipDataset, batches
+from motionveil.datasets.dataset import Batch, ClipDataset, batch_count, batches
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import build_encoder
 from motionveil.methods import Choice
@@ -79,7 +78,7 @@ class DryRun:
     @property
     def steps(self) -> int:
         """Steps an epoch."""
-        return math.ceil(self.training_clips / self.recipe.adversarial.batch)
+        return batch_count(self.training_clips, self.recipe.adversarial.batch)
 
     @property
     def step_seconds(self) -> float:
