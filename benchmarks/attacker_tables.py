@@ -1,9 +1,10 @@
 """Tables of the documentation, out of the results kept in docs/results.
 
-    python benchmarks/attacker_tables.py keep runs/tradeoff/results.json docs/results/NAME.json.gz
+    python benchmarks/attacker_tables.py keep runs/*/results.json docs/results/NAME.json.gz
     python benchmarks/attacker_tables.py draw docs/*.md
 
-`keep` stores a result small: without curves and pictures, probabilities to four digits. `draw`
+`keep` stores a result small: without curves and pictures, probabilities to four digits; of several
+results of the same data and recipe, the rows of all. `draw`
 replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and the next
 `<!-- end -->`; several files are pooled, as in `motionveil report`. The kinds: `attackers`, what
 every attacker reads off each method; `seeds`, each method's figures and those of each seed; and
@@ -27,9 +28,24 @@ ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"(<!-- (attackers|seeds|folds): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def keep(source: Path, to: Path) -> None:
-    """Store a result small."""
-    value: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+def keep(sources: Sequence[Path], to: Path) -> None:
+    """Store results small, as one; their environments are told where they differ.
+
+    Raises:
+        SystemExit: They are of different data or recipes.
+    """
+    values: list[dict[str, Any]] = [json.loads(s.read_text(encoding="utf-8")) for s in sources]
+    value = values[0]
+    for source, other in zip(sources, values, strict=True):
+        if any(_compared(other)[name] != _compared(value)[name] for name in _compared(value)):
+            raise SystemExit(f"{source}: other data or another recipe than {sources[0]}")
+    for other in values:
+        value["dataset"]["parts"] |= other["dataset"]["parts"]
+    value["rows"] = [row for other in values for row in other["rows"]]
+    value["seconds"] = sum(other["seconds"] for other in values)
+    for name in value["environment"]:
+        found = dict.fromkeys(other["environment"].get(name, "") for other in values)
+        value["environment"][name] = "; ".join(found)
     for row in value["rows"]:
         row["curves"], row["picture"] = [], None
         for prediction in row["predictions"]:
@@ -38,6 +54,14 @@ def keep(source: Path, to: Path) -> None:
                     prediction[name] = [round(p, 4) for p in found]
     text = json.dumps(value | {"media": {}}, separators=(",", ":"))
     to.write_bytes(gzip.compress(text.encode(), mtime=0))
+
+
+def _compared(value: dict[str, Any]) -> dict[str, Any]:
+    """Return what results must share; folds may differ, and where the networks' files lay."""
+    dataset = {name: v for name, v in value["dataset"].items() if name != "parts"}
+    networks = ("action", "privacy")
+    recipe = {name: v for name, v in value["recipe"].items() if name not in networks}
+    return {"dataset": dataset, "recipe": recipe}
 
 
 def read(file: Path) -> Result:
@@ -163,12 +187,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     kept = commands.add_parser("keep")
-    kept.add_argument("source", type=Path)
+    kept.add_argument("sources", type=Path, nargs="+")
     kept.add_argument("to", type=Path)
     commands.add_parser("draw").add_argument("pages", type=Path, nargs="+")
     arguments = parser.parse_args()
     if arguments.command == "keep":
-        keep(arguments.source, arguments.to)
+        keep(arguments.sources, arguments.to)
         return
     for page in arguments.pages:
         page.write_text(drawn(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -24,13 +24,30 @@ def test_pages_show_the_stored_results(page: Path) -> None:
 def test_kept_small_with_every_answer(tmp_path: Path) -> None:
     stored = result(rows())
     stored.save(tmp_path / "results.json")
-    tables.keep(tmp_path / "results.json", tmp_path / "kept.json.gz")
+    tables.keep([tmp_path / "results.json"], tmp_path / "kept.json.gz")
     kept = tables.read(tmp_path / "kept.json.gz")
     assert [one.attackers for one in kept.rows] == [one.attackers for one in stored.rows]
     assert [p.clip for p in kept.rows[0].predictions] == [
         p.clip for p in stored.rows[0].predictions
     ]
     assert not any(one.curves for one in kept.rows)
+
+
+def test_several_results_are_kept_as_one(tmp_path: Path) -> None:
+    files = [tmp_path / f"{number}.json" for number in range(3)]
+    for number, file in enumerate(files[:2]):
+        stored = result([rows()[number]])
+        stored.environment["device"] = ("cpu", "cuda:0")[number]
+        stored.save(file)
+    tables.keep(files[:2], tmp_path / "kept.json.gz")
+    kept = tables.read(tmp_path / "kept.json.gz")
+    assert [row.method for row in kept.rows] == [row.method for row in rows()[:2]]
+    assert kept.environment["device"] == "cpu; cuda:0"
+    other = result(rows())
+    other.dataset.hash = "0" * 64
+    other.save(files[2])
+    with pytest.raises(SystemExit, match=r"2\.json: other data"):
+        tables.keep(files, tmp_path / "kept.json.gz")
 
 
 def test_a_line_for_each_method_the_strongest_in_bold() -> None:
