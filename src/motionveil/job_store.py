@@ -43,7 +43,7 @@ def hash_of(question: Any) -> str:
 
 def differences(was: Any, now: Any) -> str:
     """Return in what two questions differ: `seed was 0, is 1; and 2 more`; empty if in nothing."""
-    before, after = _flat(was), _flat(json.loads(json.dumps(now)))
+    before, after = (_flat(json.loads(json.dumps(question))) for question in (was, now))
     changed = sorted(name for name in before | after if before.get(name) != after.get(name))
     named = [
         f"{name} was {before.get(name)}, is {after.get(name)}".strip() for name in changed[:_NAMED]

@@ -239,8 +239,11 @@ def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"seed": 1}, "the audits differ in seed"),
-        ({"label": "hand", "split": "validation"}, "the audits differ in label"),
+        ({"seed": 1}, "in another way there: seed was 0, is 1"),
+        (
+            {"label": "hand", "split": "validation"},
+            "in another way there: label was person, is hand; split was",
+        ),
         ({"encoder": "raw"}, "its attackers saw 5 frames of a clip, this audit's see 6"),
         (
             {"encoder": "bdq"},

@@ -104,7 +104,7 @@ def test_a_stored_encoder_has_all_its_files(tmp_path: Path) -> None:
 
 
 def test_a_measurement() -> None:
-    cost = measure_cost("bdq", 4, 32, 1, 2)
+    cost = measure_cost("bdq", 4, 32, 1)
     assert cost.method == "bdq"
     assert cost.frames_per_second == pytest.approx(4 / cost.seconds)
     assert cost.memory is None or 0 <= cost.memory < 1e9

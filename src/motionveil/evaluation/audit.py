@@ -21,7 +21,7 @@ from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
 from motionveil.evaluation.executors import Run, in_this_process
 from motionveil.evaluation.variants import strongest_of
-from motionveil.job_store import Job, Record
+from motionveil.job_store import Job, Record, differences
 from motionveil.results import read_stored, stored_question
 from motionveil.training.adversaries import create_network
 from motionveil.training.distributed import describe_environment, make_fabric
@@ -300,7 +300,7 @@ def _spec(data: AuditData) -> dict[str, object] | None:
     return None if spec is None else spec.model_dump(mode="json")
 
 
-_SAME = ("recipe", "label", "split", "seed", "device", "precision")
+_SAME = {"recipe", "label", "split", "seed", "device", "precision"}
 """What two plans must agree on for their attacks on raw video to be the same."""
 
 
@@ -317,11 +317,10 @@ def raw_findings(earlier: Path, plan: AuditPlan, data: AuditData) -> dict[str, F
             other clips, with another recipe, of other moments.
     """
     found, theirs = Audit.read(earlier), AuditPlan.read(earlier / PLAN)
-    differing = [name for name in _SAME if getattr(theirs, name) != getattr(plan, name)]
-    if differing:
+    was, now = (one.model_dump(mode="json", include=_SAME) for one in (theirs, plan))
+    if other := differences(was, now):
         raise MotionveilError(
-            f"--raw-from {earlier}: raw video was attacked in another way there: the audits differ"
-            f" in {', '.join(differing)}"
+            f"--raw-from {earlier}: raw video was attacked in another way there: {other}"
         )
     ours = data.manifest.hash
     if found.dataset.hash != ours:

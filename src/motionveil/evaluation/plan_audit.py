@@ -30,6 +30,7 @@ from motionveil.evaluation.suites import (
     read_suite,
 )
 from motionveil.hub import fetch, is_hub_name
+from motionveil.job_store import differences
 from motionveil.methods import UNTRAINED, choose
 from motionveil.results import Accuracy, Attacker, ClipPrediction
 from motionveil.spec import FILE_NAME, EncoderSpec
@@ -155,9 +156,11 @@ def _stored(spec: EncoderSpec, folder: Path) -> str:
     file = folder.absolute() / FILE_NAME
     if not file.exists():
         spec.save(file)
-    elif spec.model_dump() != EncoderSpec.read(file).model_dump():
+    elif other := differences(*(s.model_dump(mode="json") for s in (EncoderSpec.read(file), spec))):
         # another audit's, which stays as it is
-        raise MotionveilError(f"{file}: the folder holds another encoder; give another --out")
+        raise MotionveilError(
+            f"{file}: the folder holds another encoder: {other}; give another --out"
+        )
     return str(file.parent)
 
 

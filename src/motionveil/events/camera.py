@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.events import kernel
-from motionveil.methods import LEVELS
+from motionveil.methods import GREY, LEVELS
 from motionveil.methods.dvs import EventSettings
+from motionveil.spec import EncoderSpec
 
 EVENT = np.dtype([("x", np.uint16), ("y", np.uint16), ("t", np.int64), ("p", np.uint8)])
 """One event: column, row, time in microseconds, polarity (1 brighter, 0 darker)."""
@@ -301,3 +303,38 @@ def _joined(parts: list[Events]) -> Events:
     if len(parts) == 1:
         return parts[0]
     return np.concatenate([np.empty(0, EVENT), *parts])
+
+
+class EventVeil:
+    """Event frames of working frames, uint8 (h, w, 3); see `motionveil.encoders.DVS`.
+
+    Args:
+        spec: An encoder of the method `dvs`.
+        hard: Has no meaning here.
+
+    Raises:
+        MotionveilError: A threshold is below 0.001.
+    """
+
+    neutral = round(GREY * LEVELS / 2)
+
+    def __init__(self, spec: EncoderSpec, *, hard: bool = False) -> None:
+        assert isinstance(spec.settings, EventSettings)
+        self._settings = spec.settings
+        self._camera = EventCamera(self._settings, 1, 1)
+        self._shape: tuple[int, ...] = ()
+
+    def start(self, frame: NDArray[np.uint8]) -> None:
+        """Set the pixels' references by a frame."""
+        if self._shape != frame.shape:
+            self._shape = frame.shape
+            self._camera = EventCamera(self._settings, *frame.shape[:2])
+        self._camera.reset(stream=zlib.crc32(luma(frame).tobytes()))
+        self._camera.counts(frame)
+
+    def __call__(
+        self, frame: NDArray[np.uint8], previous: NDArray[np.uint8], out: NDArray[np.uint8]
+    ) -> None:
+        """Write the event frame of the next frame."""
+        events = event_frame(self._camera.counts(frame), self._settings.full_scale)
+        out[...] = np.rint(GREY * events)[..., None].astype(np.uint8)

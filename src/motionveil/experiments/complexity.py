@@ -63,6 +63,9 @@ CHANNELS = 3
 USUAL_SIZE = 224
 """Size of networks' input in the paper, of which strengths are shares."""
 
+REPEATS = 5
+"""Times that the clip is encoded, of which the median counts; fewer after `ENOUGH` seconds."""
+
 ENOUGH = 5.0
 """Seconds of encoding after which no further time is taken."""
 
@@ -91,16 +94,12 @@ class Cost:
     memory: int | None
 
 
-def measure_costs(
-    encoders: list[str], *, frames: int, size: int, threads: int, repeats: int = 5
-) -> list[Cost]:
+def measure_costs(encoders: list[str], *, frames: int, size: int, threads: int) -> list[Cost]:
     """Measure encoders, each in a process of its own so that none inherits another's memory.
 
     Args:
         encoders: Names or files; methods such as `unet` or `ryoo-28` then have fresh weights.
         size: H and W of the clip in pixels.
-        repeats: Times that the clip is encoded, fewer where that takes over `ENOUGH` seconds; the
-            median counts.
 
     Raises:
         MotionveilError: There is no such encoder.
@@ -110,7 +109,7 @@ def measure_costs(
     costs = []
     for name in encoders:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            costs.append(pool.submit(measure_cost, name, frames, size, threads, repeats).result())
+            costs.append(pool.submit(measure_cost, name, frames, size, threads).result())
     return costs
 
 
@@ -142,7 +141,7 @@ def encoder_of(name: str) -> Encoder:
         raise MotionveilError(f"{name}: no such encoder: {error}") from error
 
 
-def measure_cost(name: str, frames: int, size: int, threads: int, repeats: int) -> Cost:
+def measure_cost(name: str, frames: int, size: int, threads: int) -> Cost:
     """Measure one encoder in this process; see `measure_costs`."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
@@ -150,7 +149,7 @@ def measure_cost(name: str, frames: int, size: int, threads: int, repeats: int) 
     clip = torch.rand(1, CHANNELS, frames, size, size)
     with torch.no_grad():
         memory = _peak_memory(encoder, clip)
-        seconds = _times(encoder, clip, repeats)
+        seconds = _times(encoder, clip)
         flops = {"paper": convolution_flops(encoder, clip), "all": count_operations(encoder, clip)}
     return Cost(
         method=encoder.spec.name,
@@ -195,10 +194,10 @@ def stored_size(encoder: Encoder) -> int:
         return sum(file.stat().st_size for file in Path(folder).iterdir())
 
 
-def _times(encoder: Encoder, clip: Tensor, repeats: int) -> list[float]:
+def _times(encoder: Encoder, clip: Tensor) -> list[float]:
     """Return how long it takes to encode a clip, several times."""
     taken: list[float] = []
-    while len(taken) < repeats and sum(taken) < ENOUGH:
+    while len(taken) < REPEATS and sum(taken) < ENOUGH:
         began = time.perf_counter()
         encoder(clip)
         taken.append(time.perf_counter() - began)

@@ -47,7 +47,7 @@ class DVS(Method):
     settings = EventSettings
     strength, strength_label = "threshold", "event camera, threshold {}"
     encoder = "motionveil.encoders.dvs:DVS"
-    stream = "motionveil.events.veil:EventVeil"
+    stream = "motionveil.events.camera:EventVeil"
     colour, marker = "#6A3D9A", "d"
 
     def usual_strengths(self, size: int) -> list[float]:

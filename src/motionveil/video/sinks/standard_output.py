@@ -50,7 +50,6 @@ class PipeFile(ContainerSink):
     Args:
         stream: Where to write; it is not closed.
         comment: What the stream says of itself; None for nothing.
-        name: What to call it in messages.
     """
 
     def __init__(
@@ -59,9 +58,8 @@ class PipeFile(ContainerSink):
         muxing: Muxing,
         *,
         comment: str | None = None,
-        name: str = NAME,
     ) -> None:
-        super().__init__(name, LIVE_H264, muxing, comment)
+        super().__init__(NAME, LIVE_H264, muxing, comment)
         self._pipe = _Pipe(stream)
 
     def write(self, packet: Packet) -> None:
@@ -141,7 +139,6 @@ class Y4mSink:
         rate: Frames a second; 25 if None.
         aspect: Sample aspect ratio: how much wider than high one pixel is shown.
         comment: What the stream says of itself; None for nothing.
-        name: What to call it in messages.
 
     Raises:
         MotionveilError: The reader has gone, or the size has changed.
@@ -154,9 +151,8 @@ class Y4mSink:
         rate: Fraction | None = None,
         aspect: Fraction = Fraction(1),
         comment: str | None = None,
-        name: str = NAME,
     ) -> None:
-        self.name = name
+        self.name = NAME
         self.rate = rate or DEFAULT_RATE
         self.frames = 0
         self._aspect, self._comment = aspect, comment
