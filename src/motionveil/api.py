@@ -85,7 +85,7 @@ def encode_video(
     """
     from motionveil.streaming import VeilOptions, veil_video
 
-    spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
+    spec = load_spec(encoder)
     options = VeilOptions(native=native, hard=hard, guard=guard, enlarge=enlarge)
     told = progress or (lambda done, total: None)
     return veil_video(source, dest, at_geometry(spec, native), options, progress=told)

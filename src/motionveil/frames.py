@@ -69,7 +69,7 @@ def veil_frames(
     stream = (Frame(image, number, 1 / exact) for number, image in enumerate(images))
     info = VideoInfo(frames.shape[2], frames.shape[1], exact, 1 / exact, len(frames))
     options = VeilOptions(native=native, hard=hard, guard=guard, first=first)
-    return _veil(_Frames("frames", info, stream), _spec_of(encoder), options)[0]
+    return _veil(_Frames("frames", info, stream), load_spec(encoder), options)[0]
 
 
 def iterate_clips(
@@ -112,7 +112,7 @@ def iterate_clips(
             f" own value is; rename the column to none of {', '.join(_OWN)}"
         )
     rate = whole_rate(manifest.rate or FOLDER_RATE)
-    spec = None if encoder is None else _spec_of(encoder)
+    spec = None if encoder is None else load_spec(encoder)
     for number, clip in enumerate(manifest.part(split, training=training)):
         video = manifest.root / clip.path
         stream = read_frames(video, clip.start, clip.end, rate=rate)
@@ -150,10 +150,6 @@ class _Frames:
             if stop.is_set():
                 return
             yield frame
-
-
-def _spec_of(encoder: Name | EncoderSpec) -> EncoderSpec:
-    return encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
 
 
 def _veil(

@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -102,6 +103,17 @@ def read_text(file: Path, what: str) -> str:
         raise MotionveilError(
             f"{file}: cannot read {what}: not UTF-8 text (byte {error.start})"
         ) from error
+
+
+def packaged_names(folder: str, suffix: str) -> list[str]:
+    """Return the names, without suffix, of the files that come with the package in a folder."""
+    files = resources.files("motionveil").joinpath(folder).iterdir()
+    return sorted(f.name.removesuffix(suffix) for f in files if f.name.endswith(suffix))
+
+
+def packaged_text(package: str, name: str) -> str:
+    """Return a text file that lies in a package, such as a page."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def read_csv(file: Path, what: str) -> list[str]:

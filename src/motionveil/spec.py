@@ -28,7 +28,7 @@ from motionveil.atomic_write import write_text_atomically
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
 from motionveil.hub import HubFile, fetch, is_hub_name
-from motionveil.limits import read_text
+from motionveil.limits import packaged_names, read_text
 from motionveil.methods import BlurredDifference, Method, Settings, Start
 
 DEFAULT = "moments"
@@ -250,8 +250,7 @@ def _trained_geometry(provenance: dict[str, Any]) -> dict[str, float] | None:
 
 def shipped_names() -> list[str]:
     """Return the names of the encoders that come with the package."""
-    folder = resources.files("motionveil") / "specs"
-    return sorted(f.name.removesuffix(".json") for f in folder.iterdir() if f.name[-5:] == ".json")
+    return packaged_names("specs", ".json")
 
 
 def spec_folder(encoder: str | os.PathLike[str]) -> Path | None:
@@ -295,13 +294,14 @@ def _from_hub(encoder: str | os.PathLike[str]) -> EncoderSpec:
     return spec.fetched(file, *weights)
 
 
-def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
+def load_spec(encoder: str | os.PathLike[str] | EncoderSpec) -> EncoderSpec:
     """Load an encoder's numbers by name or from a file; needs no torch.
 
     Args:
         encoder: A shipped name (`"bdq"`, `"raw"`), a name that says everything
             (`"downsample-28"`, see `named_spec`), an `encoder.json`, a folder that holds one
-            (a training run), or one on the hub: `"hf:owner/name"`, `"hf:owner/name@revision"`.
+            (a training run), or one on the hub: `"hf:owner/name"`, `"hf:owner/name@revision"`. Or
+            the numbers themselves.
 
     Raises:
         MotionveilError: There is no such name or file, the file is at fault, or the hub's cannot be
@@ -311,6 +311,8 @@ def load_spec(encoder: str | os.PathLike[str]) -> EncoderSpec:
         >>> load_spec("bdq").method
         'bdq'
     """
+    if isinstance(encoder, EncoderSpec):
+        return encoder
     if is_hub_name(encoder):
         return _from_hub(encoder)
     path = Path(encoder)

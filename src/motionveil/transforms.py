@@ -57,7 +57,7 @@ class Veil(v2.Transform):
         first: First = "drop",
     ) -> None:
         super().__init__()
-        self.spec = encoder if isinstance(encoder, EncoderSpec) else load_spec(encoder)
+        self.spec = load_spec(encoder)
         self.rate, self.first = whole_rate(rate), first
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:

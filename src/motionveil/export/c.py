@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -15,6 +14,7 @@ from motionveil._version import __version__
 from motionveil.atomic_write import write_text_atomically
 from motionveil.export.integer import WholeNumbers, whole_numbers
 from motionveil.geometry import rate_fraction
+from motionveil.limits import packaged_text
 from motionveil.spec import EncoderSpec
 
 SOURCES = ((1920, 1080), (640, 480))
@@ -99,8 +99,7 @@ def c_source(spec: EncoderSpec, numbers: WholeNumbers, *, name: str) -> str:
 
 
 def _template(file: str) -> Template:
-    folder = resources.files("motionveil.export")
-    return Template((folder / file).read_text(encoding="utf-8"))
+    return Template(packaged_text("motionveil.export", file))
 
 
 def _text(value: Any) -> Any:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import packaged_names, packaged_text
 from motionveil.statistics import wilson_interval
 
 Axis = Literal["action", "privacy"]
@@ -180,8 +180,7 @@ class Publication(_Published):
 
 def publications() -> list[str]:
     """Return the names of the publications that come with the package."""
-    folder = resources.files("motionveil") / "published"
-    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".json"))
+    return packaged_names("published", ".json")
 
 
 def load_publication(name: str) -> Publication:
@@ -192,5 +191,4 @@ def load_publication(name: str) -> Publication:
     """
     if name not in publications():
         raise MotionveilError(f"{name}: no such publication; there is {', '.join(publications())}")
-    file = resources.files("motionveil") / "published" / f"{name}.json"
-    return Publication.model_validate_json(file.read_text(encoding="utf-8"))
+    return Publication.model_validate_json(packaged_text("motionveil.published", f"{name}.json"))

@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
+from motionveil.limits import packaged_text
 from motionveil.report.figures import to_svg
 from motionveil.report.method_style import family_label, label
 from motionveil.results import describe_order
@@ -81,14 +82,10 @@ def render(template: str, *, package: str = "motionveil.report", **values: Any) 
     environment.filters["pretty"] = lambda value: json.dumps(
         value, indent=2, ensure_ascii=False, default=str
     )
+    read = partial(packaged_text, "motionveil.report")
     return environment.get_template(template).render(
-        read=read_text, style=read_text("style.css"), version=__version__, zip=zip, **values
+        read=read, style=read("style.css"), version=__version__, zip=zip, **values
     )
-
-
-def read_text(name: str) -> str:
-    """Return a text file of this package, such as a style sheet."""
-    return resources.files("motionveil.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def percent(share: float, digits: int = 0) -> str:

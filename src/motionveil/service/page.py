@@ -19,10 +19,11 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from motionveil.limits import packaged_text
 from motionveil.service.camera_state import COUNTS, HEALTHY, Action, CameraState
 from motionveil.service.channel import LATENCIES
 from motionveil.service.supervised import Supervised
-from motionveil.streaming.preview_site import Document, Screen, json_value, read_page
+from motionveil.streaming.preview_site import Document, Screen, json_value
 
 _PICTURES = 0.2  # seconds between two pictures of a camera
 _NUMBERS = 1.0
@@ -47,11 +48,11 @@ class ServicePage:
     def __init__(self, cameras: Callable[[], Mapping[str, Supervised]]) -> None:
         self._cameras = cameras
         self.closed = threading.Event()
-        self.sign_in: str | None = read_page(__package__, "sign_in.html")
+        self.sign_in: str | None = packaged_text("motionveil.service", "sign_in.html")
 
     def page(self) -> str:
         """Return the page."""
-        return read_page(__package__, "page.html")
+        return packaged_text("motionveil.service", "page.html")
 
     def screen(self, camera: str) -> Screen | None:
         """Return what has the pictures of a camera."""

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from importlib import resources
 from math import isfinite
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
+from motionveil.limits import packaged_text
 from motionveil.streaming.status import Stat
 
 MAX_VIEWERS = 8
@@ -98,7 +98,7 @@ class StreamSite:
 
     def page(self) -> str:
         """Return the page."""
-        return read_page(__package__, "preview.html")
+        return packaged_text("motionveil.streaming", "preview.html")
 
     def screen(self, camera: str) -> Screen | None:
         """Return what has the pictures."""
@@ -131,12 +131,6 @@ class StreamSite:
     def document(self, path: str) -> Document | None:
         """Return nothing."""
         return None
-
-
-def read_page(package: str | None, name: str) -> str:
-    """Return a page that lies in a package."""
-    assert package is not None
-    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
 
 
 def json_value(value: Stat) -> Stat:

@@ -18,6 +18,7 @@ from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.cache import Fit
 from motionveil.datasets.dataset import SCALES
 from motionveil.errors import MotionveilError, describe_faults
+from motionveil.limits import packaged_names
 from motionveil.methods import Method, RangeMode, Settings, method, method_names
 from motionveil.results import Order, present_field, present_recipe
 from motionveil.yaml_file import load_yaml, read_yaml
@@ -257,8 +258,7 @@ class Recipe(_Part):
 
 def recipe_names() -> list[str]:
     """Return the names of the recipes that come with the package."""
-    folder = resources.files("motionveil") / "recipes"
-    return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".yaml"))
+    return packaged_names("recipes", ".yaml")
 
 
 def load_recipe(

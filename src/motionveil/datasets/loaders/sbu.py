@@ -11,7 +11,6 @@ import csv
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,7 @@ from motionveil.datasets.loaders import DatasetInfo, count_or_raise, register
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.datasets.splits import stratified_folds
 from motionveil.errors import MotionveilError, no_such
+from motionveil.limits import packaged_text
 
 ACTIONS = (
     "approaching",
@@ -131,11 +131,7 @@ def index(root: str | os.PathLike[str], *, split: str = "paper", seed: int = 0) 
 
 def read_list() -> dict[str, Listed]:
     """Read the published clips, sorted by name: SET/INTERACTION/TAKE, such as `s01s02/01/001`."""
-    text = (
-        resources.files("motionveil.datasets.loaders")
-        .joinpath("sbu.csv")
-        .read_text(encoding="utf-8")
-    )
+    text = packaged_text("motionveil.datasets.loaders", "sbu.csv")
     rows = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
     return {row["clip"]: Listed(int(row["frames"]), row["split"]) for row in rows}
 

@@ -23,6 +23,7 @@ from markupsafe import Markup, escape
 from starlette.exceptions import HTTPException
 
 from motionveil.errors import MotionveilError
+from motionveil.limits import packaged_text
 from motionveil.study.design import (
     MEDIA,
     PICTURES,
@@ -234,7 +235,7 @@ def redirect(path: str = "/session") -> RedirectResponse:
 
 def default_texts() -> str:
     """Return the English texts of the package, as YAML."""
-    return resources.files(__package__).joinpath("texts.yaml").read_text(encoding="utf-8")
+    return packaged_text("motionveil.study.server", "texts.yaml")
 
 
 @cache
