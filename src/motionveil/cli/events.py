@@ -21,6 +21,7 @@ destinations:
 examples:
   motionveil events in.mp4 out.raw
   motionveil events in.mp4 out.txt --threshold 0.4 --negative 0.3
+  motionveil events in.mp4 out.raw --motion
   motionveil events in.mp4 out.mkv --eps 1e-5 --threshold 2.4
   motionveil events in.mp4 out.mkv --mismatch 0.03 --leak 0.1 --shot 1 --refractory 0.0005
 
@@ -75,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1,
         metavar="N",
         help="steps between frames in which intensity is linear, not its logarithm (default: 1)",
+    )
+    parser.add_argument(
+        "--motion",
+        action="store_true",
+        help="interpolate between frames along the motion, in steps of at most one pixel of it",
     )
     parser.add_argument(
         "--full-scale",

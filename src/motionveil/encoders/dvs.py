@@ -75,6 +75,7 @@ class DVS(Encoder):
 
         Luma takes five, the logarithm two; each step between two frames two comparisons with the
         level at which the next event is due, and one product and sum where it is interpolated.
+        Interpolation along the motion is left out too: its steps depend on what moves.
 
         Args:
             clip: Shape `(B, 3, T, H, W)`.

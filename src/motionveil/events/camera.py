@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
 from motionveil.events import kernel
+from motionveil.events.motion import MotionInterpolation
 from motionveil.methods import GREY, LEVELS
 from motionveil.methods.dvs import EventSettings
 from motionveil.spec import EncoderSpec
@@ -41,6 +42,8 @@ class EventCamera:
     reference minus `negative`, likewise down. So two frames may give a pixel many events.
 
     - `interpolate` n > 1: Y is linear in time instead, in n steps within which L is.
+    - `motion`: L is interpolated along the motion instead, in as many steps as keep every motion
+      within a pixel, see `motionveil.events.motion`; within a step L is linear.
     - `refractory`: an event within that time of the pixel's last one is lost; the reference moves
       all the same (as in ESIM).
     - `mismatch`: each pixel's two thresholds are drawn once from a normal distribution, at least a
@@ -91,6 +94,7 @@ class EventCamera:
         self._positive = settings.threshold * shares[0]
         self._negative = negative * shares[1]
         self._table = _level_table(settings.eps)
+        self._motion = MotionInterpolation(height, width) if settings.motion else None
         self._reference, self._last, self._due = np.empty((3, pixels))
         self._drawn = np.empty(pixels, np.uint64)
         room = max(pixels // 8, 1)
@@ -201,7 +205,7 @@ class EventCamera:
             raise ValueError(
                 f"a frame is uint8 {size}, 3) or floating {size}), not {frame.dtype} {frame.shape}"
             )
-        if is_rgb and self.settings.interpolate == 1:
+        if is_rgb and self.settings.interpolate == 1 and self._motion is None:
             level = np.empty(self.height * self.width)
             kernel.log_luma(np.ascontiguousarray(frame).reshape(-1, 3), self._table, level)
             return [level]
@@ -210,9 +214,20 @@ class EventCamera:
             raise ValueError(f"luma must be 0 or more, found {intensity.min():g}")
         eps, steps = self.settings.eps, self.settings.interpolate
         before, self._intensity = self._intensity, intensity
+        if self._motion is not None and self._frames:
+            return self._along_motion(before, np.log(intensity + eps))
         shares = [number / steps for number in range(1, steps)] if self._frames else []
         between = [np.log(before + share * (intensity - before) + eps) for share in shares]
         return [*between, np.log(intensity + eps)]
+
+    def _along_motion(
+        self, before: NDArray[np.float64], level: NDArray[np.float64]
+    ) -> list[NDArray[np.float64]]:
+        assert self._motion is not None
+        shape = (self.height, self.width)
+        luma = (before.reshape(shape), self._intensity.reshape(shape))
+        between = self._motion.between(*luma, (self._level.reshape(shape), level.reshape(shape)))
+        return [*(one.ravel() for one in between), level]
 
     def _list(self, step: _Step) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return times and codes of a step's events, pixel after pixel; see the kernel."""

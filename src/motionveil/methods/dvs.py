@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from motionveil.methods.base import Method, Settings
 
@@ -21,6 +21,8 @@ class EventSettings(Settings):
         shot: Events of either sign a second that each pixel gives by chance.
         interpolate: Steps into which the time between two frames is cut, >= 1; the logarithm of
             the intensity is followed linearly between them.
+        motion: Interpolate along the motion instead, in steps of at most a pixel of it; not with
+            `interpolate`.
         full_scale: Events between two frames at which an event frame is full, >= 1.
         seed: Of mismatch and noise.
     """
@@ -34,8 +36,15 @@ class EventSettings(Settings):
     leak: float = Field(default=0.0, ge=0)
     shot: float = Field(default=0.0, ge=0)
     interpolate: int = Field(default=1, ge=1)
+    motion: bool = False
     full_scale: int = Field(default=3, ge=1)
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _check_interpolation(self) -> EventSettings:
+        if self.motion and self.interpolate > 1:
+            raise ValueError("interpolate: must be 1 with motion, which chooses the steps itself")
+        return self
 
 
 class DVS(Method):
