@@ -75,8 +75,8 @@ def table(results: Sequence[Result]) -> str:
     """Return the table of some results: a line for each method, a column for each attacker."""
     methods = sorted(pool(results), key=lambda method: -method.privacy.accuracy)
     names = list(dict.fromkeys(one.name for method in methods for one in method.attackers))
-    head = f"| encoder | action | {' | '.join(names)} | strongest's training |"
-    rule = "| --- " * (len(names) + 3) + "|"
+    head = f"| encoder | action | strongest | {' | '.join(names)} | strongest's training |"
+    rule = "| --- " * (len(names) + 4) + "|"
     lines = [_line(method, names) for method in methods]
     return "\n".join([head, rule, *lines, "", _about(results, methods), ""])
 
@@ -129,8 +129,9 @@ TABLES = {"attackers": table, "seeds": seeds_table, "folds": folds_table}
 
 
 def _line(method: Method, names: Sequence[str]) -> str:
-    cells = [method.label, _figure(method.action)]
     best = method.strongest
+    strongest = "" if best is None else f"{_figure(best.accuracy)}, {best.name}"
+    cells = [method.label, _figure(method.action), strongest]
     for name in names:
         attacker = method.attacker(name)
         shown = "" if attacker is None else _figure(attacker.accuracy)
