@@ -8,39 +8,22 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
 from motionveil._version import __version__
 from motionveil.audit_results import AttributeRecognition, Audit, Finding, Measured, Retrieval
 from motionveil.errors import one_line
+from motionveil.limits import packaged_text
 from motionveil.recognition.artefact import RecogniserSpec
 from motionveil.report.method_style import label
-from motionveil.results import Accuracy, Attacker, Result, Row
+from motionveil.results import Accuracy, Result, Row
 from motionveil.secret import without_paths
 from motionveil.spec import EncoderSpec
 
 NOT_MEASURED = "not measured"
 _NUMBERS = ("Accuracy, %", "95 % interval", "Chance, %", "n", "Training accuracy, %")
 _TOLD = ("data", "split", "privacy_label", "alpha", "epochs", "seed", "motionveil")
-
-_USE = """\
-```sh
-pip install 'motionveil[hub,recognise]'
-{lines}
-```
-
-Name a commit after `@` to get these bytes and no others: `hf:{repository}@COMMIT`.
-"""
-
-_UNTRAINED = (
-    "This encoder was **not trained against an adversary**. Nothing was done to hide who is seen."
-)
-_DRAWN = "It was trained on **drawn people only**. What it says of real people means nothing."
-_LIMITS = """\
-- The figures hold for the data, the size and the rate named above, and for the attackers named
-  above. Other people, other labels and stronger attackers may give others.
-- An accuracy near the chance level shows that these attackers failed, not that all do. A training
-  accuracy far below 100 % says that the attacker itself had not learned its own clips.
-- A veiled frame may still show shape, gait and height.
-"""
 
 
 def model_card(
@@ -61,28 +44,34 @@ def model_card(
         license_id: As the hub names licences, such as `apache-2.0`.
     """
     rows = [(result, row) for result in results for row in rows_of(result, spec)]
-    trained = bool(spec.provenance.get("alpha")) or not spec.kind.learned
-    parts = [
-        _front_matter(repository, spec, recogniser, rows, license_id),
-        f"# {_text(repository.partition('/')[2])}\n",
-        f"A {_text(label(spec.name, _alpha(spec)))} encoder of motionveil: it maps video to veiled"
-        " video, from which networks recognise actions.\n",
-        "" if trained else f"{_UNTRAINED}\n",
-        "## Use\n",
-        _use(repository, recogniser),
-        "## Encoder\n",
-        _table(("", ""), _facts(spec)),
-        "## Accuracies of networks trained on veiled video\n",
-        _measured(rows),
-        "## Audit\n",
-        "\n".join(_audited(audit) for audit in audits) or f"{NOT_MEASURED}\n",
-        "## Recogniser\n",
-        f"{NOT_MEASURED}\n" if recogniser is None else _recogniser(recogniser),
-        "## Limits\n",
-        _LIMITS,
-        f"Written by motionveil {__version__} from stored results.\n",
-    ]
-    return "\n".join(part for part in parts if part)
+    environment = Environment(
+        finalize=lambda value: value if isinstance(value, Markup) else _text(str(value)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["command"] = _command
+    environment.filters["share"] = lambda value: Markup(f"{value:.1%}")
+    template = environment.from_string(packaged_text("motionveil.report", "model_card.md"))
+    return template.render(
+        repository=repository,
+        name=repository.partition("/")[2],
+        front=Markup(_front_matter(repository, spec, recogniser, rows, license_id)),
+        label=label(spec.name, _alpha(spec)),
+        trained=bool(spec.provenance.get("alpha")) or not spec.kind.learned,
+        facts=list(_facts(spec)),
+        rows=rows,
+        measured=_measured,
+        audits=audits,
+        audited=_audited,
+        numbers=list(_NUMBERS),
+        recogniser=recogniser,
+        recogniser_facts=[] if recogniser is None else list(_recogniser_facts(recogniser)),
+        missing=NOT_MEASURED,
+        table=_table,
+        version=__version__,
+    )
 
 
 def rows_of(result: Result, spec: EncoderSpec) -> list[Row]:
@@ -167,13 +156,6 @@ def _indexed(result: Result, row: Row) -> dict[str, Any]:
     }
 
 
-def _use(repository: str, recogniser: RecogniserSpec | None) -> str:
-    lines = [f"motionveil encode VIDEO --encoder hf:{repository}"]
-    if recogniser is not None:
-        lines.append(f"motionveil recognise VIDEO --model hf:{repository}")
-    return _USE.format(lines="\n".join(lines), repository=repository)
-
-
 def _facts(spec: EncoderSpec) -> Iterator[tuple[str, str]]:
     yield "Method", label(spec.name, None)
     yield "Geometry", str(spec.geometry) if spec.geometry else "any size and rate"
@@ -186,47 +168,21 @@ def _facts(spec: EncoderSpec) -> Iterator[tuple[str, str]]:
     yield "Fingerprint", spec.fingerprint
 
 
-def _measured(rows: Sequence[tuple[Result, Row]]) -> str:
-    if not rows:
-        return f"{NOT_MEASURED}\n"
-    return "\n".join(_measured_row(result, row) for result, row in rows)
-
-
-def _measured_row(result: Result, row: Row) -> str:
-    data = result.dataset
-    train, held_out = data.parts.get(row.split, (0, 0))
-    lines = [
-        _line("action", "by clip", row.action),
-        _line(data.privacy_label, "per frame, as published", row.privacy.frame),
-        _line(data.privacy_label, "by clip, as published", row.privacy.clip),
+def _measured(label_name: str, row: Row) -> list[tuple[str, ...]]:
+    """Return the lines of a row's table: networks, and what they recognise."""
+    found: list[tuple[str, str, Accuracy, float | None]] = [
+        ("action", "by clip", row.action, None),
+        (label_name, "per frame, as published", row.privacy.frame, None),
+        (label_name, "by clip, as published", row.privacy.clip, None),
     ]
-    lines += [_attacker(data.privacy_label, attacker) for attacker in row.attackers]
-    strongest = NOT_MEASURED
-    if row.strongest is not None:
-        name, accuracy = row.strongest
-        strongest = f"{name}, {accuracy.accuracy:.1%} of {accuracy.n} clips"
-    return (
-        f"Data: {_text(data.name)}, {len(data.actions)} actions,"
-        f" {len(data.privacy_names)} values of {_text(data.privacy_label)};"
-        f" {train} clips to train on, {held_out} held out (split {_text(row.split)}, seed"
-        f" {row.seed}).\n\n"
-        + _table(("Label", "Network", *_NUMBERS), lines)
-        + f"\nStrongest attacker on {_text(data.privacy_label)}: {_text(strongest)}.\n\n"
-        f"Command: `{_command(result.command)}`\n"
-    )
-
-
-def _attacker(label_name: str, attacker: Attacker) -> tuple[str, ...]:
-    runs = attacker.trainings
-    training = sum(run.accuracy for run in runs) / len(runs) if runs else None
-    return _line(label_name, attacker.name, attacker.accuracy, training)
-
-
-def _line(
-    label_name: str, network: str, found: Accuracy, training: float | None = None
-) -> tuple[str, ...]:
-    numbers = _numbers(found.accuracy, found.interval, found.chance_level, found.n, training)
-    return label_name, network, *numbers
+    for attacker in row.attackers:
+        runs = attacker.trainings
+        training = sum(run.accuracy for run in runs) / len(runs) if runs else None
+        found.append((label_name, attacker.name, attacker.accuracy, training))
+    return [
+        (of, network, *_numbers(a.accuracy, a.interval, a.chance_level, a.n, training))
+        for of, network, a, training in found
+    ]
 
 
 def _numbers(
@@ -244,13 +200,14 @@ def _percent(share: float | None) -> str:
     return NOT_MEASURED if share is None else f"{100 * share:.1f}"
 
 
-def _audited(audit: Audit) -> str:
+def _audited(audit: Audit) -> list[tuple[str, ...]]:
+    """Return the lines of an audit's table: attacks on veiled video."""
     found: list[tuple[Finding, Measured, int]] = [
         (each, each.headline, len(each.answers)) for each in audit.attacks
     ]
     found += [(each, each.headline, len(each.answers)) for each in audit.of(AttributeRecognition)]
     found += [(each, each.rank_1, len(each.searches)) for each in audit.of(Retrieval)]
-    lines = [
+    return [
         (
             each.label,
             each.name + (", cMAP" if isinstance(each, AttributeRecognition) else ""),
@@ -259,53 +216,31 @@ def _audited(audit: Audit) -> str:
         for each, figure, n in found
         if each.video == "veiled"
     ]
-    said = NOT_MEASURED
-    if audit.strongest is not None:
-        figure = audit.strongest.accuracy
-        low, high = figure.interval
-        said = (
-            f"{_text(' and '.join(audit.strongest.chosen))},"
-            f" {'cMAP ' if audit.strongest.attributes else ''}{figure.value:.1%}"
-            f" (95 % interval {low:.1%} to {high:.1%})"
-        )
-    return (
-        f"Suite {_text(audit.suite)} on {_text(audit.dataset.name)}, split {_text(audit.split)},"
-        f" seed {audit.seed}, {audit.frames} frames a clip.\n\n"
-        + _table(("Label", "Attack", *_NUMBERS), lines)
-        + f"\nStrongest attack on {_text(audit.dataset.privacy_label)}: {said}.\n\n"
-        f"Command: `{_command(audit.command)}`\n"
-    )
 
 
-def _recogniser(spec: RecogniserSpec) -> str:
-    facts = [
-        ("Actions", ", ".join(spec.actions)),
-        ("Window", f"{spec.frames} frames, {spec.seconds:g} s"),
-        ("Network", spec.network.architecture),
-        ("SHA-256 of action.onnx", spec.network.sha256),
-    ]
+def _recogniser_facts(spec: RecogniserSpec) -> Iterator[tuple[str, str]]:
+    yield "Actions", ", ".join(spec.actions)
+    yield "Window", f"{spec.frames} frames, {spec.seconds:g} s"
+    yield "Network", spec.network.architecture
+    yield "SHA-256 of action.onnx", spec.network.sha256
     if spec.scores is None:
-        facts.append(("Accuracy", NOT_MEASURED))
-    else:
-        found = spec.scores.accuracy
-        low, high = found.interval
-        facts += [
-            ("Accuracy", f"{found.accuracy:.1%} of {found.n} clips ({low:.1%} to {high:.1%})"),
-            ("Chance", f"{found.chance_level:.1%}"),
-            ("Calibration error", f"{spec.scores.calibration_error:.1%}"),
-        ]
-    drawn = f"\n{_DRAWN}\n" if spec.knows_drawn_people_only else ""
-    return _table(("", ""), facts) + drawn
+        yield "Accuracy", NOT_MEASURED
+        return
+    found = spec.scores.accuracy
+    low, high = found.interval
+    yield "Accuracy", f"{found.accuracy:.1%} of {found.n} clips ({low:.1%} to {high:.1%})"
+    yield "Chance", f"{found.chance_level:.1%}"
+    yield "Calibration error", f"{spec.scores.calibration_error:.1%}"
 
 
-def _command(line: str) -> str:
+def _command(line: str) -> Markup:
     """Return a command line for a code span, in which only a backtick means something."""
-    return one_line(without_paths(line)).replace("`", "'")
+    return Markup(one_line(without_paths(line)).replace("`", "'"))
 
 
-def _table(headings: Sequence[str], rows: Any) -> str:
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     lines = [headings, ["---"] * len(headings), *([_text(cell) for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return Markup("".join(f"| {' | '.join(line)} |\n" for line in lines))
 
 
 def _text(value: str) -> str:
