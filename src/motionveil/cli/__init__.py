@@ -43,7 +43,7 @@ class Parser(argparse.ArgumentParser):
 
 
 COMMANDS = {
-    "quickstart": "train and validate BDQ on built-in data and write a report",
+    "quickstart": "train, attack and compare encoders on built-in data, and write a report",
     "encode": "veil a video",
     "recognise": "recognise actions in veiled video, live or from files",
     "serve": "run many cameras from one file, with one page for all",
@@ -66,8 +66,8 @@ COMMANDS = {
     "push": "write an encoder and its model card to the Hugging Face Hub",
     "verify": "compare a stored result with the published figures",
     "clean": "list or delete what killed runs left behind",
-    "doctor": "say what is installed, what is missing and what would be slow",
-    "completion": "print what completes motionveil's commands in a shell",
+    "doctor": "report what is installed, what is missing and what would be slow",
+    "completion": "print the completion script for a shell",
 }
 """Every command and its line of help; the module is `motionveil.cli.<command>`."""
 

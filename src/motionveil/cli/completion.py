@@ -1,4 +1,4 @@
-"""`motionveil completion`: what completes commands, options, names and files in a shell (shtab)."""
+"""`motionveil completion`: a shell's completion of commands, options, names, files (shtab)."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ WHERE = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("shell", choices=SHELLS, help="the shell")
+    parser.add_argument("shell", choices=SHELLS, help="shell to complete in")
     lines = (f"  motionveil completion {shell} > {file}" for shell, file in WHERE.items())
     parser.epilog = "\n".join(
         [
             "The folder must exist; a new shell reads the file. In zsh, ~/.zshrc needs",
-            "`fpath+=~/.zfunc` before `compinit`. Names of methods, encoders and recipes of other",
-            "packages are those at the time of writing.\n\nexamples:",
+            "`fpath+=~/.zfunc` before `compinit`. Run it again after installing a package that adds",
+            "methods, encoders or recipes.\n\nexamples:",
             *lines,
         ]
     )

@@ -28,10 +28,10 @@ print("; ".join(cuda) or ("mps" if torch.backends.mps.is_available() else "none"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("--json", action="store_true", help="print it as JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON")
     parser.epilog = (
-        "For reports of faults. Nothing is sent; names of folders show the home folder as ~,"
-        "\nand names of cameras are shown as the system has them.\n\nexample:\n"
+        "Include the output in bug reports. Nothing is sent. The home folder is shown as ~; cameras"
+        "\nare shown under the names that the system gives them.\n\nexample:\n"
         "  motionveil doctor\n  motionveil doctor --json > doctor.json"
     )
 

@@ -144,7 +144,7 @@ def _add_video_arguments(parser: argparse.ArgumentParser) -> None:
         help="write each pixel as N x N pixels, for viewing (default: %(default)s)",
     )
     parser.add_argument(
-        "--codec", choices=["h264", "ffv1", "vp9"], help="codec; of a .mkv, h264 or ffv1"
+        "--codec", choices=["h264", "ffv1", "vp9"], help="video codec; for a .mkv, h264 or ffv1"
     )
     add_destination_arguments(parser, "DEST", "--dest-file")
     parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")

@@ -22,7 +22,7 @@ examples:
   motionveil events in.mp4 out.raw
   motionveil events in.mp4 out.txt --threshold 0.4 --negative 0.3
   motionveil events in.mp4 out.raw --motion
-  motionveil events in.mp4 out.mkv --eps 1e-5 --threshold 2.4
+  motionveil events in.mp4 out.mkv --eps 1e-5 --threshold 0.4
   motionveil events in.mp4 out.mkv --mismatch 0.03 --leak 0.1 --shot 1 --refractory 0.0005
 
 Thresholds are changes of ln(intensity + eps), with stored intensities in [0, 1]. Timestamps are
@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--eps",
         type=float,
         default=1e-3,
-        help="added to intensities in [0, 1] before the logarithm; 1e-5 as in ESIM's and Vid2E's"
-        " scripts (default: %(default)s)",
+        help="added to intensities in [0, 1] before the logarithm; 1e-5 as in Vid2E's script"
+        " (default: %(default)s)",
     )
     parser.add_argument(
         "--refractory",
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=0.0,
         metavar="SHARE",
-        help="standard deviation of the thresholds between pixels, relative",
+        help="relative standard deviation of the thresholds across pixels",
     )
     parser.add_argument(
         "--leak", type=float, default=0.0, metavar="HZ", help="rate of leak events per pixel"
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=count_from(1),
         default=1,
         metavar="N",
-        help="steps between frames in which intensity is linear, not its logarithm (default: 1)",
+        help="interpolate intensity, not its logarithm, between frames, in N steps (default: 1)",
     )
     parser.add_argument(
         "--motion",

@@ -52,8 +52,8 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
         "--decode",
         choices=DECODE,
         default="none",
-        help="hardware that decodes a camera or stream; auto: the first that is there; without it,"
-        " the processor (default: %(default)s)",
+        help="hardware to decode a camera or stream with; auto: the first available, else the"
+        " processor (default: %(default)s)",
     )
 
 
@@ -102,7 +102,7 @@ def add_experiment_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="weights_files",
         metavar="NAME=FILE",
-        help="weights of the network NAME where it is to be pretrained, or a folder of"
+        help="weights for the network NAME wherever it is to be pretrained, or a folder of"
         " NAME.safetensors (see `motionveil weights`); can be given several times",
     )
     parser.add_argument(
@@ -120,7 +120,7 @@ def add_recogniser_argument(parser: argparse.ArgumentParser) -> None:
         "--no-recogniser",
         dest="recogniser",
         action="store_false",
-        help="leave no recogniser for `motionveil recognise`, which takes a training of its own",
+        help="write no recogniser for `motionveil recognise`; saves a training",
     )
 
 

@@ -6,9 +6,9 @@ import argparse
 from pathlib import Path
 
 EPILOG = """\
-Written are encoder.json, weights (.safetensors), the recogniser (.json, .onnx, .safetensors),
-curves.csv, and a model card with the figures of stored results and audits. Results and audits
-themselves stay here: they name every clip and every person.
+Uploads encoder.json, weights (.safetensors), the recogniser (.json, .onnx, .safetensors),
+curves.csv, and a model card with the figures of stored results and audits. The results and audits
+themselves are not uploaded: they name every clip and every person.
 
 The token is read from the environment variable HF_TOKEN.
 
@@ -21,7 +21,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="run folder with encoder.json")
-    parser.add_argument("repository", metavar="OWNER/NAME", help="made where there is none")
+    parser.add_argument("repository", metavar="OWNER/NAME", help="created if it does not exist")
     parser.add_argument(
         "--figures",
         nargs="+",
@@ -34,11 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--private",
         action="store_true",
-        help="make a private repository; one that is there and public is refused",
+        help="create a private repository; an existing public one is refused",
     )
-    parser.add_argument("--license", metavar="ID", help="as the hub names it, such as apache-2.0")
+    parser.add_argument("--license", metavar="ID", help="the hub's name of a licence, such as apache-2.0")
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the files and the card, and write nothing"
+        "--dry-run", action="store_true", help="print the files and the card; upload nothing"
     )
     parser.epilog = EPILOG
 

@@ -72,28 +72,28 @@ examples:
   motionveil recognise camera:0 --model runs/1 --mqtt mqtt://192.0.2.7/home/kitchen
 
 SOURCE is what `motionveil encode` takes: files, folders of frames, cameras, streams, a pipe (-), a
-made-up camera (test, test:actors). It is veiled by the recogniser's own encoder; only veiled frames
-are looked at. A label is told when it begins and again when it ends: an action, "none of these" or
-"no motion".
+synthetic camera (test, test:actors). It is veiled by the recogniser's own encoder; the network sees
+veiled frames only. A label is reported when it begins and again when it ends: an action, "none of
+these" or "no motion".
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="what to look at; see below")
+    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="video to recognise; see below")
     parser.add_argument(
         "--model",
         metavar="RUN",
         help="the folder of a quickstart, train or validate, a recogniser/ folder, hf:owner/name,"
-        " or the name of a recogniser that comes with the package (default, of test:actors only:"
+        " or the name of a recogniser that comes with the package (default, for test:actors only:"
         f" {SHIPPED})",
     )
     parser.add_argument("--veiled", action="store_true", help="SOURCE is veiled already")
     parser.add_argument(
         "--clips",
         action="store_true",
-        help="one answer per file, of its middle, as validation scores it; nothing is smoothed",
+        help="one answer per file, for its middle, as validation scores it; no smoothing",
     )
     add_window_arguments(parser)
     add_answer_arguments(parser)
@@ -101,7 +101,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate",
         type=Fraction,
         default=FOLDER_RATE,
-        help="frames a second of a folder of frames (default: %(default)s)",
+        help="frame rate of a folder of frames (default: %(default)s)",
     )
     parser.add_argument("--frames", type=count_from(1), metavar="N", help="stop after N frames")
     add_live_arguments(parser)

@@ -62,7 +62,7 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
     for option, field, text in (
         ("--stride", "stride", "time between two windows"),
         ("--half-life", "half_life", "half-life of a window's weight in the moving average"),
-        ("--shortest", "shortest", "time for which a label must hold before it is told"),
+        ("--shortest", "shortest", "time for which a label must hold before it is reported"),
     ):
         value = getattr(usual, field)
         parser.add_argument(
@@ -76,7 +76,7 @@ def add_window_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=float,
         metavar="P",
-        help="probability below which it is none of these (default: the recogniser's)",
+        help="probability below which the answer is 'none of these' (default: the recogniser's)",
     )
 
 
@@ -87,9 +87,9 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="write lines of JSON to stdout")
     parser.add_argument(
-        "--windows", action="store_true", help="with --json, a line for every window too"
+        "--windows", action="store_true", help="with --json, also write a line for every window"
     )
-    parser.add_argument("--csv", metavar="FILE", help="write a table of the labels that ended")
+    parser.add_argument("--csv", metavar="FILE", help="write a table of the events that have ended")
     parser.add_argument("--vtt", metavar="FILE", help="write the actions as WebVTT subtitles")
     parser.add_argument("--srt", metavar="FILE", help="write the actions as SRT subtitles")
     parser.add_argument(
@@ -97,8 +97,8 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         action="append",
         default=[],
-        help="write the veiled video with labels drawn into it: to any destination of `motionveil"
-        " encode`; repeatable",
+        help="write the veiled video, with labels drawn into it, to a destination as for"
+        " `motionveil encode`; repeatable",
     )
     add_destination_arguments(parser, "OUT", "--overlay-file")
     parser.add_argument(
@@ -106,7 +106,7 @@ def add_answer_arguments(parser: argparse.ArgumentParser) -> None:
         type=count_from(1),
         default=4,
         metavar="N",
-        help="in the overlay, each veiled pixel as N x N (default: %(default)s)",
+        help="draw each veiled pixel as N x N in the overlay (default: %(default)s)",
     )
     parser.add_argument("--font", metavar="FILE", help="TrueType font of the overlay's labels")
     add_preview_arguments(parser)

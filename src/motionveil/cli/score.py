@@ -24,19 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "truth",
         metavar="TRUTH",
         help="CSV with the columns from, to (seconds), label and, for several sources, source;"
-        " of events of test:actors, test:actors",
+        " or test:actors, if that was the source",
     )
     parser.add_argument(
         "--rate",
         type=_positive,
         default=10.0,
         metavar="HZ",
-        help="frames a second of the frame-wise accuracy (default: %(default)g)",
+        help="instants per second for the frame-wise accuracy (default: %(default)g)",
     )
     parser.add_argument(
         "--seconds",
         type=_positive,
-        help="length of the source, if there is one (default: the last time in both files)",
+        help="length of the source, if there is only one (default: the latest time in either file)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the score as JSON")
     parser.epilog = (
@@ -100,7 +100,7 @@ def _print(found: Score) -> None:
         ("false alarms an hour", _number(found.false_alarms_per_hour)),
         ("false alarms", str(found.false_alarms)),
         ("true actions", str(found.true_segments)),
-        ("actions told", str(found.told_segments)),
+        ("actions reported", str(found.told_segments)),
         ("seconds", f"{found.seconds:.1f}"),
         ("seconds without action", f"{found.background_seconds:.1f}"),
     ]
@@ -108,14 +108,14 @@ def _print(found: Score) -> None:
 
 
 def _print_confusion(found: Score) -> None:
-    """Print as what the true actions were told, true labels down."""
+    """Print as what the true actions were reported, true labels down."""
     told = sorted({label for row in found.confusion.values() for label in row})
     if not told:
         return
     rows = [
         (label, *(str(row.get(name, 0)) for name in told)) for label, row in found.confusion.items()
     ]
-    print_table(("true, told as", *(name or "nothing" for name in told)), rows)
+    print_table(("true, reported as", *(name or "nothing" for name in told)), rows)
     print()
 
 

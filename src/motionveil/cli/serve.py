@@ -28,11 +28,11 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("file", metavar="FILE.yaml", nargs="?", help="the cameras; see below")
+    parser.add_argument("file", metavar="FILE.yaml", nargs="?", help="the cameras and their settings; see below")
     parser.add_argument("--check", action="store_true", help="try every camera and exit")
     parser.add_argument("--schema", action="store_true", help="print the file's JSON schema")
     parser.add_argument(
-        "--log", choices=["text", "json"], default="text", help="how lines of the log are written"
+        "--log", choices=["text", "json"], default="text", help="format of the log (default: text)"
     )
     parser.set_defaults(wrong_usage=parser.error)
 

@@ -60,19 +60,20 @@ def add_destination_arguments(parser: argparse.ArgumentParser, written: str, fil
         type=_unit(_SECONDS, "duration", "90, 10m or 1h"),
         default=usual.length,
         metavar="DURATION",
-        help=f"length of files that are cut: 90, 10m, 1h (default: {usual.length / 60:g}m)",
+        help="length of the files of a recording with the time in its name: 90, 10m, 1h"
+        f" (default: {usual.length / 60:g}m)",
     )
     parser.add_argument(
         "--keep",
         type=_unit(_SECONDS, "duration", "12h or 7d"),
         metavar="DURATION",
-        help="delete files that are cut after this time: 12h, 7d (default: keep all)",
+        help="delete such files when they are older than this: 12h, 7d (default: keep all)",
     )
     parser.add_argument(
         "--keep-size",
         type=_unit(_BYTES, "size", "500M or 20G"),
         metavar="BYTES",
-        help="delete the oldest of them beyond this size in all: 500M, 20G (default: keep all)",
+        help="delete the oldest of them beyond this total size: 500M, 20G (default: keep all)",
     )
 
 

@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="TRACKER",
-        help="also tell each epoch's figures to tensorboard:DIR, wandb:DIR (offline), or a function"
-        " of yours, file.py:function; may be repeated",
+        help="also log each epoch to tensorboard:DIR, wandb:DIR (offline) or your own function,"
+        " file.py:function; can be given several times",
     )
     parser.add_argument(
         "--dry-run",

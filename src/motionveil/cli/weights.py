@@ -9,13 +9,13 @@ from motionveil.cli.console import print_table
 from motionveil.errors import MotionveilError
 
 EPILOG = """\
-Without arguments: every network with where its weights are published. `pretrained` in a recipe
-downloads those of huggingface.co; every other file is got from its address, in a browser where
-that is a page, and converted. DIR is then what --weights of train, validate, tradeoff, ablate and
-audit takes.
+Without arguments: lists every network and where its weights are published. `pretrained` in a
+recipe downloads those on huggingface.co. Download any other file from its address (in a browser,
+if that is a page) and convert it; then give DIR to --weights of train, validate, tradeoff, ablate
+or audit.
 
-A published checkpoint is a pickle. --convert reads its tensors alone, by torch's reader that runs
-no code, after comparing its SHA-256 with the digits published, where there are any.
+Published checkpoints are pickles. --convert compares the SHA-256 with the published digits, where
+there are any, and then reads the tensors only, with torch's reader that runs no code.
 
 examples:
   motionveil weights
@@ -27,7 +27,7 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="check every NAME.safetensors here"
+        "folder", nargs="?", type=Path, metavar="DIR", help="folder of NAME.safetensors, all of which are checked"
     )
     parser.add_argument(
         "--convert",

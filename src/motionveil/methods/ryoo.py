@@ -59,7 +59,7 @@ class Ryoo(Downsample):
 
     name = "ryoo"
     label = "Ryoo et al."
-    help = "down-sampling after learned transformations (Ryoo et al.); the strength as there"
+    help = "down-sampling after learned transformations (Ryoo et al.); strength as for downsample"
     settings = RyooSettings
     options = RyooOptions
     strength_label = "Ryoo et al., {} pixels"

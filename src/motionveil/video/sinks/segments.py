@@ -160,7 +160,7 @@ class _SegmentSink(ReopeningSink):
 
 @register(
     "rec/%Y%m%d-%H%M%S.mkv",
-    "files of --segment seconds, named by time",
+    "a file for each --segment, named by its time",
     takes=is_pattern,
     check=_check,
 )
