@@ -13,12 +13,14 @@ from motionveil.errors import MotionveilError, one_line
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="folder to search, at any depth")
+    parser.add_argument(
+        "folder", metavar="FOLDER", type=Path, help="folder to search, at any depth"
+    )
     parser.add_argument("--delete", action="store_true", help="delete them")
     parser.epilog = (
-        "Files are written as .NAME.xxxxxxxx.part.SUFFIX and renamed when they are complete. A killed"
-        "\nrun leaves them behind. Files of a live run are not listed, and none are listed where files"
-        "\ncannot be locked. An incomplete recording can be played."
+        "Files are written as .NAME.xxxxxxxx.part.SUFFIX and renamed when complete. A killed run"
+        "\nleaves them behind. Files of a live run are not listed; where files cannot be locked, none"
+        "\nare. An incomplete recording can be played."
         "\n\nexample:\n  motionveil clean recordings/\n  motionveil clean runs/ --delete"
     )
 

@@ -33,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "\n".join(
         [
             "The folder must exist; a new shell reads the file. In zsh, ~/.zshrc needs",
-            "`fpath+=~/.zfunc` before `compinit`. Run it again after installing a package that adds",
-            "methods, encoders or recipes.\n\nexamples:",
+            "`fpath+=~/.zfunc` before `compinit`. Run this again after a package that",
+            "adds methods, encoders or recipes was installed.\n\nexamples:",
             *lines,
         ]
     )

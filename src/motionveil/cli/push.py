@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="create a private repository; an existing public one is refused",
     )
-    parser.add_argument("--license", metavar="ID", help="the hub's name of a licence, such as apache-2.0")
+    parser.add_argument(
+        "--license", metavar="ID", help="the hub's name of a licence, such as apache-2.0"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the files and the card; upload nothing"
     )

@@ -81,7 +81,9 @@ these" or "no motion".
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("sources", metavar="SOURCE", nargs="+", help="video to recognise; see below")
+    parser.add_argument(
+        "sources", metavar="SOURCE", nargs="+", help="video to recognise; see below"
+    )
     parser.add_argument(
         "--model",
         metavar="RUN",

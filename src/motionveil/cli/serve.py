@@ -28,7 +28,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
-    parser.add_argument("file", metavar="FILE.yaml", nargs="?", help="the cameras and their settings; see below")
+    parser.add_argument(
+        "file", metavar="FILE.yaml", nargs="?", help="the cameras and their settings; see below"
+    )
     parser.add_argument("--check", action="store_true", help="try every camera and exit")
     parser.add_argument("--schema", action="store_true", help="print the file's JSON schema")
     parser.add_argument(

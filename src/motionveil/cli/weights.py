@@ -27,7 +27,11 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument(
-        "folder", nargs="?", type=Path, metavar="DIR", help="folder of NAME.safetensors, all of which are checked"
+        "folder",
+        nargs="?",
+        type=Path,
+        metavar="DIR",
+        help="folder of NAME.safetensors, all of which are checked",
     )
     parser.add_argument(
         "--convert",
