@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--delete", action="store_true", help="delete them")
     parser.epilog = (
         "Files are written as .NAME.xxxxxxxx.part.SUFFIX and renamed when complete. A killed run"
-        "\nleaves them behind. Files of a live run are not listed; where files cannot be locked, none"
-        "\nare. An incomplete recording can be played."
+        "\nleaves them behind. Files of a live run are not listed; where files cannot be locked, no"
+        "\nfiles are. An incomplete recording can be played."
         "\n\nexample:\n  motionveil clean recordings/\n  motionveil clean runs/ --delete"
     )
 
