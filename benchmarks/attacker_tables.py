@@ -1,14 +1,15 @@
 """Tables of the documentation, out of the results kept in docs/results.
 
     python benchmarks/attacker_tables.py keep runs/*/results.json docs/results/NAME.json.gz
-    python benchmarks/attacker_tables.py draw docs/*.md
+    python benchmarks/attacker_tables.py draw README.md docs/*.md docs/*/*.md
 
 `keep` stores a result small: without curves and pictures, probabilities to four digits; of several
 results of the same data and recipe, the rows of all. `draw`
 replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and the next
 `<!-- end -->`; several files are pooled, as in `motionveil report`. The kinds: `attackers`, what
-every attacker reads off each method; `seeds`, each method's figures and those of each seed; and
-`folds`, those of each seed and fold.
+every attacker reads off each method; `summary`, the published network and the strongest attacker
+alone, of the methods named by `=NAME` or `=NAME:ALPHA` behind the files; `seeds`, each method's
+figures and those of each seed; and `folds`, those of each seed and fold.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import gzip
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,9 @@ from motionveil.report.aggregate import Method, pool
 from motionveil.results import Accuracy, Result, Row
 
 ROOT = Path(__file__).resolve().parents[1]
-BLOCK = re.compile(r"(<!-- (attackers|seeds|folds): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (attackers|summary|seeds|folds): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
 
 
 def keep(sources: Sequence[Path], to: Path) -> None:
@@ -81,6 +84,27 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([head, rule, *lines, "", _about(results, methods), ""])
 
 
+def summary_table(results: Sequence[Result], only: Sequence[str] = ()) -> str:
+    """Return a table with action, the published network by frame and the strongest attacker."""
+    methods = sorted(pool(results), key=lambda method: -method.privacy.accuracy)
+    label = results[0].dataset.privacy_label
+    columns = ["encoder", "action", f"{label}, the paper's network by frame"]
+    lines = [f"| {' | '.join([*columns, f'{label}, strongest attacker'])} |", "| --- " * 4 + "|"]
+    for method in methods:
+        best = method.strongest
+        if best is None or (only and _key(method.rows[0]) not in only):
+            continue
+        figures = [_figure(one) for one in (method.action, method.frame, best.accuracy)]
+        lines.append(f"| {' | '.join([method.label, *figures])} |")
+    chance = [100 * one.chance_level for one in (methods[0].action, methods[0].privacy)]
+    lines.append(f"| chance level | {chance[0]:.1f} | {chance[1]:.1f} | {chance[1]:.1f} |")
+    return "\n".join([*lines, ""])
+
+
+def _key(row: Row) -> str:
+    return row.method if row.alpha is None else f"{row.method}:{row.alpha:g}"
+
+
 def seeds_table(results: Sequence[Result]) -> str:
     """Return a table with each method's figures, pooled over seeds and folds, and by seed."""
     methods, seeds = pool(results), _seeds(results)
@@ -125,7 +149,11 @@ def _mean(rows: Sequence[Row], axis: Callable[[Row], Accuracy]) -> float:
     return 100 * sum(one.accuracy * one.n for one in found) / sum(one.n for one in found)
 
 
-TABLES = {"attackers": table, "seeds": seeds_table, "folds": folds_table}
+TABLES = {
+    "attackers": table,
+    "seeds": seeds_table,
+    "folds": folds_table,
+}
 
 
 def _line(method: Method, names: Sequence[str]) -> str:
@@ -174,14 +202,14 @@ def drawn(text: str) -> str:
     """Return a page with its tables drawn anew."""
 
     def redrawn(block: re.Match[str]) -> str:
-        return f"{block[1]}\n{TABLES[block[2]](list(_named(block[3])))}\n"
+        words = block[3].split()
+        results = [read(ROOT / word) for word in words if not word.startswith("=")]
+        if block[2] == "summary":
+            only = [word[1:] for word in words if word.startswith("=")]
+            return f"{block[1]}\n{summary_table(results, only)}\n"
+        return f"{block[1]}\n{TABLES[block[2]](results)}\n"
 
     return BLOCK.sub(redrawn, text)
-
-
-def _named(files: str) -> Iterator[Result]:
-    for file in files.split():
-        yield read(ROOT / file)
 
 
 def main() -> None:

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 tables = import_benchmark("attacker_tables")
 
 
-@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/*.md")), ids=lambda page: page.name)
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_show_the_stored_results(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert tables.drawn(text) == text
