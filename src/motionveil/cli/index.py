@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         dest="attributes",
-        help="actors: label tall, long_hair, long_sleeves and shorts besides the identity",
+        help="actors: also label tall, long_hair, long_sleeves and shorts",
     )
     parser.add_argument(
         "--background",

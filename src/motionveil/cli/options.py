@@ -294,7 +294,7 @@ def _shape(shape: Sequence[int]) -> str:
 
 def _memory(found: DryRun) -> str:
     if found.memory is None:
-        return "cannot be told on this system"
+        return "unknown on this system"
     where = f"on {found.device}" if found.device.startswith("cuda") else "by the whole process"
     return f"{found.memory / 2**30:.2f} GiB at most {where}"
 
