@@ -9,7 +9,10 @@ replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and 
 `<!-- end -->`; several files are pooled, as in `motionveil report`. The kinds: `attackers`, what
 every attacker reads off each method; `summary`, the published network and the strongest attacker
 alone, of the methods named by `=NAME` or `=NAME:ALPHA` behind the files; `seeds`, each method's
-figures and those of each seed; and `folds`, those of each seed and fold.
+figures and those of each seed; `folds`, those of each seed and fold; and `findings`, what attackers
+found of each method and seed, whose rows need not be complete:
+
+    python benchmarks/attacker_tables.py findings runs/seed*-validation/* docs/results/NAME.json
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from motionveil.results import Accuracy, Result, Row
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(
-    r"(<!-- (attackers|summary|seeds|folds): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL
+    r"(<!-- (attackers|summary|seeds|folds|findings): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL
 )
 
 
@@ -65,6 +68,62 @@ def _compared(value: dict[str, Any]) -> dict[str, Any]:
     networks = ("action", "privacy")
     recipe = {name: v for name, v in value["recipe"].items() if name not in networks}
     return {"dataset": dataset, "recipe": recipe}
+
+
+def keep_findings(rows: Sequence[Path], to: Path) -> None:
+    """Store what the attackers of some rows' folders recognised: how many clips, of how many."""
+    found = []
+    for row in rows:
+        place = re.fullmatch(r"seed(\d+)-(.+)", row.parent.name)
+        if place is None:
+            raise SystemExit(f"{row}: no row of a trade-off, such as runs/seed0-validation/raw")
+        for job in sorted(row.glob("attacks/*/job.json")):
+            value = json.loads(job.read_text(encoding="utf-8"))["value"]
+            if value and value["kind"] == "recognise":
+                where = {"row": row.name, "seed": int(place[1]), "split": place[2]}
+                found.append(where | _finding(value))
+    lines = ",\n ".join(json.dumps(one) for one in found)
+    to.write_text(f"[{lines}]\n", encoding="utf-8")
+
+
+def _finding(value: dict[str, Any]) -> dict[str, Any]:
+    training, answers = value["trainings"][0], value["answers"]
+    return {
+        "attacker": value["name"],
+        "right": sum(_is_right(answer) for answer in answers),
+        "n": len(answers),
+        "training": round(training["accuracy"], 4),
+        "epochs": training["epochs"],
+    }
+
+
+def _is_right(answer: dict[str, Any]) -> bool:
+    probabilities = answer["probabilities"]
+    return probabilities.index(max(probabilities)) == answer["truth"]
+
+
+def findings_table(files: Sequence[Path]) -> str:
+    """Return a table with a line for each method and seed, a column for each attacker."""
+    found = [one for file in files for one in json.loads(file.read_text(encoding="utf-8"))]
+    names = list(dict.fromkeys(one["attacker"] for one in found))
+    lines = [f"| row | seed | {' | '.join(names)} |", "| --- " * (len(names) + 2) + "|"]
+    for row, seed in dict.fromkeys((one["row"], one["seed"]) for one in found):
+        own = [one for one in found if (one["row"], one["seed"]) == (row, seed)]
+        cells = [_cell([one for one in own if one["attacker"] == name]) for name in names]
+        lines.append(f"| {' | '.join([row, str(seed), *cells])} |")
+    splits = ", ".join(dict.fromkeys(one["split"] for one in found))
+    return "\n".join(
+        [*lines, "", f"By clip, in %, of n; training clips in brackets; {splits}.", ""]
+    )
+
+
+def _cell(findings: Sequence[dict[str, Any]]) -> str:
+    """Return what an attacker found, its folds together."""
+    if not findings:
+        return ""
+    right, n = (sum(one[name] for one in findings) for name in ("right", "n"))
+    training = sum(one["training"] for one in findings) / len(findings)
+    return f"{100 * right / n:.1f} of {n} ({100 * training:.0f})"
 
 
 def read(file: Path) -> Result:
@@ -203,6 +262,8 @@ def drawn(text: str) -> str:
 
     def redrawn(block: re.Match[str]) -> str:
         words = block[3].split()
+        if block[2] == "findings":
+            return f"{block[1]}\n{findings_table([ROOT / word for word in words])}\n"
         results = [read(ROOT / word) for word in words if not word.startswith("=")]
         if block[2] == "summary":
             only = [word[1:] for word in words if word.startswith("=")]
@@ -218,10 +279,16 @@ def main() -> None:
     kept = commands.add_parser("keep")
     kept.add_argument("sources", type=Path, nargs="+")
     kept.add_argument("to", type=Path)
+    found = commands.add_parser("findings")
+    found.add_argument("rows", type=Path, nargs="+")
+    found.add_argument("to", type=Path)
     commands.add_parser("draw").add_argument("pages", type=Path, nargs="+")
     arguments = parser.parse_args()
     if arguments.command == "keep":
         keep(arguments.sources, arguments.to)
+        return
+    if arguments.command == "findings":
+        keep_findings(arguments.rows, arguments.to)
         return
     for page in arguments.pages:
         page.write_text(drawn(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -51,6 +52,26 @@ def test_several_results_are_kept_as_one(tmp_path: Path) -> None:
     other.save(files[2])
     with pytest.raises(SystemExit, match=r"2\.json: other data"):
         tables.keep(files, tmp_path / "kept.json.gz")
+
+
+def test_findings_of_rows_that_are_not_complete(tmp_path: Path) -> None:
+    answers = [
+        {"truth": truth, "probabilities": list(probabilities)}
+        for truth, probabilities in [(0, (0.9, 0.1)), (1, (0.6, 0.4)), (1, (0.2, 0.8))]
+    ]
+    training = {"accuracy": 0.98, "epochs": 7}
+    recognised = {"kind": "recognise", "name": "clip"}
+    recognised |= {"answers": answers, "trainings": [training]}
+    row = tmp_path / "seed3-validation" / "moments"
+    for name, value in {"clip": recognised, "broken": None, "ranks": {"kind": "retrieve"}}.items():
+        folder = row / "attacks" / name
+        folder.mkdir(parents=True)
+        (folder / "job.json").write_text(json.dumps({"value": value}), encoding="utf-8")
+    tables.keep_findings([row], tmp_path / "kept.json")
+    found = json.loads((tmp_path / "kept.json").read_text(encoding="utf-8"))
+    (one,) = found
+    assert (one["right"], one["n"], one["seed"], one["attacker"]) == (2, 3, 3, "clip")
+    assert "| moments | 3 | 66.7 of 3 (98) |" in tables.findings_table([tmp_path / "kept.json"])
 
 
 def test_a_line_for_each_method_the_strongest_in_bold() -> None:
