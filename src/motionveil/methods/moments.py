@@ -94,7 +94,7 @@ class Moments(Method):
 
     name = "moments"
     label = "motion moments"
-    help = "six moments of the optical flow of each third of the picture, in three levels"
+    help = "six moments of the optical flow of each third of the image, in three levels"
     settings = MomentsSettings
     encoder = "motionveil.encoders.moments:Moments"
     stream = "motionveil.streaming.flow:MomentsVeil"
