@@ -82,6 +82,7 @@ def test_the_u_net_learns_until_clips_kept_back_show_no_more(filmed: ClipCache) 
     rise = next(n for n in range(1, 200) if stopped_falling(errors[:n], until))
     assert min(errors[: rise - 2]) <= min(errors[:rise])
     assert len(errors) == rise + max(1, round(0.25 * rise))
+    assert min(errors) < 0.8 * training["held_out_mean"]
     # The weights of the least error count, not the last.
     assert kept_error(attack, data, original, drawn, network) == pytest.approx(min(errors))
 
@@ -111,6 +112,13 @@ def test_a_limit_of_epochs_is_not_convergence() -> None:
         assert (found.converged, found.convergence) == (stopped, word)
 
 
+def test_no_better_than_the_mean_frame_is_not_known_to_have_converged() -> None:
+    found = Reconstruction.model_construct(held_out=[3.0, 2.1], stopped=True, held_out_mean=2.0)
+    assert found.convergence == "unknown"
+    assert found.model_copy(update={"held_out": [3.0, 1.9]}).convergence == "yes"
+    assert found.model_copy(update={"stopped": False}).convergence == "no"
+
+
 def test_the_papers_u_net_keeps_the_papers_length() -> None:
     recipe = load_recipe("sbu")
     (papers,) = (a for a in paper(recipe) if a.kind == "reconstruct")
@@ -123,12 +131,13 @@ def test_frames_are_stored_as_they_are(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     veiled, rebuilt, original = (rng.random((6, 8, 3), np.float32) for _ in range(3))
     figures = {"error": np.array([0.5, 0.01]), "ssim": np.array([0.1, 0.7])}
+    figures |= {"mean_error": np.array([0.5, 0.1]), "mean_ssim": np.array([0.1, 0.3])}
     known = np.array([False, True])
     sample = Sample(1, veiled, rebuilt, original)
     made = Rebuilt((), known, figures, [sample], original)
     (stored,) = store_samples(made, ["a.mkv#0-9", "b.mkv#0-9"], tmp_path)
     assert (stored.clip, stored.known, stored.ssim) == ("b.mkv#0-9", True, 0.7)
-    assert stored.psnr == pytest.approx(20)
+    assert (stored.psnr, stored.baseline_psnr) == (pytest.approx(20), pytest.approx(10))
     for name, image in ((stored.picture, rebuilt), (stored.original, original)):
         assert np.abs(imread(tmp_path / name)[..., :3] - image).max() <= 0.5 / 255 + 1e-6
     assert (tmp_path / MEAN).read_bytes() == (tmp_path / stored.original).read_bytes()

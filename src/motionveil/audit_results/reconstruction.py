@@ -104,6 +104,7 @@ class Reconstruction(Finding):
             was trained for a fixed number of epochs.
         stopped: With `held_out`, whether that had stopped falling when the training ended; False
             where the limit of epochs ended it.
+        held_out_mean: The error of the mean training frame on the same clips.
         samples: Clips held out of which a frame is stored; empty in older files.
         mean_picture: Name of a PNG, the mean frame of the training clips as filmed.
     """
@@ -115,6 +116,7 @@ class Reconstruction(Finding):
     losses: list[float] = Field(default_factory=list)
     held_out: list[float] = Field(default_factory=list)
     stopped: bool | None = None
+    held_out_mean: float | None = None
     samples: list[RebuiltClip] = Field(default_factory=list)
     mean_picture: str = ""
 
@@ -134,10 +136,12 @@ class Reconstruction(Finding):
     def converged(self) -> bool | None:
         """Whether the U-Net had learned what it can; None where that is not known.
 
-        By the clips kept back where there are any, else by `still_falling`.
+        By the clips kept back where there are any, else by `still_falling`. One that stopped at the
+        error of the mean frame may have had nothing to learn, or not have begun.
         """
         if self.held_out:
-            return self.stopped
+            blank = self.held_out_mean is not None and min(self.held_out) >= self.held_out_mean
+            return None if self.stopped and blank else self.stopped
         falling = self.still_falling
         return None if falling is None else falling <= CONVERGED
 

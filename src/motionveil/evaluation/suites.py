@@ -65,8 +65,8 @@ _USUAL_QUALITY = QUALITIES[1]
 _ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 0.001, "weight_decay": 0.01}
 """For networks that hardly learn from fresh weights with SGD."""
 
-_UNTIL_FLAT = AttackerTraining(patience=2, longest=2, held_out=0.2, rates=(1.0,))
-"""A U-Net learns until its error on a fifth of its clips has not fallen for two epochs."""
+_UNTIL_FLAT = AttackerTraining(patience=4, longest=3, held_out=0.2, rates=(1.0,))
+"""A U-Net learns until its error on a fifth of its clips has not fallen for four epochs."""
 
 
 def attackers(recipe: Recipe) -> list[Attack]:

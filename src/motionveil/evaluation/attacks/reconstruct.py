@@ -9,7 +9,7 @@ trained on original video recognises in the reconstruction.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -171,6 +171,8 @@ class Reconstruct(LearningAttack):
             most = longest(self.schedule, self.until)
             training["held_out"] = kept.errors
             training["stopped"] = stopped_falling(kept.errors[:most], self.until)
+            mean = _mean_clip(original, unseen, self.schedule.batch)
+            training["held_out_mean"] = kept.error_of(lambda seen: mean.to(seen).expand_as(seen))
         return network, training
 
     @torch.no_grad()
@@ -262,13 +264,16 @@ class _KeptBack:
         self.best: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def error(self, network: nn.Module) -> float:
-        """Measure a network in evaluation mode, and keep its weights if none was better."""
+    def error_of(self, rebuild: Callable[[Tensor], Tensor]) -> float:
+        """Return the mean absolute difference of what is made of the veiled clips."""
         total = 0.0
         for batch, wanted in _pairs(self._fabric, self._veiled, self._original, self._size):
-            found = network(as_stored(batch.clips))
-            total += float(l1_loss(found, wanted)) * len(wanted)
-        self.errors.append(total / len(self._veiled))
+            total += float(l1_loss(rebuild(as_stored(batch.clips)), wanted)) * len(wanted)
+        return total / len(self._veiled)
+
+    def error(self, network: nn.Module) -> float:
+        """Measure a network in evaluation mode, and keep its weights if none was better."""
+        self.errors.append(self.error_of(network))
         if self.errors[-1] == min(self.errors):
             weights = network.state_dict()
             self.best = {name: value.detach().clone() for name, value in weights.items()}
