@@ -13,8 +13,9 @@ from motionveil.cli import main
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.experiments import quickstart
+from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.quickstart import run_quickstart
-from motionveil.experiments.tradeoff import Plan, save_strip
+from motionveil.experiments.tradeoff import Plan
 from motionveil.geometry import Geometry
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec, load_spec

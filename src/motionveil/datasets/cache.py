@@ -88,14 +88,22 @@ class ClipCache:
                 f" fit one of {', '.join(get_args(Fit))}"
             )
         taken = "all" if rate is None else f"{rate:.6g}"
-        name = f"{manifest.hash[:16]}-{size}-{fit}-{taken}-{multiple}-{FORMAT}"
-        if manifest.rate is not None:  # it is no part of the manifest's hash
-            name += f"-of{manifest.rate:.6g}"
-        home = _private(_caches_of(manifest, folder) / name)
+        # The manifest's rate is no part of its hash.
+        of = "" if manifest.rate is None else f"-of{manifest.rate:.6g}"
+
+        def place(multiple: int) -> Path:
+            name = f"{manifest.hash[:16]}-{size}-{fit}-{taken}-{multiple}-{FORMAT}{of}"
+            return _caches_of(manifest, folder) / name
+
+        home = _private(place(multiple))
         files = _files(manifest, home)
         stored = StoredFrames(size, fit, rate, multiple)
 
         def make(missing: Sequence[Clip]) -> None:
+            if multiple % 2 == 0 and multiple > 2:
+                # Where the sides are multiples of it already, rounding to 2 gave the same frames.
+                even = place(2)
+                missing = [clip for clip in missing if not _linked(files[clip.key], even, multiple)]
             _decode_all(manifest, missing, files, stored, workers)
 
         def fits(frames: Frames) -> bool:
@@ -223,6 +231,7 @@ def _completed(
     missing = [clip for clip in manifest.clips if clip.key not in frames]
     if missing:
         make(missing)
+        _remove_stale(list(files.values()))
     for clip in missing:
         frames[clip.key] = _opened(files[clip.key])
     return frames
@@ -268,17 +277,37 @@ def _decode_all(
         pass
 
 
+def _linked(file: Path, others: Path, multiple: int) -> bool:
+    """Take a clip from another cache where its sides are multiples; say whether it was taken."""
+    there = others / file.name
+    frames = _open(there)
+    if frames is None or any(side % multiple for side in frames.shape[1:3]):
+        return False
+    try:
+        for target, source in ((_times_file(file), _times_file(there)), (file, there)):
+            target.unlink(missing_ok=True)  # a damaged one
+            with suppress(FileExistsError):  # another process was faster
+                os.link(source, target)  # files of a cache are replaced, never changed
+    except OSError:  # a file system without links
+        return False
+    return True
+
+
 def _times_file(file: Path) -> Path:
     """Return where the times of a clip's frames lie: `00012t-...npy` beside `00012-...npy`."""
     return file.with_name(file.name.replace("-", "t-", 1))
 
 
 def _store(file: Path, values: NDArray[np.generic]) -> None:
-    """Write a clip or its times, and remove what was cached of an earlier state of its video."""
+    """Write a clip or its times."""
     with atomic_path(file, private=True) as part, part.open("wb") as output:
         np.save(output, values, allow_pickle=False)
-    position = file.name.partition("-")[0]
-    for stale in file.parent.glob(f"{position}-*.npy"):
-        if stale != file:
+
+
+def _remove_stale(files: Sequence[Path]) -> None:
+    """Remove from the folder of a cache what was cached of earlier states of the videos."""
+    kept = {name for file in files for name in (file.name, _times_file(file).name)}
+    for stale in files[0].parent.glob("[0-9]*.npy"):
+        if stale.name not in kept:
             with suppress(PermissionError):  # Windows: another process has it mapped
                 stale.unlink(missing_ok=True)

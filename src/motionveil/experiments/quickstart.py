@@ -8,19 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from motionveil.atomic_write import atomic_path
 from motionveil.datasets.actors import make_actors
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.suites import brief
-from motionveil.experiments.tradeoff import Plan, measure_tradeoff, save_strip
+from motionveil.experiments.frame_strips import save_strip
+from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.experiments.train_methods import default_choices
 from motionveil.methods import Choice, choose
 from motionveil.recognition import Answer, Event, load_recogniser, recognise_source
 from motionveil.report import write_report
 from motionveil.report.figures import timeline, to_png
-from motionveil.results import Result
+from motionveil.results import Result, Row
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import VeilOptions, veil_video
 from motionveil.streaming.geometry import working_frames
@@ -69,10 +71,22 @@ def run_quickstart(
         raise MotionveilError(f"quickstart runs in one process, not in {fabric.world_size}")
     raw, _, *trained = default_choices(recipe)
     choices = [raw, choose("moments"), choose("flow-untrained"), *trained]
-    steps = _Steps([(FILMED, 1.0), *((_title(c), _weight(c)) for c in choices), (LIVE, 0.1)], say)
-    steps.next()
+    # Two processes of a thread each train two small networks faster than one of two threads.
+    at_once = min(torch.get_num_threads(), len(choices)) if fabric.device.type == "cpu" else 1
+    rows = sorted(choices, key=lambda one: one.alpha is None) if at_once > 1 else choices
+    titles = [FILMED, *map(_title, rows), LIVE]
+    steps = _Steps(titles, 1.0 + sum(map(_weight, rows)) + 0.1, at_once, say)
+    steps.begin()
     manifest = make_actors(out / "actors", seed=seed, workers=workers)
-    steps.next()
+    steps.end(1.0, time.monotonic() - began)
+    for _ in range(at_once):
+        steps.begin()
+
+    def measured(row: Row) -> None:
+        steps.end(_weight(row), row.seconds)
+        if steps.begun < len(choices) + 1:
+            steps.begin()
+
     plan = Plan(
         manifest=manifest,
         recipe=recipe,
@@ -90,10 +104,12 @@ def run_quickstart(
         kind="quickstart",
         command=command,
         workers=workers,
-        done=lambda row: steps.next(),
+        rows_at_once=at_once,
+        done=measured,
     )
     for name, reason in result.collapsed.items():
         raise MotionveilError(f"{name}: {reason}")
+    steps.begin()
     spec = result.rows[-1].encoder
     spec.save(out / "encoder.json")
     result.media = _make_media(out, manifest, spec)
@@ -104,31 +120,40 @@ def run_quickstart(
 
 
 class _Steps:
-    """Says what is done, and how long the rest will take, from how long earlier steps took.
+    """Says what begins, and how long the rest will take, from how long earlier steps took.
 
     Args:
-        steps: What each does, and its share of the whole. One that an earlier run has done tells
-            nothing of the others.
+        titles: What each step does, in the order in which they begin.
+        whole: The shares of all steps together.
+        at_once: Steps that are carried out side by side.
         say: Takes a line of text for the user.
     """
 
-    def __init__(self, steps: Sequence[tuple[str, float]], say: Callable[[str], None]) -> None:
-        self._steps, self._say, self._at = steps, say, -1
-        self._began = self._seconds = self._share = 0.0
+    def __init__(
+        self, titles: Sequence[str], whole: float, at_once: int, say: Callable[[str], None]
+    ) -> None:
+        self._titles, self._say, self._at_once = titles, say, at_once
+        self._left, self._seconds, self._share = whole, 0.0, 0.0
+        self.begun = 0
 
-    def next(self) -> None:
-        """End a step and begin the next."""
-        took = time.monotonic() - self._began
-        if self._at >= 0 and took > LEAST:
-            self._seconds, self._share = (
-                self._seconds + took,
-                self._share + self._steps[self._at][1],
-            )
-        self._at, self._began = self._at + 1, time.monotonic()
-        left = sum(share for _, share in self._steps[self._at :])
-        minutes = self._seconds / self._share * left / 60 if self._share else None
-        told = "" if minutes is None else f", about {max(1, round(minutes))} min left"
-        self._say(f"{self._at + 1} of {len(self._steps)}: {self._steps[self._at][0]}{told}")
+    def begin(self) -> None:
+        """Begin the next step."""
+        seconds = self._seconds / self._share * self._left / self._at_once if self._share else 0
+        told = f", about {max(1, round(seconds / 60))} min left" if seconds else ""
+        self.begun += 1
+        title = self._titles[self.begun - 1]
+        self._say(f"{self.begun} of {len(self._titles)}: {title}{told}")
+
+    def end(self, share: float, seconds: float) -> None:
+        """End a step.
+
+        Args:
+            share: Its share of the whole.
+            seconds: How long it took; if hardly any, it was done before, and tells nothing.
+        """
+        self._left -= share
+        if seconds > LEAST:
+            self._seconds, self._share = self._seconds + seconds, self._share + share
 
 
 def _title(choice: Choice) -> str:
@@ -136,8 +161,8 @@ def _title(choice: Choice) -> str:
     return f"{trained}validating {choice.label}"
 
 
-def _weight(choice: Choice) -> float:
-    return 3.6 if choice.alpha is not None else 1.5
+def _weight(row: Choice | Row) -> float:
+    return 3.6 if row.alpha is not None else 1.5
 
 
 def _make_media(out: Path, manifest: Manifest, spec: EncoderSpec) -> dict[str, str]:

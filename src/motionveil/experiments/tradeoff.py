@@ -14,44 +14,39 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from matplotlib.figure import Figure
-from matplotlib.image import imsave
-from numpy.typing import NDArray
 
-from motionveil.atomic_write import atomic_path
 from motionveil.audit_results import Finding
 from motionveil.datasets.cache import ClipCache
-from motionveil.datasets.dataset import batches
 from motionveil.datasets.manifest import Manifest
-from motionveil.encoders import build_encoder, functional
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
-from motionveil.evaluation.encode_clips import encode_parts
-from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.encode_clips import working_clips
+from motionveil.evaluation.executors import Run, in_processes, in_this_process
 from motionveil.evaluation.plan_audit import attack_row, attackers_of, possible
 from motionveil.evaluation.validation import validate_encoder
+from motionveil.experiments.frame_strips import save_veiled
 from motionveil.experiments.train_methods import MethodTrainer, TrainedEncoder
 from motionveil.job_store import Job
-from motionveil.methods import LEVELS, Choice
-from motionveil.methods.bdq import BDQSettings
+from motionveil.methods import Choice
 from motionveil.results import Result, Row, stored_question
 from motionveil.spec import EncoderSpec
 from motionveil.training.checkpoint import CollapseError
-from motionveil.training.distributed import agreed, describe_environment, first_process_first
+from motionveil.training.distributed import (
+    agreed,
+    describe_environment,
+    first_process_first,
+    make_fabric,
+)
 from motionveil.training.experiment import (
     Experiment,
     decode_clips,
     describe_dataset,
     describe_weights,
+    geometry_of,
 )
 from motionveil.training.recipe import Recipe
-
-COLUMNS = 6
-VEILED = 4
-"""Frames in a picture of veiled video."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +100,7 @@ def measure_tradeoff(
     command: str,
     workers: int | None = None,
     run: Run = in_this_process,
+    rows_at_once: int = 1,
     done: Callable[[Row], None] = lambda row: None,
 ) -> Result:
     """Run a plan and return its result; `out/results.json` is written after every row.
@@ -116,7 +112,9 @@ def measure_tradeoff(
         kind: What the result calls the experiment.
         workers: Videos decoded at once.
         run: Where the attackers of a row run.
-        done: Told of each row.
+        rows_at_once: Rows measured side by side, each in a process of its own with its share of the
+            threads; those that train first, since they take longest.
+        done: Told of each row when it is there.
 
     Raises:
         MotionveilError: Several processes were started and there are attackers, which need one;
@@ -142,15 +140,20 @@ def measure_tradeoff(
         seconds=0.0,
     )
     result.collapsed = bench.collapsed  # which grows as the rows are made
+    if rows_at_once > 1:
+        result.environment["threads"] = str(bench.measure(rows_at_once, done))
+        result.environment["rows at once"] = str(rows_at_once)
     for seed in plan.seeds:
         for split in plan.splits:
             for row in bench.rows(seed, split):
                 result.rows.append(row)
                 # Rows read back count too: what it took, not what this call took.
-                result.seconds = max(time.monotonic() - began, sum(r.seconds for r in result.rows))
+                took = sum(row.seconds for row in result.rows) / rows_at_once
+                result.seconds = max(time.monotonic() - began, took)
                 if fabric.is_global_zero:
                     result.save(out / "results.json")
-                done(row)
+                if rows_at_once == 1:
+                    done(row)
     if not result.rows:
         raise MotionveilError("; ".join(f"{k}: {v}" for k, v in result.collapsed.items()))
     if fabric.is_global_zero:
@@ -171,6 +174,8 @@ class _Bench:
     blurred: ClipCache | None = field(init=False, default=None)
     faces: dict[str, Any] = field(init=False, default_factory=dict)
     collapsed: dict[str, str] = field(init=False, default_factory=dict)
+    said: set[Choice] = field(init=False, default_factory=set)
+    """Of whose rows nothing is to be said any more."""
 
     def __post_init__(self) -> None:
         self.cache = decode_clips(self.plan.manifest, self.plan.recipe, self.fabric, self.workers)
@@ -188,14 +193,55 @@ class _Bench:
         self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
         self.faces = FaceLog.read(place).model_dump(mode="json", exclude={"videos"})
 
-    def rows(self, seed: int, split: str) -> Iterator[Row]:
-        """Yield the rows of one split and seed, measuring only what is not stored yet."""
+    def measure(self, at_once: int, done: Callable[[Row], None]) -> int:
+        """Measure all rows side by side; return the threads of each process.
+
+        Raises:
+            MotionveilError: A row cannot be measured; the others that have begun are stopped.
+        """
+        plan = self.plan
+        parts = [
+            replace(plan, choices=[choice], splits=[split], seeds=[seed])
+            for seed in plan.seeds
+            for split in plan.splits
+            for choice in sorted(plan.choices, key=lambda one: one.alpha is None)
+        ]
+        self._decode()
+        threads = max(1, torch.get_num_threads() // at_once)
+        device = str(self.fabric.device)
+        calls = [(part, self.out, device, self.workers) for part in parts]
+        run = in_processes(at_once, threads)
+        for place, fault in run(_measure_part, calls):
+            part = parts[place]
+            (seed,), (split,), (choice,) = part.seeds, part.splits, part.choices
+            if fault:
+                self._lost(seed, split, choice, fault)
+            self.said.add(choice)
+            for row in self.rows(seed, split, part.choices):
+                done(row)
+        return threads
+
+    def _decode(self) -> None:
+        """Decode once what several rows will look for at the same time."""
+        plan = self.plan
+        if plan.recipe.order == "camera":
+            geometry = geometry_of(plan.manifest, plan.recipe)
+            place = self.cache.folder.parent
+            working_clips(plan.manifest, geometry, folder=place, workers=self.workers)
+
+    def _lost(self, seed: int, split: str, choice: Choice, reason: str) -> None:
+        self.collapsed[f"seed{seed}-{split}/{choice.folder}"] = reason
+
+    def rows(self, seed: int, split: str, choices: Sequence[Choice] | None = None) -> Iterator[Row]:
+        """Yield rows of one split and seed, all if None, measuring only what is not stored yet."""
         plan, folder = self.plan, self.out / f"seed{seed}-{split}"
         experiment = Experiment(
             self.cache, plan.recipe, split, plan.privacy_label, seed, self.fabric
         )
         trainer = MethodTrainer(experiment, folder, plan.encoder)
-        for choice in plan.choices:
+        for choice in plan.choices if choices is None else choices:
+            if f"{folder.name}/{choice.folder}" in self.collapsed:
+                continue
             own = experiment
             if choice.alpha is not None:
                 changed = plan.recipe.model_copy(update={"alpha": choice.alpha})
@@ -206,10 +252,10 @@ class _Bench:
             place = folder / choice.folder
             measure = partial(self._measure, choice, own, trainer)
             try:
-                yield _stored(own, place, measure, self._more(choice))
+                yield _stored(own, place, measure, self._more(choice), choice in self.said)
             except CollapseError as error:
                 print(f"{place}: {error}", file=sys.stderr)
-                self.collapsed[f"{folder.name}/{choice.folder}"] = str(error)
+                self._lost(seed, split, choice, str(error))
 
     def _more(self, choice: Choice) -> dict[str, Any]:
         """Return what a row depends on besides its experiment and name."""
@@ -279,8 +325,22 @@ class _Bench:
         return name
 
 
+def _measure_part(plan: Plan, out: Path, device: str, workers: int | None) -> str:
+    """Measure the rows of a plan in a process of their own; return why some are lost."""
+    bench = _Bench(plan, out, make_fabric(device), workers, in_this_process)
+    for seed in plan.seeds:
+        for split in plan.splits:
+            for _ in bench.rows(seed, split):
+                pass
+    return "; ".join(bench.collapsed.values())
+
+
 def _stored(
-    experiment: Experiment, folder: Path, measure: Callable[[], Row], more: dict[str, Any]
+    experiment: Experiment,
+    folder: Path,
+    measure: Callable[[], Row],
+    more: dict[str, Any],
+    quiet: bool,
 ) -> Row:
     """Return a row from `folder/job.json` if it was measured just so, else measure and store it."""
     question = {
@@ -298,76 +358,10 @@ def _stored(
     if agreed(experiment.fabric, row is not None):
         if row is None:
             raise MotionveilError(f"{job.file}: all processes must see the same folder")
-        print(f"{folder}: measured already", file=sys.stderr)
+        if not quiet:
+            print(f"{folder}: measured already", file=sys.stderr)
         return row
     row = measure()
     if experiment.fabric.is_global_zero:
         job.put(row.model_dump(mode="json"))
     return row
-
-
-def save_strip(path: Path, frames: NDArray[np.uint8], spec: EncoderSpec) -> Path:
-    """Draw original, blurred, difference and veiled frames below each other.
-
-    Args:
-        frames: uint8 (T, H, W, 3), RGB, T >= 2.
-    """
-    rows = _stages(frames, spec)
-    shown = np.linspace(0, len(frames) - 2, COLUMNS).round().astype(int)
-    height, width = frames.shape[1:3]
-    figure = Figure(figsize=(COLUMNS * 1.3, len(rows) * 1.3 * height / width), layout="constrained")
-    axes = figure.subplots(len(rows), COLUMNS, squeeze=False)
-    for line, (name, images) in zip(axes, rows.items(), strict=True):
-        line[0].set_ylabel(name, fontsize=8)
-        for cell, index in zip(line, shown, strict=True):
-            cell.imshow(np.clip(images[index], 0, 1), interpolation="nearest")
-            cell.set_xticks([])
-            cell.set_yticks([])
-    with atomic_path(path) as part:
-        figure.savefig(part, dpi=150, format="png", metadata={"Software": None})
-    return path
-
-
-@torch.no_grad()
-def save_veiled(
-    path: Path, experiment: Experiment, spec: EncoderSpec, folder: Path | None = None
-) -> Path:
-    """Draw frames of the first held-out clip as networks see them, beside each other.
-
-    Args:
-        experiment: The split, and the recipe for the frames' size.
-        folder: Where its weights lie, if it has any.
-    """
-    encoder = build_encoder(spec, folder).eval()
-    encoded = encode_parts(experiment, encoder, order=experiment.order_of(encoder))
-    batch = next(batches(encoded.validation, 1, epoch=0))
-    veiled = encoded.encoder(batch.clips)[0] / LEVELS  # (3, T', H, W)
-    shown = np.linspace(0, veiled.shape[1] - 1, VEILED).round().astype(int)
-    strip = np.concatenate([veiled[:, index].permute(1, 2, 0).numpy() for index in shown], axis=1)
-    with atomic_path(path) as part:
-        # An empty text keeps matplotlib's version out: equal frames give equal bytes.
-        imsave(part, np.clip(strip, 0, 1), format="png", metadata={"Software": ""})
-    return path
-
-
-def _stages(frames: NDArray[np.uint8], spec: EncoderSpec) -> dict[str, NDArray[np.float32]]:
-    """Return what each stage gives for frames 1 ... T - 1, each (T - 1, H, W, 3) in [0, 1]."""
-    clip = torch.from_numpy(frames).permute(3, 0, 1, 2)[None].float() / 255  # (1, 3, T, H, W)
-    settings = spec.settings
-    assert isinstance(settings, BDQSettings)
-    assert settings.range is not None
-    sigma = torch.tensor(settings.sigma)
-    blurred = functional.blur(clip, sigma)
-    difference = functional.difference(blurred)
-    veiled = functional.quantise(
-        functional.normalise(difference, "fixed", settings.range),
-        torch.tensor(settings.boundaries),
-        settings.hardness,
-    )
-    stages = {
-        "original": clip[:, :, 1:],
-        "blurred": blurred[:, :, 1:],
-        "difference": (difference + settings.range) / (2 * settings.range),
-        "veiled": veiled / LEVELS,
-    }
-    return {name: stage[0].permute(1, 2, 3, 0).numpy() for name, stage in stages.items()}
