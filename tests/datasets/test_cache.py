@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +20,7 @@ from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.decoding import Fit, fit_frame
 from motionveil.datasets.manifest import Clip, Manifest
 from motionveil.errors import MotionveilError
-from motionveil.video import read_clip
+from motionveil.video import read_clip, read_frames
 from videos import NTSC, moving_square, write_pictures, write_video
 
 Frames = NDArray[np.uint8]
@@ -353,6 +354,31 @@ class TestRate:
             (7, 8, 10),
             (14, 8, 12),
         ]
+
+    def test_of_sides_that_are_multiples_nothing_is_decoded_again(
+        self, small_set: SmallSet, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """And it is what decoding gives: rounding to 2 or to 8 made no difference."""
+        manifest, _ = small_set
+        options: dict[str, Any] = {"size": 24, "fit": "short-side"}
+        decoded = ClipCache.build(manifest, multiple=8, **options)
+        frames = {clip.key: decoded.frames(clip).copy() for clip in manifest.clips}
+        times = {clip.key: decoded.times(clip) for clip in manifest.clips}
+        even = ClipCache.build(manifest, **options)
+        assert {even.frames(clip).shape[1:3] for clip in manifest.clips} == {(24, 32)}
+        shutil.rmtree(decoded.folder)
+        read: set[Path] = set()
+
+        def watched(path: Path, *arguments: Any, **more: Any) -> Any:
+            read.add(path)
+            return read_frames(path, *arguments, **more)
+
+        monkeypatch.setattr("motionveil.datasets.decoding.read_frames", watched)
+        again = ClipCache.build(manifest, multiple=8, **options)
+        for clip in again.manifest.clips:
+            np.testing.assert_array_equal(again.frames(clip), frames[clip.key])
+            np.testing.assert_array_equal(again.times(clip), times[clip.key])
+        assert not read
 
     def test_times_go_with_what_is_derived(self, small_set: SmallSet) -> None:
         manifest, frames = small_set

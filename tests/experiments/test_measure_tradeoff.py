@@ -70,6 +70,33 @@ def once(toys: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Resu
     return measure(plan_of(toys), out), out
 
 
+@pytest.mark.slow
+def test_rows_side_by_side_are_the_same(once: tuple[Result, Path], tmp_path: Path) -> None:
+    """Each in a process of its own; told of as they come."""
+    earlier, _ = once
+    manifest = write_toys(tmp_path / "toys")
+    heard: list[Row] = []
+    result = measure_tradeoff(
+        plan_of(manifest),
+        tmp_path / "out",
+        make_fabric("cpu"),
+        kind="tradeoff",
+        command="test",
+        workers=1,
+        rows_at_once=2,
+        done=heard.append,
+    )
+
+    def told(row: Row) -> dict[str, Any]:
+        return row.model_dump(exclude={"seconds"})
+
+    assert list(map(told, result.rows)) == list(map(told, earlier.rows))
+    assert sorted(map(repr, heard)) == sorted(map(repr, result.rows))
+    assert result.environment["rows at once"] == "2"
+    assert result.environment["threads"] == "1"
+    assert result.seconds >= sum(row.seconds for row in result.rows) / 2
+
+
 def test_rows_are_raw_untrained_and_each_alpha(once: tuple[Result, Path], toys: Manifest) -> None:
     result, out = once
     rows = [(row.method, row.alpha, row.seed, row.split) for row in result.rows]
