@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ class Method:
     keys: tuple[tuple[str, str], ...] = ()
     attackers: tuple[MethodAttacker, ...] = ()
 
-    @property
+    @cached_property
     def strongest(self) -> MethodAttacker | None:
         """The most accurate attacker, the published one among them; None without attackers."""
         if not self.attackers:
