@@ -18,6 +18,7 @@ from motionveil.evaluation.suites import brief
 from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.experiments.train_methods import default_choices
+from motionveil.limits import usable_cores
 from motionveil.methods import Choice, choose
 from motionveil.recognition import Answer, Event, load_recogniser, recognise_source
 from motionveil.report import write_report
@@ -72,7 +73,8 @@ def run_quickstart(
     raw, _, *trained = default_choices(recipe)
     choices = [raw, choose("moments"), choose("flow-untrained"), *trained]
     # Two processes of a thread each train two small networks faster than one of two threads.
-    at_once = min(torch.get_num_threads(), len(choices)) if fabric.device.type == "cpu" else 1
+    cores = min(torch.get_num_threads(), usable_cores())
+    at_once = min(cores, len(choices)) if fabric.device.type == "cpu" else 1
     rows = sorted(choices, key=lambda one: one.alpha is None) if at_once > 1 else choices
     titles = [FILMED, *map(_title, rows), LIVE]
     steps = _Steps(titles, 1.0 + sum(map(_weight, rows)) + 0.1, at_once, say)
