@@ -12,19 +12,19 @@ class EventSettings(Settings):
 
     Attributes:
         threshold: Contrast threshold of positive events: change of `ln(intensity + eps)`, > 0.
-        negative: That of negative events (default: the same).
+        negative: Contrast threshold of negative events (default: the same).
         eps: Added to intensities before the logarithm, > 0.
         rate: Frames a second of the video, > 0; gives events their time.
-        refractory: Seconds after an event in which its pixel gives no other, >= 0.
-        mismatch: Standard deviation of the thresholds from pixel to pixel, as a share of them.
-        leak: Positive events a second that each pixel gives by itself.
-        shot: Events of either sign a second that each pixel gives by chance.
-        interpolate: Steps into which the time between two frames is cut, >= 1; the logarithm of
-            the intensity is followed linearly between them.
+        refractory: Seconds after an event during which its pixel gives no other, >= 0.
+        mismatch: Relative standard deviation of the thresholds across pixels.
+        leak: Leak events (positive) per second and pixel.
+        shot: Shot noise events of either sign per second and pixel.
+        interpolate: Steps between two frames, >= 1, at which intensity is interpolated; within a
+            step its logarithm is linear.
         motion: Interpolate along the motion instead, in steps of at most a pixel of it; not with
             `interpolate`.
-        full_scale: Events between two frames at which an event frame is full, >= 1.
-        seed: Of mismatch and noise.
+        full_scale: Events between two frames at which an event frame saturates, >= 1.
+        seed: Random seed of mismatch and noise.
     """
 
     threshold: float = Field(gt=0)

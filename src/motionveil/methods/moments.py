@@ -38,14 +38,14 @@ class MomentsSettings(Settings):
         cell: Side in pixels of a cell of the motion field, and of a value of the veiled frame.
         sigma, window, eps, range, colours: Of the motion field, see `FlowSettings`; its velocities
             are rounded to 15 levels, of which the middle one is a dead zone around 0.
-        memory: Weight that the running means give a frame over the next one's: 0.9 forgets half in
-            about seven frames.
+        memory: Weight that the running means keep from one frame to the next: with 0.9 half is
+            forgotten in about seven frames.
         floor: Added to a moment's running mean before it divides; a moment of 1 is motion of
             `range` everywhere.
         levels: Levels of each moment, odd.
-        step: Distance of two levels, in running means.
-        parts: Columns into which the picture is divided, each with moments of its own: several
-            people who stand side by side are then not summed up.
+        step: Distance between two levels, in running means.
+        parts: Columns into which the image is divided, each with moments of its own, so that
+            people who stand side by side are not merged.
     """
 
     cell: int = Field(default=8, ge=1, le=64)

@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class Limits(_Part):
-    """When a camera's process is ended and started again."""
+    """When a camera's process is restarted."""
 
     give_up: float = Field(
         default=60.0,
@@ -39,15 +39,19 @@ class Limits(_Part):
 class Recordings(_Part):
     """How recordings with the time in their names are cut into files, and which are kept."""
 
-    length: float = Field(default=600.0, gt=0, description="seconds of a file")
-    keep_days: float | None = Field(default=None, gt=0, description="null: for ever")
+    length: float = Field(default=600.0, gt=0, description="seconds per file")
+    keep_days: float | None = Field(
+        default=None, gt=0, description="delete older ones; null: never"
+    )
     keep_gigabytes: float | None = Field(
-        default=None, gt=0, description="of all files together; null: any"
+        default=None,
+        gt=0,
+        description="total size, beyond which the oldest are deleted; null: no limit",
     )
 
 
 class Settings(_Part):
-    """What may be said of a camera, and under `defaults` of all."""
+    """Settings of a camera, and under `defaults` of all cameras."""
 
     encoder: str | None = Field(
         default=None,
@@ -57,12 +61,12 @@ class Settings(_Part):
     recogniser: str | None = Field(
         default=None,
         description="a recogniser's name, its folder, a run folder or hf:owner/name;"
-        " it brings its own encoder",
+        " it has its own encoder, so give either this or encoder",
     )
     decode: Decode = Field(
         default="none",
         description="what decodes the source's video: none: the processor; auto: vaapi or cuda if"
-        " one is there",
+        " available",
     )
     threshold: float | None = Field(
         default=None,
@@ -78,11 +82,11 @@ class Settings(_Part):
     recordings: Recordings = Recordings()
     codec: Literal["h264", "ffv1", "vp9"] | None = Field(
         default=None,
-        description="codec of files, where their format leaves a choice",
+        description="video codec of recordings, where their format leaves a choice",
     )
     preview: bool = Field(
         default=True,
-        description="show the veiled picture on the page",
+        description="show the veiled image on the page",
     )
     events: dict[str, str] = Field(
         default={},
@@ -106,7 +110,7 @@ class Settings(_Part):
 
 
 class CameraSettings(Settings):
-    """What the file says of one camera."""
+    """A camera: its source, and settings that differ from `defaults`."""
 
     source: str | None = Field(
         default=None,
@@ -114,12 +118,12 @@ class CameraSettings(Settings):
     )
     source_file: str | None = Field(
         default=None,
-        description="a file of one line that holds the source",
+        description="a file whose only line is the source",
     )
 
 
 class ServiceFile(_Part):
-    """The file of `motionveil serve`. In every text, `${NAME}` stands for a variable."""
+    """The file of `motionveil serve`. In every text, `${NAME}` is an environment variable."""
 
     listen: str = Field(
         default="127.0.0.1:8080",
@@ -127,15 +131,15 @@ class ServiceFile(_Part):
     )
     token: str | None = Field(
         default=None,
-        description="what a viewer must know, 16 characters or more; needed beyond 127.0.0.1",
+        description="password for viewers, 16 characters or more; required beyond 127.0.0.1",
     )
     token_file: str | None = Field(
         default=None,
-        description="a file of one line that holds the token",
+        description="a file whose only line is the token",
     )
     defaults: Settings = Field(
         default=Settings(),
-        description="for every camera that says nothing else",
+        description="for every camera that does not set them itself",
     )
     cameras: dict[CameraName, CameraSettings] = Field(min_length=1)
 
