@@ -43,7 +43,6 @@ class TestReading:
 
     def test_usual_strengths_are_the_papers_at_its_size(self) -> None:
         assert method("ryoo").usual_strengths(224) == [112, 56, 28, 14, 7, 4]
-        assert 2.4 in method("dvs").usual_strengths(224)
         assert read("unet") == [("unet", 0.0), ("unet", 2.0)]
         small = PAPER.model_copy(update={"size": 64})
         names = [choice.name for choice in read_choices(["downsample"], small)]
