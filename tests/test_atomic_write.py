@@ -10,7 +10,9 @@ import pytest
 from motionveil.atomic_write import (
     atomic_path,
     close_to_others,
+    make_folder,
     make_private_folder,
+    refuse_overwriting,
     write_text_atomically,
 )
 from motionveil.errors import MotionveilError
@@ -165,3 +167,35 @@ class TestWhereNothingCanBeWritten:
         with pytest.raises(MotionveilError, match="cannot write here"):
             write_text_atomically(tmp_path / ("a" * 300), "x")
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("other", ["in.csv", "link.csv", "hard.csv", "folder/../in.csv"])
+def test_a_source_is_not_overwritten_by_whatever_name(tmp_path: Path, other: str) -> None:
+    source = write_text_atomically(tmp_path / "in.csv", "precious")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.csv").symlink_to(source)
+    (tmp_path / "hard.csv").hardlink_to(source)
+    with pytest.raises(MotionveilError, match="this is the source itself"):
+        refuse_overwriting([tmp_path / "new.csv", tmp_path / other], [tmp_path / "x", source])
+
+
+def test_two_outputs_have_two_places(tmp_path: Path) -> None:
+    refuse_overwriting([tmp_path / "a", "rtsp://h/a", "rtsp://h/b", os.devnull, os.devnull], [])
+    with pytest.raises(MotionveilError, match="is given twice"):
+        refuse_overwriting([tmp_path / "a", tmp_path / "b" / ".." / "a"], [])
+
+
+def test_a_dash_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MotionveilError, match="-: give a file"):
+        write_text_atomically("-", "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_a_folder_s_place_is_named(tmp_path: Path) -> None:
+    file = write_text_atomically(tmp_path / "file", "text")
+    for place in (file / "a.txt", file / "b" / "a.txt"):
+        with pytest.raises(MotionveilError, match=r"/file is a file, not a folder"):
+            write_text_atomically(place, "text")
+    with pytest.raises(MotionveilError, match=r"/file is a file, not a folder"):
+        make_folder(file)

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -51,7 +51,16 @@ def _told_of(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise MotionveilError(f"{folder}: cannot make this folder: {error.strerror}") from error
+        raise MotionveilError(f"{folder}: cannot make this folder: {reason_of(error)}") from error
+
+
+def reason_of(error: OSError) -> str | None:
+    """Return why a file or folder cannot be written: a file that is in a folder's place by name."""
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        above = (error.filename, *map(str, Path(error.filename).parents))
+        if file := next((path for path in above if os.path.isfile(path)), None):
+            return f"{file} is a file, not a folder"
+    return error.strerror
 
 
 def close_to_others(path: str | os.PathLike[str]) -> bool:
@@ -75,6 +84,38 @@ def close_to_others(path: str | os.PathLike[str]) -> bool:
     return True
 
 
+def refuse_overwriting(
+    targets: Sequence[str | os.PathLike[str]], sources: Sequence[str | os.PathLike[str]]
+) -> None:
+    """Refuse what is to be written where something is read, or twice at one place.
+
+    Links and other ways to name a file are seen through. Addresses, devices and pipes can be given
+    as well: they cannot be overwritten.
+
+    Args:
+        targets: Files and folders that will be written.
+        sources: Files and folders that are read.
+
+    Raises:
+        MotionveilError: A target is a source, or there twice; names it.
+    """
+    seen: set[str] = set()
+    for target in map(os.fspath, targets):
+        if "://" in target or (os.path.exists(target) and not _can_be_lost(target)):
+            continue
+        for source in sources:
+            if _can_be_lost(source) and os.path.exists(target) and os.path.samefile(source, target):
+                raise MotionveilError(f"{target}: this is the source itself; give another name")
+        place = os.path.realpath(target)
+        if place in seen:
+            raise MotionveilError(f"{target}: is given twice")
+        seen.add(place)
+
+
+def _can_be_lost(path: str | os.PathLike[str]) -> bool:
+    return os.path.isfile(path) or os.path.isdir(path)
+
+
 @contextmanager
 def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside `target`; rename it to `target` when the block succeeds.
@@ -89,9 +130,11 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
 
     Raises:
         MotionveilError: The folder cannot be made or written, `target` is a folder, or the disk is
-            full.
+            full; or `target` is `-`.
     """
     final = Path(target)
+    if str(final) == "-":  # of other programs the standard output; nobody wants a file called so
+        raise MotionveilError("-: give a file; /dev/stdout is the standard output")
     if os.path.islink(final):  # what it names is replaced, not the link
         final = final.resolve()
     if os.path.exists(final) and not (os.path.isfile(final) or os.path.isdir(final)):
@@ -110,7 +153,7 @@ def atomic_path(target: str | os.PathLike[str], *, private: bool = False) -> Ite
         if private:
             part.chmod(mode)  # a umask may take from the owner, too
     except OSError as error:
-        raise MotionveilError(f"{final}: cannot write here: {error.strerror}") from error
+        raise MotionveilError(f"{final}: cannot write here: {reason_of(error)}") from error
     try:
         with held:  # until it has its name, or `clean` might take it
             yield part

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
-from motionveil.atomic_write import try_lock, write_text_atomically
+from motionveil.atomic_write import make_folder, try_lock, write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.limits import load_json
 
@@ -263,8 +263,8 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 def _flock(path: Path) -> tuple[int, bool | OSError]:
     """Return a descriptor, and whether it holds the lock, or why nothing can be locked."""
+    make_folder(path.parent)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise MotionveilError(f"{path}: cannot write here: {error.strerror}") from error

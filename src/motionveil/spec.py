@@ -316,7 +316,7 @@ def load_spec(encoder: str | os.PathLike[str] | EncoderSpec) -> EncoderSpec:
     if is_hub_name(encoder):
         return _from_hub(encoder)
     path = Path(encoder)
-    if path.is_dir():
+    if str(encoder) and path.is_dir():  # an empty name is no working directory
         return EncoderSpec.read(path / FILE_NAME)
     if path.exists() or path.suffix == ".json":
         return EncoderSpec.read(path)

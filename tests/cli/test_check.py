@@ -16,7 +16,9 @@ from motionveil.video import VideoSink
 
 
 def _clip(name: str, start: int, end: int) -> Clip:
-    return Clip(name, start, end, "run", {"person": "ann"}, name, "train")
+    """Return one of a data set of two actions and two people, dealt by the last frame."""
+    action, person = ("run", "ann") if end in (10, 20) else ("jump", "joe")
+    return Clip(name, start, end, action, {"person": person}, name, "train")
 
 
 @pytest.fixture
@@ -34,9 +36,16 @@ def _check(folder: Path, *clips: Clip, frames: int = 16) -> int:
 
 
 def test_all_is_well(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert _check(folder, _clip("long.mkv", 0, 20)) == 0
+    clips = [
+        Clip("long.mkv", 0, 20, "run", {"person": "ann"}, "a", "train"),
+        Clip("long.mkv", 20, 40, "walk", {"person": "bob"}, "b", "train"),
+    ]
+    with VideoSink(folder / "long.mkv", rate=25) as sink:
+        for level in range(40):
+            sink.write(np.full((8, 8, 3), level, np.uint8))
+    assert _check(folder, *clips) == 0
     printed = capsys.readouterr()
-    assert printed.out.strip() == f"{folder / 'manifest.csv'}: 1 clips, 0 faults, 0 warnings"
+    assert printed.out.strip() == f"{folder / 'manifest.csv'}: 2 clips, 0 faults, 0 warnings"
     assert printed.err == ""
 
 
@@ -48,7 +57,7 @@ def test_short_clips_are_warnings(folder: Path, capsys: pytest.CaptureFixture[st
         f"warning: {video}: 15 frames from 0 to 15, the recipe needs 16",
         f"warning: {video}: 20 frames, the clip is frames 4 to 30",
     ]
-    assert _check(folder, clips[1], frames=15) == 0
+    assert _check(folder, *clips[:2], frames=15) == 0
     assert capsys.readouterr().err == ""
 
 
@@ -110,7 +119,7 @@ def test_what_is_missing_of_a_published_data_set(
         " clips 4 of 60, videos 1 of 60, actions 1 of 6, pair 2 of 10",
         "warning: ut-interaction, split folds: fold0 2 of 21, fold1 2 of 19, fold2 0 of 20",
     ]
-    assert "4 clips, 0 faults, 4 warnings" in printed.out
+    assert "4 clips, 0 faults, 5 warnings" in printed.out
 
 
 def test_nothing_is_missing(ut_interaction: Path) -> None:
@@ -138,3 +147,18 @@ def test_manifest_at_fault(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "none.csv: cannot read the manifest" in capsys.readouterr().err
     assert _check(folder, _clip("long.mkv", 0, 20), frames=0) == 1
     assert "--frames is 0" in capsys.readouterr().err
+
+
+def test_labels_that_tell_nothing_apart_or_look_alike(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = [
+        Clip("long.mkv", number, number + 1, action, {"person": "ann"}, "a", "train")
+        for number, action in enumerate(("run", "Run", "run ", "walk"))
+    ]
+    assert _check(folder, *clips, frames=1) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: action: 'Run' and 'run' and 'run ' differ in case or spaces only, and are classes"
+        " apart",
+        "warning: person: every clip has 'ann', so there is nothing to tell apart",
+    ]

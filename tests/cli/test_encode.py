@@ -265,3 +265,28 @@ class TestGuard:
         told = " guarded (first 1, exposure 1" if guarded else "; 1 guarded (first 1); "
         assert told in capsys.readouterr().out
         assert (np.ptp(read_clip(dest)[8]) == 0) == guarded
+
+
+def test_a_percent_sign_in_a_source_s_name_is_no_time(
+    tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    source = write_video(folder / "100%d of %H%20x.mp4", moving_square(4))
+    assert main(["encode", str(source), "--encoder", encoder]) == 0
+    beside = folder / "100%d of %H%20x.veiled.mp4"
+    assert count_frames(beside) == 4
+    beside.unlink()
+    words = ["encode", str(folder), "--out", str(tmp_path / "out"), "--encoder", encoder]
+    assert main(words) == 0
+    assert count_frames(tmp_path / "out" / beside.name) == 4
+    assert main(words) == 0
+    assert "0 videos veiled (0 frames, 0 guarded), 1 there already" in capsys.readouterr().out
+
+
+def test_the_videos_own_folder_is_no_output(
+    tmp_path: Path, encoder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_video(tmp_path / "in.mp4", moving_square(4))
+    assert main(["encode", str(tmp_path), "--out", str(tmp_path), "--encoder", encoder]) == 1
+    assert "this is the folder of the videos itself" in capsys.readouterr().err

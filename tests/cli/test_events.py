@@ -157,7 +157,7 @@ def test_faults_are_one_line_and_leave_nothing(
     one = write_video(tmp_path / "in" / "one.mkv", moving_square(1))
     for source, dest, message in (
         (video, out / "a.avi", f"{out}/a.avi: events go to .txt or .raw, event frames to .mp4"),
-        (video, video, f"{video}: is the source"),
+        (video, video, f"{video}: this is the source itself"),
         (tmp_path / "none.mp4", out / "a.raw", f"{tmp_path}/none.mp4: no such file"),
         (one, out / "a.raw", f"{one}: 1 frame, events need 2 or more"),
         (one, out / "a.mkv", f"{one}: 1 frame, events need 2 or more"),

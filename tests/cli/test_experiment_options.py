@@ -65,7 +65,7 @@ def test_training_clips_only(
     tmp_path: Path, recipe: str, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     manifest = Manifest("mine", tmp_path, tuple(clip(n, "ann", "train") for n in range(4)))
-    assert "--split: it has none to choose from" in refusal(command, manifest, recipe, capsys)
+    assert "every clip is for training" in refusal(command, manifest, recipe, capsys)
 
 
 def test_a_result_says_how_its_data_were_split(tmp_path: Path) -> None:

@@ -129,3 +129,14 @@ def test_without_the_extra_it_says_what_to_install(here: Path) -> None:
     )
     assert done.stdout.splitlines()[-1] == "1 0"
     assert [path.name for path in here.iterdir()] == ["a.c"]
+
+
+def test_the_encoder_is_not_replaced_by_its_export(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = EncoderSpec.untrained(geometry=Geometry(size=8, rate=10)).save("encoder.json")
+    before = file.read_bytes()
+    for encoder in ("encoder.json", "."):
+        assert main(["export", encoder, "--format", "c", "-o", "encoder.json"]) == 1
+        assert "this is the source itself" in capsys.readouterr().err
+    assert file.read_bytes() == before

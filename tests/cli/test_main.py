@@ -20,6 +20,8 @@ import motionveil
 from motionveil import __version__
 from motionveil.cli import COMMANDS, main
 from motionveil.errors import MotionveilError
+from motionveil.video import count_frames
+from videos import moving_square, write_video
 
 
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -281,3 +283,33 @@ def test_doctor_tells_what_is_installed_and_what_is_not(
     assert "libx264" in found["codecs"]["writes"]
     assert main(["doctor"]) == 0
     assert "sweep: lacks ray\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["encode", ""], "argument 2 is empty; is a variable not set?"),
+        (["train", "manifest.csv", "--out", ""], "argument 4 is empty"),
+        (["encode", "in.mp4", "--encoder="], "--encoder= is given no value"),
+    ],
+)
+def test_an_empty_word_is_no_working_directory(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
+def test_closed_standard_streams(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "in.mkv", moving_square(4))
+    for number, closed in enumerate(("<&-", ">&-", "2>&-", "<&- >&- 2>&-")):
+        dest = tmp_path / f"{number}.mkv"
+        line = f"exec {sys.executable} -m motionveil encode {source} {dest} {closed}"
+        assert subprocess.run(["sh", "-c", line], check=False).returncode == 0, closed
+        assert count_frames(dest) == 2, closed
+    line = f"exec {sys.executable} -m motionveil encode {source} - >&-"
+    done = subprocess.run(["sh", "-c", line], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "motionveil: error: -: the standard output is closed"

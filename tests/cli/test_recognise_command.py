@@ -218,3 +218,28 @@ def test_loads_no_torch(make: Make, video: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert CLASSES[0] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        (["--csv", "in.mkv"], "this is the source itself"),
+        (["--vtt", "in.mkv"], "this is the source itself"),
+        (["--overlay", "in.mkv"], "this is the source itself"),
+        (["--csv", "a.txt", "--vtt", "./a.txt"], "is given twice"),
+        (["--csv", "a.mkv", "--overlay", "a.mkv"], "is given twice"),
+    ],
+)
+def test_the_source_and_what_was_written_are_not_overwritten(
+    make: Make,
+    video: str,
+    outputs: list[str],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    model, before = str(make()), Path(video).read_bytes()
+    monkeypatch.chdir(Path(video).parent)
+    assert main(["recognise", video, "--model", model, *QUICK, *outputs]) == 1
+    assert said in capsys.readouterr().err
+    assert Path(video).read_bytes() == before

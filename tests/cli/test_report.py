@@ -63,3 +63,10 @@ def test_an_audit_has_a_page_of_its_own(run_folder, tmp_path, capsys):
     (tmp_path / "audit/audit.json").write_text("{}")
     assert main(["report", str(run_folder), str(tmp_path / "audit")]) == 1
     assert "audits have a page of their own" in capsys.readouterr().err
+
+
+def test_the_results_are_not_replaced_by_their_page(run_folder, capsys):
+    before = (run_folder / "results.json").read_bytes()
+    assert main(["report", str(run_folder), "-o", str(run_folder / "results.json")]) == 1
+    assert "a report is a page; give a folder, or FILE.html" in capsys.readouterr().err
+    assert (run_folder / "results.json").read_bytes() == before

@@ -270,3 +270,19 @@ def test_several_columns_are_one_label() -> None:
     for label, told in (("hat+who", "4 values"), ("hat+hat", "no privacy label"), ("x", "by A+B")):
         with pytest.raises(MotionveilError, match=told.replace("+", r"\+")):
             manifest.columns_of(label)
+
+
+@pytest.mark.parametrize("rate", ["0", "-25", "NaN", "1e300", "Infinity"])
+def test_a_rate_of_no_video_is_refused(tmp_path: Path, rate: str) -> None:
+    file = Manifest("mine", tmp_path, CLIPS, rate=25.0).write(tmp_path / "manifest.csv")
+    sidecar = file.with_suffix(".json")
+    sidecar.write_text(sidecar.read_text().replace('"rate": 25.0', f'"rate": {rate}'))
+    with pytest.raises(MotionveilError, match=r"manifest\.json: rate: Input should be"):
+        Manifest.read(file)
+
+
+def test_a_frame_that_no_video_can_have_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(GOOD.replace("0,30,wave", f"0,{'9' * 30},wave"))
+    with pytest.raises(MotionveilError, match=r"a\.csv:3: end is '999"):
+        Manifest.read(file)

@@ -419,3 +419,25 @@ class TestFaults:
 def test_the_example_is_true():
     assert doctest.testmod(camera).attempted > 0
     assert doctest.testmod(camera).failed == 0
+
+
+class TestTooManyEvents:
+    @pytest.mark.parametrize("noise", [{"leak": 1e6}, {"shot": 1e6, "refractory": 1.0}])
+    def test_are_refused_and_fill_no_memory(
+        self, noise: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(camera, "MOST_EVENTS", 1000)
+        eye = EventCamera(EventSettings(threshold=0.2, **noise), 4, 4)
+        frame = np.full((4, 4), 0.5)
+        eye.events(frame, 0.0)
+        with pytest.raises(MotionveilError, match="over 1000 events between 0 and 1e"):
+            eye.events(frame, 1e8)
+
+    @pytest.mark.parametrize("field", ["leak", "shot"])
+    def test_cannot_be_asked_for(self, field: str):
+        with pytest.raises(ValueError, match="less than or equal"):
+            EventSettings(threshold=0.2, **{field: 10**12})
+
+    def test_steps_that_fill_the_memory_are_refused(self):
+        with pytest.raises(MotionveilError, match="interpolate 1000000000: at most 268435 for"):
+            EventCamera(EventSettings(threshold=0.2, interpolate=10**9), 20, 50)

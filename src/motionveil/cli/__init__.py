@@ -79,11 +79,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status: 0, 1 on failure, 2 on wrong usage."""
     words = list(sys.argv[1:] if argv is None else argv)
     name = next((word for word in words if not word.startswith("-")), "")
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):  # names may hold what the terminal's encoding lacks
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         parser = create_parser({name})
+        _refuse_empty(words, parser)
         arguments = parser.parse_args(words)
         if arguments.command is None:
             parser.print_help()
@@ -101,6 +103,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         line = _missing(error, name) or explain(error, told, mask)
         print(f"motionveil: error: {mask(line)}", file=sys.stderr)
         return 1
+
+
+def _open_what_is_closed() -> None:
+    """Open in the place of each standard stream that the caller has closed one that holds nothing.
+
+    Otherwise the next file that is opened would take its descriptor, and libraries that print
+    would print into that file.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
+        if getattr(sys, name) is None:
+            nothing = open(os.devnull, "r" if name == "stdin" else "w")  # noqa: SIM115
+            setattr(sys, name, nothing)
+
+
+def _refuse_empty(words: Sequence[str], parser: Parser) -> None:
+    """Refuse an empty word: as a path it would be the working directory."""
+    for number, word in enumerate(words, 1):
+        if not word or re.fullmatch(r"--[\w-]+=", word):
+            said = f"{word} is given no value" if word else f"argument {number} is empty"
+            parser.error(f"{said}; is a variable not set?")
 
 
 def _missing(error: Exception, command: str) -> str | None:

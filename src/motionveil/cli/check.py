@@ -7,7 +7,12 @@ import sys
 
 from motionveil.datasets.console import warn
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.validate_manifest import find_faulty_clips, find_missing, report_overlap
+from motionveil.datasets.validate_manifest import (
+    find_faulty_clips,
+    find_missing,
+    report_names,
+    report_overlap,
+)
 from motionveil.errors import MotionveilError
 
 
@@ -24,7 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "A missing or unreadable clip is a fault, and the exit status 1. A clip with fewer than"
         "\nT frames is a warning: training repeats its last frame. Warnings are also printed"
-        "\nfor missing parts of a published data set and for overlap of a split's parts."
+        "\nfor missing parts of a published data set, for overlap of a split's parts and for labels"
+        "\nthat have one value only or values that look alike."
         "\n\nexample:\n  motionveil check manifest.csv --frames 32"
     )
 
@@ -37,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     faults = find_faulty_clips(manifest, arguments.frames)
     unusable = [fault.message for fault in faults if not fault.usable]
     warnings = [fault.message for fault in faults if fault.usable]
-    warnings += [*find_missing(manifest), *report_overlap(manifest)]
+    warnings += [*find_missing(manifest), *report_names(manifest), *report_overlap(manifest)]
     for message in unusable:
         print(message, file=sys.stderr)
     for message in warnings:

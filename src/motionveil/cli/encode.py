@@ -230,7 +230,8 @@ def _run_source(
     )
     is_file = isinstance(source, FileSource)
     if not dests and is_file:
-        dests = [Destination(str(default_dest(Path(arguments.source))), options.codec)]
+        beside = str(default_dest(Path(arguments.source)))
+        dests = [Destination(beside, options.codec, literal=True)]
     if not dests and arguments.preview is None:
         raise MotionveilError(f"{source.name}: give a DEST to write to, or --preview to look at it")
     stop = Event()

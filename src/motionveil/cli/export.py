@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from motionveil.atomic_write import refuse_overwriting
 from motionveil.errors import MotionveilError
-from motionveil.spec import EncoderSpec, load_spec
+from motionveil.spec import FILE_NAME, EncoderSpec, load_spec
 
 EXAMPLES = """\
 examples:
@@ -57,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = arguments.format or _format_of(arguments.out)
     spec = load_spec(arguments.encoder)
     path = arguments.out or Path(f"{_name(Path(arguments.encoder))}.{kind}")
+    refuse_overwriting([path], [arguments.encoder, Path(arguments.encoder) / FILE_NAME])
     if kind == "onnx":
         _write_onnx(spec, path, arguments.hard)
     else:

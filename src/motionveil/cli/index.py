@@ -15,7 +15,7 @@ from motionveil.datasets.console import warn
 from motionveil.datasets.loaders import Loader, loaders
 from motionveil.datasets.loaders.folder import DEFAULT_SHARE
 from motionveil.datasets.manifest import Manifest
-from motionveil.datasets.validate_manifest import find_missing, report_overlap
+from motionveil.datasets.validate_manifest import find_missing, report_names, report_overlap
 from motionveil.errors import MotionveilError
 
 OPTIONS = {
@@ -110,7 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
     splits = Counter(clip.split for clip in manifest.clips)
     in_order = sorted(splits.items(), key=lambda item: (len(item[0]), item[0]))  # fold2, fold10
     print(f"{len(manifest.clips)} clips: {', '.join(f'{n} {split}' for split, n in in_order)}")
-    for line in (*find_missing(manifest), *report_overlap(manifest)):
+    for line in (*find_missing(manifest), *report_names(manifest), *report_overlap(manifest)):
         warn(line)
     print(f"wrote {written} and {written.with_suffix('.json').name}")
     return 0

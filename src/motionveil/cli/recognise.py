@@ -14,6 +14,7 @@ from threading import Event as Stop
 from threading import Lock
 from typing import Any, TextIO
 
+from motionveil.atomic_write import refuse_overwriting
 from motionveil.bind_address import shown
 from motionveil.cli.options import add_live_arguments, count_from
 from motionveil.cli.recognise_options import (
@@ -113,6 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Recognise the sources, and say what was done in them."""
     _check(arguments)
     sources = [_open(written, arguments) for written in arguments.sources]
+    files = [file for file in (arguments.csv, arguments.vtt, arguments.srt) if file is not None]
+    written = [*files, *(dest.to for dest in arguments.overlay)]
+    refuse_overwriting(written, [source.name for source in sources])
     recogniser = _load(arguments.model, sources)
     if arguments.json and hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(encoding="utf-8")

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Read the results, or the audit, write one page, print where it is."""
+    _check_page(arguments.out)
     audits = [path for path in arguments.runs if _is_audit(path)]
     if audits:
         return _report_audits(arguments)
@@ -55,6 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     target = arguments.out or runs[0].folder
     print(write_joint_report(runs, target / FILE_NAME if target.is_dir() else target))
     return 0
+
+
+def _check_page(out: Path | None) -> None:
+    """Refuse a name that is no page's, such as that of the results themselves."""
+    if out is not None and not out.is_dir() and out.suffix.lower() not in (".html", ".htm"):
+        raise MotionveilError(f"-o {out}: a report is a page; give a folder, or FILE.html")
 
 
 def _is_audit(path: Path) -> bool:

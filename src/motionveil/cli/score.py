@@ -56,8 +56,10 @@ def _positive(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> int:
     """Score the events, print the tables, write the JSON."""
-    from motionveil.atomic_write import write_text_atomically
+    from motionveil.atomic_write import refuse_overwriting, write_text_atomically
 
+    if arguments.json:
+        refuse_overwriting([arguments.json], [arguments.events, arguments.truth])
     told, seconds = read_events(arguments.events)
     made_up = synthetic_source(arguments.truth)
     if made_up is None:

@@ -34,13 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare, print the tables and their sources, write the JSON."""
-    from motionveil.atomic_write import write_text_atomically
+    from motionveil.atomic_write import refuse_overwriting, write_text_atomically
     from motionveil.published import load_publication
     from motionveil.report.aggregate import Run
     from motionveil.report.published_rows import verify
     from motionveil.results import Result
 
     path = arguments.result
+    if arguments.json:
+        refuse_overwriting([arguments.json], [path, path / "results.json"])
     stored = Run(Result.read(path), path if path.is_dir() else path.parent)
     found = verify(stored, load_publication(arguments.against))
     _print(found)

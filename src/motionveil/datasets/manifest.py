@@ -14,18 +14,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.clip import VALIDATION, Clip, find_faults
 from motionveil.errors import MotionveilError, describe_faults
 from motionveil.limits import read_csv, read_text
+from motionveil.video.reader import FASTEST, SLOWEST
 
 FIRST_COLUMNS = ("path", "start", "end", "action")
 LAST_COLUMNS = ("group", "split")
 ROOT_COMMENT = "# root:"
 JOIN = "+"
 """Stands between the columns of a privacy label that is several attributes."""
+
+_DIGITS = 15  # of the number of a frame
 
 KEPT = {"split_rule", "rate", "background"}
 """Fields that the sidecar alone holds."""
@@ -43,7 +46,7 @@ class Sidecar(BaseModel):
     privacy: dict[str, list[str]]
     splits: list[str]
     split_rule: str = ""
-    rate: float | None = None
+    rate: float | None = Field(default=None, ge=SLOWEST, le=FASTEST)
     background: str | None = None
     hash: str
 
@@ -292,7 +295,10 @@ def choose_name(value: str | None, names: tuple[str, ...], option: str, where: P
         MotionveilError: The manifest has no such thing.
     """
     if not names:
-        raise MotionveilError(f"{where}: {option}: it has none to choose from")
+        raise MotionveilError(
+            f"{where}: every clip is for training, and none is left to validate on; index with a"
+            " --split, or mark clips as validation"
+        )
     if value is None:
         return names[0]
     if value not in names:
@@ -362,8 +368,8 @@ def _parse(file: Path, lines: Sequence[str]) -> tuple[tuple[Clip, ...], list[int
 
 def frame_number(text: str, column: str, where: str) -> int:
     """Read a frame number; `where` is the file and line that an error names."""
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         raise MotionveilError(
-            f"{where}: {column} is {text!r}, it must be a whole number, 0 or more"
+            f"{where}: {column} is {text[:60]!r}, it must be a whole number, 0 or more"
         )
     return int(text)

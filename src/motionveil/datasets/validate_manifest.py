@@ -78,6 +78,24 @@ def report_overlap(manifest: Manifest) -> list[str]:
     return lines
 
 
+def report_names(manifest: Manifest) -> list[str]:
+    """Say in a line each which labels have one value only, or values that look like one another."""
+    lines = []
+    for label in (ACTION, *manifest.privacy_labels):
+        names = manifest.actions if label == ACTION else manifest.values_of(label)
+        if len(names) == 1:
+            lines.append(f"{label}: every clip has {names[0]!r}, so there is nothing to tell apart")
+        alike: dict[str, list[str]] = {}
+        for name in names:
+            alike.setdefault("".join(name.split()).casefold(), []).append(repr(name))
+        lines += [
+            f"{label}: {' and '.join(group)} differ in case or spaces only, and are classes apart"
+            for group in alike.values()
+            if len(group) > 1
+        ]
+    return lines
+
+
 def _one_sided(label: str, of_splits: Mapping[str, Names]) -> Iterator[str]:
     held_out = [
         f"{first_few(names.held_out)} ({split})"

@@ -28,6 +28,12 @@ LEAST_THRESHOLD = 1e-3
 LEAST_SHARE = 0.1
 """Mismatch leaves a pixel at least this share of the nominal threshold."""
 
+MOST_LEVELS = 1 << 28
+"""Of all pixels between two frames with `interpolate`: 2 GB."""
+
+MOST_EVENTS = 1 << 26
+"""Between two frames: 67 million, which take about 3 GB while they are sorted."""
+
 Events = NDArray[Any]
 """A structured array of `EVENT`."""
 
@@ -66,7 +72,7 @@ class EventCamera:
         width: Pixels, 1 to 65535.
 
     Raises:
-        MotionveilError: A threshold is below 0.001.
+        MotionveilError: A threshold is below 0.001, or `interpolate` takes over 2 GB.
         ValueError: The size makes no sense.
 
     Examples:
@@ -86,6 +92,11 @@ class EventCamera:
                 raise MotionveilError(
                     f"{name} {value:g}: a contrast threshold must be {LEAST_THRESHOLD:g} or more"
                 )
+        if settings.interpolate * height * width > MOST_LEVELS:
+            raise MotionveilError(
+                f"interpolate {settings.interpolate}: at most {MOST_LEVELS // (height * width)} for"
+                f" frames of {width}x{height}"
+            )
         self.settings = settings
         self.height, self.width = height, width
         pixels = height * width
@@ -126,7 +137,7 @@ class EventCamera:
             row; empty for the first frame. Times are rounded to microseconds.
 
         Raises:
-            MotionveilError: The time does not ascend.
+            MotionveilError: The time does not ascend, or there are over `MOST_EVENTS`.
             ValueError: The frame is of another type or size, or holds a negative value or NaN.
         """
         return _joined([self._sorted(*self._list(step)) for step in self._steps(frame, time)])
@@ -248,8 +259,14 @@ class EventCamera:
             self._drawn,
             self._key,
             *self._room,
+            MOST_EVENTS,
         )
         self._room = room
+        if count < 0:
+            raise MotionveilError(
+                f"over {MOST_EVENTS} events between {step.start:g} and {step.end:g} s; higher"
+                " thresholds, or lower rates of leak and shot noise, give fewer"
+            )
         return room[0][:count], room[1][:count]
 
     def _sorted(self, times: NDArray[np.int64], codes: NDArray[np.int64]) -> Events:

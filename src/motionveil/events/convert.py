@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from motionveil.atomic_write import refuse_overwriting
 from motionveil.errors import MotionveilError
 from motionveil.events.camera import EventCamera, Events, event_frame, signed_counts
 from motionveil.events.stream import SUFFIXES, check_stream, event_writer
@@ -86,8 +87,7 @@ def simulate_video(
         raise MotionveilError(
             f"{target}: events go to .txt or .raw, event frames to {', '.join(CODECS)}"
         )
-    if target.exists() and os.path.samefile(source, target):
-        raise MotionveilError(f"{target}: is the source; choose another name")
+    refuse_overwriting([target], [source])
     info = probe(source)
     camera = EventCamera(settings, info.height, info.width)
     positive = total = frames = 0

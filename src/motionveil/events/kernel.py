@@ -104,6 +104,7 @@ def list_events(
     key: np.uint64,
     times: NDArray[np.int64],
     codes: NDArray[np.int64],
+    most: int,
 ) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     """List the events of one step, pixel after pixel, each pixel's in the order of time.
 
@@ -119,11 +120,13 @@ def list_events(
         key: Decides all random numbers.
         times: Room for the events' times in whole microseconds; at least one element.
         codes: Room for twice the pixel's number, plus 1 for a positive event; of equal length.
+        most: Events, lost ones too, at which it gives up.
 
     Returns:
-        The number of events, and the two rooms: the same arrays, or larger ones.
+        The number of events, -1 if there are too many, and the two rooms: the same arrays, or
+        larger ones.
     """
-    count = 0
+    count = tried = 0
     for i in range(level.shape[0]):
         climb = leaked * positive[i]
         top = level[i] + climb
@@ -145,6 +148,9 @@ def list_events(
                 break
             else:
                 reference[i] = target
+            tried += 1
+            if tried > most:
+                return -1, times, codes
             if moment - last[i] < refractory:
                 continue  # lost, though the reference has moved
             last[i] = moment

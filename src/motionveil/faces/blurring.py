@@ -9,14 +9,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from motionveil.atomic_write import refuse_overwriting
 from motionveil.errors import MotionveilError
 from motionveil.faces.detector import Detect, Floats, Image
-from motionveil.video import Frame, open_sink, probe, read_frames
+from motionveil.video import Destination, Frame, open_sink, probe, read_frames
 from motionveil.video.reader import FOLDER_RATE
 
 MARGIN = 1.3
@@ -231,11 +231,11 @@ def blur_video(
     name = os.fspath(dest)
     if name == "-":
         raise MotionveilError("-: a face-blurred copy goes into a file or folder; give its name")
-    if Path(source).exists() and Path(dest).exists() and Path(source).samefile(dest):
-        raise MotionveilError(f"{dest}: this is the source itself; give another name")
+    refuse_overwriting([name], [source])
     info = probe(source, rate=rate)
     counts = FaceCounts()
-    with open_sink(name, rate=info.rate, time_base=info.time_base, aspect=info.aspect) as sink:
+    copy = Destination(name, literal=True)
+    with open_sink(copy, rate=info.rate, time_base=info.time_base, aspect=info.aspect) as sink:
         shift = None
         for frame in blurred_frames(read_frames(source, rate=rate), detect, counts, blur):
             # A file may begin before zero, where no file that we write can.

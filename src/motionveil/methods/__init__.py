@@ -171,6 +171,8 @@ def _parse(word: str) -> list[Choice]:
     settings: dict[str, Any] = {}
     for item in filter(None, listed.split(",")):
         key, equals, value = item.partition("=")
+        if equals and key in settings:
+            raise MotionveilError(f"{word}: {key} is given twice")
         if equals:
             settings[key] = _value(value)
         elif item == UNTRAINED:

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from motionveil.methods.base import Method, Settings
 
+FASTEST = 1e6
+"""Events a second of a pixel: times are whole microseconds."""
+
 
 class EventSettings(Settings):
     """A simulated event camera.
@@ -17,8 +20,8 @@ class EventSettings(Settings):
         rate: Frames a second of the video, > 0; gives events their time.
         refractory: Seconds after an event during which its pixel gives no other, >= 0.
         mismatch: Relative standard deviation of the thresholds across pixels.
-        leak: Leak events (positive) per second and pixel.
-        shot: Shot noise events of either sign per second and pixel.
+        leak: Leak events (positive) per second and pixel, at most a million.
+        shot: Shot noise events of either sign per second and pixel, likewise.
         interpolate: Steps between two frames, >= 1, at which intensity is interpolated; within a
             step its logarithm is linear.
         motion: Interpolate along the motion instead, in steps of at most a pixel of it; not with
@@ -33,8 +36,8 @@ class EventSettings(Settings):
     rate: float = Field(default=30.0, gt=0)
     refractory: float = Field(default=0.0, ge=0)
     mismatch: float = Field(default=0.0, ge=0, lt=1)
-    leak: float = Field(default=0.0, ge=0)
-    shot: float = Field(default=0.0, ge=0)
+    leak: float = Field(default=0.0, ge=0, le=FASTEST)
+    shot: float = Field(default=0.0, ge=0, le=FASTEST)
     interpolate: int = Field(default=1, ge=1)
     motion: bool = False
     full_scale: int = Field(default=3, ge=1)

@@ -187,7 +187,9 @@ class Registry:
         """Build the network called `name`."""
         builder = self._builder(name)
         if classes < 2:
-            raise MotionveilError(f"{name}: {classes} classes; telling apart needs at least 2")
+            raise MotionveilError(
+                f"the data set has {classes} class to train on; {name} needs 2 to tell apart"
+            )
         if str(weights) == "pretrained":
             weights = self._fetched(name)
         return builder(classes, weights)

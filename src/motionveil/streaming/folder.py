@@ -16,7 +16,7 @@ from motionveil.job_store import settle
 from motionveil.process_hardening import forbid_core_dumps
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.veil_video import VeilOptions, VeilSummary, veil_video
-from motionveil.video import check_dest
+from motionveil.video import Destination, check_dest
 from motionveil.video.image_sequence import VIDEO_SUFFIXES, find_videos
 
 DEFAULT_NAME = "{stem}.veiled.mp4"
@@ -70,7 +70,7 @@ def veil_folder(
     folder, out, options = Path(folder), Path(out), options or VeilOptions()
     targets = plan(folder, out, name)
     for target in targets.values():
-        check_dest(str(target), codec=options.codec)
+        check_dest(Destination(str(target), options.codec, literal=True))
     encoder = spec.model_dump(mode="json", exclude={"provenance"})
     origin = {"hub": spec.provenance["hub"]} if spec.origin else {}
     settle(
@@ -100,6 +100,8 @@ def plan(folder: Path, out: Path, name: str) -> dict[Path, Path]:
     """
     inside = out.resolve()
     sources = [path for path in find_videos(folder) if inside not in path.resolve().parents]
+    if not sources and inside == folder.resolve():
+        raise MotionveilError(f"--out {out}: this is the folder of the videos itself; give another")
     if not sources:
         names = ", ".join(VIDEO_SUFFIXES)
         raise MotionveilError(

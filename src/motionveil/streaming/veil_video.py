@@ -6,13 +6,13 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 from threading import Event
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionveil._version import __version__
+from motionveil.atomic_write import refuse_overwriting
 from motionveil.errors import MotionveilError, one_line
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.guard import Guard, Reason
@@ -130,8 +130,9 @@ def veil_source(
     options = options or VeilOptions()
     dests = _listed(dest)
     check_dest(*dests, codec=options.codec)
-    for written in dests:
-        _refuse_overwriting(source.name, written if isinstance(written, str) else written.to)
+    refuse_overwriting(
+        [each if isinstance(each, str) else each.to for each in dests], [source.name]
+    )
     encoder = StreamEncoder(
         spec,
         native=options.native,
@@ -204,7 +205,8 @@ def veil_video(
 
     Args:
         source: A video file, or a folder of frames.
-        dest: `.mp4`, `.mkv`, `.webm`, or a folder of frames with a slash at its end.
+        dest: `.mp4`, `.mkv`, `.webm`, or a folder of frames with a slash at its end. A `%` stands
+            for itself.
         options: How; `VeilOptions()` if None.
         rate: Frames a second of a folder of frames.
         progress: Called after each frame with the frames written and the number declared.
@@ -216,7 +218,7 @@ def veil_video(
     total = opened.info.frames if opened.info else None
     return veil_source(
         opened,
-        os.fspath(dest),
+        Destination(os.fspath(dest), None if options is None else options.codec, literal=True),
         spec,
         options,
         watch=lambda status, image: progress(status.frames_out, total),
@@ -247,12 +249,6 @@ NATIVE = "source's own size and rate, at which nothing was audited"
 
 def _rate(encoder: StreamEncoder, info: VideoInfo) -> Fraction | None:
     return info.rate if encoder.geometry is None else encoder.geometry.frame_rate(info.rate)
-
-
-def _refuse_overwriting(source: str, dest: str) -> None:
-    here, there = Path(source), Path(dest)
-    if here.exists() and there.exists() and here.samefile(there):
-        raise MotionveilError(f"{dest}: this is the source itself; give another name")
 
 
 class NoSink:

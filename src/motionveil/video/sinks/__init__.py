@@ -6,6 +6,7 @@ importing it registers it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -80,12 +81,14 @@ class Destination:
     Attributes:
         to: How it is written; see `open_sink`. May hold a password.
         codec: As in `SinkOptions`, like the others.
+        literal: `%H` and the like in the name stand for themselves and not for the time.
     """
 
     to: str = field(repr=False)
     codec: str | None = None
     container: str = "y4m"
     segments: Segments = Segments()
+    literal: bool = False
 
 
 Open = TypeVar("Open", bound=Callable[[str, SinkOptions], Sink | PacketSink])
@@ -172,10 +175,11 @@ def check_dest(*dests: Written, codec: str | None = None) -> None:
     """
     seen: set[str] = set()
     for dest in _destinations(dests, codec):
-        _kind_of(dest.to).check(dest.to, dest.codec)
-        if dest.to in seen:
+        _kind_of(dest).check(dest.to, dest.codec)
+        place = dest.to if "://" in dest.to else os.path.realpath(dest.to)
+        if place in seen:
             raise MotionveilError(f"{shown(dest.to)}: is given twice")
-        seen.add(dest.to)
+        seen.add(place)
 
 
 def open_sink(
@@ -208,7 +212,7 @@ def open_sink(
     """
     check_dest(*dests, codec=codec)
     opened = [
-        _kind_of(dest.to).open(
+        _kind_of(dest).open(
             dest.to,
             SinkOptions(
                 time_base,
@@ -238,9 +242,11 @@ def _destinations(dests: Sequence[Written], codec: str | None) -> list[Destinati
     return [Destination(dest, codec) if isinstance(dest, str) else dest for dest in dests]
 
 
-def _kind_of(dest: str) -> SinkKind:
+def _kind_of(written: Destination) -> SinkKind:
+    dest = written.to
+    asked = dest.replace("%", "_") if written.literal else dest
     for kind in sinks():
-        if kind.takes(dest):
+        if kind.takes(asked):
             return kind
     if "://" in dest:
         raise MotionveilError(

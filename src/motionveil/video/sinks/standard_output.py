@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -103,6 +104,8 @@ def _gone(sink: PipeFile | Y4mSink) -> MotionveilError:
 
 
 def _check(dest: str, codec: str | None) -> None:
+    if sys.stdout is None or sys.stdout.name == os.devnull:  # as `cli.main` replaces a closed one
+        raise MotionveilError("-: the standard output is closed")
     if sys.stdout.isatty():
         raise MotionveilError("-: video on a terminal is of no use; pipe it somewhere")
     if codec not in (None, "h264"):
