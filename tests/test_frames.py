@@ -131,3 +131,14 @@ def test_the_page_s_examples_run() -> None:
     assert len(blocks) == 2
     for block in blocks:
         exec(block, {})
+
+
+def test_a_first_that_does_not_exist_is_refused() -> None:
+    frames = np.zeros((2, 48, 64, 3), np.uint8)
+    with pytest.raises(MotionveilError, match="no first 'skip'; there are neutral, drop"):
+        motionveil.veil_frames(frames, 15, first="skip")  # type: ignore[arg-type]
+
+
+def test_an_empty_name_is_no_encoder() -> None:
+    with pytest.raises(MotionveilError, match="name is empty"):
+        motionveil.veil_frames(np.zeros((2, 48, 64, 3), np.uint8), 15, encoder="")

@@ -100,7 +100,7 @@ def refuse_overwriting(
         MotionveilError: A target is a source, or there twice; names it.
     """
     seen: set[str] = set()
-    for target in map(os.fspath, targets):
+    for target in (os.fspath(each) for each in targets):
         if "://" in target or (os.path.exists(target) and not _can_be_lost(target)):
             continue
         for source in sources:

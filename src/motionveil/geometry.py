@@ -7,6 +7,7 @@ So every source is brought to the encoder's geometry before it is veiled, by the
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -169,6 +170,8 @@ def working_shape(
 
     In whole numbers, so that an exported encoder can do the same.
     """
+    if not math.isfinite(aspect):
+        raise MotionveilError(f"a pixel cannot be {aspect} times as wide as it is high")
     across, down = aspect.as_integer_ratio()
     sides = height * down, width * across  # as shown, in whole units
     short = min(sides)

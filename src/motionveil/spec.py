@@ -316,7 +316,9 @@ def load_spec(encoder: str | os.PathLike[str] | EncoderSpec) -> EncoderSpec:
     if is_hub_name(encoder):
         return _from_hub(encoder)
     path = Path(encoder)
-    if str(encoder) and path.is_dir():  # an empty name is no working directory
+    if not str(encoder):  # as a path it would be the working directory
+        raise MotionveilError("the encoder's name is empty")
+    if path.is_dir():
         return EncoderSpec.read(path / FILE_NAME)
     if path.exists() or path.suffix == ".json":
         return EncoderSpec.read(path)

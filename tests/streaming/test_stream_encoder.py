@@ -313,3 +313,22 @@ class TestSpeed:
                 encoder(frame, out=out)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="out must not be the frame itself"):
             encoder(frame, out=frame)
+
+
+@pytest.mark.parametrize("time", [float("nan"), float("inf"), float("-inf")])
+def test_a_time_that_is_none_is_refused(time: float) -> None:
+    encoder = StreamEncoder(load_spec("moments"))
+    with pytest.raises(ValueError, match="a frame's time is"):
+        encoder(np.zeros((48, 64, 3), np.uint8), time=time)
+
+
+@pytest.mark.parametrize("frame", [None, [[[0, 0, 0]]]])
+def test_what_is_no_array_is_refused(frame: object) -> None:
+    with pytest.raises(ValueError, match="a frame is a NumPy array, not a"):
+        StreamEncoder(load_spec("moments"))(frame)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("aspect", [float("nan"), float("inf")])
+def test_an_aspect_that_is_none_is_refused(aspect: float) -> None:
+    with pytest.raises(MotionveilError, match="times as wide as it is high"):
+        StreamEncoder(load_spec("moments"))(np.zeros((48, 64, 3), np.uint8), aspect=aspect)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from motionveil.errors import MotionveilError
-from motionveil.video import VideoSink, probe, read_clip, read_frames
+from motionveil.video import VideoSink, open_sink, probe, read_clip, read_frames
 from videos import NTSC, frame_numbers, moving_square
 
 
@@ -121,3 +122,32 @@ class TestWholeOrNothing:
     def test_unknown_suffix(self, tmp_path: Path, name: str) -> None:
         with pytest.raises(MotionveilError, match=r"must end in \.mp4 \(H\.264\) or \.mkv"):
             VideoSink(tmp_path / name)
+
+
+@pytest.mark.parametrize("live", [False, True])
+@pytest.mark.parametrize(
+    ("base", "longest"), [(Fraction(1, 10**6), 2147), (Fraction(1, 90_000), 23_860)]
+)
+def test_a_gap_that_an_mp4_cannot_hold_is_told(
+    tmp_path: Path, live: bool, base: Fraction, longest: int
+) -> None:
+    """FFmpeg ends the one file, and gives all that follows in the other the time before the gap."""
+    image = np.zeros((16, 16, 3), np.uint8)
+    for name, gap in (
+        ("fits.mp4", longest - 5),
+        ("not.mkv", longest + 5),
+        ("not.mp4", longest + 5),
+    ):
+        times = (0, 1, 2, 2 + gap, 3 + gap)
+        if name == "not.mp4":
+            with pytest.raises(MotionveilError, match=r"a gap of \d+ s, longer than an \.mp4"):
+                _write(tmp_path / name, image, times, base, live)
+            continue
+        _write(tmp_path / name, image, times, base, live)
+        assert [float(frame.time) for frame in read_frames(tmp_path / name)] == list(times)
+
+
+def _write(path: Path, image: np.ndarray, times: Sequence[int], base: Fraction, live: bool) -> None:
+    with open_sink(str(path), rate=Fraction(25), time_base=base, live=live) as sink:
+        for time in times:
+            sink.write(image, int(time / base))

@@ -289,3 +289,9 @@ class TestFaults:
         for function in (probe, count_frames, read_clip):
             with pytest.raises(MotionveilError, match=f"{path}: (holds no frames|no video)"):
                 function(path)
+
+
+def test_an_mp4_cut_in_its_index_is_cut_short(tmp_path: Path) -> None:
+    file = cut_short(write_video(tmp_path / "a.mp4", moving_square(15)), 0.85)
+    with pytest.raises(MotionveilError, match=r"a\.mp4: cut short: \d+ of the bytes"):
+        list(read_frames(file))

@@ -121,7 +121,7 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, nothing)
 
 
-def _refuse_empty(words: Sequence[str], parser: Parser) -> None:
+def _refuse_empty(words: Sequence[str], parser: argparse.ArgumentParser) -> None:
     """Refuse an empty word: as a path it would be the working directory."""
     for number, word in enumerate(words, 1):
         if not word or re.fullmatch(r"--[\w-]+=", word):

@@ -114,8 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Recognise the sources, and say what was done in them."""
     _check(arguments)
     sources = [_open(written, arguments) for written in arguments.sources]
-    files = [file for file in (arguments.csv, arguments.vtt, arguments.srt) if file is not None]
-    written = [*files, *(dest.to for dest in arguments.overlay)]
+    tables = [file for file in (arguments.csv, arguments.vtt, arguments.srt) if file is not None]
+    written = [*tables, *(dest.to for dest in arguments.overlay)]
     refuse_overwriting(written, [source.name for source in sources])
     recogniser = _load(arguments.model, sources)
     if arguments.json and hasattr(sys.stdout, "reconfigure"):

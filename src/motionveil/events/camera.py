@@ -258,8 +258,8 @@ class EventCamera:
             self._due,
             self._drawn,
             self._key,
-            *self._room,
             MOST_EVENTS,
+            *self._room,
         )
         self._room = room
         if count < 0:

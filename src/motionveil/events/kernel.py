@@ -102,9 +102,9 @@ def list_events(
     due: NDArray[np.float64],
     drawn: NDArray[np.uint64],
     key: np.uint64,
+    most: int,
     times: NDArray[np.int64],
     codes: NDArray[np.int64],
-    most: int,
 ) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
     """List the events of one step, pixel after pixel, each pixel's in the order of time.
 
@@ -118,9 +118,9 @@ def list_events(
         due: Time of each pixel's next one, infinity for none, (N,); updated.
         drawn: Random numbers that each pixel has used, (N,); updated.
         key: Decides all random numbers.
+        most: Events, lost ones too, at which it gives up.
         times: Room for the events' times in whole microseconds; at least one element.
         codes: Room for twice the pixel's number, plus 1 for a positive event; of equal length.
-        most: Events, lost ones too, at which it gives up.
 
     Returns:
         The number of events, -1 if there are too many, and the two rooms: the same arrays, or

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from time import perf_counter
 
@@ -114,9 +115,13 @@ class StreamEncoder:
             early for the encoder's rate.
 
         Raises:
-            ValueError: An array is of another type or shape.
+            ValueError: An array is of another type or shape, or `time` is infinite or no number.
             MotionveilError: The picture is a line: see `Geometry.shape`.
         """
+        if not isinstance(frame, np.ndarray):
+            raise ValueError(f"a frame is a NumPy array, not a {type(frame).__name__}")
+        if time is not None and not math.isfinite(time):
+            raise ValueError(f"a frame's time is {time}, it must be in seconds, or None")
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or not frame.size:
             raise ValueError(f"a frame is uint8 (H, W, 3), not {frame.dtype} {frame.shape}")
         self._fresh = self._fresh or fresh

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from threading import Event
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motionveil._version import __version__
 from motionveil.atomic_write import refuse_overwriting
-from motionveil.errors import MotionveilError, one_line
+from motionveil.errors import MotionveilError, no_such, one_line
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.guard import Guard, Reason
 from motionveil.streaming.pipeline import First, Pipeline
@@ -54,6 +55,10 @@ class VeilOptions:
     first: First = "neutral"
     codec: str | None = None
     limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.first not in get_args(First):
+            raise MotionveilError(no_such("first", self.first, get_args(First)))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ def _video_stream(path: Path, container: Any) -> Any:
     if container.format.name == "tty":
         raise MotionveilError(f"{path}: a text file, not a video")
     if stream is None:
+        if reason := _cut_short(path):  # before what says what it holds
+            raise MotionveilError(f"{path}: {reason}")
         sound = " (it holds sound only)" if container.streams.audio else ""
         raise MotionveilError(f"{path}: no video in this file{sound}")
     if stream.codec_context is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -84,6 +85,10 @@ class PacketSink(ABC):
         """Finish, or clear away what was begun."""
 
 
+_MOST_TICKS = 1 << 31
+"""Of a track's clock, from one picture of an MP4 file to the next."""
+
+
 class Muxer:
     """Writes packets into a container, which keeps the sample aspect ratio of their stream.
 
@@ -122,13 +127,17 @@ class Muxer:
         self._container.metadata.update(metadata or {})
         self._stream = self._container.add_stream_from_template(stream)
         self._start = start
+        self._longest = _MOST_TICKS if muxing.container == "mp4" else None
+        self._last: int | None = None
 
     def write(self, packet: Packet) -> None:
         """Append a packet.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: It cannot be written, or comes later after the one before than the container
+                can say.
         """
+        self._check_gap(packet)
         made = av.Packet(packet.data)
         made.stream = self._stream
         made.time_base = packet.time_base
@@ -137,6 +146,19 @@ class Muxer:
         made.is_keyframe = packet.key
         with _os_errors():
             self._container.mux(made)
+        self._last = packet.dts
+
+    def _check_gap(self, packet: Packet) -> None:
+        if self._longest is None or self._last is None:
+            return
+        # Of reordered pictures, the gap is between decoding and showing.
+        ticks = max(packet.dts - self._last, packet.pts - packet.dts)
+        gap = ticks * packet.time_base
+        if gap / self._stream.time_base >= self._longest:
+            raise OSError(
+                errno.EOVERFLOW,
+                f"a gap of {float(gap):.0f} s, longer than an .mp4 can hold; write an .mkv",
+            )
 
     def close(self) -> None:
         """Finish the container.
