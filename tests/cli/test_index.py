@@ -197,3 +197,13 @@ def test_every_kind_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
         assert loader.help in printed
         for way, line in loader.splits.items():
             assert re.search(rf"--split {way} +{re.escape(line)}", printed)
+
+
+def test_the_list_of_clips_is_not_replaced_by_the_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = tmp_path / "clips.csv"
+    listed.write_text("path,action,person\n")
+    assert main(["index", "csv", str(listed), "-o", str(listed)]) == 1
+    assert "this is the source itself" in capsys.readouterr().err
+    assert listed.read_text() == "path,action,person\n"

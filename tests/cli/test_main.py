@@ -313,3 +313,23 @@ def test_closed_standard_streams(tmp_path: Path) -> None:
     done = subprocess.run(["sh", "-c", line], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "motionveil: error: -: the standard output is closed"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["encode", "rtsp://127.0.0.1:1/x", "a.mkv", "--give-up", "nan"],
+        ["encode", "rtsp://127.0.0.1:1/x", "a.mkv", "--give-up", "0"],
+        ["recognise", "rtsp://127.0.0.1:1/x", "--give-up", "inf"],
+        ["encode", "frames", "a.mkv", "--rate", "5/0"],
+        ["recognise", "frames", "--rate", "5/0"],
+        ["recognise", "frames", "--rate", "0"],
+        ["score", "a.jsonl", "b.csv", "--seconds", "nan"],
+    ],
+)
+def test_numbers_that_make_no_sense_are_wrong_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert words[-1] in capsys.readouterr().err

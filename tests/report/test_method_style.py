@@ -106,3 +106,12 @@ def test_the_number_of_adversaries_is_told_where_it_is_known() -> None:
         ("BDQ, α = 2", "1"),
         ("Wu et al., α = 2", "4 (one reset every 100 steps)"),
     ]
+
+
+@pytest.mark.parametrize("recipe", [-1, "actors", {"adversarial": [4]}])
+def test_a_provenance_that_was_edited_by_hand_tells_nothing(recipe: object) -> None:
+    told = row("bdq", 2.0)
+    provenance = {"alpha": 2.0, "recipe": recipe}
+    spec = told.encoder.model_copy(update={"provenance": provenance})
+    rows = [row("raw"), told.model_copy(update={"encoder": spec})]
+    assert adversaries(pool([result(rows)])) == []

@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from motionveil.bind_address import shown
 from motionveil.cli.console import frame_bar
-from motionveil.cli.options import add_live_arguments, count_from
+from motionveil.cli.options import add_live_arguments, count_from, frame_rate
 from motionveil.cli.stream_options import (
     add_destination_arguments,
     add_preview_arguments,
@@ -38,7 +37,7 @@ from motionveil.streaming.folder import DEFAULT_NAME, veil_folder
 from motionveil.streaming.status import Status
 from motionveil.streaming.stream_encoder import StreamEncoder
 from motionveil.video import Destination, FileSource, Source, check_dest, open_source
-from motionveil.video.reader import FOLDER_RATE, whole_rate
+from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sinks import sinks
 
 EXAMPLES = """\
@@ -132,7 +131,7 @@ def _add_video_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=_rate,
+        type=frame_rate,
         default=FOLDER_RATE,
         help="frame rate of a folder of frames, such as 30000/1001 (default: %(default)s)",
     )
@@ -282,15 +281,6 @@ def default_dest(source: Path) -> Path:
         source = source.resolve()
     name = source.name if source.is_dir() else source.stem
     return source.with_name(f"{name}.veiled.mp4")
-
-
-def _rate(text: str) -> Fraction:
-    try:
-        return whole_rate(Fraction(text))
-    except (ValueError, ZeroDivisionError, MotionveilError):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no rate of a video; write 25 or 30000/1001"
-        ) from None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.table import Table
 
+from motionveil.atomic_write import refuse_overwriting
 from motionveil.cli.options import count_from
 from motionveil.datasets.console import warn
 from motionveil.datasets.loaders import Loader, loaders
@@ -97,6 +98,7 @@ def _help() -> str:
 def run(arguments: argparse.Namespace) -> int:
     """Write the manifest, and print its clips by action and label, and warnings."""
     loader = loaders()[arguments.kind]
+    refuse_overwriting([arguments.out], [arguments.root])
     manifest = loader.index(arguments.root, **_options(arguments, loader))
     if arguments.background is not None:
         manifest = replace(manifest, background=arguments.background)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +45,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument(
         "--give-up",
-        type=float,
+        type=above_zero,
         default=60.0,
         metavar="SECONDS",
         help="stop when a camera or stream has sent nothing for this time (default: %(default)g)",
@@ -55,6 +57,26 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
         help="hardware to decode a camera or stream with; auto: the first available, else the"
         " processor (default: %(default)s)",
     )
+
+
+def above_zero(text: str) -> float:
+    """Read a finite number above 0, for argparse."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return value
+
+
+def frame_rate(text: str) -> Fraction:
+    """Read the rate of a video, such as `25` or `30000/1001`, for argparse."""
+    from motionveil.video.reader import whole_rate
+
+    try:
+        return whole_rate(Fraction(text))
+    except (ValueError, ZeroDivisionError, MotionveilError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no rate of a video; write 25 or 30000/1001"
+        ) from None
 
 
 def count_from(least: int) -> Callable[[str], int]:

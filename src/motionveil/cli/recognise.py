@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from motionveil.atomic_write import refuse_overwriting
 from motionveil.bind_address import shown
-from motionveil.cli.options import add_live_arguments, count_from
+from motionveil.cli.options import add_live_arguments, count_from, frame_rate
 from motionveil.cli.recognise_options import (
     add_answer_arguments,
     add_window_arguments,
@@ -102,7 +102,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_answer_arguments(parser)
     parser.add_argument(
         "--rate",
-        type=Fraction,
+        type=frame_rate,
         default=FOLDER_RATE,
         help="frame rate of a folder of frames (default: %(default)s)",
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import math
 from pathlib import Path
 
 from motionveil.cli.console import print_table
+from motionveil.cli.options import above_zero
 from motionveil.errors import MotionveilError
 from motionveil.recognition.score import OVERLAPS, Latency, Score, score
 from motionveil.recognition.score_files import acted_truth, read_events, read_truth
@@ -28,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--rate",
-        type=_positive,
+        type=above_zero,
         default=10.0,
         metavar="HZ",
         help="instants per second for the frame-wise accuracy (default: %(default)g)",
     )
     parser.add_argument(
         "--seconds",
-        type=_positive,
+        type=above_zero,
         help="length of the source, if there is only one (default: the latest time in either file)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the score as JSON")
@@ -45,13 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "  motionveil recognise test:actors:fast --frames 1800 --json > events.jsonl\n"
         "  motionveil score events.jsonl test:actors"
     )
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
-    return value
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -188,6 +189,11 @@ class NumbersLine:
     widest: float
 
 
+def _dict(value: Any) -> dict[str, Any]:
+    """Return what a provenance, which is free-form, holds where a dictionary is looked for."""
+    return value if isinstance(value, dict) else {}
+
+
 def adversaries(methods: Sequence[Method]) -> list[tuple[str, str]]:
     """Return the number of privacy networks that each method was trained against, and resets.
 
@@ -196,7 +202,7 @@ def adversaries(methods: Sequence[Method]) -> list[tuple[str, str]]:
     lines = []
     for method in methods:
         origin = method.rows[0].encoder.provenance
-        schedule = origin.get("recipe", {}).get("adversarial", {})
+        schedule = _dict(_dict(origin.get("recipe")).get("adversarial"))
         if origin.get("alpha") and "adversaries" in schedule:
             every = schedule.get("restart_every")
             reset = f" (one reset every {every} steps)" if every else ""
