@@ -4,13 +4,17 @@
     python benchmarks/attacker_tables.py draw README.md docs/*.md docs/*/*.md
 
 `keep` stores a result small: without curves and pictures, probabilities to four digits; of several
-results of the same data and recipe, the rows of all. `draw`
-replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and the next
-`<!-- end -->`; several files are pooled, as in `motionveil report`. The kinds: `attackers`, what
-every attacker reads off each method; `summary`, the published network and the strongest attacker
-alone, of the methods named by `=NAME` or `=NAME:ALPHA` behind the files; `seeds`, each method's
-figures and those of each seed; `folds`, those of each seed and fold; and `findings`, what attackers
-found of each method and seed, whose rows need not be complete:
+results of the same data and recipe, the rows of all. `draw` replaces what stands between
+`<!-- KIND: docs/results/NAME.json.gz ... -->` and the next `<!-- end -->`; several files are pooled,
+as in `motionveil report`. The kinds:
+
+- `attackers`: what every attacker reads off each method;
+- `summary`: the published network and the strongest attacker alone, of the methods named by `=NAME`
+  or `=NAME:ALPHA` behind the files;
+- `strongest`: action and strongest attacker of each method in each seed;
+- `seeds`: each method's figures, and those of each seed;
+- `folds`: those of each seed and fold;
+- `findings`: what attackers found of each method and seed, whose rows need not be complete:
 
     python benchmarks/attacker_tables.py findings runs/seed*-validation/* docs/results/NAME.json
 """
@@ -30,7 +34,8 @@ from motionveil.results import Accuracy, Result, Row
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(
-    r"(<!-- (attackers|summary|seeds|folds|findings): (.*?) -->\n).*?(?=<!-- end -->)", re.DOTALL
+    r"(<!-- (attackers|summary|strongest|seeds|folds|findings): (.*?) -->\n).*?(?=<!-- end -->)",
+    re.DOTALL,
 )
 
 
@@ -164,6 +169,28 @@ def _key(row: Row) -> str:
     return row.method if row.alpha is None else f"{row.method}:{row.alpha:g}"
 
 
+def strongest_table(results: Sequence[Result]) -> str:
+    """Return a table with the action and the strongest attacker of each method in each seed."""
+    seeds = ", ".join(map(str, _seeds(results)))
+    lines = [f"| encoder | action of seed {seeds} | strongest attacker of seed {seeds} |"]
+    lines.append("| --- " * 3 + "|")
+    for method in pool(results):
+        actions, attackers = [], []
+        for row in sorted(method.rows, key=lambda row: row.seed):
+            best = pool([_only(results, row)])[0].strongest
+            actions.append(f"{100 * row.action.accuracy:.1f}")
+            if best is not None:
+                attackers.append(f"{100 * best.accuracy.accuracy:.1f} ({best.name})")
+        lines.append(f"| {method.label} | {', '.join(actions)} | {', '.join(attackers)} |")
+    return "\n".join([*lines, ""])
+
+
+def _only(results: Sequence[Result], row: Row) -> Result:
+    """Return the result that has a row, with no other."""
+    holder = next(result for result in results if row in result.rows)
+    return holder.model_copy(update={"rows": [row]})
+
+
 def seeds_table(results: Sequence[Result]) -> str:
     """Return a table with each method's figures, pooled over seeds and folds, and by seed."""
     methods, seeds = pool(results), _seeds(results)
@@ -210,6 +237,7 @@ def _mean(rows: Sequence[Row], axis: Callable[[Row], Accuracy]) -> float:
 
 TABLES = {
     "attackers": table,
+    "strongest": strongest_table,
     "seeds": seeds_table,
     "folds": folds_table,
 }
