@@ -5,7 +5,7 @@
 
 `keep` stores a result small: without curves and pictures, probabilities to four digits; of several
 results of the same data and recipe, the rows of all. `draw` replaces what stands between
-`<!-- KIND: docs/results/NAME.json.gz ... -->` and the next `<!-- end -->`; several files are pooled,
+`<!-- KIND: docs/results/NAME.json.gz ... -->` and the next `<!-- end -->`; several are pooled,
 as in `motionveil report`. The kinds:
 
 - `attackers`: what every attacker reads off each method;
