@@ -21,6 +21,10 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+# A shell's background jobs ignore SIGINT; tests send that too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the real quickstart, which takes longest, where tests are shared out."""
