@@ -37,7 +37,6 @@ def folder(tmp_path: Path) -> Path:
         (["--url", "https://a.example/b"], "--url https://a.example/b: write what participants"),
         (["--url", "ftp://a.example"], "--url ftp://a.example: write what participants open"),
         (["--admin-token", "secret"], "--admin-token: has 6 characters; give 16 or more"),
-        (["--admin-token", ""], "--admin-token: has 0 characters; give 16 or more"),
         (["--admin-token", "${NONESUCH}"], "${NONESUCH}: this environment variable is not set"),
         (["--admin-token-file", "none"], "--admin-token-file none: cannot be read"),
         (["--admin-token", "x" * 16, "--admin-token-file", "none"], "give one of the two"),

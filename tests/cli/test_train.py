@@ -232,5 +232,5 @@ def test_one_person_is_nobody_to_tell_apart(
     alone: Manifest = write_toys(tmp_path / "toys", people=1)
     assert train(str(alone.file), recipe, tmp_path / "run") == 1
     error = capsys.readouterr().err
-    assert "1 classes" in error
+    assert "1 class to train on" in error
     assert error.count("\n") == 1

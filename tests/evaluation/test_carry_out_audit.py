@@ -242,7 +242,7 @@ def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_pa
         ({"seed": 1}, "in another way there: seed was 0, is 1"),
         (
             {"label": "hand", "split": "validation"},
-            "in another way there: label was person, is hand; split was",
+            "in another way there: label was person, is hand",
         ),
         ({"encoder": "raw"}, "its attackers saw 5 frames of a clip, this audit's see 6"),
         (

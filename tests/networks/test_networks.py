@@ -173,7 +173,7 @@ def test_an_unknown_name_lists_the_names_and_suggests_the_nearest():
 
 
 def test_one_class_is_refused():
-    with pytest.raises(MotionveilError, match="small2d: 1 classes"):
+    with pytest.raises(MotionveilError, match="1 class to train on; small2d needs 2"):
         create_privacy_network("small2d", 1)
 
 

@@ -104,7 +104,8 @@ def _gone(sink: PipeFile | Y4mSink) -> MotionveilError:
 
 
 def _check(dest: str, codec: str | None) -> None:
-    if sys.stdout is None or sys.stdout.name == os.devnull:  # as `cli.main` replaces a closed one
+    name = getattr(sys.stdout, "name", None)  # which no stream in memory has
+    if sys.stdout is None or name == os.devnull:  # as `cli.main` replaces a closed one
         raise MotionveilError("-: the standard output is closed")
     if sys.stdout.isatty():
         raise MotionveilError("-: video on a terminal is of no use; pipe it somewhere")
