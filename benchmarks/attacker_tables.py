@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from motionveil.audit_results import Recognition, read_finding
 from motionveil.report.aggregate import Method, pool
 from motionveil.results import Accuracy, Result, Row
 
@@ -84,27 +85,23 @@ def keep_findings(rows: Sequence[Path], to: Path) -> None:
             raise SystemExit(f"{row}: no row of a trade-off, such as runs/seed0-validation/raw")
         for job in sorted(row.glob("attacks/*/job.json")):
             value = json.loads(job.read_text(encoding="utf-8"))["value"]
-            if value and value["kind"] == "recognise":
+            finding = read_finding(value) if value else None
+            if isinstance(finding, Recognition):
                 where = {"row": row.name, "seed": int(place[1]), "split": place[2]}
-                found.append(where | _finding(value))
+                found.append(where | _shortened(finding))
     lines = ",\n ".join(json.dumps(one) for one in found)
     to.write_text(f"[{lines}]\n", encoding="utf-8")
 
 
-def _finding(value: dict[str, Any]) -> dict[str, Any]:
-    training, answers = value["trainings"][0], value["answers"]
+def _shortened(finding: Recognition) -> dict[str, Any]:
+    training = finding.trainings[0]
     return {
-        "attacker": value["name"],
-        "right": sum(_is_right(answer) for answer in answers),
-        "n": len(answers),
-        "training": round(training["accuracy"], 4),
-        "epochs": training["epochs"],
+        "attacker": finding.name,
+        "right": sum(answer.right for answer in finding.answers),
+        "n": len(finding.answers),
+        "training": round(training.accuracy, 4),
+        "epochs": training.epochs,
     }
-
-
-def _is_right(answer: dict[str, Any]) -> bool:
-    probabilities = answer["probabilities"]
-    return probabilities.index(max(probabilities)) == answer["truth"]
 
 
 def findings_table(files: Sequence[Path]) -> str:

@@ -42,7 +42,6 @@ from measuring import write_figures
 from motionveil.cli import main as motionveil
 from motionveil.datasets.dataset import Batch, ClipDataset, batches, prefetched
 from motionveil.encoders import BDQ, build_encoder, cuda_kernel, functional
-from motionveil.networks import create_action_network, create_privacy_network
 from motionveil.results import Accuracy, Result
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, AdversarialTraining
@@ -53,6 +52,7 @@ SHAPE = (16, 3, 32, 224, 224)
 COPIED = 1 << 30
 WARM_UP = 5
 PRECISIONS = ("32-true", "bf16-mixed")
+SMALL = Recipe.model_validate({"action": {"name": "small3d"}, "privacy": {"name": "small2d"}})
 
 
 def synchronise(device: torch.device) -> None:
@@ -192,7 +192,7 @@ def measure_equality(data: ClipDataset, device: str, steps: int = 3) -> dict[str
             "largest": float(difference.max()),
             "share_over_0.01": float((difference > 0.01).double().mean()),
         }
-    start = small_models(data)
+    start = make_models(data, SMALL)
     trained = [trained_for(copy.deepcopy(start), data, place, steps) for place in ("cpu", device)]
     return {
         "levels": levels,
@@ -202,15 +202,6 @@ def measure_equality(data: ClipDataset, device: str, steps: int = 3) -> dict[str
             "moved": largest_difference(start, trained[0]),
         },
     }
-
-
-def small_models(data: ClipDataset) -> AdversarialModels:
-    """Return BDQ and the small networks, fresh."""
-    torch.manual_seed(0)
-    people = data.cache.manifest.names_of(data.cache.manifest.privacy_labels[0])
-    T = create_action_network("small3d", len(data.cache.manifest.actions))
-    P = create_privacy_network("small2d", len(people))
-    return AdversarialModels(BDQ(EncoderSpec.untrained(range=0.25)), T.train(), P.train())
 
 
 def trained_for(

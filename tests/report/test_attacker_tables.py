@@ -7,10 +7,13 @@ import re
 from pathlib import Path
 
 import pytest
+from audit_examples import attacked, attacks, searched
 from report_examples import result
 from test_attackers_shown import rows
 
 from benchmark_code import import_benchmark
+from motionveil.audit_results import ClipAnswer
+from motionveil.results import Training
 
 ROOT = Path(__file__).resolve().parents[2]
 tables = import_benchmark("attacker_tables")
@@ -56,14 +59,19 @@ def test_several_results_are_kept_as_one(tmp_path: Path) -> None:
 
 def test_findings_of_rows_that_are_not_complete(tmp_path: Path) -> None:
     answers = [
-        {"truth": truth, "probabilities": list(probabilities)}
-        for truth, probabilities in [(0, (0.9, 0.1)), (1, (0.6, 0.4)), (1, (0.2, 0.8))]
+        ClipAnswer(
+            clip="a#0-9", recording="a", truth=truth, probabilities=shares, frames=0, surest=0
+        )
+        for truth, shares in [(0, [0.9, 0.1]), (1, [0.6, 0.4]), (1, [0.2, 0.8])]
     ]
-    training = {"accuracy": 0.98, "epochs": 7}
-    recognised = {"kind": "recognise", "name": "clip"}
-    recognised |= {"answers": answers, "trainings": [training]}
+    training = Training(epochs=7, accuracy=0.98, rate=0.003)
+    whole = attacked(next(a for a in attacks() if a.name == "clip"), "veiled", 0.5)
+    changes = {"answers": answers, "trainings": [training]}
+    recognised = whole.model_copy(update=changes).model_dump(mode="json")
+    search = next(a for a in attacks() if a.kind == "retrieve")
+    other = searched(search, "veiled", 0.5).model_dump(mode="json")
     row = tmp_path / "seed3-validation" / "moments"
-    for name, value in {"clip": recognised, "broken": None, "ranks": {"kind": "retrieve"}}.items():
+    for name, value in {"clip": recognised, "broken": None, "ranks": other}.items():
         folder = row / "attacks" / name
         folder.mkdir(parents=True)
         (folder / "job.json").write_text(json.dumps({"value": value}), encoding="utf-8")
