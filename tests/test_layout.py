@@ -29,6 +29,7 @@ GROUND = {
     "bind_address",
     "numba_cache",
     "process_hardening",
+    "processes",
     "secret",
     "_version",
 }

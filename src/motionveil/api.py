@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from motionveil.errors import MotionveilError
-from motionveil.limits import usable_cores
+from motionveil.processes import usable_cores
 from motionveil.spec import DEFAULT, EncoderSpec, at_geometry, load_spec, spec_folder
 
 if TYPE_CHECKING:

@@ -193,10 +193,3 @@ def _bound(variable: str, usual: int) -> int:
     if not (written.isascii() and written.isdecimal() and 0 < int(written[:13]) < 10**12):
         raise MotionveilError(f"{variable}={written}: must be a whole number above 0")
     return int(written)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: a container or `taskset` may leave it fewer."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -17,6 +17,7 @@ from motionveil.audit_results.attributes import (
     AttributeAnswer,
     AttributeRecognition,
     attribute_columns,
+    measured_precision,
 )
 from motionveil.audit_results.finding import (
     CHANCE,
@@ -79,6 +80,7 @@ __all__ = [
     "Search",
     "Strongest",
     "attribute_columns",
+    "measured_precision",
     "read_finding",
 ]
 

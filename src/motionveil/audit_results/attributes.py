@@ -56,13 +56,8 @@ class AttributeRecognition(LabelFinding):
 
     @property
     def headline(self) -> Measured:
-        """What attackers are compared by: cMAP by clip, beside the mean prevalence."""
-        mean = self.scores["clip"].mean
-        return Measured(
-            value=mean.average_precision,
-            interval=mean.average_precision_interval,
-            chance_level=mean.prevalence,
-        )
+        """What attackers are compared by: cMAP by clip."""
+        return measured_precision(self.scores["clip"])
 
     def rows(self) -> list[tuple[str, list[Column]]]:
         """Return a row of the means, whose average precision is cMAP, and one an attribute."""
@@ -82,6 +77,16 @@ class AttributeRecognition(LabelFinding):
             *self.training_columns(),
             Column(name="p of the mean", value=self.p, digits=4),
         ]
+
+
+def measured_precision(scores: AttributeScores) -> Measured:
+    """Return cMAP with its interval, and the mean prevalence as its chance level."""
+    mean = scores.mean
+    return Measured(
+        value=mean.average_precision,
+        interval=mean.average_precision_interval,
+        chance_level=mean.prevalence,
+    )
 
 
 def attribute_columns(score: AttributeScore) -> list[Column]:

@@ -124,8 +124,8 @@ class Reconstruction(Finding):
     def still_falling(self) -> float | None:
         """Share by which the loss fell in the third quarter of the epochs; None for few epochs.
 
-        There the learning rate is still a seventh to a half of its height. A U-Net of which it is
-        over `CONVERGED` was stopped before it had learned what it can.
+        There the learning rate is still a seventh to a half of its height. Where the share is over
+        `CONVERGED`, the training ended before the U-Net had learned what it can.
         """
         epochs = len(self.losses)
         if epochs < _EPOCHS_TO_JUDGE:

@@ -17,7 +17,7 @@ from typing import Any
 
 from motionveil._version import __version__
 from motionveil.errors import one_line
-from motionveil.limits import usable_cores
+from motionveil.processes import usable_cores
 
 _TORCH = """
 import torch

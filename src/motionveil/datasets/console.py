@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from motionveil.errors import one_line
-from motionveil.limits import usable_cores
+from motionveil.processes import usable_cores
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")

@@ -28,7 +28,7 @@ from motionveil.evaluation.encode_clips import (
     working_clips,
 )
 from motionveil.geometry import FrameRate, Geometry
-from motionveil.limits import usable_cores
+from motionveil.processes import usable_cores
 from motionveil.streaming.geometry import area_average
 from motionveil.training.experiment import geometry_of
 from motionveil.training.loop import seed_for

@@ -8,12 +8,12 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from motionveil.errors import MotionveilError
+from motionveil.processes import run_in_processes
 
 _STORE = 100 * 2**20
 """Bytes of a local cluster's object store, near the least: results go by files."""
@@ -37,45 +37,23 @@ def in_this_process(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
 def in_processes(jobs: int, threads: int) -> Run:
     """Return what makes the calls in `jobs` processes, with so many threads each.
 
-    They are spawned and end with this one. Ctrl-C stops them, and keeps what is done. Where a
-    process is killed, which breaks the pool, what had not ended runs again, each call alone: only
-    what kills its process then fails.
+    They end with this one. Ctrl-C stops them, and keeps what is done. Only what kills its process
+    fails with it, see `run_in_processes`.
     """
 
     def run(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
-        left = dict(enumerate(calls))
-        for place, fault in _in_pool(work, dict(left), jobs, threads):
-            del left[place]
-            yield place, fault
-        for place, call in left.items():
-            ended = dict(_in_pool(work, {place: call}, 1, threads))
-            yield place, ended.get(place, "its process ended abruptly, for its memory perhaps")
+        for place, fault in run_in_processes(
+            work,
+            dict(enumerate(calls)),
+            jobs,
+            begin=_begin_worker,
+            given=(threads,),
+            terminate=True,
+        ):
+            killed = "its process ended abruptly, for its memory perhaps"
+            yield place, killed if fault is None else fault
 
     return run
-
-
-def _in_pool(work: Work, calls: Mapping[int, tuple[Any, ...]], jobs: int, threads: int) -> Ended:
-    """Yield what ends in a pool of processes, up to where a process is killed."""
-    pool = ProcessPoolExecutor(
-        min(jobs, len(calls)) or 1,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin_worker,
-        initargs=(threads,),
-    )
-    try:
-        places = {pool.submit(work, *call): place for place, call in calls.items()}
-        for future in as_completed(places):
-            try:
-                fault = future.result()
-            except BrokenExecutor:
-                continue
-            yield places[future], fault
-    except BaseException:
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _begin_worker(threads: int) -> None:

@@ -17,6 +17,7 @@ from motionveil.audit_results import (
     Recognition,
     Scores,
     Strongest,
+    measured_precision,
 )
 from motionveil.datasets.manifest import Clip
 from motionveil.evaluation.mutual_information import (
@@ -266,13 +267,8 @@ def _strongest_on_attributes(attacks: Sequence[AttributeRecognition]) -> Stronge
     chosen = chosen_by_precision(answers, labels, recordings)
     joined = np.stack(answers)[chosen, np.arange(len(chosen))]
     scores = AttributeScores.of(first.classes, joined, labels, recordings)
-    mean = scores.mean
     return Strongest(
-        accuracy=Measured(
-            value=mean.average_precision,
-            interval=mean.average_precision_interval,
-            chance_level=mean.prevalence,
-        ),
+        accuracy=measured_precision(scores),
         chosen=[attacks[place].name for place in dict.fromkeys(chosen.tolist())],
         naive=max(mean_average_precision(of_one, labels) for of_one in answers),
         attributes=scores,

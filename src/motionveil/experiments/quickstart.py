@@ -18,8 +18,8 @@ from motionveil.evaluation.suites import brief
 from motionveil.experiments.frame_strips import save_strip
 from motionveil.experiments.tradeoff import Plan, measure_tradeoff
 from motionveil.experiments.train_methods import default_choices
-from motionveil.limits import usable_cores
 from motionveil.methods import Choice, choose
+from motionveil.processes import usable_cores
 from motionveil.recognition import Answer, Event, load_recogniser, recognise_source
 from motionveil.report import write_report
 from motionveil.report.figures import timeline, to_png

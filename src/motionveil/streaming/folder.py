@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from motionveil._version import __version__
 from motionveil.errors import MotionveilError, explain
 from motionveil.job_store import settle
 from motionveil.process_hardening import forbid_core_dumps
+from motionveil.processes import run_in_processes
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.veil_video import VeilOptions, VeilSummary, veil_video
 from motionveil.video import Destination, check_dest
@@ -143,42 +141,10 @@ def _veil_all(
         for source, dest in pending.items():
             yield source, _veil_one(source, dest, spec, options)
         return
-    left = dict(pending)
-    while left:
-        try:
-            for source, outcome in _in_processes(left, spec, options, jobs):
-                del left[source]
-                yield source, outcome
-        except BrokenProcessPool:
-            # A process died (a crash of a decoder, no memory) and took the others with it. The
-            # culprit is one of the first; each gets a process of its own.
-            for source in list(left)[:jobs]:
-                dest = left.pop(source)
-                yield source, _alone(source, dest, spec, options)
-
-
-def _in_processes(
-    pending: dict[Path, Path], spec: EncoderSpec, options: VeilOptions, jobs: int
-) -> Iterator[tuple[Path, Outcome]]:
-    # "spawn", since a forked copy of running threads is not safe.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=forbid_core_dumps)
-    futures: dict[Future[Outcome], Path] = {
-        pool.submit(_veil_one, source, dest, spec, options): source
-        for source, dest in pending.items()
-    }
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _alone(source: Path, dest: Path, spec: EncoderSpec, options: VeilOptions) -> Outcome:
-    try:
-        return next(outcome for _, outcome in _in_processes({source: dest}, spec, options, 1))
-    except BrokenProcessPool:
-        return f"{source}: the process that read it died; is the file damaged?"
+    calls = {source: (source, dest, spec, options) for source, dest in pending.items()}
+    for source, outcome in run_in_processes(_veil_one, calls, jobs, begin=forbid_core_dumps):
+        killed = f"{source}: the process that read it died; is the file damaged?"
+        yield source, killed if outcome is None else outcome
 
 
 def _veil_one(source: Path, dest: Path, spec: EncoderSpec, options: VeilOptions) -> Outcome:

@@ -23,7 +23,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from motionveil._version import __version__
 from motionveil.errors import MotionveilError
-from motionveil.limits import usable_cores
+from motionveil.processes import usable_cores
 
 MOST_THREADS = 8
 """Threads that make batches for a GPU, at most."""
