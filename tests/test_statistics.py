@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motionveil.errors import MotionveilError
+from motionveil.results import AttributeScores
 from motionveil.statistics import (
     average_precision,
     bootstrap_means,
     f1_score,
     halves,
     interval_of,
+    mean_average_precision,
     numbered,
     over_draws,
     permutation_test,
@@ -110,6 +112,26 @@ class TestAttributes:
         )
         assert alone == pytest.approx(repeated, nan_ok=True)
         assert interval_of(alone[1:])[0] < alone[0] < interval_of(alone[1:])[1]
+
+    def test_a_draw_without_an_attribute_is_scored_on_the_others(self) -> None:
+        """The rare attribute is in one recording of four; the mean is as `motionveil audit` has."""
+        rng = np.random.default_rng(0)
+        labels = np.stack([np.arange(40) < 10, rng.random(40) < 0.5], axis=1).astype(np.int64)
+        answers, recordings = rng.random((40, 2)), recordings_of(4, 10)
+        scores = AttributeScores.of(["rare", "common"], answers, labels, recordings)
+        columns = [
+            over_draws(average_precision, *c, recordings)
+            for c in zip(answers.T, labels.T, strict=True)
+        ]
+        assert np.isnan(columns[0]).any()
+        draws = np.nanmean(columns, axis=0)
+        low, high = np.percentile(draws[1:], [2.5, 97.5])
+        assert scores.mean.average_precision == pytest.approx(draws[0])
+        assert scores.mean.average_precision_interval == pytest.approx((low, high))
+        assert mean_average_precision(answers, labels) == pytest.approx(draws[0])
+        assert mean_average_precision(answers[10:], labels[10:]) == pytest.approx(
+            average_precision(answers[10:, 1], labels[10:, 1], np.ones((1, 30)))[0]
+        )
 
 
 class TestPermutation:

@@ -189,11 +189,15 @@ def mean_average_precision(answers: Floats, labels: Integers) -> float:
         labels: 1 where the attribute is there, else 0, (n, attributes).
     """
     once = np.ones((1, len(labels)))
-    found = [
-        average_precision(*column, once)[0] for column in zip(answers.T, labels.T, strict=True)
-    ]
-    known = [value for value in found if not np.isnan(value)]
-    return float(np.mean(known)) if known else 0.0
+    found = [average_precision(*column, once) for column in zip(answers.T, labels.T, strict=True)]
+    return float(np.nan_to_num(mean_of_known(np.array(found)))[0])
+
+
+def mean_of_known(values: Floats) -> Floats:
+    """Return means over the first axis without NaNs, (n, ...) to (...); NaN where all are."""
+    known = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known, values, 0).sum(axis=0) / known.sum(axis=0))
 
 
 def permutation_test(

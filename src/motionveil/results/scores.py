@@ -15,6 +15,7 @@ from motionveil.statistics import (
     average_precision,
     f1_score,
     interval_of,
+    mean_of_known,
     over_draws,
     wilson_interval,
 )
@@ -165,9 +166,9 @@ class AttributeScores(Stored):
             score(name, found[:, place], prevalence[place], chance[place])
             for place, name in enumerate(names)
         ]
-        return cls(
-            mean=score("mean", found.mean(axis=1), prevalence.mean(), chance.mean()), each=each
-        )
+        # A draw may have no clip with an attribute: its mean is of the others, as of halves.
+        means = mean_of_known(found.swapaxes(0, 1))
+        return cls(mean=score("mean", means, prevalence.mean(), chance.mean()), each=each)
 
 
 Reading = Literal["frame", "clip"]
