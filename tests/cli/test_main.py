@@ -226,7 +226,7 @@ def test_doctor_tells_what_is_broken(
     def fail(*arguments: object) -> object:
         raise ImportError("libGL.so.1: cannot open\nshared object file")
 
-    for name in ("motionveil.streaming.vector.is_supported", "motionveil.video.source.cameras"):
+    for name in ("motionveil.streaming.avx512.is_supported", "motionveil.video.source.cameras"):
         monkeypatch.setattr(name, fail)
     for name in ("requires", "find_spec"):  # of the package's own metadata, of torch
         monkeypatch.setattr(f"motionveil.cli.doctor.{name}", fail)

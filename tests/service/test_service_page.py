@@ -22,7 +22,7 @@ from motionveil.service.config import Camera, Limits, Recordings
 from motionveil.service.log import Log
 from motionveil.service.page import ServicePage
 from motionveil.service.supervised import Supervised
-from motionveil.streaming.preview import SiteServer
+from motionveil.streaming.preview_buffer import SiteServer
 
 TOKEN = "a token of 24 characters"
 

@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError
-from motionveil.streaming.preview import Preview
+from motionveil.streaming.preview_buffer import Preview
 from videos import frame_numbers, moving_square
 
 FRAMES = moving_square(20)

@@ -7,7 +7,7 @@ import re
 import pytest
 from test_preview import request, status
 
-from motionveil.streaming.preview import Preview
+from motionveil.streaming.preview_buffer import Preview
 from motionveil.streaming.preview_connections import (
     GUESSES,
     GUESSES_OF_ALL,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from motionveil.spec import EncoderSpec
 from motionveil.streaming import StreamEncoder
-from motionveil.streaming.preview import Preview
+from motionveil.streaming.preview_buffer import Preview
 from videos import moving_square
 
 pytestmark = pytest.mark.slow  # looks at the page in a real browser

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from test_preview import NOISE, connect, events, request, status, viewer, wait_until
 
-from motionveil.streaming.preview import Preview
+from motionveil.streaming.preview_buffer import Preview
 from motionveil.streaming.preview_connections import MAX_HEAD, MAX_KEPT, MAX_WAITING, Connections
 
 pytestmark = pytest.mark.slow  # waits for limits of time

@@ -13,8 +13,8 @@ from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.spec import EncoderSpec, load_spec
 from motionveil.streaming import Guard, StreamEncoder
+from motionveil.streaming.avx512 import evaluate_segments, is_supported
 from motionveil.streaming.stream_encoder import prepare
-from motionveil.streaming.vector import evaluate_segments, is_supported
 from motionveil.streaming.veils import DifferenceVeil, make_quantiser
 from motionveil.video import read_clip
 

@@ -245,7 +245,7 @@ class TestFaults:
             probe(path)
 
     def test_whole_files_are_not_called_cut(self, ut_interaction: Path, kth: Path) -> None:
-        from motionveil.video.integrity import missing_bytes
+        from motionveil.video.container_check import missing_bytes
 
         videos = [*ut_interaction.rglob("*.avi"), *kth.rglob("*.avi")]
         assert len(videos) > 60

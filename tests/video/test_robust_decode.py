@@ -13,7 +13,7 @@ import pytest
 from benchmark_code import import_benchmark
 from motionveil.errors import MotionveilError
 from motionveil.video import Frame, count_frames, open_source, read_frames
-from motionveil.video.integrity import broken_at, missing_bytes
+from motionveil.video.container_check import broken_at, missing_bytes
 from motionveil.video.pipe import PipeSource
 from videos import moving_square, write_pictures, write_video
 

@@ -14,9 +14,9 @@ import pytest
 from benchmark_code import import_benchmark
 from motionveil.errors import MotionveilError
 from motionveil.video import read_frames
+from motionveil.video.container_check import avi_broken_at
 from motionveil.video.hevc import HevcCheck
 from motionveil.video.huffman import huffyuv_check, utvideo_check
-from motionveil.video.integrity import avi_broken_at
 from motionveil.video.vp8 import key_frame_damage, webp_damage
 
 clips = import_benchmark("damaged_clips")

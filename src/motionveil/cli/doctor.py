@@ -96,7 +96,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _has_vbmi() -> bool:
-    from motionveil.streaming.vector import is_supported
+    from motionveil.streaming.avx512 import is_supported
 
     return is_supported()
 

@@ -171,7 +171,7 @@ def open_preview(
     if arguments.preview is None:
         yield lambda status, image: None
         return
-    from motionveil.streaming.preview import Preview
+    from motionveil.streaming.preview_buffer import Preview
 
     newest: list[Status] = []
 

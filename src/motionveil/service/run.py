@@ -17,7 +17,7 @@ from motionveil.service.log import Log
 from motionveil.service.page import ServicePage
 from motionveil.service.read_config import ServiceConfig, read_config
 from motionveil.service.supervised import Supervised
-from motionveil.streaming.preview import SiteServer
+from motionveil.streaming.preview_buffer import SiteServer
 
 _TICK = 5.0  # seconds between two looks at the cameras
 

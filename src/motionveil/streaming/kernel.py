@@ -10,9 +10,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from motionveil.streaming import table, vector
-from motionveil.streaming.table import CHUNK, FAST, finish_by_table
-from motionveil.streaming.vector import LANES, is_supported, veil_blocks
+from motionveil.streaming import avx512, lookup_table
+from motionveil.streaming.avx512 import LANES, is_supported, veil_blocks
+from motionveil.streaming.lookup_table import CHUNK, FAST, finish_by_table
 
 MARGIN = 2
 """Pixels that the 5-tap window reaches to each side."""
@@ -210,7 +210,7 @@ def _compile(sources: int) -> Any:
             weights: Centre, first and second neighbour of the 5 taps.
             taps: The same in entries a grey level; and the entry of zero motion and a half, (4,).
             last: The last entry, below 65536; zero motion is in the middle.
-            table: Veiled value of each entry, ascending; or the segments of `vector.fit_segments`.
+            table: Veiled value of each entry, ascending; or the segments of `avx512.fit_segments`.
             factor: That of the segments; -1 for a table.
             quiet: Grey levels up to which a blurred difference has that value.
             differences: Scratch, (5, 256 n + 64), zero at first: the rows that the window covers.
@@ -289,5 +289,5 @@ def _compile(sources: int) -> Any:
     return veil_rows
 
 
-_SOURCES = b"".join(Path(str(module.__file__)).read_bytes() for module in (table, vector))
+_SOURCES = b"".join(Path(str(module.__file__)).read_bytes() for module in (lookup_table, avx512))
 veil_rows = _compile(zlib.crc32(_SOURCES))

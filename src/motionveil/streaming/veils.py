@@ -12,15 +12,15 @@ from motionveil.errors import MotionveilError
 from motionveil.methods import GREY, KERNEL_SIZE, LEVELS, BlurredDifference
 from motionveil.plugins import import_object
 from motionveil.spec import EncoderSpec
-from motionveil.streaming.kernel import OVERLAP, RING, veil_rows
-from motionveil.streaming.table import CHUNK
-from motionveil.streaming.vector import (
+from motionveil.streaming.avx512 import (
     SEGMENTS,
     WIDTH,
     evaluate_segments,
     fit_segments,
     is_supported,
 )
+from motionveil.streaming.kernel import OVERLAP, RING, veil_rows
+from motionveil.streaming.lookup_table import CHUNK
 
 LARGEST_ERROR = 0.003
 """By how many levels of 15 a value may be off, before it is rounded to 8 bits."""

@@ -11,7 +11,7 @@ import av
 
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import upright_aspect
-from motionveil.video.integrity import avi_broken_at, broken_at, missing_bytes
+from motionveil.video.container_check import avi_broken_at, broken_at, missing_bytes
 from motionveil.video.robust_decode import DamagedError, StrictDecoder, moving_pictures
 from motionveil.video.timestamps import StreamClock
 from motionveil.video.types import Decoded

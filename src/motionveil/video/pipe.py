@@ -14,7 +14,7 @@ import av
 
 from motionveil.errors import MotionveilError
 from motionveil.video.colour import RgbConverter, upright_aspect, upright_size
-from motionveil.video.integrity import HEAD, begins_chunk
+from motionveil.video.container_check import HEAD, begins_chunk
 from motionveil.video.robust_decode import ResyncDecoder, WholeFrame, moving_pictures
 from motionveil.video.timestamps import StreamClock
 from motionveil.video.types import Frame, VideoInfo
