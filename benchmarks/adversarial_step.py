@@ -5,7 +5,7 @@ A 3D ResNet-18 watches actions and a ResNet-18 people, on 4 clips of the built-i
 
 - `motionveil`: `motionveil.training.adversarial.AdversarialTraining`;
 - `wasting`: `released.ReferenceStep`, the same mathematics, but step 2 runs T and goes back through
-  E, and step 1 computes the gradients of P's weights, all for nothing;
+  E, and step 1 computes the gradients of P's weights, all of them unused;
 - `motionveil, its encoder` and `released`: the same two with the released formulation of the
   encoder, its sigma learnable;
 - `released, NCHW`: `released` with the networks in the memory format that torch gives them; all

@@ -1,4 +1,4 @@
-"""What the attackers of a row cost: processor seconds an epoch, and at most for all its epochs.
+"""What the attackers of a row cost: processor seconds per epoch, and at most for all its epochs.
 
     OMP_NUM_THREADS=1 python benchmarks/attacker_cost.py --data quickstart/actors
 

@@ -1,6 +1,6 @@
 """How fast the event camera is simulated, beside the same mathematics in plain numpy.
 
-On one thread, in one process, for frames of 224 x 224 and 640 x 480, 30 frames a second:
+On one thread, in one process, for frames of 224 x 224 and 640 x 480, 30 frames per second:
 
 - `counts`: `EventCamera.counts`, for event frames; `counts, noisy` with mismatch, leak, shot noise
   and a refractory time, which need every event's time;
@@ -97,7 +97,7 @@ class NumpyCamera:
 
 
 def check_agreement(settings: EventSettings, frames: Frames) -> float:
-    """Refuse to compare what is not the same; return events a pixel and frame."""
+    """Refuse to compare what is not the same; return events per pixel and frame."""
     ours, plain = EventCamera(settings, *frames.shape[1:3]), NumpyCamera(settings)
     total = 0
     for frame in frames:
@@ -166,7 +166,7 @@ def main() -> None:
             share = check_agreement(EventSettings(threshold=arguments.threshold), frames)
             taken = least_seconds(methods(arguments.threshold, frames), arguments.runs)
             times = {name: t.processor / FRAMES * 1e3 for name, t in taken.items()}
-            print(f"\n{kind}, {width} x {height}, {share:.3f} events a pixel and frame")
+            print(f"\n{kind}, {width} x {height}, {share:.3f} events per pixel and frame")
             print_table(times)
             row = {"video": kind, "height": height, "width": width, "events": share, "ms": times}
             rows.append(row)

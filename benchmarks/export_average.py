@@ -1,6 +1,6 @@
 """What bringing a camera's frame to the encoder's geometry costs in the exports.
 
-On one thread, in one process, for cameras of 1920 x 1080 and 640 x 480, milliseconds a frame:
+On one thread, in one process, for cameras of 1920 x 1080 and 640 x 480, milliseconds per frame:
 
 - `C average`: `motionveil_average` of the C file;
 - `C veil`: `motionveil_veil` of the working frame that comes out;
@@ -125,7 +125,7 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     for size in SIZES:
         height, width = spec.required_geometry().shape(*size)
-        print(f"\n{size[1]} x {size[0]}, made {width} x {height}: milliseconds a frame")
+        print(f"\n{size[1]} x {size[0]}, made {width} x {height}: milliseconds per frame")
         times = measure(spec, library, session, size, arguments.runs)
         for name, ms in times.items():
             print(f"{name:<16}{ms:>8.2f}")

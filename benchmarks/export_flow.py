@@ -85,7 +85,7 @@ def main() -> None:
     with_fair_malloc()
     rows: list[dict[str, Any]] = []
     for size in SIZES:
-        print(f"\n{size[0]} x {size[1]}: microseconds a frame, {arguments.compiler} -O2")
+        print(f"\n{size[0]} x {size[1]}: microseconds per frame, {arguments.compiler} -O2")
         times = measure(arguments.method, size, arguments.compiler, arguments.runs)
         for name, microseconds in times.items():
             print(f"{name:<16}{microseconds:>8.1f}")

@@ -6,8 +6,8 @@
   the veiled clip; backward: the clip, the gradient) over the bandwidth of copying on this GPU. The
   share that checking a clip takes is given too.
 - `training`: the adversarial training as in the paper, for SBU: 3D ResNet-50 and ResNet-50, batches
-  of 16 clips of 16 x 224 x 224, in 32 bits and in mixed bfloat16: steps a second, and the share of
-  the time in which the GPU does not wait for the loader or for the batch to be copied to it.
+  of 16 clips of 16 x 224 x 224, in 32 bits and in mixed bfloat16: steps per second, and the share
+  of the time in which the GPU does not wait for the loader or for the batch to be copied to it.
 - `equality`: the same clips through the encoders on the GPU and on the CPU, and three steps of
   training small networks from the same weights: by how much levels and parameters differ.
 - `tradeoff`, where `--manifest` and `--weights` are given: raw video, BDQ and `flow` trained and

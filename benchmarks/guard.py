@@ -204,7 +204,7 @@ def false_alarms(paths: list[Path], most: int) -> dict[str, dict[str, Any]]:
 
 
 def frame_bytes() -> dict[str, int]:
-    """Return the bytes of a frame of 16:9, the source's and veiled ones at 4 bits a value."""
+    """Return the bytes of a frame of 16:9, the source's and veiled ones at 4 bits per value."""
     found = {"source, 1920 x 1080": 1920 * 1080 * 3}
     for name in ("bdq", "bdq-ut"):
         geometry = load_spec(name).geometry

@@ -1,7 +1,7 @@
 """Five ordinary events of a camera on a still scene, before and after: one picture.
 
 The scene is the portrait that matplotlib brings along (public domain), filmed with sensor noise at
-30 frames a second. Beside each other: the source, what revision 7889397 wrote of it (at the
+30 frames per second. Beside each other: the source, what revision 7889397 wrote of it (at the
 source's own size, its guard on), and what is written now (at the encoder's geometry, guard on), the
 frame of each event in which the earlier revision showed most.
 
@@ -27,7 +27,7 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import area_average
 
 REVISION = "7889397"
-RATE, STILL = 30, 20  # frames a second; still frames before an event
+RATE, STILL = 30, 20  # frames per second; still frames before an event
 Event = Callable[[np.ndarray, int], np.ndarray]
 """From the scene, float (H, W, 3), and the frame's number in the event, to the frame."""
 

@@ -1,11 +1,11 @@
-"""How many clips a second the loader gives, beside reading PNG files and decoding video each time.
+"""Clips per second of the loader, of reading PNG files and of decoding video each time.
 
 Batches of 16 training clips with the paper's augmentation: 16 frames from a random start, one scale
 and one place for each clip, 224 x 224 pixels. On one thread, for videos of 640 x 480 and 320 x 240
 pixels of the built-in data's people, or for those of a manifest:
 
 - `cache`: `motionveil.datasets`, from the clip cache, short side 256;
-- `png`: one PNG file a frame, read with PIL, as the released code does; cut and resized by PIL;
+- `png`: one PNG file per frame, read with PIL, as the released code does; cut and resized by PIL;
 - `pyav`: the H.264 video of each clip, decoded with PyAV up to the last frame wanted; cut and
   resized as the cache's clips are.
 

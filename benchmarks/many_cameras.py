@@ -3,7 +3,7 @@
     python benchmarks/many_cameras.py load --cameras 1 2 4 8 [--seconds 60] [--json FILE]
     python benchmarks/many_cameras.py day [--losses 1440] [--every 0.6] [--json FILE]
 
-The cameras are RTSP servers in this process that play H.264, 640 x 480 at 15 frames a second, in
+The cameras are RTSP servers in this process that play H.264, 640 x 480 at 15 frames per second, in
 real time: a minute of drawn people, encoded once.
 
 - `load`: so many cameras at once, veiled, and veiled and recognised, each into a recording: frames

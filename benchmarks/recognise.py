@@ -1,14 +1,14 @@
 """What recognising one camera costs: processor time, cameras per core, memory over a long time.
 
-Frames of 640 x 480 at 30 frames a second, a textured room in which a bright square moves under
+Frames of 640 x 480 at 30 frames per second, a textured room in which a bright square moves under
 sensor noise, go through the recogniser's own encoder with its guard (`StreamEncoder`), its window
 and its network (`StreamRecogniser`), all on one thread. The frames are decoded already: what
 decoding takes depends on the camera. `busy`: something moves all the time, so every window is asked
 about; `empty`: the room, in which the veil itself tells that nothing moves.
 
 Printed and written: processor time as a share of the stream's duration, in all and by part; how
-many such cameras one core carries; milliseconds a window; the resident memory after a tenth of the
-frames and at the end.
+many such cameras one core carries; milliseconds per window; the resident memory after a tenth of
+the frames and at the end.
 
     python benchmarks/recognise.py --model quickstart [--frames 200000] [--json FILE]
 

@@ -96,12 +96,12 @@ class ReferenceStep:
         E, T, P = self.models.encoder, self.models.action, self.models.privacy
         self._forget_gradients()
         veiled = for_networks(E(batch.clips))  # (B, 3, T - 1, H, W)
-        T(veiled)  # for nothing
+        T(veiled)  # unused
         frames = draw_frames(
             veiled, self.recipe.adversarial.privacy_frames
         )  # (B * frames, 3, H, W)
         labels = batch.privacy.repeat_interleave(len(frames) // len(batch.privacy))
-        cross_entropy(P(frames), labels).backward()  # through E too, for nothing
+        cross_entropy(P(frames), labels).backward()  # through E too, unused
         self.optimize_privacy.step()
 
     def _forget_gradients(self) -> None:

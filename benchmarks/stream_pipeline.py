@@ -38,7 +38,7 @@ FRAMES = 300
 
 
 def make_file(path: Path) -> Path:
-    """Write 300 frames of 640 x 480 at 30 frames a second, H.264."""
+    """Write 300 frames of 640 x 480 at 30 frames per second, H.264."""
     source = SyntheticSource(640, 480, 30, frames=FRAMES, paced=False)
     with VideoSink(path, rate=30) as sink:
         for frame in source.frames(Event()):

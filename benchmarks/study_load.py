@@ -46,7 +46,7 @@ PEOPLE, OPTIONS = 12, 7
 
 
 def make_study(folder: Path, questions: int) -> None:
-    """Write a study of two people a question, out of seven."""
+    """Write a study of two people per question, out of seven."""
     people = [Person(id=f"who{n:02}", picture=f"face{n:02}.jpg") for n in range(PEOPLE)]
     asked = [
         Question(

@@ -14,7 +14,7 @@ CODECS = {"yuv4mpegpipe": "wrapped_avframe", "mpegts": "libx264", "matroska": "l
 
 
 def encoded(clip: np.ndarray, format_name: str, first: int = 0, **options: str) -> bytes:
-    """Encode as a program would that writes into a pipe, at 30000/1001 frames a second."""
+    """Encode as a program would that writes into a pipe, at 30000/1001 frames per second."""
     data = io.BytesIO()
     with av.open(data, "w", format=format_name) as output:
         usual = X264 if CODECS[format_name] == "libx264" else {}

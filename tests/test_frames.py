@@ -56,7 +56,7 @@ def test_frames_become_the_bytes_that_encode_writes(
     [
         (np.zeros((4, 48, 64, 3), np.float32), 30, r"float32 \(4, 48, 64, 3\); they must be uint8"),
         (np.zeros((0, 48, 64, 3), np.uint8), 30, r"\(0, 48, 64, 3\)"),
-        (np.zeros((4, 48, 64, 3), np.uint8), 0, "a rate of 0 frames a second"),
+        (np.zeros((4, 48, 64, 3), np.uint8), 0, "a rate of 0 frames per second"),
         (np.zeros((4, 48, 64, 3), np.uint8), float("nan"), "a rate of nan"),
         (np.zeros((4, 48, 64, 3), np.uint8), 0.00001, "must be between 0.0001 and"),
         ([np.zeros((48, 64, 3), np.uint8)], 30, "a list; they must be uint8"),

@@ -1,4 +1,4 @@
-"""The rules of the house that a program can check; the map is the table in CONTRIBUTING.md."""
+"""Rules of CONTRIBUTING.md that a program can check; the layers are those of its table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from motionveil.cli import COMMANDS, main
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "motionveil"
 FILES = sorted(PACKAGE.rglob("*.py"))
-GROUND = {
+BASE = {
     "errors",
     "limits",
     "atomic_write",
@@ -36,7 +36,7 @@ GROUND = {
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 
 
-def read_map() -> dict[str, tuple[set[str], set[str]]]:
+def read_layers() -> dict[str, tuple[set[str], set[str]]]:
     """Return, for each package of the table, what it may import of ours and from outside."""
     rows = {}
     for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines():
@@ -47,11 +47,11 @@ def read_map() -> dict[str, tuple[set[str], set[str]]]:
     return rows
 
 
-MAP = read_map()
+LAYERS = read_layers()
 
 
-def floor_of(file: Path) -> str:
-    """Return the floor of a file: `faces` for `faces/detector.py`, `spec` for `spec.py`."""
+def layer_of(file: Path) -> str:
+    """Return the layer of a file: `faces` for `faces/detector.py`, `spec` for `spec.py`."""
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -84,7 +84,7 @@ def imported(file: Path) -> set[str]:
 
 
 def imports(file: Path) -> tuple[set[str], set[str]]:
-    """Return the floors and the packages from outside that a file imports."""
+    """Return the layers and the third-party packages that a file imports."""
     parts = [name.split(".") for name in imported(file)]
     ours = {words[1] for words in parts if words[0] == "motionveil"}
     tops = {words[0] for words in parts} - {"motionveil", *sys.stdlib_module_names}
@@ -110,36 +110,36 @@ WITHOUT_TORCH = {
 }
 
 
-class TestFloors:
-    def test_the_map_has_every_floor_and_no_other(self):
-        there = {floor_of(file) for file in FILES}
-        assert set(MAP) == there - GROUND - {"__init__", "__main__"}
+class TestLayers:
+    def test_the_table_has_every_layer_and_no_other(self):
+        there = {layer_of(file) for file in FILES}
+        assert set(LAYERS) == there - BASE - {"__init__", "__main__"}
 
-    def test_a_floor_imports_only_from_those_above_it(self):
+    def test_a_layer_imports_only_from_those_above_it(self):
         above: set[str] = set()
-        for floor, (ours, _) in MAP.items():
-            assert ours <= above, floor
-            above.add(floor)
+        for layer, (ours, _) in LAYERS.items():
+            assert ours <= above, layer
+            above.add(layer)
 
-    @by_path([file for file in FILES if floor_of(file) in MAP])
-    def test_a_file_imports_what_its_floor_may(self, file: Path):
-        floor = floor_of(file)
+    @by_path([file for file in FILES if layer_of(file) in LAYERS])
+    def test_a_file_imports_what_its_layer_may(self, file: Path):
+        layer = layer_of(file)
         ours, outside = imports(file)
-        may, may_outside = MAP[floor]
-        assert ours <= may | GROUND | {floor}
+        may, may_outside = LAYERS[layer]
+        assert ours <= may | BASE | {layer}
         assert outside <= may_outside
 
-    def test_no_row_allows_what_nobody_uses(self):
-        for floor, (may, may_outside) in MAP.items():
-            used = [imports(file) for file in FILES if floor_of(file) == floor]
-            assert may == set().union(*(ours for ours, _ in used)) - GROUND - {floor}, floor
-            assert may_outside == set().union(*(outside for _, outside in used)), floor
+    def test_no_row_allows_unused_imports(self):
+        for layer, (may, may_outside) in LAYERS.items():
+            used = [imports(file) for file in FILES if layer_of(file) == layer]
+            assert may == set().union(*(ours for ours, _ in used)) - BASE - {layer}, layer
+            assert may_outside == set().union(*(outside for _, outside in used)), layer
 
-    def test_the_ground_stands_on_nothing(self):
+    def test_base_modules_import_no_layer(self):
         for file in FILES:
-            if floor_of(file) in GROUND:
+            if layer_of(file) in BASE:
                 ours, outside = imports(file)
-                assert ours <= GROUND
+                assert ours <= BASE
                 assert not outside
 
     def test_the_package_itself_imports_when_asked_only(self):
@@ -149,7 +149,7 @@ class TestFloors:
         modules = [
             ".".join(["motionveil", *file.relative_to(PACKAGE).with_suffix("").parts])
             for file in FILES
-            if floor_of(file) in WITHOUT_TORCH or "sweep" in file.parts
+            if layer_of(file) in WITHOUT_TORCH or "sweep" in file.parts
         ]
         code = (
             "import importlib, sys\n"

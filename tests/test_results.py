@@ -79,7 +79,7 @@ class TestAccuracy:
         assert found.accuracy - 1e-9 <= high <= 1
 
     @given(st.lists(st.integers(0, 5), min_size=1, max_size=60))
-    def test_guessing_the_commonest_class_scores_the_chance_level(self, labels: list[int]):
+    def test_the_majority_class_scores_the_chance_level(self, labels: list[int]):
         commonest = max(set(labels), key=labels.count)
         found = Accuracy.of([float(label == commonest) for label in labels], labels)
         assert found.accuracy == pytest.approx(found.chance_level)

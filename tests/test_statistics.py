@@ -98,7 +98,7 @@ class TestAttributes:
         else:
             assert np.isnan(found).all()
         said = [(a >= 0.5, bool(y)) for a, y, c in rows for _ in range(c)]
-        right, wrong = said.count((True, True)), sum(guess != truth for guess, truth in said)
+        right, wrong = said.count((True, True)), sum(answer != truth for answer, truth in said)
         expected = 2 * right / (2 * right + wrong) if right + wrong else 0.0
         assert f1_score(*values) == pytest.approx(2 * [expected])
 
@@ -144,42 +144,42 @@ class TestPermutation:
         assert permutation_test(np.zeros(20, np.int64), labels, np.arange(20)) == 1.0
 
     @pytest.mark.parametrize("within", [False, True])
-    def test_is_right_about_those_who_guess(self, within: bool) -> None:
-        """Of guessers, who guess alike for all clips of a recording, one in twenty is accused."""
+    def test_keeps_its_level_for_random_predictions(self, within: bool) -> None:
+        """With predictions constant within recordings too, about 5 % of p-values are below 0.05."""
         recordings = recordings_of(20, 5)
         values = []
         for trial in range(200):
             rng = np.random.default_rng(trial)
             if within:
-                labels, guesses = rng.integers(0, 3, 100), rng.integers(0, 3, 100)
+                labels, predictions = rng.integers(0, 3, 100), rng.integers(0, 3, 100)
             else:
                 labels = rng.integers(0, 3, 20)[recordings]
-                guesses = rng.integers(0, 3, 20)[recordings]
-            values.append(permutation_test(guesses, labels, recordings, draws=99))
+                predictions = rng.integers(0, 3, 20)[recordings]
+            values.append(permutation_test(predictions, labels, recordings, draws=99))
         assert np.mean(np.array(values) <= 0.05) <= 0.09
         assert np.mean(np.array(values) <= 0.5) >= 0.35
 
-    def test_ten_clips_of_a_person_are_not_ten_proofs(self) -> None:
-        """Three recordings, three people, all named: one of the six ways to deal them."""
+    def test_clips_of_a_person_are_not_independent(self) -> None:
+        """Three recordings, three people, all named: one of six permutations."""
         labels = recordings_of(3, 10)
         p = permutation_test(labels, labels, recordings_of(3, 10), draws=5999)
         assert p == pytest.approx(1 / 6, abs=0.03)
 
-    def test_labels_within_recordings_are_dealt_within_them(self) -> None:
-        """A guesser that knows the recording, where that tells most of the label, knows no more."""
+    def test_labels_that_vary_within_recordings_are_permuted_within_them(self) -> None:
+        """Predicting the recording is not significant, though it predicts most labels."""
         recordings = recordings_of(2, 50)
         labels = np.array(([0] * 45 + [1] * 5) + ([1] * 45 + [0] * 5))
         assert permutation_test(recordings.copy(), labels, recordings) == 1.0
 
-    def test_where_a_guess_is_of_its_own_group_labels_are_dealt_within_it(self) -> None:
-        """Guessers that know their group and nothing else: dealing over all would accuse them."""
+    def test_strata_restrict_permutations(self) -> None:
+        """Predictions that know their group only are significant if permuted over all clips."""
         groups, recordings = recordings_of(2, 20), np.arange(40)
         within, over_all = [], []
         for trial in range(60):
             rng = np.random.default_rng(trial)
             labels = 5 * groups + rng.integers(0, 5, 40)
-            guesses = 5 * groups + rng.integers(0, 5, 40)
-            arguments = (guesses, labels, recordings)
+            predictions = 5 * groups + rng.integers(0, 5, 40)
+            arguments = (predictions, labels, recordings)
             within.append(permutation_test(*arguments, strata=groups, draws=99))
             over_all.append(permutation_test(*arguments, draws=99))
         assert np.mean(np.array(within) <= 0.05) <= 0.12

@@ -35,7 +35,7 @@ class TrainedRun:
         spec: The encoder.
         folder: Its run folder: `encoder.json`, weights where it has any, `curves.csv`,
             `recipe.yaml` and checkpoints.
-        curves: A row an epoch, as in `curves.csv`.
+        curves: A row per epoch, as in `curves.csv`.
     """
 
     spec: EncoderSpec
@@ -125,7 +125,7 @@ def train(
         seed: Decides everything that is drawn.
         device: `"auto"`, `"cpu"`, `"cuda"`, `"cuda:1"` or `"mps"`.
         precision: Of the networks: `"32-true"` or `"bf16-mixed"`.
-        resume: Go on from the folder's checkpoint.
+        resume: Resume from the folder's checkpoint.
         checkpoint_every: Write a checkpoint after so many steps, and not only after each epoch.
         workers: Videos decoded in parallel; one per core if None.
         recogniser: Train an action network on the encoder's output too, and leave it in the run

@@ -47,7 +47,7 @@ def veil_frames(
         first: The first frame has no difference: give the `"neutral"` frame, or `"drop"` it.
 
     Returns:
-        uint8 (T', h, w, 3): the encoder's size, and no more frames a second than its rate.
+        uint8 (T', h, w, 3): the encoder's size, and no more frames per second than its rate.
 
     Raises:
         MotionveilError: The frames are no such array or none is left, the rate is none of a video,
@@ -89,7 +89,7 @@ def iterate_clips(
 
     Yields:
         `__key__` (the clip's number), `clip` (its name, `path#start-end`), `video` (uint8 (T, H, W,
-        3)), `fps` (frames a second; None if not known), `action`, `action_id` (its place in the
+        3)), `fps` (frames per second; None if not known), `action`, `action_id` (its place in the
         manifest's `actions`), `group`, and each privacy label by its own name.
 
     Raises:

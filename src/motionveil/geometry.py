@@ -80,7 +80,7 @@ class Geometry(BaseModel):
         return working_shape(self.size, height, width, aspect, multiple=multiple)
 
     def frame_rate(self, source: Fraction | None) -> Fraction | None:
-        """Return how many frames a second are taken of a source of a constant rate, on average.
+        """Return how many frames per second are taken of a source of a constant rate, on average.
 
         Args:
             source: Frames a second of the source; None if not known.
@@ -101,7 +101,7 @@ class FrameRate:
     it. What is taken too early is made up for, so that no more than the rate are taken in the long
     run, or 1 % more: a source that is up to 1 % faster is taken whole, and every second frame of
     one that is up to 1 % faster than twice the rate. Of a source that is faster by no whole number
-    the next slower regular beat is taken: 12.5 of 25 frames a second where 15 are allowed.
+    the next slower regular beat is taken: 12.5 of 25 frames per second where 15 are allowed.
 
     In whole numbers: the rate is `rate_fraction(rate)`, times are rounded to nanoseconds, and
     an interval I is exactly 1 / rate. The first frame is taken; the next is due I later. A frame is
@@ -154,7 +154,7 @@ class FrameRate:
 
 
 def rate_fraction(rate: float) -> Fraction:
-    """Return frames a second as a fraction, to a millionth of it, whose numerator C can bear.
+    """Return frames per second as a fraction, to a millionth of it, whose numerator C can bear.
 
     The exported `motionveil_takes` multiplies 32 bits by 1000 times the numerator. A rate below one
     in a million seconds is raised to that.

@@ -4,7 +4,7 @@ A job is asked by a JSON value, its question: all that its result depends on. Wh
 known by the question's hash, and is stale when the question differs:
 
 - `Job`, one folder per job: `job.json` holds the question, the status and the value. A lock keeps
-  it from running twice at once. Rows of a comparison, runs of a sweep, attacks of an audit.
+  it from running twice concurrently. Rows of a comparison, runs of a sweep, attacks of an audit.
 - `settle`, one folder for many files: a file says what question it was made for, and each file in
   it is done when it is there. Veiled folders.
 - `hash_of` and `differences` for files that hold more than that: checkpoints, the log of a
@@ -215,7 +215,7 @@ class Job:
             if isinstance(held, OSError):
                 raise MotionveilError(
                     f"{path}: this file system cannot lock files ({held.strerror or held}), so a"
-                    " job could run twice at once; choose an --out that can"
+                    " job could run twice concurrently; choose an --out that can"
                 ) from held
             yield descriptor if held else None
         finally:

@@ -33,7 +33,7 @@ def load_entry_points(group: str) -> dict[str, Any]:
 
 
 def import_modules(package: str) -> list[ModuleType]:
-    """Import the modules of a package that is a registry, one file a kind, and return them."""
+    """Import the modules of a package that is a registry, one file per kind, and return them."""
     path = importlib.import_module(package).__path__
     return [importlib.import_module(f"{package}.{info.name}") for info in iter_modules(path)]
 

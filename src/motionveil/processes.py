@@ -37,7 +37,7 @@ def run_in_processes(
     Args:
         work: A function of a module; gives no None.
         calls: By the keys that results are told under.
-        jobs: Processes at once. They are spawned, since a forked copy of running threads is not
+        jobs: Parallel processes. They are spawned, since a forked copy of running threads is not
             safe.
         begin, given: Called in each process first, and with what.
         terminate: End what runs where the iteration is given up; else it is waited for.

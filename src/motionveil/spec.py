@@ -204,7 +204,7 @@ class EncoderSpec(BaseModel):
             raise MotionveilError(
                 "the encoder does not say at which size and rate it was trained, so nothing says"
                 ' what it hides: add "geometry": {"size": 96, "rate": 10} (short side in pixels,'
-                f" frames a second) to its encoder.json{otherwise}"
+                f" frames per second) to its encoder.json{otherwise}"
             )
         return self.geometry
 

@@ -86,7 +86,7 @@ def bootstrap_means(
     number (the ratio estimator).
 
     Args:
-        values: A row a clip, a column a quantity: (clips, quantities).
+        values: A row per clip, a column per quantity: (clips, quantities).
         recordings: Each clip's recording, (clips,), as from `numbered`.
         draws: Number of draws, at least 1.
         seed: Of the draws.
@@ -176,9 +176,9 @@ def f1_score(answers: Floats, labels: Integers, weights: Floats) -> Floats:
     Returns:
         (draws,) in [0, 1]; 0 where there is neither a positive one nor a positive answer.
     """
-    guesses = answers >= 0.5
-    right = weights @ (guesses * labels)
-    return np.asarray(2 * right / np.maximum(weights @ (guesses + labels), 1))
+    predictions = answers >= 0.5
+    right = weights @ (predictions * labels)
+    return np.asarray(2 * right / np.maximum(weights @ (predictions + labels), 1))
 
 
 def mean_average_precision(answers: Floats, labels: Integers) -> float:
@@ -201,7 +201,7 @@ def mean_of_known(values: Floats) -> Floats:
 
 
 def permutation_test(
-    guesses: Integers,
+    predictions: Integers,
     labels: Integers,
     recordings: Integers,
     *,
@@ -209,22 +209,22 @@ def permutation_test(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> float:
-    """Return how often labels dealt anew are guessed as well as the true ones (a p-value).
+    """Return the p-value of a permutation test of a classifier's accuracy.
 
-    The hypothesis is that the guesses have nothing to do with the labels. It is what "no better
-    than the floor" means: an attacker that always says the commonest class has p = 1, and one
-    whose guesses follow the labels' frequencies only is not taken for a leak.
+    The null hypothesis is that predictions and labels are independent, which is what "no better
+    than the chance level" means: an attacker that always predicts the commonest class has p = 1,
+    and one whose predictions follow the labels' frequencies only is not taken for a leak.
 
     Args:
-        guesses: The attacker's class for each clip, (clips,).
+        predictions: The attacker's class for each clip, (clips,).
         labels, recordings, strata, draws, seed: As for `permutation_p`.
 
     Returns:
         As `permutation_p`.
     """
 
-    def right(dealt: Integers) -> float:
-        return float((guesses == dealt).sum())
+    def right(permuted: Integers) -> float:
+        return float((predictions == permuted).sum())
 
     return permutation_p(right, labels, recordings, strata=strata, draws=draws, seed=seed)
 
@@ -238,22 +238,24 @@ def permutation_p(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> float:
-    """Return how often labels dealt anew score as high as the true ones (a p-value).
+    """Return the p-value of a permutation test: how often permuted labels score as the true ones.
 
-    Where all clips of each recording have one label, as people have, labels are dealt to
-    recordings, for ten clips of a person are not ten proofs; else to the clips within each
-    recording.
+    Where all clips of each recording have one label, as people have, labels are permuted over
+    recordings, since ten clips of a person are not ten independent observations; else over the
+    clips within each recording.
 
     Args:
         score: How well answers fit labels, (clips,).
         labels: The true class, (clips,).
         recordings: Each clip's recording, (clips,).
-        strata: Groups of clips within which labels are dealt, (clips,): where a guess cannot be a
-            label of another group, dealing across groups would make any guesser look knowing.
-        seed: Of the draws.
+        strata: Groups of clips within which labels are permuted, (clips,): where a prediction
+            cannot be a label of another group, permuting across groups would make chance
+            predictions look significant.
+        draws: Number of permutations.
+        seed: Of the permutations.
 
     Returns:
-        In [1 / (draws + 1), 1]: the true labels count as one draw, so that p is never 0
+        In [1 / (draws + 1), 1]: the true labels count as one permutation, so that p is never 0
         (Phipson and Smyth, 2010).
     """
     rng = np.random.default_rng(seed)
@@ -266,21 +268,23 @@ def permutation_p(
     reached = 0
     for _ in range(draws):
         if whole is None:
-            dealt = _shuffled_within(labels, parts, rng)
+            permuted = _shuffled_within(labels, parts, rng)
         else:
             group = np.zeros_like(whole)
             group[parts] = groups
-            dealt = _shuffled_within(whole, group, rng)[parts]
-        reached += score(dealt) >= observed
+            permuted = _shuffled_within(whole, group, rng)[parts]
+        reached += score(permuted) >= observed
     return float((1 + reached) / (draws + 1))
 
 
 def _shuffled_within(values: Integers, groups: Integers, rng: np.random.Generator) -> Integers:
     """Return values in a random order within each group."""
-    dealt = np.empty_like(values)
+    permuted = np.empty_like(values)
     # By group, and at random within each, onto the places of the groups in their order.
-    dealt[np.argsort(groups, kind="stable")] = values[np.lexsort((rng.random(len(values)), groups))]
-    return dealt
+    permuted[np.argsort(groups, kind="stable")] = values[
+        np.lexsort((rng.random(len(values)), groups))
+    ]
+    return permuted
 
 
 def _labels_of_recordings(labels: Integers, recordings: Integers) -> Integers | None:

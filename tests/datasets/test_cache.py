@@ -304,7 +304,7 @@ class TestRate:
         np.testing.assert_allclose(cache.times(clip), np.arange(20) / 30, atol=0.00051)
 
     def test_of_a_rate_that_varies(self, tmp_path: Path) -> None:
-        """10 frames a second: 40 a second, then 5 a second, then a burst, in milliseconds."""
+        """10 frames per second: 40 per second, then 5 per second, then a burst, in milliseconds."""
         stamps = [0, 25, 50, 75, 100, 125, 150, 175, 200, 400, 600, 601, 602, 700]
         taken = [0, 4, 8, 9, 10, 13]  # at 0, 100, 200, 400, 600 and 700 ms
         frames = noise(len(stamps))
@@ -347,7 +347,7 @@ class TestRate:
         assert len({cache.folder for cache in caches}) == 4
         assert [cache.rate for cache in caches] == [None, 10, 12.5, None]
         clip = manifest.clips[-1]
-        # 14 frames at 25 a second, of 24 x 32 pixels.
+        # 14 frames at 25 per second, of 24 x 32 pixels.
         assert [cache.frames(clip).shape[:3] for cache in caches] == [
             (14, 8, 10),
             (5, 8, 10),

@@ -77,9 +77,9 @@ def test_validation_scores_each_attribute(row: Row) -> None:
     assert [one.average_precision for one in found.each] == pytest.approx(expected)
     assert found.mean.average_precision == pytest.approx(np.mean(expected))
     for one, a, y in zip(found.each, answers.T, labels.T, strict=True):
-        guess = a >= 0.5
-        doubled = 2 * (guess & (y == 1)).sum()
-        assert one.f1 == pytest.approx(doubled / max(1, guess.sum() + y.sum()))
+        prediction = a >= 0.5
+        doubled = 2 * (prediction & (y == 1)).sum()
+        assert one.f1 == pytest.approx(doubled / max(1, prediction.sum() + y.sum()))
         assert one.prevalence == pytest.approx(y.mean())
     right = (answers >= 0.5) == labels
     assert row.privacy.clip.accuracy == pytest.approx(right.mean())

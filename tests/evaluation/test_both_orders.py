@@ -104,7 +104,7 @@ def test_both_are_stored(toys: Manifest) -> None:
 
 
 def test_an_encoder_works_at_its_own_geometry(toys: Manifest) -> None:
-    """Every other frame of 25 a second is taken; networks see 16 x 16 pixels all the same."""
+    """Every other frame of 25 per second is taken; networks see 16 x 16 pixels all the same."""
     spec = load_spec("bdq").model_copy(update={"geometry": Geometry(size=20, rate=15)})
     row, experiment = validated(toys, "camera", spec)
     assert row.geometry == spec.geometry

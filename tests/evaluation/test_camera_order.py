@@ -113,7 +113,7 @@ def test_of_real_video(ut_interaction: Path, tmp_path: Path, encoder: str) -> No
 
 @encoders
 def test_of_25_frames_a_second(tmp_path: Path, encoder: str) -> None:
-    """Every second frame is taken at 15 frames a second, every third at 10."""
+    """Every second frame is taken at 15 frames per second, every third at 10."""
     for number in range(4):
         write_video(tmp_path / f"{number}.mkv", street(30, 180, 250, number), rate=25)
     names = [f"{number}.mkv" for number in range(4)]
@@ -146,7 +146,7 @@ def test_of_pixels_that_are_not_square(tmp_path: Path, encoder: str) -> None:
 
 @encoders
 def test_of_a_rate_that_varies(tmp_path: Path, encoder: str) -> None:
-    """Between 5 and 60 frames a second, and a gap of a second."""
+    """Between 5 and 60 frames per second, and a gap of a second."""
     for number in range(4):
         steps = np.random.default_rng(number).integers(16, 200, 30)
         steps[20] = 1000

@@ -135,7 +135,7 @@ class TestEncoder:
         assert (after == 7).all()
 
     def test_of_a_slower_camera(self, cache: ClipCache, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Differences are then between every other frame, 12.5 of 25 a second."""
+        """Differences are then between every other frame, 12.5 of 25 per second."""
         without_guard(monkeypatch)
         slower = working_clips(cache.manifest, Geometry(size=24, rate=15))
         veiled = veil_clips(slower, veil_of("bdq"))

@@ -146,7 +146,7 @@ def test_a_window_of_pictures_has_the_rate_of_the_data_set(tmp_path: Path) -> No
     levels = np.arange(20, dtype=np.uint8)[:, None, None, None]
     write_pictures(tmp_path / "shots", np.broadcast_to(levels, (20, 16, 16, 3)).copy())
     clip = Clip("shots", 0, 20, "wave", {}, "a", "train")
-    for rate, every in ((15, 1), (30, 2), (None, 2)):  # None: 25 a second
+    for rate, every in ((15, 1), (30, 2), (None, 2)):  # None: 25 per second
         frames, times, aspect = window_of(tmp_path, clip, 15, image_rate=rate)
         assert aspect == 1
         numbers = np.arange(20)[::every]

@@ -85,7 +85,7 @@ def test_it_ends_when_the_training_clips_are_learned(coloured: ClipCache) -> Non
 
 
 def test_the_rate_falls_though_a_last_clip_joins_the_batch_before(coloured: ClipCache) -> None:
-    """32 clips in batches of 31 are one batch, and not two steps an epoch."""
+    """32 clips in batches of 31 are one batch, and not two steps per epoch."""
     rule = AttackerTraining(patience=1, longest=1, rates=(1.0,), fall=1.0)
     schedule = SCHEDULE.model_copy(update={"batch": 31, "epochs": 2, "warmup": 0})
     curve = recognise(data_of(coloured), until=rule, schedule=schedule).curve

@@ -8,14 +8,14 @@ import pytest
 from motionveil.evaluation.mutual_information import entropy_bits, information_in_bits, strongest
 
 
-def answers_of(guesses: np.ndarray, sure: float, classes: int) -> np.ndarray:
-    """Answers that give `sure` to the guess and the rest to all others alike."""
+def answers_of(predictions: np.ndarray, sure: float, classes: int) -> np.ndarray:
+    """Answers that give `sure` to the prediction and the rest to all others alike."""
     rest = (1 - sure) / (classes - 1)
-    return np.where(np.eye(classes)[guesses] > 0, sure, rest)
+    return np.where(np.eye(classes)[predictions] > 0, sure, rest)
 
 
 def noisy(classes: int, error: float, clips: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels, and guesses that are wrong with a probability, every wrong one as likely."""
+    """Labels, and predictions that are wrong with a probability, every wrong one as likely."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, clips)
     wrong = (labels + rng.integers(1, classes, clips)) % classes
@@ -37,9 +37,9 @@ class TestBits:
     @pytest.mark.parametrize("sure", [0.6, 0.999999])
     def test_are_those_of_the_channel_however_sure_the_attacker(self, classes, error, sure):
         """An attacker that is wrong and sure of it has a cross-entropy far above the entropy."""
-        labels, guesses = noisy(classes, error, 4000, seed=classes)
-        leak = information_in_bits(answers_of(guesses, sure, classes), labels, np.arange(4000))
-        seen = float((guesses != labels).mean())  # chance has made it a little more or less
+        labels, predictions = noisy(classes, error, 4000, seed=classes)
+        leak = information_in_bits(answers_of(predictions, sure, classes), labels, np.arange(4000))
+        seen = float((predictions != labels).mean())  # chance has made it a little more or less
         assert leak.bits == pytest.approx(information(classes, seen), abs=0.02)
         assert leak.interval[0] < leak.bits < leak.interval[1]
         assert leak.entropy == pytest.approx(np.log2(classes), abs=0.01)
@@ -49,8 +49,8 @@ class TestBits:
         """A draw of recordings misses a third of the people, and must not be taken for less."""
         labels = np.repeat(np.arange(people), 4)
         rng = np.random.default_rng(0)
-        guesses = np.where(rng.random(len(labels)) < 0.2, rng.integers(0, people), labels)
-        leak = information_in_bits(answers_of(guesses, 0.8, people), labels, labels)
+        predictions = np.where(rng.random(len(labels)) < 0.2, rng.integers(0, people), labels)
+        leak = information_in_bits(answers_of(predictions, 0.8, people), labels, labels)
         assert leak.interval[0] < leak.bits < leak.interval[1]
 
     def test_of_one_that_knows_all(self):
@@ -58,13 +58,13 @@ class TestBits:
         leak = information_in_bits(np.eye(8)[labels], labels, np.arange(200))
         assert leak.bits == pytest.approx(3, abs=0.02)
 
-    def test_are_none_of_one_that_guesses(self):
+    def test_are_none_at_chance_level(self):
         """And the interval says so: it hardly ever lies above 0."""
         above = 0
         for seed in range(60):
             rng = np.random.default_rng(seed)
-            labels, guesses = rng.integers(0, 5, 80), rng.integers(0, 5, 80)
-            leak = information_in_bits(answers_of(guesses, 0.9, 5), labels, np.arange(80))
+            labels, predictions = rng.integers(0, 5, 80), rng.integers(0, 5, 80)
+            leak = information_in_bits(answers_of(predictions, 0.9, 5), labels, np.arange(80))
             assert leak.bits < 0.25
             above += leak.interval[0] > 0
         assert above <= 4
@@ -75,9 +75,9 @@ class TestBits:
         assert -0.05 < leak.bits <= 0.01
 
     def test_do_not_depend_on_the_order_of_the_clips(self):
-        labels, guesses = noisy(4, 0.4, 60, seed=0)
-        answers, recordings = answers_of(guesses, 0.8, 4), np.arange(60) // 3
-        labels = labels[recordings * 3]  # one label a recording
+        labels, predictions = noisy(4, 0.4, 60, seed=0)
+        answers, recordings = answers_of(predictions, 0.8, 4), np.arange(60) // 3
+        labels = labels[recordings * 3]  # one label per recording
         once = information_in_bits(answers, labels, recordings)
         turned = information_in_bits(answers[::-1], labels[::-1], recordings[::-1])
         assert turned.bits == pytest.approx(once.bits)
@@ -89,8 +89,8 @@ class TestBits:
 
 
 class TestStrongest:
-    def test_of_many_that_guess_is_at_the_floor(self):
-        """The best of fifty guessers looks like a leak; the one chosen elsewhere does not."""
+    def test_of_many_random_ones_is_at_chance_level(self):
+        """The best of fifty random attackers looks like a leak; one chosen elsewhere does not."""
         labels = np.arange(60) % 4
         naive, corrected = [], []
         for seed in range(30):

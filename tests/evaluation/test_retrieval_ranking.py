@@ -54,7 +54,7 @@ class TestSearch:
         assert found.precision.mean() <= found.chance_precision.mean()
 
     @pytest.mark.parametrize(("hits", "size"), [(1, 1), (1, 4), (2, 5), (5, 5), (3, 6)])
-    def test_what_guessing_gives_is_the_mean_over_all_rankings(self, hits: int, size: int) -> None:
+    def test_the_chance_level_is_the_mean_over_all_rankings(self, hits: int, size: int) -> None:
         same = np.array([[True] * hits + [False] * (size - hits)])
         rankings = [
             search(np.array([order], float), same) for order in itertools.permutations(range(size))

@@ -13,10 +13,10 @@ from motionveil.evaluation.variants import Variant, recognition
 CLASSES = ("anna", "ben", "carl", "dora")
 
 
-def answers_of(guesses: np.ndarray, *, restart: int = 0) -> Variant:
-    sure = np.where(np.eye(4)[guesses] > 0, 0.85, 0.05)
-    right = (guesses == np.arange(len(guesses)) % 4).astype(float)
-    surest = np.full(len(guesses), restart)
+def answers_of(predictions: np.ndarray, *, restart: int = 0) -> Variant:
+    sure = np.where(np.eye(4)[predictions] > 0, 0.85, 0.05)
+    right = (predictions == np.arange(len(predictions)) % 4).astype(float)
+    surest = np.full(len(predictions), restart)
     return Variant(0.003, restart, "eval", 0, sure, right, surest)
 
 
@@ -53,7 +53,7 @@ def test_one_that_says_the_same_of_all() -> None:
     assert [row[0] for row in found.confusion] == [10] * 4
 
 
-def test_of_many_guessers_none_is_taken_for_one_that_knows() -> None:
+def test_the_best_of_many_random_attackers_stays_at_chance_level() -> None:
     rng = np.random.default_rng(0)
     values = []
     for _ in range(20):
@@ -78,9 +78,9 @@ def test_each_clip_has_the_answer_of_the_variant_that_counts() -> None:
 
 def test_the_interval_counts_recordings() -> None:
     """Half of the recordings are known, all of their clips: four clips say what one does."""
-    guesses = np.where(np.arange(80) // 4 % 2, (np.arange(80) + 1) % 4, np.arange(80) % 4)
-    few = finding_of([answers_of(guesses)], 80, per_recording=4).scores.clip
-    many = finding_of([answers_of(guesses)], 80).scores.clip
+    predictions = np.where(np.arange(80) // 4 % 2, (np.arange(80) + 1) % 4, np.arange(80) % 4)
+    few = finding_of([answers_of(predictions)], 80, per_recording=4).scores.clip
+    many = finding_of([answers_of(predictions)], 80).scores.clip
     assert few.value == many.value == 0.5
     width = few.interval[1] - few.interval[0]
     assert width == pytest.approx(2 * (many.interval[1] - many.interval[0]), rel=0.2)

@@ -83,7 +83,7 @@ def test_rows_side_by_side_are_the_same(once: tuple[Result, Path], tmp_path: Pat
         kind="tradeoff",
         command="test",
         workers=1,
-        rows_at_once=2,
+        parallel_rows=2,
         done=heard.append,
     )
 
@@ -92,7 +92,7 @@ def test_rows_side_by_side_are_the_same(once: tuple[Result, Path], tmp_path: Pat
 
     assert list(map(told, result.rows)) == list(map(told, earlier.rows))
     assert sorted(map(repr, heard)) == sorted(map(repr, result.rows))
-    assert result.environment["rows at once"] == "2"
+    assert result.environment["parallel rows"] == "2"
     assert result.environment["threads"] == "1"
     assert result.seconds >= sum(row.seconds for row in result.rows) / 2
 

@@ -29,7 +29,7 @@ def filmed(ut_interaction: Path) -> NDArray[np.uint8]:
 def streamed(name: str, clip: NDArray[np.uint8]) -> NDArray[np.uint8]:
     encoder = StreamEncoder(SPECS[name])
     veiled = [encoder(frame, time=number / 15) for number, frame in enumerate(clip)]
-    assert all(frame is not None for frame in veiled), "15 frames a second are the encoder's rate"
+    assert all(frame is not None for frame in veiled), "15 frames per second are the encoder's rate"
     return np.stack(veiled)
 
 

@@ -38,7 +38,7 @@ def test_every_chip_is_described_by_itself() -> None:
 
 @pytest.mark.slow
 def test_people_are_nearest_to_themselves(ut_interaction: Path, pretrained: Path) -> None:
-    """Of ten pairs in profile; guessing finds the right pair for about one face in ten."""
+    """Of ten pairs in profile; the chance level is one in ten."""
     from motionveil.faces import FaceDetector
     from motionveil.video import read_frames
 

@@ -75,7 +75,7 @@ def test_a_clip_that_stands_still_is_seen_as_its_frame(name: str) -> None:
 
 
 def stack() -> nn.Sequential:
-    """Convolutions without a pooling, which leave one place in time a frame."""
+    """Convolutions without a pooling, which leave one place in time per frame."""
     torch.manual_seed(0)
     return nn.Sequential(
         *(nn.Conv2d(3, 6, 7, stride=2, padding=3), nn.BatchNorm2d(6), nn.ReLU()),

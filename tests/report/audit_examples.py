@@ -45,7 +45,7 @@ def attacks() -> list[Any]:
 
 
 def labels_of(target: str, clips: int, classes: int) -> NDArray[np.int64]:
-    """Eight clips a recording; each recording shows one person and all actions in turn."""
+    """Eight clips per recording; each recording shows one person and all actions in turn."""
     if target == "action":
         return np.arange(clips) % classes
     return np.arange(clips) // 8 % classes
@@ -54,11 +54,11 @@ def labels_of(target: str, clips: int, classes: int) -> NDArray[np.int64]:
 def answers_of(
     labels: NDArray[np.int64], classes: int, known: float, seed: int, restart: int = 0
 ) -> Variant:
-    """Answers that are right so often; the others are guesses."""
+    """Answers that are right so often; the others are random."""
     rng = np.random.default_rng(seed)
-    guesses = rng.integers(0, classes, len(labels))
+    predictions = rng.integers(0, classes, len(labels))
     right = rng.random(len(labels)) < known
-    answered = np.where(right, labels, guesses)
+    answered = np.where(right, labels, predictions)
     sure = np.where(right, rng.uniform(0.5, 0.98, len(labels)), rng.uniform(0.2, 0.5, len(labels)))
     others = ((1 - sure) / max(1, classes - 1))[:, None]
     probabilities = np.where(np.eye(classes)[answered] > 0, sure[:, None], others)
@@ -162,16 +162,16 @@ def leaking(*, raw: bool = True, hunts: bool = True, only: Sequence[str] = ()) -
     return _made(False, raw=raw, hunts=hunts, only=tuple(only)).model_copy(deep=True)
 
 
-def at_the_floor(**changes: bool) -> Audit:
+def at_chance_level(**changes: bool) -> Audit:
     """An audit in which nothing was learned of identity, and everything from raw video."""
     return _made(True, **changes).model_copy(deep=True)
 
 
 @cache
-def _made(at_the_floor: bool, **fields: Any) -> Audit:
+def _made(at_chance_level: bool, **fields: Any) -> Audit:
     """Make an audit once: its intervals take a second."""
-    floor = {name: 0.85 if name == "action" else 0.0 for name in VEILED}
-    return audit(floor if at_the_floor else VEILED, **fields)
+    chance = {name: 0.85 if name == "action" else 0.0 for name in VEILED}
+    return audit(chance if at_chance_level else VEILED, **fields)
 
 
 def audit(

@@ -36,9 +36,9 @@ def dataset(actions: int = 6, people: int = 8, name: str = "actors") -> Dataset:
 
 def _answer(rng: np.random.Generator, truth: int, right: float, classes: int) -> list[float]:
     probabilities = rng.dirichlet(np.ones(classes))
-    guess = truth if rng.random() < right else int(rng.integers(classes))
+    prediction = truth if rng.random() < right else int(rng.integers(classes))
     top = int(probabilities.argmax())
-    probabilities[[guess, top]] = probabilities[[top, guess]]
+    probabilities[[prediction, top]] = probabilities[[top, prediction]]
     return [float(p) for p in probabilities]
 
 

@@ -15,7 +15,7 @@ from audit_examples import (
     ACTIONS,
     PEOPLE,
     VEILED,
-    at_the_floor,
+    at_chance_level,
     attacked,
     attacks,
     computed,
@@ -109,13 +109,13 @@ def leak_page(leak, tmp_path_factory) -> Page:
 
 
 @pytest.fixture(scope="module")
-def floor() -> Audit:
-    return at_the_floor()
+def chance() -> Audit:
+    return at_chance_level()
 
 
 @pytest.fixture(scope="module")
-def floor_page(floor, tmp_path_factory) -> Page:
-    return read(floor, tmp_path_factory.mktemp("floor"))
+def chance_page(chance, tmp_path_factory) -> Page:
+    return read(chance, tmp_path_factory.mktemp("chance"))
 
 
 class TestSummary:
@@ -142,13 +142,13 @@ class TestSummary:
         assert float(veiled[7]) == pytest.approx(8 * lead.scores.p, abs=1e-4)  # of eight attacks
         assert veiled[8] == "0"
 
-    def test_no_page_calls_the_video_safe(self, leak_page, floor_page):
-        for page in (leak_page, floor_page):
+    def test_no_page_calls_the_video_safe(self, leak_page, chance_page):
+        for page in (leak_page, chance_page):
             assert re.findall(CLAIMS, page.text, re.I) == []
             assert "does not prove that nothing can be learned" in page.verdict
 
-    def test_p_is_corrected_for_the_number_of_attacks(self, floor, tmp_path):
-        found = floor.model_copy(deep=True)
+    def test_p_is_corrected_for_the_number_of_attacks(self, chance, tmp_path):
+        found = chance.model_copy(deep=True)
         for attack in found.attacks:
             attack.scores.p = 0.01
         assert read(found, tmp_path).table_rows("Target")[0][7] == "0.0800"
@@ -389,5 +389,5 @@ class TestRefusals:
         self.refused(found, tmp_path, "must be the name of an attack's folder")
 
 
-def test_a_lost_picture_is_no_error(floor_page):
-    assert "The image of reconstruction is no longer beside the audit" in floor_page.text
+def test_a_lost_picture_is_no_error(chance_page):
+    assert "The image of reconstruction is no longer beside the audit" in chance_page.text

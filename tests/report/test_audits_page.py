@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from audit_examples import VEILED, at_the_floor, audit, leaking
+from audit_examples import VEILED, at_chance_level, audit, leaking
 from report_examples import write_png
 from test_audit_page import CLAIMS, Page
 
@@ -29,7 +29,7 @@ def beside(*audits: tuple[str, Audit], folder: Path) -> Page:
 def page(tmp_path_factory) -> Page:
     return beside(
         ("leaking", leaking()),
-        ("tight", at_the_floor()),
+        ("tight", at_chance_level()),
         folder=tmp_path_factory.mktemp("audits"),
     )
 
@@ -94,7 +94,7 @@ def test_what_was_not_carried_out_is_a_dash(tmp_path):
 
 
 def test_two_audits_of_one_encoder_are_told_apart(tmp_path):
-    pairs = [(leaking(), tmp_path / "short"), (at_the_floor(), tmp_path / "long")]
+    pairs = [(leaking(), tmp_path / "short"), (at_chance_level(), tmp_path / "long")]
     page = Page(write_audits(pairs, tmp_path / "audits.html").read_text(encoding="utf-8"))
     assert set(page.table("Strongest attack")) == {
         "runs/train (short)",
@@ -126,7 +126,7 @@ def test_other_data_are_refused(tmp_path):
 
 def test_by_the_command_line(tmp_path, capsys):
     folders = [tmp_path / name for name in ("a", "b")]
-    for folder, found in zip(folders, (leaking(), at_the_floor()), strict=True):
+    for folder, found in zip(folders, (leaking(), at_chance_level()), strict=True):
         folder.mkdir()
         found.save(folder)
     words = ["report", *map(str, folders)]

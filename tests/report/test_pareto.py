@@ -107,7 +107,7 @@ def test_the_observed_points_are_the_pooled_accuracies():
 
 
 def test_clips_of_one_recording_are_no_independent_trials():
-    """Ten equal clips a recording say as little as one; the interval must not shrink."""
+    """Ten equal clips per recording say as little as one; the interval must not shrink."""
     one = row("raw", n=20, action=0.5)
     alone = resample(methods_of(one))
     tenfold = row("raw", n=20, action=0.5)

@@ -169,7 +169,7 @@ class TestPipes:
         frames = int(40 * share) - (share * 40 == int(share * 40))
         assert "standard input: " in one_line(program)
         assert f"{frames} frames could be read" in one_line(program)
-        taken = -(-frames // 2)  # 15 of 30 a second
+        taken = -(-frames // 2)  # 15 of 30 per second
         assert count_frames(dest) == taken, "what came is kept: it does not come again"
         assert kept(tmp_path) == ["live.mkv"]
 

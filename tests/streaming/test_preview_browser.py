@@ -86,7 +86,7 @@ def opened(browser: Any, viewport: dict[str, int] = LAPTOP, **options: Any) -> I
 
 
 class Camera:
-    """Shows a veiled walk of a square, thirty times a second, and counts."""
+    """Shows a veiled walk of a square, thirty times per second, and counts."""
 
     def __init__(self, address: str = "0", **options: Any) -> None:
         self.numbers: dict[str, Any] = {

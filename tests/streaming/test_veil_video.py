@@ -128,7 +128,7 @@ def test_real_video(tmp_path: Path, ut_interaction: Path) -> None:
     source = ut_interaction / "segmented_set1" / "0_1_4.avi"
     spec = load_spec("bdq")
     summary = veil_video(source, tmp_path / "b.mp4", spec)
-    assert times(tmp_path / "b.mp4") == times(source)[::2]  # 15 of 30 frames a second
+    assert times(tmp_path / "b.mp4") == times(source)[::2]  # 15 of 30 frames per second
     assert (summary.frames_in, summary.taken, summary.left_out) == (108, 54, 54)
     info = probe(tmp_path / "b.mp4")
     assert (info.width, info.height, info.rate) == (86, 64, 15)

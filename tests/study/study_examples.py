@@ -75,7 +75,7 @@ def invented_study(
     return study, Key(questions=right, names=names)
 
 
-def guesser(study: Study) -> Chooser:
+def random_answers(study: Study) -> Chooser:
     return lambda question, options, random: random.sample(
         list(options), study.persons_per_question
     )

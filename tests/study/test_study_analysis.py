@@ -27,7 +27,14 @@ from motionveil.study.inference import (
     reasons_to_exclude,
     tabulate,
 )
-from study.study_examples import Chooser, by_condition, guesser, invented_study, knower, simulated
+from study.study_examples import (
+    Chooser,
+    by_condition,
+    invented_study,
+    knower,
+    random_answers,
+    simulated,
+)
 
 DRAWS = 400
 
@@ -86,7 +93,7 @@ class TestInformedChance:
 
     def test_is_told_beside_chance(self):
         study, key = invented_study(veiled=4, raw=0, checks=0)
-        found = analyse(study, key, crowd(study, guesser(study), 3), draws=100)
+        found = analyse(study, key, crowd(study, random_answers(study), 3), draws=100)
         both = found.conditions[0].scores[0]
         assert both.informed >= 0.25 > both.chance
 
@@ -103,9 +110,11 @@ class TestFindings:
         assert all(line.recognised.value == 1 for line in found.conditions[0].people)
 
     @pytest.mark.parametrize(("persons", "options"), [(2, 7), (1, 4)])
-    def test_a_guesser_lands_on_chance_within_the_interval(self, persons: int, options: int):
+    def test_random_answers_are_at_chance_level_within_the_interval(
+        self, persons: int, options: int
+    ):
         study, key = invented_study(persons=persons, options=options)
-        choose = by_condition(key, guesser(study), knower(key))
+        choose = by_condition(key, random_answers(study), knower(key))
         veiled = in_condition(analyse(study, key, crowd(study, choose), draws=DRAWS), "veiled")
         for score in veiled.scores:
             assert score.share.interval is not None
@@ -135,7 +144,7 @@ class TestFindings:
 
     def test_the_control_is_held_against_within_participants(self):
         study, key = invented_study()
-        choose = by_condition(key, guesser(study), knower(key))
+        choose = by_condition(key, random_answers(study), knower(key))
         veiled = in_condition(analyse(study, key, crowd(study, choose), draws=DRAWS), "veiled")
         both = veiled.control[0]
         assert both.value == pytest.approx(veiled.scores[0].share.value - 1)
@@ -169,7 +178,7 @@ class TestFindings:
         study, key = invented_study(raw=0, checks=0)
         people = []
         for number in range(12):
-            person = simulated(study, guesser(study), number=number)
+            person = simulated(study, random_answers(study), number=number)
             answers = [
                 answer.model_copy(
                     update={
@@ -198,7 +207,7 @@ class TestFindings:
 
     def test_are_read_as_they_were_written(self, tmp_path):
         study, key = invented_study(veiled=8, raw=4)
-        found = analyse(study, key, crowd(study, guesser(study), 4), draws=100)
+        found = analyse(study, key, crowd(study, random_answers(study), 4), draws=100)
         assert StudyFindings.read(found.save(tmp_path)) == found
 
 
@@ -246,7 +255,7 @@ class TestRefusals:
 class TestExclusions:
     def test_say_why(self):
         study, key = invented_study()
-        careless = simulated(study, guesser(study))
+        careless = simulated(study, random_answers(study))
         assert reasons_to_exclude(study, key, careless) == ["failed 3 of 3 attention checks"]
         (hurried,) = reasons_to_exclude(study, key, simulated(study, knower(key), seconds=0.4))
         assert hurried == "median response time 0.4 s, minimum 1 s"
@@ -263,13 +272,13 @@ class TestExclusions:
         study, key = invented_study()
         lenient = Exclusions(failed_checks_allowed=3, unfinished=False, seconds=0)
         study = study.model_copy(update={"exclusions": lenient})
-        person = simulated(study, guesser(study), seconds=0.1, answered=30)
+        person = simulated(study, random_answers(study), seconds=0.1, answered=30)
         assert reasons_to_exclude(study, key, person) == []
 
     def test_both_results_are_told(self):
         study, key = invented_study()
         good = crowd(study, knower(key), 10)
-        bad = [simulated(study, guesser(study), number=99)]
+        bad = [simulated(study, random_answers(study), number=99)]
         found = analyse(study, key, good + bad, draws=DRAWS)
         assert [one.participant for one in found.excluded] == ["p-0099"]
         assert found.conditions[0].scores[0].share.value == 1
@@ -278,7 +287,9 @@ class TestExclusions:
 
     def test_may_leave_nobody(self):
         study, key = invented_study()
-        found = analyse(study, key, crowd(study, guesser(study), 3, seconds=0.1), draws=DRAWS)
+        found = analyse(
+            study, key, crowd(study, random_answers(study), 3, seconds=0.1), draws=DRAWS
+        )
         assert found.conditions == []
         assert len(found.everybody) == 2
 
@@ -308,7 +319,7 @@ class TestStatistics:
         assert bootstrap_interval(scores, answered, draws=DRAWS) == (1, 1)
 
     def test_a_face_that_everybody_takes_is_no_knowledge(self):
-        """All 40 participants answer alike: that is one guess a question, and luck with some."""
+        """All 40 participants answer alike: one random answer per question, some of them right."""
         study, key = invented_study(persons=1, options=4, veiled=12, raw=0, checks=0)
         right = {q.id for q in study.of_kind("question")[:5]}
 

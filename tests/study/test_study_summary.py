@@ -13,13 +13,13 @@ from motionveil.study.analysis import analyse
 from motionveil.study.design import Key, Study
 from motionveil.study.findings import StudyFindings
 from motionveil.study.summary import write_results
-from study.study_examples import by_condition, guesser, invented_study, knower, simulated
+from study.study_examples import by_condition, invented_study, knower, random_answers, simulated
 
 
 def found_by(study: Study, key: Key, kind: str = "simulated") -> StudyFindings:
-    choose = by_condition(key, guesser(study), knower(key))
+    choose = by_condition(key, random_answers(study), knower(key))
     people = [simulated(study, choose, number=n, kind=kind) for n in range(8)]
-    people.append(simulated(study, guesser(study), number=99, kind=kind))
+    people.append(simulated(study, random_answers(study), number=99, kind=kind))
     return analyse(study, key, people, draws=100)
 
 
@@ -40,7 +40,7 @@ def page(written: list[Path]) -> str:
 
 @pytest.fixture(scope="module")
 def other_page(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Of real participants, one person a clip, no original clips, names that are no names."""
+    """Of real participants, one person per clip, no original clips, names that are no names."""
     study, key = invented_study(persons=1, veiled=8, raw=0)
     evil = "<script>alert(1)</script>"
     study = study.model_copy(update={"title": evil, "label": evil})
@@ -93,7 +93,7 @@ class TestPage:
 
     def test_is_made_when_nobody_counts(self, tmp_path: Path):
         study, key = invented_study(veiled=8, raw=4)
-        people = [simulated(study, guesser(study), number=n, seconds=0.1) for n in range(3)]
+        people = [simulated(study, random_answers(study), number=n, seconds=0.1) for n in range(3)]
         found = analyse(study, key, people, draws=100)
         *_, file = write_results(found, tmp_path, load_publication("paper"))
         page = file.read_text(encoding="utf-8")

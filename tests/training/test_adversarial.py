@@ -140,8 +140,8 @@ def test_one_step_agrees_with_plain_torch(experiment: Experiment, tmp_path: Path
         E.boundaries.copy_(E.boundaries.clamp(0, 15).sort().values)
     # Equation 2: cross-entropy of P, on what the new E gives.
     labels = batch.privacy.repeat_interleave(veiled.shape[2])
-    guesses = P(frames_of(plain_veil(E, batch.clips)).detach())
-    privacy_loss = nn.CrossEntropyLoss()(guesses, labels)
+    predictions = P(frames_of(plain_veil(E, batch.clips)).detach())
+    privacy_loss = nn.CrossEntropyLoss()(predictions, labels)
     privacy_gradients = torch.autograd.grad(privacy_loss, list(P.parameters()))
     with torch.no_grad():
         for weight, gradient in zip(P.parameters(), privacy_gradients, strict=True):
@@ -153,7 +153,7 @@ def test_one_step_agrees_with_plain_torch(experiment: Experiment, tmp_path: Path
     assert row["loss_privacy"] == pytest.approx(privacy_loss.item(), rel=1e-5)
     right = (logits.argmax(1) == batch.actions).double().mean().item()
     assert row["accuracy_action"] == pytest.approx(right)
-    right = (guesses.argmax(1) == labels).double().mean().item()
+    right = (predictions.argmax(1) == labels).double().mean().item()
     assert row["accuracy_privacy"] == pytest.approx(right)
     for mine, plain in ((models.encoder, E), (models.action, T), (models.privacy, P)):
         for name, value in plain.state_dict().items():

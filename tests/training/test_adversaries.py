@@ -111,7 +111,7 @@ FILTER = EncoderSpec(method="unet", settings=UnetSettings(widths=(4, 4, 8), bloc
 def test_a_filter_trains_against_two_and_resumes_to_the_bit(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twelve clips in batches of six: two steps an epoch, so restarts fall within epochs."""
+    """Twelve clips in batches of six: two steps per epoch, so restarts fall within epochs."""
     experiment = rival_experiment(toys)
     spec, curves = experiment.train(FILTER, tmp_path / "whole")
     assert [row["epoch"] for row in curves] == [1, 2, 3]

@@ -18,16 +18,16 @@ from motionveil.training.experiment import Experiment
 from motionveil.training.loop import ADVERSARIAL
 from tiny import tiny_recipe
 
-FLOOR = 0.125
+CHANCE = 0.125
 
 
 def curves(*accuracies: float) -> list[dict[str, float]]:
     return [{"epoch": n, "accuracy_action": a} for n, a in enumerate(accuracies, 1)]
 
 
-def refused(accuracies: list[float], epochs: int = 12, floor: float = FLOOR) -> bool:
+def refused(accuracies: list[float], epochs: int = 12, chance: float = CHANCE) -> bool:
     try:
-        refuse_collapse(curves(*accuracies), floor, tiny_recipe(epochs=epochs))
+        refuse_collapse(curves(*accuracies), chance, tiny_recipe(epochs=epochs))
     except MotionveilError:
         return True
     return False
@@ -36,7 +36,7 @@ def refused(accuracies: list[float], epochs: int = 12, floor: float = FLOOR) -> 
 def test_says_when_and_what_to_change() -> None:
     recipe = tiny_recipe(epochs=20, alpha=8.0, adversarial={"lr": 0.02, "encoder_lr": 0.5})
     with pytest.raises(MotionveilError) as caught:
-        refuse_collapse(curves(0.3, 0.8, 0.6, 0.11, 0.14, 0.13), FLOOR, recipe)
+        refuse_collapse(curves(0.3, 0.8, 0.6, 0.11, 0.14, 0.13), CHANCE, recipe)
     message = str(caught.value)
     assert "accuracy 0.14 or less" in message
     assert "epochs 4 to 6" in message
@@ -53,44 +53,46 @@ def test_a_collapse_after_success_is_seen_at_once() -> None:
 
 def test_slow_starters_are_given_half_of_the_training() -> None:
     for epochs in (4, 5, 6, 12, 15):
-        guesses = [0.12] * epochs
-        first = next((n for n in range(1, epochs + 1) if refused(guesses[:n], epochs)), None)
+        accuracies = [0.12] * epochs
+        first = next((n for n in range(1, epochs + 1) if refused(accuracies[:n], epochs)), None)
         half = (epochs + 1) // 2
         assert first == (half + PATIENCE if half + PATIENCE <= epochs else None), epochs
 
 
 @given(
-    floor=st.floats(0.02, 0.6),
+    chance=st.floats(0.02, 0.6),
     start=st.integers(1, 8),
     ends=st.floats(0, 1),
     epochs=st.integers(8, 60),
 )
-def test_a_steady_rise_is_never_refused(floor: float, start: int, ends: float, epochs: int) -> None:
-    """Guessing for less than half of the epochs, then rising to anything above the floor."""
+def test_a_steady_rise_is_never_refused(
+    chance: float, start: int, ends: float, epochs: int
+) -> None:
+    """At chance level for less than half of the epochs, then rising to anything above it."""
     start = min(start, epochs // 2)
-    top = floor + (0.3 + 0.7 * ends) * (1 - floor)
+    top = chance + (0.3 + 0.7 * ends) * (1 - chance)
     rise = epochs - start
-    accuracies = [floor] * start + [
-        floor + (top - floor) * min(1, 2 * n / rise) for n in range(rise)
+    accuracies = [chance] * start + [
+        chance + (top - chance) * min(1, 2 * n / rise) for n in range(rise)
     ]
-    assert not any(refused(accuracies[:n], epochs, floor) for n in range(1, epochs + 1))
+    assert not any(refused(accuracies[:n], epochs, chance) for n in range(1, epochs + 1))
 
 
 @given(
-    floor=st.floats(0.02, 0.6),
+    chance=st.floats(0.02, 0.6),
     good=st.lists(st.floats(0.3, 1), min_size=1, max_size=20),
     bad=st.lists(st.floats(0, 1), min_size=PATIENCE, max_size=PATIENCE),
 )
-def test_success_then_guessing_is_always_refused(
-    floor: float, good: list[float], bad: list[float]
+def test_success_then_chance_level_is_always_refused(
+    chance: float, good: list[float], bad: list[float]
 ) -> None:
-    accuracies = [floor + share * (1 - floor) for share in good] + [floor * b for b in bad]
-    assert refused(accuracies, epochs=1000, floor=floor)
-    assert not refused(accuracies[:-1], epochs=1000, floor=floor)
+    accuracies = [chance + share * (1 - chance) for share in good] + [chance * b for b in bad]
+    assert refused(accuracies, epochs=1000, chance=chance)
+    assert not refused(accuracies[:-1], epochs=1000, chance=chance)
 
 
 @given(st.lists(st.floats(0.2, 1), min_size=1, max_size=30))
-def test_above_guessing_is_fine(accuracies: list[float]) -> None:
+def test_above_chance_level_is_fine(accuracies: list[float]) -> None:
     assert not refused(accuracies, epochs=len(accuracies))
 
 
@@ -130,7 +132,7 @@ def test_an_encoder_that_is_not_finite_stops_it(
 
 
 def test_an_encoder_torn_from_its_data_collapses(experiment: Experiment, tmp_path: Path) -> None:
-    """The boundaries are driven to the ends: nothing is left to recognise, so T guesses."""
+    """The boundaries are driven to the ends: nothing is left to recognise, so T accuracies."""
     recipe = tiny_recipe(epochs=8, alpha=1000.0, adversarial={"encoder_lr": 1000.0, "batch": 12})
     wild = dataclasses.replace(experiment, recipe=recipe)
     with pytest.raises(CollapseError, match="action recognition collapsed"):

@@ -137,7 +137,7 @@ def test_fewer_clips_than_the_steps_need_go_round(toys: Manifest) -> None:
 
 
 def test_another_label_and_frames_further_apart(many: Manifest, found: DryRun) -> None:
-    other = run(many, tiny_recipe(frames=3, rate=12.5), label="hand")  # of 25 a second
+    other = run(many, tiny_recipe(frames=3, rate=12.5), label="hand")  # of 25 per second
     assert other.clip[2] == 3
     assert other.parameters["P"] < found.parameters["P"]
 

@@ -151,15 +151,15 @@ def test_one_step_agrees_with_plain_torch(
     again = seen(for_networks(E(batch.clips)).detach())
     for number, (network, own) in enumerate(zip(plain, again, strict=True), 1):
         labels = batch.privacy.repeat_interleave(len(own) // 12)
-        guesses = network(own)
-        own_loss = nn.functional.cross_entropy(guesses, labels)
+        predictions = network(own)
+        own_loss = nn.functional.cross_entropy(predictions, labels)
         own_gradients = torch.autograd.grad(own_loss, list(network.parameters()))
         with torch.no_grad():
             for weight, gradient in zip(network.parameters(), own_gradients, strict=True):
                 weight -= 0.02 * gradient
         mark = f"_{number}" if number > 1 else ""
         assert row[f"loss_privacy{mark}"] == pytest.approx(own_loss.item(), rel=1e-4)
-        right = (guesses.argmax(1) == labels).double().mean().item()
+        right = (predictions.argmax(1) == labels).double().mean().item()
         assert row[f"accuracy_privacy{mark}"] == pytest.approx(right)
         if number > 1:
             found = row[f"entropy{mark}"]
@@ -269,7 +269,7 @@ def test_fresh_networks_differ_from_each_other(experiment: Experiment) -> None:
 def test_a_training_that_was_stopped_resumes_to_the_bit(
     experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two steps an epoch: it stops within one, and each network is restarted on the way."""
+    """Two steps per epoch: it stops within one, and each network is restarted on the way."""
     own = experiment_of(experiment, adversarial={"restart_every": 1, "epochs": 3})
     spec, curves = own.train(own.untrained(), tmp_path / "whole")
     plain, calls = AdversarialTraining.step_privacy, []

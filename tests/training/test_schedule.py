@@ -120,7 +120,7 @@ def test_a_network_is_saturated_when_it_has_learned_or_learns_no_more() -> None:
 
 
 def course_of(accuracies: list[float], schedule: Schedule, rule: AttackerTraining) -> list[float]:
-    """Return the factor of each step of a training with these accuracies, two steps an epoch."""
+    """Return the factor of each step of a training with these accuracies, two steps per epoch."""
     course, factors = Course(schedule, 2, rule), []
     for epoch, accuracy in enumerate(accuracies):
         if epoch >= course.epochs:

@@ -28,7 +28,7 @@ from rtsp_server import Camera
 from streams import transport_stream
 from videos import frame_numbers, moving_square, write_pictures, write_video
 
-STEP = 3600  # of 1/90000 s: 25 frames a second
+STEP = 3600  # of 1/90000 s: 25 frames per second
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ class Act:
 
 @dataclass(frozen=True)
 class _Visit:
-    """One person from entering the room to leaving it, `FRAME_RATE` times a second.
+    """One person from entering the room to leaving it, `FRAME_RATE` times per second.
 
     Attributes:
         person: Who.

@@ -172,7 +172,7 @@ def _pattern(pattern: int, u: float, v: float, period: float) -> float:
     """Return the share of the accent colour at a place on the cloth, in pixels from its origin."""
     if pattern == 0:
         return 0.0
-    # A sine of this gain has a slope of one a pixel where it crosses zero.
+    # A sine of this gain has a slope of one per pixel where it crosses zero.
     gain = period / (2 * math.pi)
     across = math.sin(2 * math.pi * u / period)
     around = math.sin(2 * math.pi * v / period)

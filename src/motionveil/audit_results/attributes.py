@@ -60,7 +60,7 @@ class AttributeRecognition(LabelFinding):
         return measured_precision(self.scores["clip"])
 
     def rows(self) -> list[tuple[str, list[Column]]]:
-        """Return a row of the means, whose average precision is cMAP, and one an attribute."""
+        """Return a row of the means, whose average precision is cMAP, and one per attribute."""
         pairs = attribute_lines(self.scores)
         return [(clip.name, self._columns(clip, frame)) for frame, clip in pairs]
 

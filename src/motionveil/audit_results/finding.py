@@ -153,12 +153,12 @@ class Finding(Renamed):
         return self.title or self.kind
 
     def rows(self) -> list[tuple[str, list[Column]]]:
-        """Return its rows, each with what tells it from the others; the chief figure first."""
+        """Return its rows, each with what distinguishes it; the main metric first."""
         return [("", self.columns)]
 
     @property
     def chance_level(self) -> float | None:
-        """What guessing scores, in the unit of the chief figure."""
+        """Score at chance level, in the unit of the main metric."""
         found = (column.value for column in self.rows()[0][1] if column.name == CHANCE)
         return next((float(v) for v in found if isinstance(v, float)), None)
 

@@ -52,7 +52,7 @@ def in_percent(share: float, interval: tuple[float, float]) -> str:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """Print a line a row: accuracies in %, with their 95 % intervals."""
+    """Print a line per row: accuracies in %, with their 95 % intervals."""
     label = rows[0].privacy.label
     many = len({(row.seed, row.split) for row in rows}) > 1
     headings = ["method", "alpha", *(["seed", "split"] if many else [])]

@@ -250,7 +250,7 @@ def _run_streams(
     *,
     one_by_one: bool,
 ) -> int:
-    """Recognise streams: files one by one, cameras at once."""
+    """Recognise streams: files one by one, cameras in parallel."""
     piped = any(dest.to == "-" for dest in arguments.overlay)
     say, live = _printer(sys.stderr if piped else sys.stdout), not one_by_one
     table = None if arguments.csv is None else CsvReport(files, arguments.csv, live=live)

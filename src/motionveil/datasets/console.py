@@ -46,7 +46,7 @@ def in_threads(
     run outside Python's lock.
 
     Args:
-        workers: Items at once; one for each processor if None.
+        workers: Items in parallel; one per processor if None.
     """
     pool = ThreadPoolExecutor(workers or usable_cores())
     try:

@@ -1,4 +1,4 @@
-"""The manifest: a CSV with a row a clip, and a JSON sidecar that says what the data set is.
+"""The manifest: a CSV with a row per clip, and a JSON sidecar that says what the data set is.
 
 Needs no torch. The format is described in `docs/data.md`.
 """

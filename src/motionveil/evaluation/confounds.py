@@ -30,7 +30,7 @@ def columns_beside(manifest: Manifest, label: str) -> list[str]:
 
 
 def confounds(manifest: Manifest, split: str, label: str) -> list[Confound]:
-    """Return how each other column of the manifest stands to a label; nothing of attributes."""
+    """Return how a label depends on each other column of the manifest; empty for attributes."""
     if len(manifest.columns_of(label)) > 1:
         return []
     return [_confound(manifest, split, label, c) for c in columns_beside(manifest, label)]
@@ -41,10 +41,10 @@ def _confound(manifest: Manifest, split: str, label: str, column: str) -> Confou
     held_out = manifest.part(split, training=False)
     known = {(clip.privacy[label], _value(clip, column)) for clip in training}
     shared = sum((clip.privacy[label], _value(clip, column)) in known for clip in held_out)
-    guesses = _guesses_by(training, label, column)
+    predictions = _predictions_by(training, label, column)
     commonest = _commonest(clip.privacy[label] for clip in training)
     right = [
-        guesses.get(_value(clip, column), commonest) == clip.privacy[label] for clip in held_out
+        predictions.get(_value(clip, column), commonest) == clip.privacy[label] for clip in held_out
     ]
     counts = Counter(clip.privacy[label] for clip in held_out)
     return Confound(
@@ -58,7 +58,7 @@ def _confound(manifest: Manifest, split: str, label: str, column: str) -> Confou
     )
 
 
-def _guesses_by(training: Sequence[Clip], label: str, column: str) -> dict[str, str]:
+def _predictions_by(training: Sequence[Clip], label: str, column: str) -> dict[str, str]:
     """Return which value of the label is commonest under each value of a column."""
     found: dict[str, list[str]] = defaultdict(list)
     for clip in training:
@@ -107,7 +107,7 @@ def _halved(
 ) -> list[tuple[tuple[Clip, ...], tuple[Clip, ...]]]:
     """Return for each half of a column's values the clips to learn from and to ask about.
 
-    Each value of the label has its values of the column dealt to the two halves in turn, in one
+    Each value of the label has its values of the column assigned to the two halves in turn, in one
     order for all, so that a value that many share falls into one half for most of them. Of the
     label's values only those count that can be learned in both halves.
     """

@@ -51,7 +51,7 @@ H264_FORMAT = 1
 QUALITIES = (18, 28, 38)
 """x264's crf: hardly visible loss, a usual camera's, and a poor connection's."""
 
-_RATE = 30  # frames a second; x264's choices hardly depend on it at a constant quality
+_RATE = 30  # frames per second; x264's choices hardly depend on it at a constant quality
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ def working_clips(
     Args:
         multiple: What the encoder needs both sides to be multiples of.
         folder: Folder of all caches; by default `.cache` beside the manifest's file.
-        workers: Videos decoded at once.
+        workers: Videos decoded in parallel.
 
     Raises:
         MotionveilError: A video cannot be read, or the cache cannot be written.
@@ -184,7 +184,7 @@ def veil_clips(cache: ClipCache, veil: Veil, *, workers: int = 1) -> ClipCache:
     """Return the cache of a manifest's clips as a veil leaves them.
 
     Args:
-        workers: Clips veiled at once.
+        workers: Clips veiled in parallel.
 
     Raises:
         MotionveilError: What comes out are no frames, or the cache cannot be written.
@@ -254,7 +254,7 @@ def clips_in(
         folder: Holds a video for each of the manifest's, in the same folders and of the same
             names, whatever their suffixes; each with the frames of its original, one for one, at
             the same times.
-        workers: Videos decoded at once.
+        workers: Videos decoded in parallel.
 
     Raises:
         MotionveilError: A video is missing, or there are several for one; names it.

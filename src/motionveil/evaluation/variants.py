@@ -168,19 +168,19 @@ def _scores(
     chosen: list[str],
     variants: int,
 ) -> Scores:
-    guesses = probabilities.argmax(axis=1)
-    right = (guesses == labels).astype(np.float64)
+    predictions = probabilities.argmax(axis=1)
+    right = (predictions == labels).astype(np.float64)
     drawn = bootstrap_means(np.column_stack([right, frames]), recordings)
     classes = probabilities.shape[1]
     confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (labels, guesses), 1)
+    np.add.at(confusion, (labels, predictions), 1)
     information = information_in_bits(probabilities, labels, recordings)
     return Scores(
         clip=Measured(value=float(right.mean()), interval=interval_of(drawn[:, 0])),
         frame=Measured(value=float(frames.mean()), interval=interval_of(drawn[:, 1])),
         balanced=float(np.mean([right[labels == k].mean() for k in np.unique(labels)])),
         chance_level=float(np.bincount(labels).max() / len(labels)),
-        p=permutation_test(guesses, labels, recordings),
+        p=permutation_test(predictions, labels, recordings),
         bits=Measured(value=information.bits, interval=information.interval),
         entropy=information.entropy,
         chosen=chosen,
@@ -235,7 +235,9 @@ def attribute_recognition(
         ],
         chosen=[variants[place].name for place in dict.fromkeys(chosen.tolist())],
         p=permutation_p(
-            lambda dealt: mean_average_precision(by_clip, combinations[dealt]), kinds, recordings
+            lambda permuted: mean_average_precision(by_clip, combinations[permuted]),
+            kinds,
+            recordings,
         ),
         trainings=[] if usual.training is None else [usual.training],
         seconds=0.0,

@@ -55,7 +55,7 @@ class EventCamera:
     - `mismatch`: each pixel's two thresholds are drawn once from a normal distribution, at least a
       tenth of the nominal ones.
     - `leak`: references sink steadily; they start at a random part of a threshold.
-    - `shot`: a Poisson process a pixel, positive and negative alike; the reference does not move.
+    - `shot`: a Poisson process per pixel, positive and negative alike; the reference does not move.
 
     Mismatch depends on the seed and the size, noise on the seed, the pixel, `reset`'s stream and
     time alone: not on the frame rate, nor on how often or by which method the camera is asked.

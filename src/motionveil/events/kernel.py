@@ -182,7 +182,7 @@ def start_noise(
     Args:
         key: Decides all random numbers.
         begin: Time of the first frame.
-        leak: Positive events a second and pixel.
+        leak: Positive events per second and pixel.
         positive: Threshold of each pixel's positive events, (N,).
         reference: Moved where there is a leak, (N,).
         shot: Events of shot noise a second and pixel.

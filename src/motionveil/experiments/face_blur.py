@@ -151,7 +151,7 @@ def blur_manifest(
     Args:
         out: The copy's folder, another than the data set's.
         settings: How faces are found and blurred; `FaceBlur()` if None.
-        workers: Videos at once; by default one for each processor.
+        workers: Videos in parallel; by default one per processor.
 
     Returns:
         The copy's manifest, named `<name>-faces-blurred`, as read from `out/manifest.csv`.

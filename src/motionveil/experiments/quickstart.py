@@ -49,10 +49,10 @@ def run_quickstart(
     """Make the data, train with alpha = 0 and the recipe's, attack and validate, and report.
 
     Args:
-        out: Folder for everything; a stopped run goes on where it was.
+        out: Folder for everything; an interrupted run resumes.
         seed: Draws the data set and everything after it.
         device: As `make_fabric`.
-        workers: Videos made or decoded at once.
+        workers: Videos made or decoded in parallel.
         say: Takes a line of text for the user.
 
     Returns:
@@ -74,14 +74,14 @@ def run_quickstart(
     choices = [raw, choose("moments"), choose("flow-untrained"), *trained]
     # Two processes of a thread each train two small networks faster than one of two threads.
     cores = min(torch.get_num_threads(), usable_cores())
-    at_once = min(cores, len(choices)) if fabric.device.type == "cpu" else 1
-    rows = sorted(choices, key=lambda one: one.alpha is None) if at_once > 1 else choices
+    jobs = min(cores, len(choices)) if fabric.device.type == "cpu" else 1
+    rows = sorted(choices, key=lambda one: one.alpha is None) if jobs > 1 else choices
     titles = [FILMED, *map(_title, rows), LIVE]
-    steps = _Steps(titles, 1.0 + sum(map(_weight, rows)) + 0.1, at_once, say)
+    steps = _Steps(titles, 1.0 + sum(map(_weight, rows)) + 0.1, jobs, say)
     steps.begin()
     manifest = make_actors(out / "actors", seed=seed, workers=workers)
     steps.end(1.0, time.monotonic() - began)
-    for _ in range(at_once):
+    for _ in range(jobs):
         steps.begin()
 
     def measured(row: Row) -> None:
@@ -106,7 +106,7 @@ def run_quickstart(
         kind="quickstart",
         command=command,
         workers=workers,
-        rows_at_once=at_once,
+        parallel_rows=jobs,
         done=measured,
     )
     for name, reason in result.collapsed.items():
@@ -127,20 +127,20 @@ class _Steps:
     Args:
         titles: What each step does, in the order in which they begin.
         whole: The shares of all steps together.
-        at_once: Steps that are carried out side by side.
+        jobs: Steps that run in parallel.
         say: Takes a line of text for the user.
     """
 
     def __init__(
-        self, titles: Sequence[str], whole: float, at_once: int, say: Callable[[str], None]
+        self, titles: Sequence[str], whole: float, jobs: int, say: Callable[[str], None]
     ) -> None:
-        self._titles, self._say, self._at_once = titles, say, at_once
+        self._titles, self._say, self._jobs = titles, say, jobs
         self._left, self._seconds, self._share = whole, 0.0, 0.0
         self.begun = 0
 
     def begin(self) -> None:
         """Begin the next step."""
-        seconds = self._seconds / self._share * self._left / self._at_once if self._share else 0
+        seconds = self._seconds / self._share * self._left / self._jobs if self._share else 0
         told = f", about {max(1, round(seconds / 60))} min left" if seconds else ""
         self.begun += 1
         title = self._titles[self.begun - 1]

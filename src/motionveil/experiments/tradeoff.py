@@ -100,7 +100,7 @@ def measure_tradeoff(
     command: str,
     workers: int | None = None,
     run: Run = in_this_process,
-    rows_at_once: int = 1,
+    parallel_rows: int = 1,
     done: Callable[[Row], None] = lambda row: None,
 ) -> Result:
     """Run a plan and return its result; `out/results.json` is written after every row.
@@ -110,9 +110,9 @@ def measure_tradeoff(
     Args:
         out: Folder for runs, rows and the result.
         kind: What the result calls the experiment.
-        workers: Videos decoded at once.
+        workers: Videos decoded in parallel.
         run: Where the attackers of a row run.
-        rows_at_once: Rows measured side by side, each in a process of its own with its share of the
+        parallel_rows: Rows measured in parallel, each in a process of its own with its share of the
             threads; those that train first, since they take longest.
         done: Told of each row when it is there.
 
@@ -140,19 +140,19 @@ def measure_tradeoff(
         seconds=0.0,
     )
     result.collapsed = bench.collapsed  # which grows as the rows are made
-    if rows_at_once > 1:
-        result.environment["threads"] = str(bench.measure(rows_at_once, done))
-        result.environment["rows at once"] = str(rows_at_once)
+    if parallel_rows > 1:
+        result.environment["threads"] = str(bench.measure(parallel_rows, done))
+        result.environment["parallel rows"] = str(parallel_rows)
     for seed in plan.seeds:
         for split in plan.splits:
             for row in bench.rows(seed, split):
                 result.rows.append(row)
                 # Rows read back count too: what it took, not what this call took.
-                took = sum(row.seconds for row in result.rows) / rows_at_once
+                took = sum(row.seconds for row in result.rows) / parallel_rows
                 result.seconds = max(time.monotonic() - began, took)
                 if fabric.is_global_zero:
                     result.save(out / "results.json")
-                if rows_at_once == 1:
+                if parallel_rows == 1:
                     done(row)
     if not result.rows:
         raise MotionveilError("; ".join(f"{k}: {v}" for k, v in result.collapsed.items()))
@@ -193,8 +193,8 @@ class _Bench:
         self.blurred = decode_clips(manifest, self.plan.recipe, self.fabric, self.workers)
         self.faces = FaceLog.read(place).model_dump(mode="json", exclude={"videos"})
 
-    def measure(self, at_once: int, done: Callable[[Row], None]) -> int:
-        """Measure all rows side by side; return the threads of each process.
+    def measure(self, jobs: int, done: Callable[[Row], None]) -> int:
+        """Measure all rows in parallel; return the threads of each process.
 
         Raises:
             MotionveilError: A row cannot be measured; the others that have begun are stopped.
@@ -207,10 +207,10 @@ class _Bench:
             for choice in sorted(plan.choices, key=lambda one: one.alpha is None)
         ]
         self._decode()
-        threads = max(1, torch.get_num_threads() // at_once)
+        threads = max(1, torch.get_num_threads() // jobs)
         device = str(self.fabric.device)
         calls = [(part, self.out, device, self.workers) for part in parts]
-        run = in_processes(at_once, threads)
+        run = in_processes(jobs, threads)
         for place, fault in run(_measure_part, calls):
             part = parts[place]
             (seed,), (split,), (choice,) = part.seeds, part.splits, part.choices

@@ -1,4 +1,4 @@
-"""Methods: what a veil can be. One file a method; each is found by itself, and needs no torch.
+"""Methods: what a veil can be. One file per method; each is found by itself, and needs no torch.
 
 A package of one's own brings a method by the entry point group `motionveil.methods`, which names a
 subclass of `Method`.

@@ -1,4 +1,4 @@
-"""Motion moments: how parts of the picture move as a whole, in six small numbers each a frame.
+"""Motion moments: how parts of the picture move as a whole, in six small numbers per frame.
 
 The motion field says where something moves, and that outlines a person. What is being done lies in
 how the motion changes over time. So the field of each part is summed up: its mean, and its first

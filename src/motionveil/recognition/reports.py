@@ -62,7 +62,7 @@ def describe_answer(answer: Answer) -> str:
 
 
 class JsonReport:
-    """Lines of JSON: one when an event begins, one when it ends, and one a window if asked for.
+    """Lines of JSON: one when an event begins, one when it ends, and one per window if asked for.
 
     Each has `state` (`"begins"`, `"ends"` or `"window"`), `source`, `at` (the wall clock, UTC) and
     the fields of `event_fields` or `answer_fields`, whose times are the source's, in seconds.

@@ -143,8 +143,8 @@ class ClipPrediction(Stored):
         """Whether the answer by clip is right, 0 or 1: 0-dimensional, or (attributes,)."""
         answers = np.asarray(self.privacy_probabilities)
         truth = np.asarray(self.privacy)
-        guesses = answers >= 0.5 if truth.ndim else answers.argmax()
-        return np.asarray(guesses == truth, np.float64)
+        predictions = answers >= 0.5 if truth.ndim else answers.argmax()
+        return np.asarray(predictions == truth, np.float64)
 
 
 PUBLISHED = ("per frame, as published", "by clip, as published")
@@ -204,7 +204,7 @@ class Row(Stored):
         predictions: Per-clip answers behind the accuracies.
         attackers: What stronger attackers read off the same video, see
             `motionveil.evaluation.suites.attackers`; empty where there were none.
-        curves: A dictionary an epoch from the encoder's training; empty where there was none.
+        curves: A dictionary per epoch from the encoder's training; empty where there was none.
         seconds: Wall time of training and validation together.
         picture: Name of a picture beside `results.json` of held-out frames as the encoder leaves
             them; None where there is none.

@@ -3,7 +3,7 @@
 The supervisor says first what is to be done, then `watch`, `rest` and `stop`; when it is gone, the
 channel ends, and so does the camera's process. A camera's process says:
 
-- `status`: once a second, with its counts;
+- `status`: once per second, with its counts;
 - `notice`: a line for the log;
 - `event`: an event that begins or ends, by the wall clock;
 - `probed`: what a probe found;

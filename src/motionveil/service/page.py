@@ -64,7 +64,7 @@ class ServicePage:
         return json.dumps({"cameras": [_camera(camera) for camera in self._cameras().values()]})
 
     def feed(self, viewer: str) -> Generator[str, None, None]:
-        """Yield numbers (messages), pictures and, once a minute, the timelines of the day."""
+        """Yield numbers (messages), pictures and, once per minute, the timelines of the day."""
         numbers_due = days_due = time.monotonic()
         with ExitStack() as stack:
             pictures = _Pictures(viewer, stack)

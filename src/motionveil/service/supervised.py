@@ -34,7 +34,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds before a process is started ag
 _STEADY = 60.0  # seconds that a process must run for the wait to be short again
 _HANGS = 60.0  # seconds without a word after which a process counts as hanging
 _LOOK = 0.2  # seconds between two looks at whether to stop
-_RATE = 15.0  # pictures a second on the page, at most
+_RATE = 15.0  # pictures per second on the page, at most
 _MEBIBYTE = 1 << 20
 
 

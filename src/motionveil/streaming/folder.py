@@ -1,4 +1,4 @@
-"""Veil every video of a folder: resumable, several at once, and no bad file stops the rest."""
+"""Veil every video of a folder: resumable, several in parallel, and no bad file stops the rest."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def veil_folder(
 ) -> FolderSummary:
     """Veil every video below a folder into another one, keeping the sub-folders.
 
-    What is there already is skipped, so a stopped run goes on where it was: a file appears under
+    What is there already is skipped, so interrupted runs resume: a file appears under
     its name when it is whole.
 
     Args:

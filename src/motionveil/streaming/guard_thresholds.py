@@ -16,7 +16,7 @@ CALM_WHOLE, CALM_ALL = 0.5, 0.45
 swings."""
 
 HOLD = 10
-"""Frames that those count for; up to a second at 10 to 15 frames a second."""
+"""Frames that those count for; up to a second at 10 to 15 frames per second."""
 
 CAMERA, FIT = 1.15, 0.4
 """Share of the change that one motion of the camera explains plus share of the textured cells that

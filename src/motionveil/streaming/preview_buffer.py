@@ -32,7 +32,7 @@ class Preview:
 
     Without a token it binds to this machine's loopback only, and refuses requests that name
     another host (DNS rebinding). With one, every request needs it, as `?token=` or as
-    `Authorization: Bearer`, and only some wrong ones a minute are looked at; see `Admission`.
+    `Authorization: Bearer`, and only some wrong ones per minute are looked at; see `Admission`.
     Where others can reach the address, it has `SHORTEST_TOKEN` characters or more. The connection
     is plain HTTP: on a network that others share, they can read the token and the veiled pictures;
     use an SSH tunnel or a TLS proxy there.
@@ -40,12 +40,12 @@ class Preview:
     Args:
         address: `HOST:PORT`, or `:PORT` or `PORT` on 127.0.0.1; port 0 takes any free one.
         token: What a viewer must know; needed for a host that is not loopback.
-        stats: Called once a second for each page, from other threads, for the numbers in `STATS`:
+        stats: Called once per second for each page, from other threads, for the numbers in `STATS`:
             `source`, `encoder` and `guard` (why the newest frame is neutral) are words, latencies
             are in ms, `seconds` is the time since the start, `ended` is a truth value,
             `destinations` lists objects like `DestinationState`; others are counts. Each may be
             missing or None.
-        answers: Called four times a second for each page, from other threads, for what is
+        answers: Called four times per second for each page, from other threads, for what is
             recognised in the stream: see `motionveil.recognition.reports.Timeline.snapshot`.
             None where nothing is recognised.
         rate: Pictures a second at most. They are also kept to a third of one core.

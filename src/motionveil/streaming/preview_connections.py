@@ -18,7 +18,7 @@ SHORTEST_TOKEN = 16
 """Characters of a token where others can reach the preview."""
 
 GUESSES = 10
-"""Wrong tokens a minute from one address; after them, none from there is looked at."""
+"""Wrong tokens per minute from one address; after them, none from there is looked at."""
 
 GUESSES_OF_ALL = 100
 """Likewise from all addresses together, but those that have had the right one before."""

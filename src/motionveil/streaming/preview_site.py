@@ -70,14 +70,14 @@ class Site(Protocol):
         """Return the numbers for a viewer, JSON."""
 
     def feed(self, viewer: str) -> Generator[str, None, None]:
-        """Yield blocks of an event stream, one a second at least, until closed."""
+        """Yield blocks of an event stream, one per second at least, until closed."""
 
     def document(self, path: str) -> Document | None:
         """Return another document; None if there is none at this path."""
 
 
 class StreamSite:
-    """One stream: its picture, its numbers once a second, and what is recognised in it.
+    """One stream: its picture, its numbers once per second, and what is recognised in it.
 
     Args:
         stats: Gives the numbers; see `STATS`.
@@ -114,7 +114,7 @@ class StreamSite:
         return json.dumps(numbers | {"ended": True} if ended else numbers)
 
     def feed(self, viewer: str) -> Generator[str, None, None]:
-        """Yield the numbers once a second, and at last that the stream has ended.
+        """Yield the numbers once per second, and at last that the stream has ended.
 
         Where something is recognised, yield that in between, as events called `answer`.
         """

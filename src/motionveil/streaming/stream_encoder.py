@@ -62,7 +62,7 @@ class StreamEncoder:
         ((8, 10, 3), dtype('uint8'), 0)
         >>> encoder.guarded
         'first'
-        >>> encoder(frame, time=0.05) is None  # it comes too early for 10 frames a second
+        >>> encoder(frame, time=0.05) is None  # it comes too early for 10 frames per second
         True
     """
 

@@ -116,7 +116,7 @@ def veil_source(
 
     Sound and metadata (title, place, time, device) stay behind; no raw frame is written to disk.
     Of a file, the whole of `dest` appears, or nothing does. What came from elsewhere will not come
-    again: its recording is kept as far as it goes, whatever ends it; see `VideoSink`.
+    again: partial recordings are kept; see `VideoSink`.
 
     Args:
         source: See `motionveil.video.open_source`.

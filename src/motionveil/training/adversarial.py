@@ -104,12 +104,12 @@ def train_adversarial(
         models: Encoder and networks, freshly made.
         recipe: The recipe; `alpha` and `adversarial` are used.
         seed: Seed of batches and draws.
-        resume: Go on from the checkpoint in `run`; where there is none, begin anew.
+        resume: Resume from the checkpoint in `run`; without one, start from the beginning.
         checkpoint_every: Write a checkpoint after so many steps of an epoch too.
         tracker: Told of each epoch that ends, in the first process.
 
     Returns:
-        A dictionary an epoch: `epoch`, the encoder's `numbers()` (BDQ: `sigma`, `b1` ... `b15`),
+        A dictionary per epoch: `epoch`, the encoder's `numbers()` (BDQ: `sigma`, `b1` ... `b15`),
         `loss_action`, `loss_encoder` (equation 1), `loss_privacy` (equation 2), `entropy` (of the
         adversary that counts), `accuracy_action` and `accuracy_privacy` (on the training clips, as
         drawn, by frame); of each further adversary `entropy_2`, `loss_privacy_2` and
@@ -170,7 +170,7 @@ def _origin(encoder: Encoder, recipe: Recipe, seed: int) -> dict[str, Any]:
         "method": encoder.spec.name,
         "seed": seed,
         "recipe": recipe.model_dump(mode="json", exclude=left_out),
-        # A newer version may go on with what an older one began.
+        # A newer version may resume what an older one began.
         "encoder": {k: v for k, v in provenance.items() if k not in said_elsewhere},
     }
 
@@ -284,7 +284,7 @@ class AdversarialTraining:
                     veiled = for_networks(self.models.encoder.views(part.clips))  # (B, 3, T', H, W)
                 actions = self.T(veiled)  # (B, actions)
                 recognised = ONE_CLASS.loss(actions, part.actions)
-                # With alpha 0 the entropy is only logged: no gradient is computed for nothing.
+                # With alpha 0 the entropy is only logged: no unused gradients are computed.
                 seen = show(veiled if self.recipe.alpha else veiled.detach(), part.rows)
                 share = len(part.clips) / batch.whole
                 with self.adversaries.held_fixed():

@@ -117,9 +117,9 @@ class Adversaries:
 
         It is the least over all kinds of adversaries and not their mean. All have the same classes,
         so their entropies are in the same nats; an encoder leaks what its strongest adversary
-        finds, and for a mean it could pay one adversary that is sure with others that guess. It
-        costs that an adversary that is entirely sure, whose softmax is flat, stops the gradient for
-        all others too.
+        finds, and a mean could hide one confident adversary behind others at chance level. The
+        drawback: an entirely confident adversary, whose softmax is flat, stops the gradient for all
+        others too.
 
         Args:
             seen: What each adversary sees, from `Showing`; the gradient reaches it.
@@ -131,8 +131,8 @@ class Adversaries:
             `entropy_2`. 0-dimensional, in nats.
         """
         with self.fabric.autocast():
-            guesses = [network(shown) for network, shown in zip(self.bare, seen, strict=True)]
-        found = [self.head.entropy(logits) for logits in guesses]
+            predictions = [network(shown) for network, shown in zip(self.bare, seen, strict=True)]
+        found = [self.head.entropy(logits) for logits in predictions]
         each = {f"entropy{a.mark}": e.detach() for a, e in zip(self.all, found, strict=True)}
         return each | {"entropy": found[self._least(found, share)]}
 
@@ -168,11 +168,11 @@ class Adversaries:
         for adversary, network, shown in zip(self.all, self.wrapped, seen, strict=True):
             truth = per_input(labels, shown)
             with unsynchronised(self.fabric, network, more):
-                guesses = network(shown)
-                loss = self.head.loss(guesses, truth)
+                predictions = network(shown)
+                loss = self.head.loss(predictions, truth)
                 self.fabric.backward(loss * weight)
             losses.setdefault(adversary.mark, []).append(loss.detach())
-            accuracies.setdefault(adversary.mark, []).append(self.head.accuracy(guesses, truth))
+            accuracies.setdefault(adversary.mark, []).append(self.head.accuracy(predictions, truth))
         measured = {}
         for mark in losses:
             measured[f"loss_privacy{mark}"] = torch.stack(losses[mark]).min()

@@ -215,7 +215,7 @@ class TrainState:
     """How far a training has come.
 
     Attributes:
-        curves: A dictionary an epoch that is done.
+        curves: A dictionary per epoch that is done.
         step: Steps done of the epoch that is running.
         clips: Clips seen in them.
         sums: What was measured in them, each step's mean times its clips.
@@ -269,11 +269,11 @@ class TrainState:
 
 
 class CollapseError(MotionveilError):
-    """A training in which actions are guessed, not recognised, so that its encoder is worthless."""
+    """A training whose action accuracy stays at chance level, so that its encoder is worthless."""
 
 
 def refuse_collapse(rows: list[dict[str, float]], chance_level: float, recipe: Recipe) -> None:
-    """Raise an error when actions have been guessed, not recognised, for `PATIENCE` epochs.
+    """Raise an error when action accuracy was at chance level for `PATIENCE` epochs.
 
     Epochs before action recognition first succeeded (a quarter of the way from chance level to
     perfection) count only in the second half of the training: networks that start from scratch take

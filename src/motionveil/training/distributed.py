@@ -1,8 +1,8 @@
 """One training on one device, or on several processes that share out each batch (torchrun).
 
-With several, the clips of a batch are dealt out, BatchNorm takes its statistics over all of them,
-and gradients are averaged, so that the encoder becomes what one process would make of the same
-batches, to rounding. Its 16 numbers are the same on every process after each step.
+With several, each process gets a share of a batch's clips, BatchNorm takes its statistics over all
+of them, and gradients are averaged, so that the encoder becomes what one process would make of the
+same batches, to rounding. Its 16 numbers are the same on every process after each step.
 """
 
 from __future__ import annotations

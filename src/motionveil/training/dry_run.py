@@ -127,7 +127,7 @@ def dry_run(
         split: The part held out, one of the manifest's `splits()`.
         privacy_label: The label that the adversary tries to learn.
         seed: Decides everything that is drawn.
-        workers: Videos decoded at once.
+        workers: Videos decoded in parallel.
 
     Raises:
         MotionveilError: A clip cannot be read, nothing moves in the clips, or the networks cannot

@@ -76,7 +76,7 @@ def decode_clips(
 
     Args:
         recipe: Its `cache_size` and `fit` are used.
-        workers: Videos decoded at once; None for one a core.
+        workers: Videos decoded in parallel; None for one per core.
 
     Raises:
         MotionveilError: A video cannot be read, or the cache cannot be written.

@@ -205,7 +205,7 @@ class Recipe(_Part):
             return values
         if "frame_step" in values:
             raise ValueError(
-                "frame_step has become rate, the frames a second that are taken:"
+                "frame_step has become rate, the frames per second that are taken:"
                 " write rate: 10 for every third of 30"
             )
         values = present_recipe(values)

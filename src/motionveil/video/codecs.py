@@ -43,7 +43,7 @@ _LIVE: dict[Codec, dict[str, str]] = {
     "ffv1": {"level": "3"},
     "vp9": {**_WHOLE["vp9"], "lag-in-frames": "0"},
 }
-# Whole clusters or fragments reach the file once a second, whatever happens afterwards. With a
+# Whole clusters or fragments reach the file once per second, whatever happens afterwards. With a
 # trailer FFmpeg would not tell that the last fragment did not fit on the disk.
 _LIVE_MUXING = {
     ".mp4": {

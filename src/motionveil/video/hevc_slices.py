@@ -242,7 +242,7 @@ def read_slice(
         m: A `Picture`.
         address: Raster number of the first block.
         slice_: That of the slice to which the segment belongs.
-        dependent: Whether the segment goes on where the one before ended.
+        dependent: Whether the segment continues the one before.
         initial: The contexts at the start of a slice.
         stored: Contexts, of which row 0 is kept for the next row of blocks, and row 1 for the
             next segment.

@@ -187,7 +187,7 @@ class ContainerSink(PacketSink):
 
     Args:
         name: As in `PacketSink`, like `encoding`.
-        comment: What the container says of itself; None for nothing.
+        comment: What the container says of itself; None for no comment.
     """
 
     def __init__(self, name: str, encoding: Encoding, muxing: Muxing, comment: str | None) -> None:

@@ -96,7 +96,7 @@ def whole_rate(rate: Fraction | float) -> Fraction:
         exact = Fraction(0)
     if not SLOWEST <= exact <= FASTEST:
         raise MotionveilError(
-            f"a rate of {rate} frames a second is none of a video; it must be between"
+            f"a rate of {rate} frames per second is out of range; it must be between"
             f" {float(SLOWEST):g} and {FASTEST}"
         )
     for television in TELEVISION:

@@ -23,7 +23,7 @@ class VideoInfo:
     Attributes:
         width: Width in pixels as displayed, after the rotation that the file asks for.
         height: Height likewise.
-        rate: Average frames a second, exact (30000/1001, not 29.97); None if not known.
+        rate: Average frames per second, exact (30000/1001, not 29.97); None if not known.
         time_base: Seconds that one unit of a timestamp lasts.
         frames: Number of frames as declared, None where nothing is declared. A container may
             declare frames that decode to nothing; `count_frames` counts them.

@@ -1,4 +1,4 @@
-"""Data sets as published, or of one's own: one loader a file, which registers itself.
+"""Data sets as published, or of one's own: one loader per file, which registers itself.
 
 A loader of another package is a module, or a function, in the entry point group
 `motionveil.datasets`; importing it registers it.

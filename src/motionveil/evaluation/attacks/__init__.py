@@ -1,1 +1,1 @@
-"""Kinds of attacks, one a file; every class of `Attack` in them is found by the registry."""
+"""Kinds of attacks, one per file; every class of `Attack` in them is found by the registry."""

@@ -328,13 +328,13 @@ def _similarity(found: Tensor, wanted: Tensor) -> tuple[Floats, Floats, Floats]:
 
 def _named(network: nn.Module, clips: Tensor, labels: Tensor) -> Floats:
     """Return the share of each clip's frames in which a network names the person: (B,)."""
-    guesses = network(all_frames(as_stored(clips))).argmax(1).reshape(len(clips), -1)
-    shares: Floats = (guesses == labels[:, None]).double().mean(1).cpu().numpy()
+    predictions = network(all_frames(as_stored(clips))).argmax(1).reshape(len(clips), -1)
+    shares: Floats = (predictions == labels[:, None]).double().mean(1).cpu().numpy()
     return shares
 
 
 def _with_faces(clips: Tensor, detect: Detect | None) -> Floats:
-    """Return the share of each clip's moments with a face, (B,); NaN where nobody looks."""
+    """Return the share of each clip's moments with a face, (B,); NaN without a detector."""
     if detect is None:
         return np.full(len(clips), np.nan)
     frames = (clips.permute(0, 2, 3, 4, 1) * 255).round().to(torch.uint8).cpu().numpy()

@@ -340,8 +340,7 @@ class Verification:
         false_alarms, detections: The ROC curve: shares of pairs of two people and of pairs of one
             that are taken for one, for every threshold, both rising from 0 to 1.
         area: Under the curve; 0.5 for chance.
-        equal_error: Where the share of false alarms equals that of misses; 0.5 for one that
-            guesses.
+        equal_error: Where the share of false alarms equals that of misses; 0.5 at chance level.
     """
 
     false_alarms: Floats

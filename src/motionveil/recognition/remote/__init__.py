@@ -1,4 +1,4 @@
-"""Receivers over a network. One file a kind; each is found by itself.
+"""Receivers over a network. One file per kind; each is found by itself.
 
 A package of one's own brings a kind by the entry point group `motionveil.receivers`, which names a
 subclass of `RemoteReceiver`.

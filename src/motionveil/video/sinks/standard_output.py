@@ -50,7 +50,7 @@ class PipeFile(ContainerSink):
 
     Args:
         stream: Where to write; it is not closed.
-        comment: What the stream says of itself; None for nothing.
+        comment: What the stream says of itself; None for no comment.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Y4mSink:
         stream: Where to write, such as `sys.stdout.buffer`; it is flushed, not closed.
         rate: Frames a second; 25 if None.
         aspect: Sample aspect ratio: how much wider than high one pixel is shown.
-        comment: What the stream says of itself; None for nothing.
+        comment: What the stream says of itself; None for no comment.
 
     Raises:
         MotionveilError: The reader has gone, or the size has changed.

@@ -130,7 +130,7 @@ class VideoSink(Destinations):
         live: A recording that nobody can make again.
         aspect: Sample aspect ratio: how much wider than high one pixel is shown. Of FFV1 and VP9,
             the width that results is rounded to a pixel.
-        comment: What the file says of itself; None for nothing.
+        comment: What the file says of itself; None for no comment.
 
     Raises:
         MotionveilError: The suffix is none of these or does not take the codec (at once), or
