@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from motionveil.encoders import load_encoder
+from motionveil.encoders import Raw, load_encoder
 from motionveil.errors import MotionveilError
+from motionveil.experiments import complexity
 from motionveil.experiments.complexity import (
     convolution_flops,
     count_operations,
@@ -17,6 +19,7 @@ from motionveil.experiments.complexity import (
     measure_cost,
     measure_costs,
     stored_size,
+    usual_encoders,
 )
 from motionveil.published import load_publication
 
@@ -96,6 +99,13 @@ class TestAllOperations:
         assert two == pytest.approx(2 * one, rel=0.1)
 
 
+@pytest.mark.parametrize("name", usual_encoders())
+def test_the_encoders_measured_by_default_can_be_counted(name: str) -> None:
+    encoder, clip = encoder_of(name), torch.rand(1, 3, 4, 64, 64)
+    assert count_operations(encoder, clip) > 0
+    assert convolution_flops(encoder, clip) >= 0
+
+
 def test_a_stored_encoder_has_all_its_files(tmp_path: Path) -> None:
     encoder = encoder_of("unet")
     encoder.save(tmp_path)
@@ -103,11 +113,32 @@ def test_a_stored_encoder_has_all_its_files(tmp_path: Path) -> None:
     assert stored_size(encoder) > 4 * 1.29e6
 
 
+@pytest.mark.parametrize(("name", "learned"), [("bdq", 16), ("flow", 18), ("moments", 0)])
+def test_parameters_are_those_that_training_sets(name: str, learned: int) -> None:
+    assert measure_cost(name, 2, 32, 1).parameters == learned
+
+
 def test_a_measurement() -> None:
     cost = measure_cost("bdq", 4, 32, 1)
     assert cost.method == "bdq"
     assert cost.frames_per_second == pytest.approx(4 / cost.seconds)
     assert cost.memory is None or 0 <= cost.memory < 1e9
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_thread_is_timed_without_its_waiting(
+    threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Waiting(Raw):
+        def forward(self, clip: torch.Tensor) -> torch.Tensor:
+            time.sleep(0.05)
+            return clip
+
+    monkeypatch.setattr(complexity, "encoder_of", lambda name: Waiting())
+    before = torch.get_num_threads()
+    found = measure_cost("waiting", 4, 32, threads).seconds
+    torch.set_num_threads(before)
+    assert (found >= 0.05) == (threads > 1)
 
 
 def test_an_unknown_encoder_before_anything_is_measured() -> None:

@@ -50,7 +50,7 @@ class Moments(Encoder):
         shown = [self._show(self.levels(cells[..., part] / CENTRE - 1), part) for part in parts]
         upper = min(cell * ((cells.shape[-2] + 1) // 2), height)
         sides = torch.tensor([upper, height - upper], device=clip.device)
-        return torch.cat(shown, 4)[..., :width].repeat_interleave(sides, 3)
+        return torch.cat(shown, 4)[..., :width].repeat_interleave(sides, 3, output_size=height)
 
     def _show(self, levels: Tensor, part: slice) -> Tensor:
         """Return the levels (B, 2, T, 3) as colours, one above the other, (B, 3, T, 2, columns)."""

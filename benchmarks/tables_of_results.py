@@ -1,0 +1,259 @@
+"""Tables of trade-offs, ablations and validations, out of stored results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kept import read_json, read_result
+from markdown_table import Kind, figure, markdown_table, percent
+from motionveil.report.aggregate import Method, pool
+from motionveil.report.method_style import label
+from motionveil.results import Accuracy, Result, Row
+
+NO_MOTION = 7.5
+"""What BDQ maps a difference of 0 to, before it is quantised."""
+
+
+def attackers_table(results: Sequence[Result]) -> str:
+    """Return a table with a line for each method, a column for each attacker."""
+    methods = _by_privacy(results)
+    names = _attackers_of(methods)
+    heads = ["encoder", "action", "strongest", *names, "strongest's training"]
+    rows = [_attackers_row(method, names) for method in methods]
+    return markdown_table(heads, rows, _about(results, methods))
+
+
+def summary_table(results: Sequence[Result], only: Sequence[str] = ()) -> str:
+    """Return a table with action, the published network by frame and the strongest attacker."""
+    methods = _by_privacy(results)
+    kind = results[0].dataset.privacy_label
+    heads = ["encoder", "action", f"{kind}, the paper's network by frame"]
+    rows = []
+    for method in methods:
+        best = method.strongest
+        if best is None or (only and _key(method.rows[0]) not in only):
+            continue
+        rows.append([method.label, *map(figure, (method.action, method.frame, best.accuracy))])
+    action, privacy = (percent(a.chance_level) for a in (methods[0].action, methods[0].privacy))
+    rows.append(["chance level", action, privacy, privacy])
+    return markdown_table([*heads, f"{kind}, strongest attacker"], rows)
+
+
+def strongest_table(results: Sequence[Result]) -> str:
+    """Return a table with the action and the strongest attacker of each method in each seed."""
+    seeds = ", ".join(map(str, _seeds(results)))
+    rows = []
+    for method in pool(results):
+        actions, attackers = [], []
+        for row in sorted(method.rows, key=lambda row: row.seed):
+            actions.append(percent(row.action.accuracy))
+            if row.strongest is not None:
+                name, accuracy = row.strongest
+                attackers.append(f"{percent(accuracy.accuracy)} ({name})")
+        rows.append([method.label, ", ".join(actions), ", ".join(attackers)])
+    return markdown_table(
+        ["encoder", f"action of seed {seeds}", f"strongest attacker of seed {seeds}"], rows
+    )
+
+
+def tradeoff_table(results: Sequence[Result]) -> str:
+    """Return a table with each method's action, both readings of the published network, the
+    attackers if there were any, and of trained BDQs what they learned."""
+    methods = pool(results)
+    kind, names = results[0].dataset.privacy_label, _attackers_of(methods)
+    heads = ["encoder", "action", f"{kind} by frame", f"{kind} by clip", *names]
+    rows = []
+    for method in methods:
+        cells = [method.label, *map(figure, (method.action, method.frame, method.clip))]
+        found = [method.attacker(name) for name in names]
+        rows.append([*cells, *("" if one is None else figure(one.accuracy) for one in found)])
+    learned = [[one for row in method.rows if (one := _learned(row))] for method in methods]
+    if any(learned):
+        heads += ["sigma", "step of no motion"]
+        for cells, of_method in zip(rows, learned, strict=True):
+            cells += ["; ".join(one[place] for one in of_method) for place in range(2)]
+    return markdown_table(heads, rows, _counted(results, methods))
+
+
+def _learned(row: Row) -> tuple[str, str] | None:
+    """Return sigma and the bounds of the step that no motion falls in, of a trained BDQ."""
+    if row.alpha is None or row.encoder.method != "bdq":
+        return None
+    settings: Any = row.encoder.settings
+    several = isinstance(settings.sigma, tuple | list)  # of each channel
+    sigmas = settings.sigma if several else [settings.sigma]
+    steps = settings.boundaries if several else [settings.boundaries]
+    bounds = [_step_of(NO_MOTION, boundaries) for boundaries in steps]
+    return ", ".join(f"{sigma:.2f}" for sigma in sigmas), ", ".join(bounds)
+
+
+def _step_of(value: float, boundaries: Sequence[float]) -> str:
+    below = [b for b in boundaries if b <= value]
+    above = [b for b in boundaries if b > value]
+    return f"{max(below, default=0):.1f} to {min(above, default=15):.1f}"
+
+
+def seeds_table(results: Sequence[Result]) -> str:
+    """Return a table with each method's figures, pooled over seeds and folds, and by seed."""
+    seeds = _seeds(results)
+    kind, each = results[0].dataset.privacy_label, f"of seed {', '.join(map(str, seeds))}"
+    heads = ["encoder", "action", f"{kind} by frame", f"{kind} by clip"]
+    rows = []
+    for method in pool(results):
+        of_seeds = [[row for row in method.rows if row.seed == seed] for seed in seeds]
+        by_seed = [", ".join(f"{_mean(rows, axis):.1f}" for rows in of_seeds) for axis in AXES]
+        figures = map(figure, (method.action, method.frame, method.clip))
+        rows.append([method.label, *figures, *by_seed])
+    return markdown_table([*heads, f"action {each}", f"{kind} by frame {each}"], rows)
+
+
+def folds_table(results: Sequence[Result]) -> str:
+    """Return a table with action and privacy by frame of each method in each seed and fold."""
+    splits = sorted({row.split for result in results for row in result.rows})
+    places = [(seed, split) for seed in _seeds(results) for split in splits]
+    named = [f"{seed}, {split.replace('fold', 'fold ')}" for seed, split in places]
+    rows = []
+    for method in pool(results):
+        there = [[r for r in method.rows if (r.seed, r.split) == place] for place in places]
+        cells = [", ".join(f"{_mean(of_one, axis):.0f}" for axis in AXES) for of_one in there]
+        rows.append([method.label, *cells])
+    return markdown_table(["encoder", *named], rows)
+
+
+AXES: tuple[Callable[[Row], Accuracy], ...] = (
+    lambda row: row.action,
+    lambda row: row.privacy.frame,
+)
+
+
+def findings_table(files: Sequence[list[dict[str, Any]]]) -> str:
+    """Return a table with a line for each method and seed, a column for each attacker."""
+    found = [one for file in files for one in file]
+    names = list(dict.fromkeys(one["attacker"] for one in found))
+    rows = []
+    for row, seed in dict.fromkeys((one["row"], one["seed"]) for one in found):
+        own = [one for one in found if (one["row"], one["seed"]) == (row, seed)]
+        cells = [_found([one for one in own if one["attacker"] == name]) for name in names]
+        rows.append([row, str(seed), *cells])
+    splits = ", ".join(dict.fromkeys(one["split"] for one in found))
+    below = f"By clip, in %, of n; training clips in brackets; {splits}."
+    return markdown_table(["row", "seed", *names], rows, below)
+
+
+def _found(findings: Sequence[dict[str, Any]]) -> str:
+    """Return what an attacker found, its folds together."""
+    if not findings:
+        return ""
+    right, n = (sum(one[name] for one in findings) for name in ("right", "n"))
+    training = sum(one["training"] for one in findings) / len(findings)
+    return f"{100 * right / n:.1f} of {n} ({100 * training:.0f})"
+
+
+def orders_table(files: Sequence[list[dict[str, Any]]]) -> str:
+    """Return a table of encoders measured in both orders: a line for each validation."""
+    heads = ["data", "encoder", "order", "n", "action", "privacy label by frame", "by clip"]
+    rows = []
+    for one in (one for file in files for one in file):
+        scaled = "" if max(one["scales"]) != min(one["scales"]) else ", training clips not scaled"
+        accuracies = [
+            Accuracy.model_validate(found)
+            for found in (one["action"], one["privacy"]["frame"], one["privacy"]["clip"])
+        ]
+        cells = [one["dataset"], label(one["method"], one["alpha"]) + scaled, one["order"]]
+        rows.append([*cells, str(accuracies[0].n), *map(figure, accuracies)])
+    return markdown_table(heads, rows)
+
+
+def test_bed_table(files: Sequence[dict[str, Any]]) -> str:
+    """Return the table of `benchmarks/actors_test_bed.py`."""
+    rows = []
+    for name, found in (item for file in files for item in file.items()):
+        accuracy = Accuracy.model_validate(found)
+        rows.append([name, figure(accuracy), percent(accuracy.chance_level), str(accuracy.n)])
+    return markdown_table(["input, label", "accuracy", "chance level", "n"], rows)
+
+
+def _attackers_of(methods: Sequence[Method]) -> list[str]:
+    return list(dict.fromkeys(one.name for method in methods for one in method.attackers))
+
+
+def _by_privacy(results: Sequence[Result]) -> list[Method]:
+    return sorted(pool(results), key=lambda method: -method.privacy.accuracy)
+
+
+def _key(row: Row) -> str:
+    return row.method if row.alpha is None else f"{row.method}:{row.alpha:g}"
+
+
+def _seeds(results: Sequence[Result]) -> list[int]:
+    return sorted({row.seed for result in results for row in result.rows})
+
+
+def _mean(rows: Sequence[Row], axis: Callable[[Row], Accuracy]) -> float:
+    """Return the accuracy over the clips of all rows, in %."""
+    found = [axis(row) for row in rows]
+    return 100 * sum(one.accuracy * one.n for one in found) / sum(one.n for one in found)
+
+
+def _attackers_row(method: Method, names: Sequence[str]) -> list[str]:
+    best = method.strongest
+    strongest = "" if best is None else f"{figure(best.accuracy)}, {best.name}"
+    cells = [method.label, figure(method.action), strongest]
+    for name in names:
+        attacker = method.attacker(name)
+        shown = "" if attacker is None else figure(attacker.accuracy)
+        cells.append(f"**{shown}**" if best is not None and best.name == name else shown)
+    return [*cells, _training(method)]
+
+
+def _training(method: Method) -> str:
+    """Say how well the strongest attacker knew its own clips, and after how many epochs."""
+    best = method.strongest
+    named = "per frame" if best is None or best.name == "frames averaged" else best.name
+    trainings = [t for row in method.rows for a in row.attackers if a.name == named
+                 for t in a.trainings]  # fmt: skip
+    if not trainings:
+        return ""
+    accuracy = sum(t.accuracy for t in trainings) / len(trainings)
+    epochs = sorted({t.epochs for t in trainings})
+    span = f"{epochs[0]}" if len(epochs) == 1 else f"{epochs[0]} to {epochs[-1]}"
+    return f"{percent(accuracy)}, {span} epochs"
+
+
+def _about(results: Sequence[Result], methods: Sequence[Method]) -> str:
+    n, seeds, action, privacy = _circumstances(results, methods)
+    return (
+        f"n = {n}, seeds {seeds}; in %, 95 % intervals in brackets, the strongest attacker in bold;"
+        f" chance levels {action} (action) and {privacy}."
+    )
+
+
+def _counted(results: Sequence[Result], methods: Sequence[Method]) -> str:
+    n, seeds, action, privacy = _circumstances(results, methods)
+    return (
+        f"n = {n}, seeds {seeds}; in %, 95 % intervals in brackets; chance levels {action} (action)"
+        f" and {privacy}."
+    )
+
+
+def _circumstances(
+    results: Sequence[Result], methods: Sequence[Method]
+) -> tuple[str, str, str, str]:
+    n = " or ".join(map(str, sorted({method.action.n for method in methods})))
+    first = methods[0]
+    chance = (percent(one.chance_level) for one in (first.action, first.privacy))
+    return n, ", ".join(map(str, _seeds(results))), *chance
+
+
+KINDS = {
+    "attackers": Kind(read_result, attackers_table),
+    "summary": Kind(read_result, summary_table),
+    "strongest": Kind(read_result, strongest_table),
+    "tradeoff": Kind(read_result, tradeoff_table),
+    "seeds": Kind(read_result, seeds_table),
+    "folds": Kind(read_result, folds_table),
+    "findings": Kind(read_json, findings_table),
+    "orders": Kind(read_json, orders_table),
+    "test-bed": Kind(read_json, test_bed_table),
+}
