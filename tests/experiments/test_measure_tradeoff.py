@@ -97,6 +97,29 @@ def test_rows_side_by_side_are_the_same(once: tuple[Result, Path], tmp_path: Pat
     assert result.seconds >= sum(row.seconds for row in result.rows) / 2
 
 
+@pytest.mark.slow
+def test_rows_in_processes_keep_the_precision(toys: Manifest, tmp_path: Path) -> None:
+    """And what was measured in another precision is measured again."""
+    raw = default_choices(tiny_recipe())[:1]
+
+    def action(precision: str, out: str, parallel_rows: int) -> list[list[float]]:
+        result = measure_tradeoff(
+            plan_of(toys, choices=raw, precision=precision),
+            tmp_path / out,
+            make_fabric("cpu", precision),
+            kind="tradeoff",
+            command="test",
+            workers=1,
+            parallel_rows=parallel_rows,
+        )
+        assert result.environment["precision"] == precision
+        return [one.action_probabilities for one in result.rows[0].predictions]
+
+    rounded = action("bf16-mixed", "alone", 1)
+    assert action("bf16-mixed", "in parallel", 2) == rounded
+    assert action("32-true", "alone", 1) != rounded
+
+
 def test_rows_are_raw_untrained_and_each_alpha(once: tuple[Result, Path], toys: Manifest) -> None:
     result, out = once
     rows = [(row.method, row.alpha, row.seed, row.split) for row in result.rows]

@@ -30,6 +30,7 @@ def run(out: Path, recipe: Recipe, said: list[str]) -> Result:
         recipe,
         seed=0,
         device="cpu",
+        precision="32-true",
         workers=1,
         command="motionveil quickstart",
         say=said.append,

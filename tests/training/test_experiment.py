@@ -10,7 +10,7 @@ from motionveil.encoders import build_encoder, calibrate_range
 from motionveil.errors import MotionveilError
 from motionveil.methods.bdq import INITIAL_BOUNDARIES
 from motionveil.spec import EncoderSpec
-from motionveil.training.distributed import describe_environment, make_fabric
+from motionveil.training.distributed import describe_environment, make_fabric, quickest_precision
 from motionveil.training.experiment import Experiment, warn_unless_moved
 from motionveil.training.loop import ADVERSARIAL
 from tiny import every_clip, tiny_experiment, tiny_recipe
@@ -73,6 +73,16 @@ def test_the_environment_is_described() -> None:
     assert found["device"] == "cpu"
     assert found["threads"] == str(torch.get_num_threads())
     assert all(isinstance(value, str) and value for value in found.values())
+
+
+@pytest.mark.parametrize(("amx", "wanted"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_the_quickest_precision(monkeypatch: pytest.MonkeyPatch, amx: bool, wanted: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx}, raising=False)
+    assert quickest_precision("cpu") == quickest_precision("auto") == wanted
+    assert quickest_precision("mps") == "32-true"
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert quickest_precision("cpu") == "32-true"
 
 
 def test_an_encoder_that_hardly_moved_is_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,6 +42,7 @@ def run_quickstart(
     *,
     seed: int,
     device: str,
+    precision: str,
     workers: int | None,
     command: str,
     say: Callable[[str], None],
@@ -51,7 +52,7 @@ def run_quickstart(
     Args:
         out: Folder for everything; an interrupted run resumes.
         seed: Draws the data set and everything after it.
-        device: As `make_fabric`.
+        device, precision: As `make_fabric`.
         workers: Videos made or decoded in parallel.
         say: Takes a line of text for the user.
 
@@ -67,7 +68,7 @@ def run_quickstart(
             " quickstart needs 'fixed'"
         )
     began = time.monotonic()
-    fabric = make_fabric(device)
+    fabric = make_fabric(device, precision)
     if fabric.world_size > 1:
         raise MotionveilError(f"quickstart runs in one process, not in {fabric.world_size}")
     raw, _, *trained = default_choices(recipe)
@@ -98,6 +99,7 @@ def run_quickstart(
         seeds=(seed,),
         privacy_label=manifest.privacy_labels[0],
         attackers=brief(recipe),
+        precision=precision,
     )
     result = measure_tradeoff(
         plan,

@@ -65,7 +65,7 @@ class Plan:
         recogniser: The method whose action network is left as `out/recogniser/`; None for none.
         attackers: Attacks on each row's veiled video besides the published two, such as
             `motionveil.evaluation.suites.attackers`.
-        precision: Of the attackers' networks, as Fabric takes it.
+        precision: Of all networks, as Fabric takes it; the fabric's own.
 
     Raises:
         MotionveilError: Faces are to be blurred, and there is no detector.
@@ -134,7 +134,7 @@ def measure_tradeoff(
         dataset=describe_dataset(plan.manifest, plan.splits, plan.privacy_label),
         recipe=plan.recipe.model_dump(mode="json"),
         seed=plan.seeds[0],
-        environment=describe_environment(fabric),
+        environment=describe_environment(fabric) | {"precision": plan.precision},
         weights=describe_weights(plan.recipe),
         rows=[],
         seconds=0.0,
@@ -261,6 +261,8 @@ class _Bench:
         """Return what a row depends on besides its experiment and name."""
         given, attackers = self.plan.encoder, self.plan.attackers
         more: dict[str, Any] = {}
+        if self.plan.precision != "32-true":
+            more["precision"] = self.plan.precision
         if attackers:
             more["attackers"] = [a.model_dump(mode="json") for a in attackers]
         if choice.method.blurs_faces:
@@ -327,7 +329,7 @@ class _Bench:
 
 def _measure_part(plan: Plan, out: Path, device: str, workers: int | None) -> str:
     """Measure the rows of a plan in a process of their own; return why some are lost."""
-    bench = _Bench(plan, out, make_fabric(device), workers, in_this_process)
+    bench = _Bench(plan, out, make_fabric(device, plan.precision), workers, in_this_process)
     for seed in plan.seeds:
         for split in plan.splits:
             for _ in bench.rows(seed, split):

@@ -68,6 +68,20 @@ def make_fabric(device: str = "auto", precision: str = "32-true") -> Fabric:
     return fabric
 
 
+def quickest_precision(device: str) -> str:
+    """Return the precision in which small networks train fastest on a device.
+
+    Returns:
+        `"bf16-mixed"` on a processor that multiplies matrices in bfloat16 (AMX), where a step takes
+        two thirds of the time; `"32-true"` elsewhere, a GPU included.
+    """
+    if device not in ("auto", "cpu") or torch.cuda.is_available():
+        return "32-true"
+    # Older versions of torch do not say.
+    capabilities: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return "bf16-mixed" if capabilities.get("amx_bf16") else "32-true"
+
+
 def is_first_process() -> bool:
     """Return whether this process is the only one, or the first of those of torchrun."""
     return not distributed.is_torchelastic_launched() or os.environ["RANK"] == "0"
