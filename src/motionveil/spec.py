@@ -29,15 +29,26 @@ from motionveil.errors import MotionveilError, describe_faults
 from motionveil.geometry import Geometry
 from motionveil.hub import HubFile, fetch, is_hub_name
 from motionveil.limits import packaged_names, read_text
-from motionveil.methods import BlurredDifference, Method, Settings, Start
+from motionveil.methods import BlurredDifference, Choice, Method, Settings, Start
 
 DEFAULT = "moments"
 """The encoder that veils where none is named."""
 
 FILE_NAME = "encoder.json"
 
+UNTRAINED = "untrained: protects nothing"
+"""The note in the provenance of an encoder that stands as its training begins."""
+
 _PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
 """Frames a second of data sets, for encoders written before the geometry was."""
+
+
+_USUAL_SIZE = 64
+"""Short side of frames, in pixels, of which an error names a usual strength."""
+
+
+class MustBeTrainedError(MotionveilError):
+    """The name of a method of which only a training makes an encoder."""
 
 
 class EncoderSpec(BaseModel):
@@ -127,12 +138,14 @@ class EncoderSpec(BaseModel):
             range: r of the blurred differences, where the method has one.
             geometry: Its geometry.
             provenance: Where it comes from.
+
+        Raises:
+            MotionveilError: There is no such method, or a setting is missing or out of range.
         """
         choice = methods.choose(method)
-        settings = choice.method.start(Start(calibrate=lambda: range), choice.settings)
         return cls(
             method=choice.method.name,
-            settings=settings,
+            settings=_settings(choice, Start(calibrate=lambda: range)),
             geometry=geometry,
             provenance=dict(provenance),
         )
@@ -147,6 +160,11 @@ class EncoderSpec(BaseModel):
         """The method and how much it removes, such as `downsample-28`; else the method."""
         field = self.kind.strength
         return self.method if field is None else f"{self.method}-{getattr(self.settings, field):g}"
+
+    @property
+    def untrained_yet(self) -> bool:
+        """Whether it stands as its training would begin, by its note."""
+        return self.kind.learned and self.provenance.get("note") == UNTRAINED
 
     @property
     def multiple(self) -> int:
@@ -264,26 +282,54 @@ def spec_folder(encoder: str | os.PathLike[str]) -> Path | None:
 
 
 def named_spec(name: str) -> EncoderSpec | None:
-    """Return the spec of a name that says everything, such as `downsample-28` or `dvs-0.4`.
+    """Return the spec of a name that says everything: `downsample-28`, `flow-untrained`.
 
     Returns:
-        None where the name is no method's, or the method must be trained.
+        None where the name is no method's.
 
     Raises:
-        MotionveilError: A setting is missing or out of range.
+        MustBeTrainedError: Only a training makes an encoder of it.
+        MotionveilError: The method blurs faces in files, or a setting is missing or out of range.
     """
     try:
         choice = methods.choose(name)
     except methods.UnknownMethodError:
         return None
-    if choice.method.learned or choice.method.settings is None:
-        return None
-    try:
-        return EncoderSpec(
-            method=choice.method.name, settings=choice.method.change(None, choice.settings)
+    kind = choice.method
+    if kind.blurs_faces:  # as an encoder it would pass everything through
+        raise MotionveilError(f"{name} is no encoder: {kind.unstreamable}")
+    if kind.learned and not choice.untrained:
+        then = f"; even then it cannot veil a stream: {kind.unstreamable}"
+        word = kind.usual_name(_USUAL_SIZE) if _lacks_strength(choice) else name
+        raise MustBeTrainedError(
+            f"{name} must be trained first: motionveil train MANIFEST --method {word}"
+            f"{'' if kind.stream else then}"
         )
+    provenance = {"note": UNTRAINED} if choice.untrained else {}
+    settings = _settings(choice, Start(calibrate=lambda: _refuse_calibration(name)))
+    return EncoderSpec(method=kind.name, settings=settings, provenance=provenance)
+
+
+def _settings(choice: Choice, start: Start) -> Settings | None:
+    """Return the settings that a choice stands for, as training would begin with them."""
+    try:
+        return choice.method.start(start, choice.settings)
     except ValidationError as error:
-        raise MotionveilError(f"{name}: {describe_faults(error.errors())}") from error
+        faults = describe_faults(error.errors())
+        usual = choice.method.usual_name(_USUAL_SIZE)
+        hint = f"; a name with a strength is {usual}" if _lacks_strength(choice) else ""
+        raise MotionveilError(f"{choice.name}: {faults}{hint}") from error
+
+
+def _lacks_strength(choice: Choice) -> bool:
+    return choice.method.strength is not None and choice.own_strength is None
+
+
+def _refuse_calibration(name: str) -> float:
+    raise MotionveilError(
+        f"{name}: before training its range is measured on the training clips; give it:"
+        f" {name}{',' if ':' in name else ':'}range=0.25"
+    )
 
 
 def _from_hub(encoder: str | os.PathLike[str]) -> EncoderSpec:
@@ -299,11 +345,12 @@ def load_spec(encoder: str | os.PathLike[str] | EncoderSpec) -> EncoderSpec:
 
     Args:
         encoder: A shipped name (`"bdq"`, `"raw"`), a name that says everything
-            (`"downsample-28"`, see `named_spec`), an `encoder.json`, a folder that holds one
-            (a training run), or one on the hub: `"hf:owner/name"`, `"hf:owner/name@revision"`. Or
-            the numbers themselves.
+            (`"downsample-28"`, `"flow-untrained"`, see `named_spec`), an `encoder.json`, a folder
+            that holds one (a training run), or one on the hub: `"hf:owner/name"`,
+            `"hf:owner/name@revision"`. Or the numbers themselves.
 
     Raises:
+        MustBeTrainedError: The name is that of a method that must be trained.
         MotionveilError: There is no such name or file, the file is at fault, or the hub's cannot be
             had (see `motionveil.hub.fetch`).
 
@@ -342,6 +389,7 @@ def load_spec(encoder: str | os.PathLike[str] | EncoderSpec) -> EncoderSpec:
 
 def at_geometry(spec: EncoderSpec, native: bool = False) -> EncoderSpec:
     """Return a method that is not trained, and so has no geometry, at the default encoder's."""
-    if native or spec.geometry is not None or spec.kind.learned or spec.kind.stream is None:
+    trained = spec.kind.learned and not spec.untrained_yet
+    if native or spec.geometry is not None or trained or spec.kind.stream is None:
         return spec
     return spec.model_copy(update={"geometry": load_spec(DEFAULT).required_geometry()})

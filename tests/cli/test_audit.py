@@ -76,7 +76,7 @@ def test_bdq_before_training(
     assert {(f.name, f.video) for f in found.attacks} == {("frame", "veiled"), ("frame", "raw")}
     assert (found.raw_from, found.spec) == (str(out), spec)
     # Another one does not take its place.
-    other = ["audit", "bdq-untrained", *toys, "--only", "frame", "--out", str(out), "--seed", "1"]
+    other = ["audit", "bdq:untrained", *toys, "--only", "frame", "--out", str(out), "--seed", "1"]
     before = (out / "bdq-untrained/encoder.json").read_bytes()
     assert main(other) == 1
     assert "holds another encoder" in capsys.readouterr().err

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from motionveil.cli import main
-from motionveil.spec import EncoderSpec
+from motionveil.methods import method, method_names
+from motionveil.spec import EncoderSpec, shipped_names
 from motionveil.video import count_frames, probe, read_clip
 from videos import (
     AS_FILMED,
@@ -25,6 +26,8 @@ from videos import (
     write_sound,
     write_video,
 )
+
+Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
@@ -130,6 +133,65 @@ def test_no_such_encoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     source = write_video(tmp_path / "a.mp4", moving_square(2))
     assert main(["encode", str(source), "--encoder", "nonesuch"]) == 1
     assert "nonesuch: no such encoder" in capsys.readouterr().err
+
+
+class TestEveryMethod:
+    """A method that `tradeoff` knows is known here too, and what it lacks is said."""
+
+    @pytest.mark.parametrize("command", ["encode", "export"])
+    @pytest.mark.parametrize("name", method_names())
+    def test_tells_why_not(self, tmp_path: Path, name: str, command: str, capsys: Captured):
+        kind = method(name)
+        words = [kind.usual_name(64)]
+        words += [f"{words[0]}-untrained"] * kind.learned
+        known = {word: _status(command, word, tmp_path, capsys) for word in words}
+        assert not any("no such encoder" in said for _, said in known.values())
+        first, said = known[words[0]]
+        shipped = name in shipped_names()
+        if kind.blurs_faces:
+            assert (first, said.count("motionveil faces")) == (1, 1)
+        elif kind.learned and not shipped:
+            assert first == 1
+            assert f"must be trained first: motionveil train MANIFEST --method {words[0]}" in said
+            assert kind.stream or kind.unstreamable in said
+        elif command == "encode":
+            assert first == (kind.stream is None)
+
+    @pytest.mark.parametrize(
+        "word", ["flow-untrained", "flow:untrained", "bdq-untrained:range=0.2"]
+    )
+    def test_what_needs_no_clips_works_untrained(self, tmp_path: Path, word: str, capsys: Captured):
+        status, said = _status("encode", word, tmp_path, capsys)
+        assert status == 0
+        assert "is untrained: no figure says what it hides" in said
+        assert _status("export", word, tmp_path, capsys)[0] == 0
+
+    @pytest.mark.parametrize(
+        ("word", "reason"),
+        [
+            ("bdq-untrained", "its range is measured on the training clips; give it"),
+            ("bdq-untrained:range_mode=clip", "depends on frames still to come"),
+            ("bdq:levels=31", "must be trained first"),
+            ("ryoo", "motionveil train MANIFEST --method ryoo-"),
+            ("ryoo-untrained", "size: Field required; a name with a strength is ryoo-"),
+            ("blur", "sigma: Field required; a name with a strength is blur-4"),
+            ("unet-untrained", "cannot"),
+        ],
+    )
+    def test_reasons(self, tmp_path: Path, word: str, reason: str, capsys: Captured):
+        status, said = _status("encode", word, tmp_path, capsys)
+        assert (status, reason in said) == (1, True), said
+
+
+def _status(command: str, word: str, folder: Path, capsys: Captured) -> tuple[int, str]:
+    out = str(folder / f"{word.replace(':', '-')}.{'mkv' if command == 'encode' else 'c'}")
+    words = {
+        "encode": ["encode", "test:64x48", out, "--frames", "2", "--encoder", word],
+        "export": ["export", word, "-o", out],
+    }
+    status = main(words[command])
+    found = capsys.readouterr()
+    return status, found.out + found.err
 
 
 def test_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:

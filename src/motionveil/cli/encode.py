@@ -103,7 +103,7 @@ def _add_encoder_arguments(parser: argparse.ArgumentParser) -> None:
         "--encoder",
         default=DEFAULT,
         help="a shipped encoder's name, an encoder.json, a run folder, hf:owner/name, or a method"
-        " such as blur-4 (default: %(default)s)",
+        " such as blur-4 or flow-untrained (default: %(default)s)",
     )
     parser.add_argument(
         "--hard",
@@ -177,6 +177,8 @@ def run(arguments: argparse.Namespace) -> int:
     # Refuses what cannot stream, before anything is opened.
     if StreamEncoder(spec, native=arguments.native).neutral is None:
         notice(f"warning: {spec.name} shows the scene: it is a baseline, no protection")
+    if spec.untrained_yet:
+        notice(f"warning: {spec.name} is untrained: no figure says what it hides")
     if arguments.native:
         notice(
             "warning: --native: veiled at the source's own size and rate; no figure of this"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from motionveil.atomic_write import refuse_overwriting
 from motionveil.errors import MotionveilError
-from motionveil.spec import FILE_NAME, EncoderSpec, load_spec
+from motionveil.spec import FILE_NAME, EncoderSpec, at_geometry, load_spec
 
 EXAMPLES = """\
 examples:
@@ -32,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.epilog = EXAMPLES
     parser.add_argument(
-        "encoder", metavar="ENCODER", help="a shipped name, an encoder.json or a run folder"
+        "encoder",
+        metavar="ENCODER",
+        help="a shipped name, an encoder.json, a run folder, hf:owner/name or flow-untrained",
     )
     parser.add_argument(
         "--format",
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the file; print its path and how to start the encoder."""
     kind = arguments.format or _format_of(arguments.out)
-    spec = load_spec(arguments.encoder)
+    spec = at_geometry(load_spec(arguments.encoder))
     path = arguments.out or Path(f"{_name(Path(arguments.encoder))}.{kind}")
     refuse_overwriting([path], [arguments.encoder, Path(arguments.encoder) / FILE_NAME])
     if kind == "onnx":

@@ -31,7 +31,7 @@ from motionveil.evaluation.suites import (
 )
 from motionveil.hub import fetch, is_hub_name
 from motionveil.job_store import differences
-from motionveil.methods import UNTRAINED, choose
+from motionveil.methods import UNTRAINED, Choice, UnknownMethodError, choose
 from motionveil.results import Accuracy, Attacker, ClipPrediction
 from motionveil.spec import FILE_NAME, EncoderSpec
 from motionveil.statistics import Floats
@@ -144,10 +144,21 @@ def stored_encoder(
     if callable(encoder):
         return function_name(encoder)
     name = os.fspath(encoder)
-    if not name.endswith(f"-{UNTRAINED}") or Path(name).exists():
+    choice = None if Path(name).exists() else _untrained(name)
+    if choice is None:
         return anywhere(name)
-    choice = choose(name)
     return _stored(experiment().untrained(choice), out / choice.folder)
+
+
+def _untrained(name: str) -> Choice | None:
+    """Return the method before its training that a name says; None where it says another thing."""
+    if UNTRAINED not in name:
+        return None
+    try:
+        choice = choose(name)
+    except UnknownMethodError:  # a function, or an encoder elsewhere
+        return None
+    return choice if choice.untrained else None
 
 
 def _stored(spec: EncoderSpec, folder: Path) -> str:

@@ -26,10 +26,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from motionveil.encoders import Encoder, build_encoder
-from motionveil.errors import MotionveilError
-from motionveil.hub import is_hub_name
 from motionveil.methods import method, method_names
-from motionveil.spec import EncoderSpec, load_spec, named_spec, shipped_names, spec_folder
+from motionveil.spec import EncoderSpec, MustBeTrainedError, load_spec, spec_folder
 
 _NOTHING = frozenset((
     "_to_copy", "_unsafe_view", "alias", "arange", "as_strided", "cat", "clone",
@@ -117,15 +115,8 @@ def measure_costs(encoders: list[str], *, frames: int, size: int, threads: int) 
 
 def usual_encoders() -> list[str]:
     """Return an encoder of every method, for those measured when none is named."""
-    found = []
-    for name in method_names():
-        kind = method(name)
-        strengths = kind.usual_strengths(USUAL_SIZE)
-        if kind.strength is not None and strengths:
-            found.append(f"{name}-{strengths[len(strengths) // 2]:g}")
-        elif not kind.blurs_faces:
-            found.append(name)
-    return found
+    kinds = [method(name) for name in method_names()]
+    return [kind.usual_name(USUAL_SIZE) for kind in kinds if not kind.blurs_faces]
 
 
 def encoder_of(name: str) -> Encoder:
@@ -134,13 +125,10 @@ def encoder_of(name: str) -> Encoder:
     Raises:
         MotionveilError: There is no such encoder.
     """
-    known = Path(name).exists() or is_hub_name(name) or name in shipped_names()
-    if known or named_spec(name) is not None:
-        return build_encoder(load_spec(name), spec_folder(name))
     try:
+        return build_encoder(load_spec(name), spec_folder(name))
+    except MustBeTrainedError:
         return build_encoder(EncoderSpec.untrained(name))
-    except MotionveilError as error:
-        raise MotionveilError(f"{name}: no such encoder: {error}") from error
 
 
 def measure_cost(name: str, frames: int, size: int, threads: int) -> Cost:

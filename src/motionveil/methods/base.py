@@ -202,6 +202,11 @@ class Method:
         """Return the strengths compared by default, for networks' input of `size` pixels."""
         return []
 
+    def usual_name(self, size: int) -> str:
+        """Return the name with the middle one of the usual strengths, such as `blur-4`."""
+        strengths = self.usual_strengths(size) if self.strength is not None else []
+        return f"{self.name}-{strengths[len(strengths) // 2]:g}" if strengths else self.name
+
     def start(self, start: Start, changes: Mapping[str, Any]) -> Settings | None:
         """Return the settings before training.
 

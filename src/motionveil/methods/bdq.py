@@ -139,7 +139,7 @@ class BDQ(Method):
     def start(self, start: Start, changes: Mapping[str, Any]) -> Settings | None:
         """Return sigma 1 and boundaries 0.5, 1.5, ...; the range is calibrated."""
         chosen = {"hardness": start.hardness, "range_mode": start.range_mode, **changes}
-        plain = self.change(None, chosen | {"range_mode": "clip"})
+        plain = self.change(None, chosen | {"range_mode": "clip", "range": None})
         assert isinstance(plain, BDQSettings)
         fixed = chosen["range_mode"] == "fixed" and "D" in plain.modules
         spread = start.calibrate() if fixed and "range" not in changes else None

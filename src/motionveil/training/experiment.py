@@ -29,7 +29,7 @@ from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
 from motionveil.networks.weights import source_of_weights
 from motionveil.results import Dataset, Order
-from motionveil.spec import EncoderSpec
+from motionveil.spec import UNTRAINED, EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import Look
@@ -208,7 +208,7 @@ class Experiment:
             method=kind.name,
             settings=settings,
             geometry=self.geometry,
-            provenance=self.provenance() | {"note": "untrained: protects nothing"},
+            provenance=self.provenance() | {"note": UNTRAINED},
         )
 
     def provenance(self) -> dict[str, object]:
