@@ -74,6 +74,19 @@ def test_faults_are_one_line(
     assert error.count("\n") == 1
 
 
+def test_faults_name_the_file_given(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = run / "sbu-seed0.json"
+    sbu_result(sbu_row("bdq", 2.0), name="actors").save(file)
+    for words in (["verify", str(file)], ["report", str(_without_rows(run / "empty.json"))]):
+        assert main(words) == 1
+        assert capsys.readouterr().err.startswith(f"motionveil: error: {words[1]}: ")
+
+
+def _without_rows(file: Path) -> Path:
+    sbu_result().save(file)
+    return file
+
+
 def test_a_result_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path / "none")]) == 1
     assert "cannot read results" in capsys.readouterr().err

@@ -16,9 +16,11 @@ from motionveil import MotionveilError
 from motionveil.cli import main
 from motionveil.hub import HubFile
 from motionveil.networks import (
+    action_networks,
     create_action_network,
     create_privacy_network,
     load_weights,
+    privacy_networks,
     published_weights,
     registry,
 )
@@ -215,7 +217,25 @@ class TestConverting:
         assert main(["weights", str(tmp_path / "nets")]) == 0
         save_file({"a": torch.zeros(1)}, tmp_path / "nets/s3d.safetensors")
         assert main(["weights", str(tmp_path / "nets")]) == 1
-        assert re.search(r"s3d .*do not fit", capsys.readouterr().out)
+        assert re.search(
+            r"^s3d: s3d.safetensors: .*do not fit", capsys.readouterr().out, re.MULTILINE
+        )
+
+    def test_the_list_is_whole(self, capsys):
+        assert main(["weights"]) == 0
+        said = capsys.readouterr().out
+        assert "..." not in said
+        assert "…" not in said
+        for name in (*action_networks(), *privacy_networks()):
+            for weights in published_weights(name):
+                for text in (weights.address, weights.sha256, f"--convert {name}={weights.name}\n"):
+                    assert text in said
+
+    def test_a_folder_that_is_not_there_or_has_none(self, tmp_path, capsys):
+        assert main(["weights", str(tmp_path / "nowhere")]) == 1
+        assert f"DIR {tmp_path / 'nowhere'}: no such folder\n" in capsys.readouterr().err
+        assert main(["weights", str(tmp_path)]) == 1
+        assert f"DIR {tmp_path}: no file there is called" in capsys.readouterr().err
 
     def test_koepueklues_tensors_stand_in_the_networks_order(self, tmp_path):
         flat = create_action_network("shufflenet_v2_3d", 600).network

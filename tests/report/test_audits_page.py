@@ -11,7 +11,7 @@ from audit_examples import VEILED, at_chance_level, audit, leaking
 from report_examples import write_png
 from test_audit_page import CLAIMS, Page
 
-from motionveil.audit_results import Audit, RebuiltClip, Reconstruction
+from motionveil.audit_results import Audit, Measured, RebuiltClip, Reconstruction
 from motionveil.cli import main
 from motionveil.errors import MotionveilError
 from motionveil.report import write_audits
@@ -170,6 +170,9 @@ def test_reconstructions_stand_side_by_side(tmp_path, show_raw):
     for name, shade, clips in (("untrained", 9, "abc"), ("trained", 8, "cab"), ("flow", 10, "bxa")):
         found = with_samples(leaking(raw=False), tmp_path / name, clips, shade)
         audits.append((found.model_copy(update={"encoder": name}), tmp_path / name))
+    asked = audits[0][0].of(Reconstruction)[0]  # of the first audit only, with a face detector
+    seen = Measured(value=0.25, interval=(0.2, 0.3))
+    asked.known = asked.known.model_copy(update={"faces": seen, "original_faces": 0.99})
     target = write_audits(audits, tmp_path / "audits.html", show_raw=show_raw)
     page = Page(target.read_text(encoding="utf-8"))
     (table,) = (t for t in page.tables if "untrained" in t[0] and "mean frame" in t[0])
@@ -185,6 +188,14 @@ def test_reconstructions_stand_side_by_side(tmp_path, show_raw):
     psnr = next(row for row in table if row[0] == "PSNR, dB, known people (n = 144)")
     assert float(psnr[-4].split()[0]) == round(quality.psnr.value, 1)
     assert psnr[-1] == f"{quality.baseline_psnr:.1f}"
+    who = "known people (n = 144)"
+    named = next(r for r in table if r[0].startswith(f"Identity recognised, % of frames, {who}"))
+    assert named[0].endswith("chance level 16.7")
+    assert named[1:-4] == (["95.0"] if show_raw else [])
+    assert float(named[-4].split()[0]) == round(100 * quality.recognised.value, 1)
+    assert named[-1] == "–"
+    (faces,) = (row for row in table if row[0] == f"Faces found, % of frames, {who}")
+    assert faces[1:] == [*(["99.0"] if show_raw else []), "25.0 (20.0 to 30.0)", "–", "–", "–"]
     assert ["U-Net converged", *(["–"] if show_raw else []), "yes", "no", "yes", "–"] in table
     alts = [image["alt"] for image in page.all("img") if "clip" in (image["alt"] or "")]
     assert len(alts) == 2 * (5 if show_raw else 3)

@@ -48,11 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.report import write_joint_report
     from motionveil.report.aggregate import Run
     from motionveil.report.page import FILE_NAME
-    from motionveil.results import Result
 
-    runs = [
-        Run(Result.read(path), path if path.is_dir() else path.parent) for path in arguments.runs
-    ]
+    runs = [Run.read(path) for path in arguments.runs]
     target = arguments.out or runs[0].folder
     print(write_joint_report(runs, target / FILE_NAME if target.is_dir() else target))
     return 0

@@ -38,13 +38,11 @@ def run(arguments: argparse.Namespace) -> int:
     from motionveil.published import load_publication
     from motionveil.report.aggregate import Run
     from motionveil.report.published_rows import verify
-    from motionveil.results import Result
 
     path = arguments.result
     if arguments.json:
         refuse_overwriting([arguments.json], [path, path / "results.json"])
-    stored = Run(Result.read(path), path if path.is_dir() else path.parent)
-    found = verify(stored, load_publication(arguments.against))
+    found = verify(Run.read(path), load_publication(arguments.against))
     _print(found)
     if arguments.json:
         text = found.model_dump_json(indent=1) + "\n"

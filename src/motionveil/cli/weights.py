@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from motionveil.cli.console import print_table
 from motionveil.errors import MotionveilError
 
 EPILOG = """\
@@ -59,14 +58,16 @@ def run(arguments: argparse.Namespace) -> int:
 def _list() -> None:
     from motionveil.networks import action_networks, privacy_networks, published_weights
 
-    rows = []
     for kind, names in (("action", action_networks()), ("privacy", privacy_networks())):
         for name in names:
             for weights in published_weights(name):
-                how = "pretrained, or " * bool(weights.hub) + f"--convert {name}={weights.name}"
-                rows.append((name, kind, weights.data, how, weights.sha256, weights.address))
-    headings = ("network", "kind", "trained on", "how", "SHA-256", "published at")
-    print_table(headings, rows, width=220)
+                # Lines and no table: every one is to be copied, and none may be cut.
+                print(f"{name} ({kind} network): {weights.data}")
+                print(f"  {weights.address}")
+                if weights.sha256:
+                    print(f"  SHA-256 {weights.sha256}")
+                how = "pretrained, or " if weights.hub else ""
+                print(f"  {how}--convert {name}={weights.name}")
 
 
 def _convert(text: str, folder: Path) -> None:
@@ -82,8 +83,10 @@ def _convert(text: str, folder: Path) -> None:
 def _check(folder: Path) -> int:
     from motionveil.networks.weights import misfit_of, weights_by_network
 
-    files = {name: Path(file) for name, file in weights_by_network([str(folder)]).items()}
+    if not folder.is_dir():
+        raise MotionveilError(f"DIR {folder}: no such folder")
+    files = {name: Path(file) for name, file in weights_by_network([str(folder)], "DIR").items()}
     faults = {name: misfit_of(name, file) for name, file in files.items()}
-    rows = [(name, file.name, faults[name] or "fits") for name, file in files.items()]
-    print_table(("network", "file", "found"), rows, width=220)
+    for name, file in files.items():
+        print(f"{name}: {file.name}: {faults[name] or 'fits'}")
     return 1 if any(faults.values()) else 0

@@ -262,11 +262,12 @@ def source_of_weights(name: str, weights: Weights) -> str:
     return f"{file.name}, {source}, SHA-256 {digest}"
 
 
-def weights_by_network(given: Sequence[str]) -> dict[str, str]:
+def weights_by_network(given: Sequence[str], option: str = "--weights") -> dict[str, str]:
     """Return weights files by their networks' names.
 
     Args:
         given: `NAME=FILE`, or a folder of `NAME.safetensors`. Later ones replace earlier ones.
+        option: What the user gave them to, for errors.
 
     Raises:
         MotionveilError: There is no such network or file, or a folder has none for any network.
@@ -279,16 +280,16 @@ def weights_by_network(given: Sequence[str]) -> dict[str, str]:
             files = {f.stem: str(f.absolute()) for f in sorted(Path(text).glob("*.safetensors"))}
             if not files.keys() & known:
                 raise MotionveilError(
-                    f"--weights {text}: no file there is called NAME.safetensors after a network;"
+                    f"{option} {text}: no file there is called NAME.safetensors after a network;"
                     f" found {', '.join(files) or 'none'}"
                 )
             found |= {name: path for name, path in files.items() if name in known}
         elif not equals:
-            raise MotionveilError(f"--weights {text}: no such folder, and not NAME=FILE")
+            raise MotionveilError(f"{option} {text}: no such folder, and not NAME=FILE")
         elif name not in known:
-            raise MotionveilError(f"--weights {text}: {no_such('network', name, sorted(known))}")
+            raise MotionveilError(f"{option} {text}: {no_such('network', name, sorted(known))}")
         elif not Path(file).is_file():
-            raise MotionveilError(f"--weights {text}: no such file {file}")
+            raise MotionveilError(f"{option} {text}: no such file {file}")
         else:
             found[name] = str(Path(file).absolute())
     return found

@@ -25,10 +25,30 @@ from motionveil.statistics import Floats
 
 @dataclass(frozen=True)
 class Run:
-    """A stored result and the folder that its images and videos lie in."""
+    """A stored result and the folder that its images and videos lie in.
+
+    Attributes:
+        name: Of the result's file in the folder.
+    """
 
     result: Result
     folder: Path
+    name: str = "results.json"
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Read a result's file, or the `results.json` of a folder.
+
+        Raises:
+            MotionveilError: As `Result.read`.
+        """
+        result = Result.read(path)
+        return cls(result, path) if path.is_dir() else cls(result, path.parent, path.name)
+
+    @property
+    def file(self) -> Path:
+        """The result's file, as errors name it."""
+        return self.folder / self.name
 
 
 @dataclass(frozen=True)
@@ -306,9 +326,8 @@ def check(run: Run) -> None:
     Raises:
         MotionveilError: There are no rows, or a prediction does not fit the data set's labels.
     """
-    file = run.folder / "results.json"
     if not run.result.rows:
-        raise MotionveilError(f"{file}: no rows, so there is nothing to report")
+        raise MotionveilError(f"{run.file}: no rows, so there is nothing to report")
     actions, identities = len(run.result.dataset.actions), len(run.result.dataset.privacy_names)
     for row in run.result.rows:
         for p in row.predictions:
@@ -320,7 +339,7 @@ def check(run: Run) -> None:
                 low, high = np.min(index), np.max(index)
                 if not (low >= 0 and high < count) or len(probabilities) != count:
                     raise MotionveilError(
-                        f"{file}: {label(row.method, row.alpha)}, clip {p.clip}: {what} class"
+                        f"{run.file}: {label(row.method, row.alpha)}, clip {p.clip}: {what} class"
                         f" {index} with {len(probabilities)} probabilities, the data set names"
                         f" {count} classes"
                     )

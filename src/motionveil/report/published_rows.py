@@ -136,9 +136,8 @@ def verify(run: Run, publication: Publication) -> Verification:
             or the result contradicts itself.
     """
     check(run)
-    file = run.folder / "results.json"
     dataset = run.result.dataset
-    published = _dataset_of(publication, dataset.name, f"{file}")
+    published = _dataset_of(publication, dataset.name, f"{run.file}")
     refused = refusals(run.result, published)
     left = [row for row in run.result.rows if name_of(row.method, row.alpha) not in refused]
     methods = pool([run.result.model_copy(update={"rows": left})]) if left else []
@@ -155,7 +154,7 @@ def verify(run: Run, publication: Publication) -> Verification:
     }
     if not comparisons:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in not_compared.items())
-        raise MotionveilError(f"{file}: nothing to compare on {dataset.name}: {reasons}")
+        raise MotionveilError(f"{run.file}: nothing to compare on {dataset.name}: {reasons}")
     if not same_label:
         labels = f"{dataset.privacy_label!r}, published is {published.privacy_label!r}"
         not_compared["privacy"] = f"the label is {labels}"

@@ -80,9 +80,8 @@ def side_by_side(
             cells.insert(0, Cell(stored_picture(first, sample.original, there)))
         lines.append((sample.known, cells))
     names = [*([ORIGINAL] if show_raw else []), *(name for name, _, _ in columns), MEAN]
-    blank: list[Column | None] = [None] if show_raw else []
     findings = [finding for _, finding, _ in columns]
-    figures = [(what, [*blank, *cells]) for what, cells in _figures(findings)]
+    figures = [(name, cells if show_raw else cells[1:]) for name, cells in _figures(findings)]
     return Rebuilt(names, lines, figures)
 
 
@@ -92,7 +91,7 @@ def _reconstruction(findings: Sequence[Finding]) -> Reconstruction | None:
 
 
 def _figures(findings: Sequence[Reconstruction]) -> list[tuple[str, list[Column | None]]]:
-    """Return the figures over all clips, of each encoder and of the mean frame."""
+    """Return the figures over all clips: of the original, each encoder and the mean frame."""
     lines: list[tuple[str, list[Column | None]]] = []
     for group in ("known", "unseen"):
         qualities: list[ImageQuality] = [getattr(finding, group) for finding in findings]
@@ -106,12 +105,32 @@ def _figures(findings: Sequence[Reconstruction]) -> list[tuple[str, list[Column 
             ]
             unit = ", dB" if what == "psnr" else ""
             name = f"{what.upper()}{unit}, {group} people (n = {count})"
-            lines.append((name, [*cells, Column(name="", value=baseline, digits=digits)]))
+            lines.append((name, [None, *cells, Column(name="", value=baseline, digits=digits)]))
+        lines += _recognised(group, qualities)
     for name, values in (
         ("U-Net converged", [finding.convergence for finding in findings]),
         ("Epochs", [str(len(finding.losses)) for finding in findings]),
     ):
-        lines.append((name, [*(Column(name="", value=value) for value in values), None]))
+        lines.append((name, [None, *(Column(name="", value=value) for value in values), None]))
+    return lines
+
+
+def _recognised(
+    group: str, qualities: Sequence[ImageQuality]
+) -> list[tuple[str, list[Column | None]]]:
+    """Return in what share of frames the person is recognised and, if asked, a face is found."""
+    first = qualities[0]
+    who = f"{group} people (n = {first.clips})"
+    chance = f"chance level {100 * first.chance_level:.1f}"
+    shares = [Column.share("", quality.recognised) for quality in qualities]
+    original = Column.share("", first.original_recognised)
+    lines: list[tuple[str, list[Column | None]]] = [
+        (f"Identity recognised, % of frames, {who}; {chance}", [original, *shares, None])
+    ]
+    faces = [None if q.faces is None else Column.share("", q.faces) for q in qualities]
+    if any(faces):
+        known = next((q.original_faces for q in qualities if q.faces is not None), None)
+        lines.append((f"Faces found, % of frames, {who}", [Column.share("", known), *faces, None]))
     return lines
 
 

@@ -18,7 +18,6 @@ from motionveil.errors import MotionveilError, describe_faults, no_such
 from motionveil.experiments.sweep.run_job import Run
 from motionveil.report import write_joint_report
 from motionveil.report.aggregate import Run as ReportRun
-from motionveil.results import Result
 from motionveil.yaml_file import read_yaml
 
 REPEATS = frozenset({"--seed", "--seeds", "--split", "--label", "--alpha", "--alphas"})
@@ -248,7 +247,7 @@ def pages_of(runs: Sequence[Run]) -> list[Page]:
     for run in runs:
         if not (run.folder / "results.json").exists():
             continue
-        stored = ReportRun(Result.read(run.folder), run.folder)
+        stored = ReportRun.read(run.folder)
         recipe = {name: value for name, value in stored.result.recipe.items() if name != "alpha"}
         setting = _setting(run)
         methods: list[Method] = [(row.method, row.alpha) for row in stored.result.rows]
