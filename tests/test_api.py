@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
 import inspect
 import os
 import re
 import struct
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,7 +20,6 @@ import yaml
 from tensorboardX.proto.event_pb2 import Event
 
 import motionveil
-from motionveil import api
 from motionveil.cli import main
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
@@ -87,13 +84,6 @@ class TestFunctions:
         assert signature.return_annotation is not signature.empty
         for section in ("Args:", "Raises:", "Examples:"):
             assert section in inspect.getdoc(function)
-
-    @pytest.mark.slow
-    def test_the_examples_are_right(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-        found = doctest.testmod(api)
-        assert found.attempted > len(POSITIONAL)
-        assert found.failed == 0
 
     def test_is_there_without_torch(self):
         names = ("encode_video", "StreamEncoder", "load_spec", "load_recogniser", "train")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 from dataclasses import replace
 from fractions import Fraction
@@ -13,8 +12,6 @@ import pytest
 import torch
 
 import motionveil
-from motionveil import frames as frames_module
-from motionveil import transforms
 from motionveil.cli import main
 from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
@@ -116,13 +113,6 @@ def test_a_label_that_would_replace_a_clip_s_own_value_is_refused(toys: Manifest
     clips = tuple(replace(clip, privacy={"fps": "1"}) for clip in toys.clips)
     with pytest.raises(MotionveilError, match="a privacy label is called 'fps'"):
         next(motionveil.iterate_clips(replace(toys, clips=clips)))
-
-
-def test_the_examples_are_right() -> None:
-    for module in (frames_module, transforms):
-        found = doctest.testmod(module)
-        assert found.attempted > 0
-        assert found.failed == 0
 
 
 def test_the_page_s_examples_run() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motionveil import results
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.results import Accuracy, Result
@@ -49,9 +47,6 @@ class TestWilsonInterval:
     def test_refuses(self, accuracy: float, n: int):
         with pytest.raises(ValueError, match="no interval for accuracy"):
             wilson_interval(accuracy, n)
-
-    def test_example(self):
-        assert doctest.testmod(results).failed == 0
 
 
 class TestAccuracy:

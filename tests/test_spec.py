@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,12 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import motionveil.methods
-import motionveil.spec
 from motionveil.errors import MotionveilError
 from motionveil.geometry import Geometry
 from motionveil.methods.bdq import BDQSettings
-from motionveil.report import method_style
 from motionveil.spec import EncoderSpec, load_spec, shipped_names
 from motionveil.streaming import StreamEncoder
 
@@ -247,10 +242,3 @@ class TestNumbers:
         spec = EncoderSpec.untrained().change(range_mode=mode)
         with pytest.raises(MotionveilError, match=f"'{mode}' cannot work frame by frame"):
             spec.difference()
-
-
-@pytest.mark.parametrize("module", [motionveil.spec, motionveil.methods, method_style])
-def test_the_examples_in_the_docstrings(module: ModuleType):
-    found = doctest.testmod(module)
-    assert found.attempted > 0
-    assert found.failed == 0

@@ -63,6 +63,10 @@ def push(
         MotionveilError: There is no encoder, a file of it is missing or damaged, figures are of
             another encoder, no token that may write is in the environment (`HF_TOKEN`), the
             repository is public against `private`, or the hub cannot be reached.
+
+    Examples:
+        >>> push("runs/1", "owner/name", private=True)  # doctest: +SKIP
+        'hf:owner/name@0123456789abcdef0123456789abcdef01234567'
     """
     files = shared_files(folder, repository, figures, license_id)
     name = EncoderSpec.read(Path(folder) / ENCODER).name

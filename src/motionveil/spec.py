@@ -62,6 +62,11 @@ class EncoderSpec(BaseModel):
         geometry: Size and rate at which the encoder was trained and audited, to which every
             source is brought; None for an encoder that was not trained (`blur-4`, `raw`).
         provenance: Where the numbers came from (data, recipe, seed, version); free-form.
+
+    Examples:
+        >>> spec = EncoderSpec(method="blur", settings={"sigma": 4})
+        >>> spec.name, spec.settings.sigma, spec.geometry
+        ('blur-4', 4.0, None)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

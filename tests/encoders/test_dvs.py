@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-import motionveil.encoders.dvs
 from motionveil.encoders import load_encoder
 from motionveil.encoders.dvs import DVS
 from motionveil.errors import MotionveilError
@@ -137,8 +135,3 @@ class TestFaults:
     def test_wrong_shapes(self, shape: tuple[int, ...]):
         with pytest.raises(ValueError, match=rf"\({', '.join(map(str, shape))}\)"):
             dvs()(torch.zeros(shape))
-
-
-def test_the_example_is_true():
-    assert doctest.testmod(motionveil.encoders.dvs).attempted > 0
-    assert doctest.testmod(motionveil.encoders.dvs).failed == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 
 import motionveil
 import motionveil.encoders
-from motionveil.encoders import BDQ, Raw, bdq, calibrate_range, functional, load_encoder
+from motionveil.encoders import BDQ, Raw, calibrate_range, functional, load_encoder
 from motionveil.errors import MotionveilError
 from motionveil.spec import EncoderSpec
 
@@ -72,10 +71,3 @@ class TestCalibrateRange:
             calibrate_range([torch.rand(1, 3, 4, 8, 8)], quantile=1.5)
         with pytest.raises(ValueError, match="NaN"):
             calibrate_range([torch.full((1, 3, 4, 8, 8), torch.nan)])
-
-
-@pytest.mark.parametrize("module", [motionveil.encoders, functional, bdq])
-def test_the_examples_in_the_docstrings(module):
-    found = doctest.testmod(module)
-    assert found.attempted > 0
-    assert found.failed == 0

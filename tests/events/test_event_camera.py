@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -414,11 +413,6 @@ class TestFaults:
             EventCamera(EventSettings(threshold=1e-4), 4, 4)
         with pytest.raises(MotionveilError, match=r"negative 1e-05: .* 0.001 or more"):
             EventCamera(EventSettings(threshold=0.2, negative=1e-5), 4, 4)
-
-
-def test_the_example_is_true():
-    assert doctest.testmod(camera).attempted > 0
-    assert doctest.testmod(camera).failed == 0
 
 
 class TestTooManyEvents:

@@ -55,7 +55,8 @@ def load_encoder(encoder: str | os.PathLike[str]) -> Encoder:
 
     Args:
         encoder: A shipped name (`"bdq"`, `"raw"`), a name that says everything
-            (`"downsample-28"`), an `encoder.json`, or a folder that holds one.
+            (`"downsample-28"`, `"flow-untrained"`), an `encoder.json`, a folder that holds one, or
+            one on the hub: `"hf:owner/name"`, `"hf:owner/name@revision"`.
 
     Returns:
         The module, with its `.spec`.

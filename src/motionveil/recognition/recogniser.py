@@ -74,6 +74,10 @@ def load_recogniser(model: str | PathLike[str], *, threads: int = 1) -> Recognis
     Raises:
         MotionveilError: There is none, a file of it is missing or damaged, the network does not
             fit its numbers, or the run's encoder is another than the one that it was trained on.
+
+    Examples:
+        >>> load_recogniser("actors").spec.classes[:3]
+        ('background', 'circle-clockwise', 'circle-counterclockwise')
     """
     fetched = fetch_recogniser(model) if is_hub_name(model) else None
     folder = find_recogniser(model) if fetched is None else fetched[0].path.parent

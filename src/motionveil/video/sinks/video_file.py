@@ -137,10 +137,14 @@ class VideoSink(Destinations):
             nothing can be written there, no frame was written, or frames do not fit together.
 
     Examples:
-        >>> frames = np.zeros((3, 48, 64, 3), np.uint8)
-        >>> with VideoSink("out.mp4", rate=Fraction(30000, 1001)) as sink:  # doctest: +SKIP
-        ...     for frame in frames:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> file = tempfile.mkdtemp() + "/out.mp4"
+        >>> with VideoSink(file, rate=Fraction(30000, 1001)) as sink:
+        ...     for frame in np.zeros((3, 48, 64, 3), np.uint8):
         ...         sink.write(frame)
+        >>> Path(file).exists()
+        True
     """
 
     def __init__(
