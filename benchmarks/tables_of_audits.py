@@ -85,25 +85,25 @@ def _rebuilt(one: Reconstruction) -> str:
 
 
 def faces_table(audits: Sequence[Audit]) -> str:
-    """Return a table of the faces found: a line for each audit's encoder, raw video first."""
-    heads = ["encoder", "frames with a face", "the original's faces detected", "named by faces"]
+    """Return a table of the faces found: a line for each audit, whose originals differ by rate."""
+    heads = ["encoder", "original frames with a face", "veiled frames with a face"]
+    heads += ["the original's faces detected", "named by faces, original", "veiled"]
     searches = [(audit.encoder, one) for audit in audits for one in audit.of(FaceSearch)]
     first = searches[0][1]
-    naming = first.naming
-    raw = ["raw video", measured(first.original), "", measured(naming and naming.original)]
-    rows = [raw, *(_faces(encoder, one) for encoder, one in searches)]
-    chance = "" if naming is None else f"; chance level {percent(naming.chance_level)}"
+    chance = "" if first.naming is None else f"; chance level {percent(first.naming.chance_level)}"
     return markdown_table(
         heads,
-        rows,
+        [_faces(encoder, one) for encoder, one in searches],
         f"n = {first.clips} clips, {first.with_faces} with faces; in %, 95 % intervals over"
         f" recordings in brackets{chance}.",
     )
 
 
 def _faces(encoder: str, one: FaceSearch) -> list[str]:
-    named = measured(one.naming and one.naming.veiled)
-    return [f"`{encoder}`", measured(one.veiled), measured(one.redetected), named]
+    naming = one.naming
+    found = [one.original, one.veiled, one.redetected]
+    named = [None, None] if naming is None else [naming.original, naming.veiled]
+    return [f"`{encoder}`", *map(measured, (*found, *named))]
 
 
 KINDS = {

@@ -176,11 +176,11 @@ def with_faces(encoder: str, share: float) -> Audit:
     return leaking().model_copy(update={"encoder": encoder, "findings": [faces]})
 
 
-def test_faces_of_several_audits_below_those_of_raw_video() -> None:
+def test_faces_of_several_audits_each_beside_its_originals() -> None:
     table = of_audits.faces_table([with_faces("one", 0.2), with_faces("other", 0.1)])
-    raw, one, other = cells_of(table)
-    assert raw == ["raw video", "90.0 (90 to 90)", "", "80.0 (80 to 80)"]
-    assert one == ["`one`", "20.0 (20 to 20)", "10.0 (10 to 10)", "20.0 (20 to 20)"]
+    one, other = cells_of(table)
+    assert one[:3] == ["`one`", "90.0 (90 to 90)", "20.0 (20 to 20)"]
+    assert one[3:] == ["10.0 (10 to 10)", "80.0 (80 to 80)", "20.0 (20 to 20)"]
     assert other[0] == "`other`"
     assert "n = 19 clips, 18 with faces" in table
     assert "chance level 10.0" in table
@@ -230,6 +230,17 @@ def test_threads_on_a_quiet_and_on_a_busy_machine() -> None:
         ["1", "default", "10", "11"],
         ["2", "PASSIVE", "21", "22"],
     ]
+
+
+def test_what_the_loader_measures_is_drawn() -> None:
+    loader, measuring = import_benchmark("loader"), import_benchmark("measuring")
+    seconds = {"cache": 0.08, "png": 0.8, "pyav": 0.4}
+    taken = {name: measuring.Seconds(value, value) for name, value in seconds.items()}
+    found = [loader.row(name, one, taken["cache"], 16) for name, one in taken.items()]
+    videos = {"width": 386, "height": 294, "clips": 16, "rows": found}
+    (cells,) = cells_of(of_speeds.loader_table([{"runs": 5, "videos": [videos]}]))
+    assert cells[:4] == ["386 x 294", "5.0", "200", "50.0"]
+    assert cells[4:] == ["10.0 times as fast", "25.0", "5.0 times as fast"]
 
 
 @pytest.mark.parametrize(
