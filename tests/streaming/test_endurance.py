@@ -18,7 +18,7 @@ from motionveil.streaming.pipeline import Pipeline
 from motionveil.video import SyntheticSource, VideoInfo
 from videos import AS_FILMED
 
-FRAMES, WARM, LAST = 200_000, 20_000, 16
+FRAMES, WARM, LAST = 60_000, 10_000, 16
 MEBIBYTE = 1 << 20
 
 
@@ -57,7 +57,7 @@ def resident() -> int:
 
 
 @pytest.mark.slow
-def test_two_hundred_thousand_frames() -> None:
+def test_sixty_thousand_frames() -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("needs /proc, which shows a process's memory")
     spec = load_spec("bdq").model_copy(update={"geometry": AS_FILMED})
