@@ -41,7 +41,7 @@ DRAWN = "PEOPLE, TAKES = 5, 4"
 """How much the tutorial draws; here it is less."""
 
 
-SHORTER = "--set adversarial.epochs=2 --set validation.epochs=4".split()
+SHORTER = ["--set", "adversarial.epochs=2", "--set", "validation.epochs=4"]
 """What is added to commands that train: the pages train for longer."""
 
 TRAINING = {"train", "validate", "tradeoff", "ablate", "audit"}
