@@ -41,7 +41,7 @@ def execute(file: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(file, as_version=4)
     place = {"metadata": {"path": str(file.parent)}}
     NotebookClient(
-        notebook, timeout=900, kernel_name="python3", record_timing=False, resources=place
+        notebook, timeout=300, kernel_name="python3", record_timing=False, resources=place
     ).execute()
     return notebook
 

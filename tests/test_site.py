@@ -92,6 +92,23 @@ def test_reference_has_every_command_and_schema(site: Path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)], ids=["desktop", "phone"])
+def test_pages_fit_the_screen(address: str, browser: Any, size: tuple[int, int]):
+    """The front page, a tutorial and a reference: the heading is seen, nothing scrolls sideways."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    for where in ("", "tutorials/add-a-method/", "reference/commands/"):
+        page.goto(f"{address}{where}")
+        heading = page.locator("article h1").first
+        assert heading.is_visible()
+        assert heading.inner_text().strip()
+        box = heading.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= size[0]
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], where
+    page.close()
+
+
+@pytest.mark.slow
 def test_search_finds_by_itself(address: str, browser: Any):
     page = browser.new_page()
     asked: list[str] = []

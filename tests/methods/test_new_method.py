@@ -242,3 +242,22 @@ def test_a_package_that_fails_is_named(
         methods.method_names()
     monkeypatch.undo()
     forget_plugins()
+
+
+@pytest.mark.slow
+def test_it_is_swept(run: Path, tmp_path: Path) -> None:
+    """The sweep's processes find the method, the network and the attack by themselves."""
+    (tmp_path / "suite.yaml").write_text(
+        "- {name: bright, kind: brightness}\n- {name: whole, kind: recognise, temporal: true}\n"
+    )
+    words = [str(run), str(run.parent / "manifest.csv"), "--suite", str(tmp_path / "suite.yaml")]
+    words += ["--recipe", str(run.parent / "tiny.yaml"), "--set", "action.name=pooled"]
+    words += ["--device", "cpu"]
+    grid = {"command": "audit", "arguments": words, "axes": {"--seed": ["3"]}}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump(grid))
+    out = tmp_path / "sweep"
+    assert main(["sweep", str(tmp_path / "grid.yaml"), "--out", str(out)]) == 0
+    (file,) = out.glob("*/audit.json")
+    audit = json.loads(file.read_text())
+    assert {finding["kind"] for finding in audit["findings"]} == {"brightness", "recognise"}
+    assert audit["recipe"]["action"]["name"] == "pooled"
