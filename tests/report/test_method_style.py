@@ -1,6 +1,7 @@
 import pytest
 from report_examples import baseline_rows, quickstart_rows, result, row
 
+from motionveil.methods import method, method_names
 from motionveil.report.aggregate import pool
 from motionveil.report.method_style import family_and_strength, label
 from motionveil.report.tables import adversaries
@@ -56,6 +57,11 @@ def test_every_method_of_one_family_has_its_own_colour_and_marker():
     assert len({marker for _, marker in looks}) == len(looks)
 
 
+def test_no_two_methods_share_a_colour():
+    colours = [method(name).colour for name in method_names()]
+    assert len(set(colours)) == len(colours)
+
+
 def test_raw_and_plain_bdq_look_the_same_in_every_figure():
     all_four = styles(pool([result(quickstart_rows())]))
     assert styles(pool([result(quickstart_rows()[:1])])) == all_four[:1]
@@ -65,8 +71,8 @@ def test_raw_and_plain_bdq_look_the_same_in_every_figure():
 def test_families_have_looks_of_their_own_and_the_known_ones_keep_theirs():
     methods = pool([result(baseline_rows(n=12))])
     looks = dict(zip([m.family for m in methods], styles(methods), strict=True))
-    for method, look in zip(methods, styles(methods), strict=True):
-        assert look == looks[method.family]
+    for one, look in zip(methods, styles(methods), strict=True):
+        assert look == looks[one.family]
     assert len(set(looks.values())) == len(looks) == 10
     fewer = pool([result([row("bdq", 2.0, n=4), row("dvs-0.4", n=4), row("unet", 2.0, n=4)])])
     assert styles(fewer) == [looks[m.family] for m in fewer]

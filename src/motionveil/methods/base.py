@@ -147,6 +147,8 @@ class Method:
         learned: Whether training sets any of its settings or weights.
         adversarial: Whether it is trained against an adversary: alpha is then its strength.
         after_training: Settings that a name applies to the trained encoder, without training.
+        unpublished: Fields of a recipe, such as `adversarial.restart_every`, of which the method's
+            publication does not say what they were: a value of ours departs from nothing.
         encoder: Torch module, called with the spec.
         stream: What veils a stream, called with the spec and `hard`; see
             `motionveil.streaming.veils.FrameVeil`.
@@ -174,6 +176,7 @@ class Method:
     learned: ClassVar[bool] = False
     adversarial: ClassVar[bool] = False
     after_training: ClassVar[frozenset[str]] = frozenset()
+    unpublished: ClassVar[frozenset[str]] = frozenset()
     encoder: ClassVar[str]
     stream: ClassVar[str | None] = None
     unstreamable: ClassVar[str] = "its output depends on frames still to come"

@@ -33,7 +33,7 @@ class Downsample(Method):
     weaker_is_larger = True
     encoder = "motionveil.encoders.downsample:Downsample"
     stream = "motionveil.streaming.veils:FilterVeil"
-    colour, marker = "#CC79A7", "X"
+    colour, marker = "#BB00FF", "X"
 
     def usual_strengths(self, size: int) -> list[float]:
         """Return the paper's 112, 56, 28, 14, 7 and 4 of 224 as shares of `size`."""

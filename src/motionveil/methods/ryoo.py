@@ -65,7 +65,7 @@ class Ryoo(Downsample):
     strength_label = "Ryoo et al., {} pixels"
     learned = True
     encoder = "motionveil.encoders.downsample:Ryoo"
-    colour, marker = "#009E73", "P"
+    colour, marker = "#004D1A", "P"
 
     def start(self, start: Start, changes: Mapping[str, Any]) -> Settings | None:
         """Return motions drawn within half of `LIMITS`."""

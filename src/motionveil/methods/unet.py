@@ -44,6 +44,7 @@ class Unet(Method):
     settings = UnetSettings
     options = UnetOptions
     learned = adversarial = True
+    unpublished = frozenset({"adversarial.restart_every"})  # it is reset, nobody says how often
     encoder = "motionveil.encoders.unet:Unet"
     unstreamable = "it is a network of a million weights, and a stream is veiled without torch"
     multiple = 4  # it works at a quarter of the resolution

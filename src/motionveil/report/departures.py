@@ -134,8 +134,8 @@ def _of_encoder(
         return
     flat = dict(_flat(origin["recipe"]))
     flat |= {f"{role}.weights": source for role, source in origin.get("weights", {}).items()}
-    if encoder.method == "unet":  # its one privacy network is reset, the paper does not say when
-        flat.pop("adversarial.restart_every", None)
+    for field in encoder.kind.unpublished:
+        flat.pop(field, None)
     for found in _differing(flat, publication, published, only_those_there=True):
         yield found.model_copy(update={"field": f"{whose}: {found.field}"})
 

@@ -1,8 +1,8 @@
 """Methods in tables and figures: families, labels, order of strength, colours and markers.
 
 All of it comes from the methods' own records. Families share a colour and a marker, the same in
-every report; the palette is Okabe and Ito's with ochre and violet added. Each colour has its own
-marker, so black-and-white prints can be read too.
+every report; the palette is Okabe and Ito's with ochre, violets and dark green added. Each colour
+has its own marker, so black-and-white prints can be read too.
 """
 
 from __future__ import annotations
