@@ -52,7 +52,7 @@ def _recognised(audit: Audit, one: Recognition) -> list[str]:
         "" if learned is None else percent(learned),
         *(percent(r.scores.clip.value) for r in raw or ()),
         *([] if raw else [""]),
-        f"{one.scores.p:.3f}",
+        f"{one.scores.p:.4f}",
     ]
 
 
@@ -72,7 +72,7 @@ def _searched(audit: Audit, one: Retrieval) -> list[str]:
         "",
         "" if learned is None else percent(learned),
         percent(raw[0].rank_1.value) if raw else "",
-        f"{one.p:.3f}",
+        f"{one.p:.4f}",
     ]
 
 
