@@ -23,7 +23,7 @@ from motionveil.datasets.cache import ClipCache
 from motionveil.datasets.manifest import Manifest
 from motionveil.encoders import Encoder, Raw
 from motionveil.evaluation.encode_clips import EncodedParts
-from motionveil.evaluation.validation import Scores, validate
+from motionveil.evaluation.validation import ValidationScores, validate
 from motionveil.results import Accuracy
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
@@ -62,7 +62,9 @@ class MeanColour(nn.Module):
         return logits
 
 
-def measure(experiment: Experiment, encoder: Encoder, title: str, *, with_action: bool) -> Scores:
+def measure(
+    experiment: Experiment, encoder: Encoder, title: str, *, with_action: bool
+) -> ValidationScores:
     """Train and score fresh networks on an encoder's output."""
     networks = experiment.networks("validation")
     if not with_action:

@@ -1,4 +1,4 @@
-"""What light and cameras do to a picture, made from real video: the families of `guard.py`.
+"""What light and cameras do to an image, made from real video: the families of `guard.py`.
 
 A film is a stretch of real video, or one frame of it held still under sensor noise. An event
 changes it from a frame on. Strength, length, place, size of the picture and rate are drawn from a
@@ -162,7 +162,7 @@ def bump(film: Film) -> None:
 
 
 def panning(film: Film) -> None:
-    # All of a larger picture is seen in passing.
+    # All of a larger image is seen in passing.
     share = film.rng.uniform(0.05, 0.8) * film.size[1] / film.rate
     sign = film.rng.choice([-1, 1])
     film.images = each(film.images, lambda image: moved(image, 0, 0, 1.5))

@@ -1,4 +1,4 @@
-"""A stretch of video that an event of `camera_events.py` changes, and how pictures are changed."""
+"""A stretch of video that an event of `camera_events.py` changes, and how images are changed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Film:
 
 
 def each(images: list[Image], make: Callable[[Image], Image]) -> list[Image]:
-    """Change all pictures; one that is there many times is changed once."""
+    """Change all images; one that is there many times is changed once."""
     made = {id(image): make(image) for image in {id(i): i for i in images}.values()}
     return [made[id(image)] for image in images]
 
@@ -98,7 +98,7 @@ def warped(
     width: int,
     place: Callable[[Image, Image], tuple[Image, Image]],
 ) -> Image:
-    """Sample a picture; `place` moves the rows and columns, both from -1 to 1."""
+    """Sample an image; `place` moves the rows and columns, both from -1 to 1."""
     y, x = place(np.linspace(-1, 1, height), np.linspace(-1, 1, width))
     for axis, at in enumerate((y, x)):
         count = image.shape[axis]
@@ -113,7 +113,7 @@ def warped(
 
 
 def moved(image: Image, down: float, right: float, zoom: float = 1.0) -> Image:
-    """Shift a picture by pixels and enlarge it."""
+    """Shift an image by pixels and enlarge it."""
     height, width = image.shape[:2]
     dy, dx = 2 * down / height, 2 * right / width
     return warped(image, height, width, lambda y, x: (y / zoom - dy, x / zoom - dx))
@@ -138,7 +138,7 @@ def blurred(image: Image, radius: float) -> Image:
 
 
 def pool(film: Film, least: float, most: float) -> Image:
-    """Draw a spot of light, (H, W, 1) from 0 to 1, of a share of the picture."""
+    """Draw a spot of light, (H, W, 1) from 0 to 1, of a share of the image."""
     rng, (height, width) = film.rng, film.size
     radius = np.sqrt(rng.uniform(least, most) * height * width / np.pi)
     y = (np.arange(height) - rng.uniform(0.1, 0.9) * height) / radius

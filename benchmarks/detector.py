@@ -10,7 +10,7 @@ of any training data:
 - `empty`: an empty room under the camera's noise. Whatever is named is a false alarm.
 
 All recognisers see the same frames. Intervals are of 95 %: of the sessions by bootstrap, of the
-false alarms an hour as counts of a Poisson process.
+false alarms per hour as counts of a Poisson process.
 
     python benchmarks/detector.py raw=runs/raw bdq=runs/bdq flow=runs/flow --json FILE
 
@@ -71,7 +71,7 @@ Range = tuple[float, float]
 
 @dataclass
 class Found:
-    """What one recogniser told of one scene, with the truth."""
+    """What one recogniser reported of one scene, with the truth."""
 
     told: list[Segment]
     truth: list[Segment]
@@ -94,7 +94,7 @@ class Listener:
             self._take(self._stream(veiled, time, guarded=self._encoder.guarded))
 
     def finish(self) -> list[Segment]:
-        """End the video, and return what was told of it."""
+        """End the video, and return what was reported."""
         self._take(self._stream.finish())
         return self.told
 
@@ -298,7 +298,7 @@ def table(models: dict[str, Any]) -> str:
             key = "latency_from_end_median" if percent == 50 else "latency_from_end_95"
             cells[f"latency from the end, {title}, s"] = entry(told[key])
         for what in ("wandering", "empty"):
-            cells[f"false alarms an hour, {what}"] = entry(figures[what], "per_hour", digits=1)
+            cells[f"false alarms per hour, {what}"] = entry(figures[what], "per_hour", digits=1)
         for title, cell in cells.items():
             rows.setdefault(title, []).append(cell)
     return "\n".join(f"| {' | '.join([title, *cells])} |" for title, cells in rows.items())

@@ -108,7 +108,7 @@ CASES = {
 
 
 def make_clip(shape: tuple[int, ...]) -> Tensor:
-    """Return smooth pictures that drift, with a little sensor noise."""
+    """Return smooth images that drift, with a little sensor noise."""
     torch.manual_seed(0)
     B, _, T, H, W = shape
     y, x = torch.meshgrid(torch.arange(H) / 9, torch.arange(W) / 13, indexing="ij")

@@ -179,7 +179,7 @@ def counted(spec: EncoderSpec, height: int, width: int) -> dict[str, int]:
 
 
 def film(height: int, width: int) -> Any:
-    """Return (FRAMES, height, width, 3): a textured square that moves by two pixels a frame."""
+    """Return (FRAMES, height, width, 3): a textured square that moves by two pixels per frame."""
     rng = np.random.default_rng(0)
     ground = rng.integers(60, 120, (height, width, 3), dtype=np.uint8)
     square = rng.integers(100, 220, (height // 2, width // 4, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What BDQ and the motion field let through of the same frames, as a picture.
+"""What BDQ and the motion field let through of the same frames, as an image.
 
     python benchmarks/flow_figure.py FILE.png VIDEO [--first N] [--step N]
 

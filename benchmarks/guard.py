@@ -1,4 +1,4 @@
-"""Can the scene be read in what leaves? And how often does the guard close without need?
+"""Can the scene be read in what leaves? And how often does the guard block without need?
 
 For every family of `camera_events.py`, scenarios are made from the videos below the folders given:
 half of them still scenes, half people as they were filmed. A frame **leaks** if more than 2 % of
@@ -7,7 +7,7 @@ with the scene before or after, with its brightness or its edges. Counted are th
 with the geometry alone (`--no-guard`), with geometry and guard, and, with `--before REVISION`, as
 that revision wrote them.
 
-Then the same videos without an event: the frames that the guard closes without need.
+Then the same videos without an event: the frames blocked without need.
 
     python benchmarks/guard.py FOLDER ... [--count 12] [--json FILE] [--picture FILE]
 """
@@ -59,7 +59,7 @@ class Counts:
         bare_r: Their largest |r|.
         guarded: Frames that leak with the guard.
         guarded_r: Their largest |r|.
-        closed: Frames that the guard closed.
+        closed: Frames that the guard blocked.
         frames_before: Frames that the earlier revision wrote.
         before: Frames of them that leak.
         before_r: Their largest |r|.
@@ -173,7 +173,7 @@ def guarded_frame(made: Scenario, name: str, hard: bool, wanted: int) -> Frames:
 
 
 def false_alarms(paths: list[Path], most: int) -> dict[str, dict[str, Any]]:
-    """Count the frames of unchanged video that the guard closes, by encoder and rate."""
+    """Count the frames of unchanged video that the guard blocks, by encoder and rate."""
     found: dict[str, dict[str, Any]] = {}
     for name in ("bdq", "bdq-ut"):
         for native in (False, True):
@@ -271,7 +271,7 @@ def main() -> None:
     for label, figures in alarms.items():
         print(f"unchanged video, {label}: {figures}")
     milliseconds = 1000 * TimedGuard.seconds / max(1, TimedGuard.checks)
-    print(f"{milliseconds:.3f} ms a frame; bytes of a frame: {frame_bytes()}")
+    print(f"{milliseconds:.3f} ms per frame; bytes of a frame: {frame_bytes()}")
     if veil is not None:
         veil.close()
     if arguments.picture and examples:

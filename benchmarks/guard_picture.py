@@ -1,4 +1,4 @@
-"""Events before and after, as one picture (PNG)."""
+"""Events before and after, as one image (PNG)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def write_picture(path: str, examples: list[Example]) -> None:
 
 
 def _tile(image: Frames) -> Frames:
-    """Fit a picture into a tile on white, whole."""
+    """Fit an image into a tile on white, whole."""
     scale = min(TALL / image.shape[0], WIDE / image.shape[1])
     tall, wide = round(image.shape[0] * scale), round(image.shape[1] * scale)
     tile = np.full((TALL, WIDE, 3), 255, np.uint8)

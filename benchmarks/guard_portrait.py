@@ -1,4 +1,4 @@
-"""Five ordinary events of a camera on a still scene, before and after: one picture.
+"""Five ordinary events of a camera on a still scene, before and after: one image.
 
 The scene is the portrait that matplotlib brings along (public domain), filmed with sensor noise at
 30 frames per second. Beside each other: the source, what revision 7889397 wrote of it (at the
@@ -52,7 +52,7 @@ def white_balance(picture: np.ndarray, number: int) -> np.ndarray:
 
 
 def exposure_with_bars(picture: np.ndarray, number: int) -> np.ndarray:
-    """The exposure rises over two frames, and most of the picture is black bars."""
+    """The exposure rises over two frames, and most of the image is black bars."""
     return _bars(picture * (1.2, 1.45)[min(number, 1)])
 
 

@@ -121,7 +121,7 @@ def filmed(film: Film, event: Event, seed: int) -> tuple[Frames, Frames]:
 
 
 def seen(case_is_damage: bool, frames: Frames, undisturbed: Frames, n: int, m: int) -> Frames:
-    """Return the scenes that the output of frames m and n may be a picture of."""
+    """Return the scenes that the output of frames m and n may be an image of."""
     known = [undisturbed[n], undisturbed[m]]
     return known if case_is_damage else [*known, frames[n], frames[m]]
 

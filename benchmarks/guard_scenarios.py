@@ -30,7 +30,7 @@ REACH = 2
 """Pixels around it that must be static too, since the encoder's blur reaches so far."""
 
 MOST_PIXELS = 60_000_000
-"""Of a scenario, all frames together: large pictures make shorter films."""
+"""Of a scenario, all frames together: large images make shorter films."""
 
 
 @dataclass

@@ -64,7 +64,7 @@ MODES = {"veil": {"encoder": "bdq"}, "recognise": {"recogniser": "actors"}}
 
 
 class Camera(socketserver.ThreadingTCPServer):
-    """An RTSP camera that plays pictures, each a list of NAL units, again and again."""
+    """An RTSP camera that plays images, each a list of NAL units, again and again."""
 
     allow_reuse_address = daemon_threads = True
     password, mute = "", False
@@ -104,7 +104,7 @@ class _Playing(Handler):
 
 
 def film(seconds: int) -> list[list[bytes]]:
-    """Return what a camera sends of drawn people, picture by picture."""
+    """Return what a camera sends of drawn people, image by image."""
     source = open_source(f"test:actors:{SIZE}@{RATE}:fast")
     frames = itertools.islice(source.frames(threading.Event()), seconds * RATE)
     return encode((frame.image for frame in frames), rate=RATE, gop=2 * RATE, crf=23)

@@ -1,4 +1,4 @@
-"""Draws the README's pictures of `motionveil recognise test:actors`.
+"""Draws the README's images of `motionveil recognise test:actors`.
 
     python benchmarks/recognition_pictures.py docs/images
 
@@ -50,7 +50,7 @@ def seen() -> Iterator[tuple[float, np.ndarray, np.ndarray, dict[str, Any]]]:
 
 
 class Painter:
-    """Puts the parts of a picture together."""
+    """Puts the parts of an image together."""
 
     def __init__(self) -> None:
         self.large, self.small = (ImageFont.load_default(size) for size in (24, 13))

@@ -46,7 +46,7 @@ def light(gain: Callable[[Film, int], object]) -> Act:
 
 
 def tone(curve: Callable[[Picture, int], Picture]) -> Act:
-    """Change the picture from the start on."""
+    """Change the image from the start on."""
     return lambda f, n, k: curve(f.at(n), k) if k >= 0 else f.at(n)
 
 
@@ -228,7 +228,7 @@ def _camera() -> Iterator[Event]:
     for speed in (0.5, 1.0, 2.0, 4.0, 8.0, 16.0):
         yield Event(
             "pan",
-            f"{speed} pixels a frame",
+            f"{speed} pixels per frame",
             lambda f, n, k, s=speed: moved(f.at(n), 1.0, 0.0, 0.1 * s * max(k, 0), s * max(k, 0)),
         )
     yield Event(

@@ -106,7 +106,7 @@ def methods(spec: EncoderSpec, kind: str, frames: Frames) -> dict[str, Callable[
         "read": reading(frames),
     }
     if kind == "busy":
-        # It takes such a picture for a cut now and then. The native one then does less.
+        # It takes such an image for a cut now and then. The native one then does less.
         del todo["native, guard"]
     return todo
 

@@ -29,8 +29,8 @@ from urllib.parse import urlsplit
 
 from measuring import write_figures
 from motionveil.study.design import (
+    IMAGES,
     MEDIA,
-    PICTURES,
     Key,
     Person,
     Question,
@@ -72,13 +72,13 @@ def make_study(folder: Path, questions: int) -> None:
         break_every=0,
     )
     right = {q.id: RightAnswer(persons=q.options[:2], action="", source="") for q in asked}
-    for name in (MEDIA, PICTURES):
+    for name in (MEDIA, IMAGES):
         (folder / name).mkdir(parents=True)
     for question in asked:
         for suffix in (".mp4", ".webm"):
             (folder / MEDIA / f"{question.clip}{suffix}").write_bytes(os.urandom(CLIP))
     for person in people:
-        (folder / PICTURES / person.picture).write_bytes(os.urandom(PORTRAIT))
+        (folder / IMAGES / person.picture).write_bytes(os.urandom(PORTRAIT))
     write_study(folder, study, Key(questions=right, names={p.id: p.id for p in people}))
 
 

@@ -12,8 +12,8 @@ import av
 import numpy as np
 
 from motionveil.study.design import (
+    IMAGES,
     MEDIA,
-    PICTURES,
     Condition,
     Key,
     Person,
@@ -94,13 +94,13 @@ def small_study(
 
 
 def _write_media(folder: Path, study: Study) -> None:
-    for name in (MEDIA, PICTURES):
+    for name in (MEDIA, IMAGES):
         (folder / name).mkdir(parents=True)
     for question in study.questions:
         for suffix, codec in ((".mp4", "libx264"), (".webm", "libvpx-vp9")):
             (folder / MEDIA / f"{question.clip}{suffix}").write_bytes(_clip(suffix, codec))
     for number, person in enumerate(study.people):
-        (folder / PICTURES / person.picture).write_bytes(_portrait(number / len(study.people)))
+        (folder / IMAGES / person.picture).write_bytes(_portrait(number / len(study.people)))
 
 
 @cache

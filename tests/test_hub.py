@@ -69,7 +69,7 @@ def run_folder(tmp_path: Path) -> Path:
     own = row("bdq", 6.0, action=0.9, identity=0.3).model_copy(update={"encoder": spec})
     result([row("raw"), own]).save(folder / "results.json")
     known, numbers = {"frame": 0.35, "clip": 0.5}, spec.model_dump(mode="json")
-    audit(known, only=[*known], raw=False, hunts=False, rebuilt=False, spec=numbers).save(folder)
+    audit(known, only=[*known], raw=False, searches=False, rebuilt=False, spec=numbers).save(folder)
     return folder
 
 
@@ -97,7 +97,7 @@ def test_what_is_pushed_is_loaded_with_its_commit_and_hashes(
         "revision": online.newest(NAME),
         "sha256": {"encoder.json": hashlib.sha256(there["encoder.json"]).hexdigest()},
     }
-    assert anywhere(f"hf:{NAME}") == name  # what other processes of an audit are told
+    assert anywhere(f"hf:{NAME}") == name  # what other processes of an audit get
 
     recogniser = load_recogniser(name)
     origin = recogniser.spec.provenance["hub"]

@@ -80,7 +80,7 @@ class TestAccuracy:
         assert found.accuracy == pytest.approx(found.chance_level)
         assert found.balanced == pytest.approx(1 / len(set(labels)))
 
-    def test_an_older_file_calls_the_chance_level_floor(self):
+    def test_older_files_store_the_chance_level_as_floor(self):
         found = Accuracy.of([1, 0, 1], [0, 0, 1])
         older = found.model_dump_json().replace("chance_level", "floor")
         assert Accuracy.model_validate_json(older) == found

@@ -78,7 +78,7 @@ def tiny_values(*, epochs: int = 2, **changes: Any) -> dict[str, Any]:
 
 
 def tiny_recipe(**changes: Any) -> Recipe:
-    """Return a recipe of small networks and pictures; see `tiny_values`."""
+    """Return a recipe of small networks and images; see `tiny_values`."""
     return Recipe.model_validate(tiny_values(**changes))
 
 

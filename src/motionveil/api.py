@@ -18,7 +18,7 @@ from motionveil.spec import DEFAULT, EncoderSpec, at_geometry, load_spec, spec_f
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit
     from motionveil.datasets.manifest import Manifest
-    from motionveil.evaluation.executors import Run
+    from motionveil.evaluation.executors import Executor
     from motionveil.results import Row
     from motionveil.streaming import VeilSummary
     from motionveil.training.experiment import Experiment
@@ -130,7 +130,7 @@ def train(
         workers: Videos decoded in parallel; one per core if None.
         recogniser: Train an action network on the encoder's output too, and leave it in the run
             folder's `recogniser/`, where the encoder can veil a stream.
-        log_to: Trackers that are told of each epoch beside `curves.csv`: functions, or names as
+        log_to: Trackers that get each epoch beside `curves.csv`: functions, or names as
             `motionveil.training.loop.open_trackers` takes them.
 
     Raises:
@@ -260,7 +260,7 @@ def audit(
     device: str = "auto",
     precision: str = "32-true",
     workers: int | None = None,
-    run: Run | None = None,
+    run: Executor | None = None,
     progress: Callable[[str], None] = lambda line: None,
     command: str | None = None,
 ) -> Audit:
@@ -286,7 +286,7 @@ def audit(
         retry: Carry out again what has failed before.
         show_raw: Show original frames in the page too.
         run: Where attacks run, instead of `jobs`; see `motionveil.evaluation.executors`.
-        progress: Told of each attack that has ended.
+        progress: Called with each attack that has ended.
         command: What the audit says it was made by; this call if None.
 
     Raises:

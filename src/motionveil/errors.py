@@ -71,7 +71,7 @@ def describe_faults(
     Args:
         faults: pydantic's `ValidationError.errors()`.
         unknown: What to say of a field that does not exist, by its name with dots.
-        depth: Parts of a field's name that are told; None for all.
+        depth: Parts of a field's name to show; None for all.
     """
     told = list(dict.fromkeys(_fault(item, unknown, depth) for item in faults))
     return "; ".join(told[:5]) + (f"; and {len(told) - 5} more" if len(told) > 5 else "")

@@ -50,7 +50,7 @@ def veil_frames(
         uint8 (T', h, w, 3): the encoder's size, and no more frames per second than its rate.
 
     Raises:
-        MotionveilError: The frames are no such array or none is left, the rate is none of a video,
+        MotionveilError: The frames are no such array or none is left, the rate is out of range,
             or the encoder cannot stream.
 
     Examples:

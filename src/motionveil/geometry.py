@@ -38,7 +38,7 @@ _LARGEST_NUMERATOR = 10**6
 _TRIED = 600  # frames of a constant rate of which is asked which are taken
 _FINEST = 100_000  # denominator of a rate
 _WIDEST = 16
-"""How many times as long as the short side the long one may be: a line is no picture."""
+"""How many times as long as the short side the long one may be: a line is no image."""
 
 
 class Geometry(BaseModel):
@@ -69,7 +69,7 @@ class Geometry(BaseModel):
             multiple: What the method needs both sides to be multiples of.
 
         Raises:
-            MotionveilError: The picture is over 16 times as long as it is high, or as wide.
+            MotionveilError: The image is over 16 times as long as it is high, or as wide.
 
         Examples:
             >>> Geometry(size=64, rate=15).shape(1080, 1920)
@@ -133,7 +133,7 @@ class FrameRate:
 
         Args:
             time: When it was made, in seconds; a frame without a time is taken. A clock that goes
-                back begins anew.
+                back restarts it.
         """
         if not self._interval or time is None:
             return True
@@ -177,7 +177,7 @@ def working_shape(
     short = min(sides)
     if max(sides) > _WIDEST * short:
         raise MotionveilError(
-            f"a picture of {width}x{height} pixels (each {float(aspect):g} times as wide as"
+            f"an image of {width}x{height} pixels (each {float(aspect):g} times as wide as"
             f" high) is no scene; its sides may differ {_WIDEST} times at the most"
         )
     rows, columns = (_divided(size * side, short * multiple) * multiple for side in sides)

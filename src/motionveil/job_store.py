@@ -1,4 +1,4 @@
-"""What is done, what is stale, and who is at it: all that resumes asks here.
+"""Jobs that resume: which are done, which are stale, and which are running.
 
 A job is asked by a JSON value, its question: all that its result depends on. What it leaves is
 known by the question's hash, and is stale when the question differs:

@@ -36,7 +36,7 @@ def run_in_processes(
 
     Args:
         work: A function of a module; gives no None.
-        calls: By the keys that results are told under.
+        calls: By the keys under which results are returned.
         jobs: Parallel processes. They are spawned, since a forked copy of running threads is not
             safe.
         begin, given: Called in each process first, and with what.

@@ -36,7 +36,7 @@ class Veil(v2.Transform):
         first: The first frame has no difference: `"drop"` it, or give the `"neutral"` frame.
 
     Raises:
-        MotionveilError: There is no such encoder, it cannot stream, the rate is none of a video, or
+        MotionveilError: There is no such encoder, it cannot stream, the rate is out of range, or
             a video is no uint8 tensor with three channels.
 
     Examples:

@@ -121,7 +121,7 @@ PAIRS = {
 
 
 def small_video(name: str) -> bytes:
-    """A video of three frames of 64 x 64, or a picture."""
+    """A video of three frames of 64 x 64, or an image."""
     codec, pixels = PAIRS[name]
     still = name.startswith("still") and not name.endswith("gif")
     kinds = {"ts": "mpegts", "mpg": "mpeg", "mkv": "matroska", "y4m": "yuv4mpegpipe"}
@@ -144,7 +144,7 @@ def small_video(name: str) -> bytes:
 
 
 def read_video(folder: Path, name: str, data: bytes) -> None:
-    """Read a video to its end, or a folder with a picture; an error of ours is none."""
+    """Read a video to its end, or a folder with an image; an error of ours is none."""
     path = folder / (f"1{Path(name).suffix}" if name.startswith("still") else name)
     path.write_bytes(data)
     try:

@@ -117,7 +117,7 @@ def test_what_is_wrong_is_said_before_anything_is_attacked(
 def test_what_the_data_do_not_allow_is_left_out_and_said(
     toys: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three people are too few to find any again; nothing else was asked for."""
+    """Three people are too few for re-identification; nothing else was requested."""
     only = ["--only", "re-identification", "--out", str(tmp_path / "audit")]
     words = ["audit", "bdq", *toys, *only]
     assert main(words) == 1

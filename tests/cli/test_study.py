@@ -20,7 +20,7 @@ from motionveil.study.store import Store
 
 
 @dataclass(frozen=True)
-class Run:
+class CreatedStudy:
     """A study made by the command, and what it printed."""
 
     manifest: Path
@@ -29,7 +29,7 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def created(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def created(tmp_path_factory: pytest.TempPathFactory) -> CreatedStudy:
     root = tmp_path_factory.mktemp("study")
     actors = make_actors(root / "actors", people=3, train_sessions=1, validation_sessions=1)
     manifest = actors.root / "manifest.csv"
@@ -41,11 +41,11 @@ def created(tmp_path_factory: pytest.TempPathFactory) -> Run:
         [sys.executable, "-c", code, "study", *command], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr  # 9: it has loaded torch
-    return Run(manifest, root / "mystudy", done.stdout)
+    return CreatedStudy(manifest, root / "mystudy", done.stdout)
 
 
 class TestCreate:
-    def test_says_what_there_is_and_where(self, created: Run):
+    def test_says_what_there_is_and_where(self, created: CreatedStudy):
         study = read_study(created.folder)
         assert "questions: 5 (3 veiled, 2 raw); attention checks: 1;" in created.printed
         assert "worked examples: 1; selection: 1 of 3" in created.printed
@@ -53,20 +53,20 @@ class TestCreate:
             assert (person.picture in created.printed) == (not person.marked)
         assert created.printed.splitlines()[-1] == f"wrote {created.folder}"
 
-    def test_says_that_pictures_are_personal_data(self, created: Run):
+    def test_says_that_images_are_personal_data(self, created: CreatedStudy):
         assert (
             f"personal data: {created.folder / 'pictures'} and {created.folder / 'media'};"
             in created.printed
         )
 
-    def test_remembers_its_command(self, created: Run):
+    def test_remembers_its_command(self, created: CreatedStudy):
         study = read_study(created.folder)
         assert study.command.startswith("motionveil ")
         assert study.dataset.hash == Manifest.read(created.manifest).hash
         assert study.exclusions.seconds == 0
 
     def test_says_where_the_encoder_was_made_to_hide_nobody(
-        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, created: CreatedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
         spec = load_spec("bdq")
         for alpha in (6.0, 0.0):
@@ -80,7 +80,7 @@ class TestCreate:
             assert warned == (alpha == 0)
 
     def test_refuses_what_does_not_fit(
-        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, created: CreatedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
         command = ["study", "create", str(created.manifest), "--out", str(tmp_path / "study")]
         assert main([*command, "--options", "7"]) == 1
@@ -90,7 +90,7 @@ class TestCreate:
 
 class TestAnalyse:
     def test_turns_answers_into_figures(
-        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, created: CreatedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
         self.take_part(created.folder, people=4)
         out = tmp_path / "results"
@@ -122,7 +122,7 @@ class TestAnalyse:
                     assert store.answer(token, asked.question, persons).result() == "kept"
 
     def test_before_anybody_took_part(
-        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, created: CreatedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
         fresh = tmp_path / "fresh"
         fresh.mkdir()
@@ -132,7 +132,7 @@ class TestAnalyse:
         assert "study.db: no such file" in capsys.readouterr().err
 
     def test_of_answers_of_another_study(
-        self, created: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, created: CreatedStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ):
         (tmp_path / "study.json").write_bytes((created.folder / "study.json").read_bytes())
         values = json.loads((created.folder / "answers.json").read_text())

@@ -27,7 +27,7 @@ FEW = {
 
 
 def write_clip(folder: Path, frames: int, first: int = 1, step: int = 1) -> None:
-    """Write colour pictures of `moving_square`, depth pictures that are white, and a skeleton."""
+    """Write colour images of `moving_square`, depth images that are white, and a skeleton."""
     colour = moving_square(frames)
     write_pictures(folder, np.full_like(colour[:1], 255), "depth_{:06d}.png")
     depth = (folder / "depth_000000.png").read_bytes()
@@ -42,7 +42,7 @@ def write_clip(folder: Path, frames: int, first: int = 1, step: int = 1) -> None
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The names of all files of the whole data set; the pictures are empty."""
+    """The names of all files of the whole data set; the images are empty."""
     root = tmp_path_factory.mktemp("sbu")
     for name, published in sbu.read_list().items():
         folder = root / name

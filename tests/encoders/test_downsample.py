@@ -22,7 +22,7 @@ def ryoo(*motions: Motion, size: int = 8) -> Ryoo:
 
 
 def clip(batch: int = 4, side: int = 32) -> torch.Tensor:
-    """Smooth pictures, which part of a pixel's motion changes smoothly."""
+    """Smooth images, which part of a pixel's motion changes smoothly."""
     noise = torch.rand(batch, 3, 3, 6, 6, generator=torch.Generator().manual_seed(2))
     return enlarge(noise, side, side)
 
@@ -43,7 +43,7 @@ def test_training_clips_take_the_motions_in_turn() -> None:
 
 
 def test_a_translation_is_in_small_pixels() -> None:
-    """One small pixel of 8 is four pixels of 32: a moved picture is the picture moved by four."""
+    """One small pixel of 8 is four pixels of 32: a moved image is the image moved by four."""
     x, y = ryoo(Motion(x=1), Motion(y=-1)).every_view(clip())[1:]
     left = torch.cat([clip()[..., :1].expand(*clip().shape[:-1], 4), clip()[..., :-4]], -1)
     below = clip()[..., -1:, :].expand(*clip().shape[:-2], 4, clip().shape[-1])

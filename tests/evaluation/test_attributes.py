@@ -165,7 +165,7 @@ def test_the_audit_attacks_them_at_once(row: Row, toys: Path) -> None:
 
 
 def invented(name: str, probabilities: np.ndarray, labels: np.ndarray) -> AttributeRecognition:
-    """What an attacker found that gave these answers, a recording a clip."""
+    """What an attacker found that gave these answers, one recording per clip."""
     rng = np.random.default_rng(0)
     frames = [np.repeat(p[None], 2, 0) for p in probabilities]
     variant = Variant(

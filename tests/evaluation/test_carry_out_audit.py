@@ -18,7 +18,7 @@ from motionveil.evaluation.attack import attack_kinds, read_attack
 from motionveil.evaluation.attacks.faces import Faces
 from motionveil.evaluation.audit import PLAN, AuditPlan, audit, job_of
 from motionveil.evaluation.data import AuditData
-from motionveil.evaluation.executors import Run, in_processes, in_this_process
+from motionveil.evaluation.executors import Executor, in_processes, in_this_process
 from motionveil.evaluation.suites import SUITES, beside, read_suite
 from motionveil.geometry import Geometry
 from motionveil.report import write_audit
@@ -82,7 +82,7 @@ def run(
     out: Path,
     carried_out: list[str] | None = None,
     raw_from: Path | None = None,
-    runner: Run = in_this_process,
+    runner: Executor = in_this_process,
     **options: bool,
 ) -> Audit:
     """Carry out a plan; the names of the attacks that were carried out are added to a list."""
@@ -127,10 +127,10 @@ def test_every_attack_on_veiled_and_raw_video(plan: AuditPlan, tmp_path: Path) -
     assert (found.order, found.geometry) == ("camera", Geometry(size=64, rate=15))
     assert found.seconds > 0
     assert found.strongest is not None
-    rivals = {f.name: f.scores.clip.value for f in found.attacks if f.video == "veiled"}
-    del rivals["action"]
-    assert found.strongest.naive == max(rivals.values()) >= found.strongest.accuracy.value
-    assert set(found.strongest.chosen) <= set(rivals)
+    candidates = {f.name: f.scores.clip.value for f in found.attacks if f.video == "veiled"}
+    del candidates["action"]
+    assert found.strongest.naive == max(candidates.values()) >= found.strongest.accuracy.value
+    assert set(found.strongest.chosen) <= set(candidates)
 
 
 def test_the_surest_frames_are_drawn(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_raw_video_is_attacked_once_for_several_encoders(plan: AuditPlan, tmp_pa
     assert taken.keys() == {"frame", "clip", "action"}
     assert all(taken[name] == raw[name] for name in raw)
     assert found.raw_from == str(first)
-    # It is what an attack of one's own would have found.
+    # A custom attack would have found the same.
     alone = {f.name: f for f in run(other, tmp_path / "alone").attacks if f.video == "raw"}
     assert all(taken[name].answers == alone[name].answers for name in alone)
 
@@ -352,8 +352,8 @@ def test_every_file_of_attacks_is_a_kind() -> None:
     assert {kind.__module__.rsplit(".", 1)[1] for kind in attack_kinds().values()} == files
 
 
-def test_a_veil_that_leaves_nothing_gives_the_floor(tmp_path: Path) -> None:
-    """A function of one's own, whose frames do not depend on what was filmed."""
+def test_an_encoder_that_outputs_nothing_is_at_chance_level(tmp_path: Path) -> None:
+    """A custom function, whose frames do not depend on what was filmed."""
     manifest = write_toys(tmp_path / "toys", people=3)
     (tmp_path / "mine.py").write_text(CONSTANT)
     plan = plan_of(str(manifest.file), f"{tmp_path / 'mine.py'}:veil")
@@ -397,7 +397,7 @@ def test_the_attacks_of_a_suite_have_names_of_their_own(name: str) -> None:
     assert len({attack.name for attack in attacks}) == len(attacks) >= 5
 
 
-def test_people_are_found_again(tmp_path: Path) -> None:
+def test_people_are_re_identified(tmp_path: Path) -> None:
     manifest = write_toys(tmp_path / "toys", people=4)
     attacks = [a for a in SUITES["quick"](tiny_recipe()) if a.kind == "retrieve"]
     plan = plan_of(str(manifest.file), attacks=tuple(attacks))

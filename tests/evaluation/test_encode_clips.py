@@ -54,7 +54,7 @@ def by_module(frames: NDArray[np.uint8], encoder: Encoder | None = None) -> NDAr
 
 
 def without_guard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compare every two frames: the toys fill so much of the picture that a guard closes."""
+    """Compare every two frames: the toys fill so much of the image that a guard blocks."""
     monkeypatch.setattr("motionveil.evaluation.encode_clips.Guard", lambda: None)
 
 

@@ -64,7 +64,7 @@ def detect(frame: np.ndarray) -> np.ndarray:
     return np.array([[left, top, right - left, bottom - top]], np.float32)
 
 
-def look(veil, *, describe: FaceDescriber | None = None) -> SeenFaces:
+def faces_seen(veil, *, describe: FaceDescriber | None = None) -> SeenFaces:
     def veil_at(clip: Clip, window: Window) -> np.ndarray:
         assert window.times is TIMES
         return veil(window.frames)
@@ -85,8 +85,8 @@ def finding(seen: SeenFaces) -> FaceSearch:
     return face_search(origin_of(Faces(name="faces", detector="y.onnx")), seen)
 
 
-def test_without_a_veil_they_are_found_again_and_named() -> None:
-    found = finding(look(lambda frames: frames, describe=ByBrightness()))
+def test_raw_faces_are_detected_and_identified() -> None:
+    found = finding(faces_seen(lambda frames: frames, describe=ByBrightness()))
     assert (found.clips, found.with_faces) == (12, 11)
     assert found.original.value == found.veiled.value == pytest.approx(11 / 12)
     assert found.redetected is not None
@@ -101,8 +101,8 @@ def test_without_a_veil_they_are_found_again_and_named() -> None:
     assert found.naming.p < 0.01
 
 
-def test_a_veil_of_nothing_leaves_none_and_names_the_floor() -> None:
-    found = finding(look(lambda frames: frames[1:] * 0, describe=ByBrightness()))
+def test_blank_frames_have_no_faces_and_identify_at_chance_level() -> None:
+    found = finding(faces_seen(lambda frames: frames[1:] * 0, describe=ByBrightness()))
     assert found.veiled.value == 0
     assert found.redetected is not None
     assert found.redetected.value == 0
@@ -112,8 +112,8 @@ def test_a_veil_of_nothing_leaves_none_and_names_the_floor() -> None:
     assert found.naming.p == 1
 
 
-def test_a_face_elsewhere_is_not_found_again() -> None:
-    found = finding(look(lambda frames: np.roll(frames, 25, axis=1)))
+def test_a_face_elsewhere_is_not_redetected() -> None:
+    found = finding(faces_seen(lambda frames: np.roll(frames, 25, axis=1)))
     assert found.veiled.value == found.original.value
     assert found.redetected is not None
     assert found.redetected.value == 0

@@ -15,7 +15,7 @@ from motionveil.evaluation.image_quality import (
 
 
 def pictures(seed: int = 0, count: int = 3) -> torch.Tensor:
-    """Smooth pictures, with edges."""
+    """Smooth images, with edges."""
     rng = torch.Generator().manual_seed(seed)
     coarse = torch.rand(count, 3, 6, 6, generator=rng)
     return torch.nn.functional.interpolate(coarse, (24, 24), mode="nearest")

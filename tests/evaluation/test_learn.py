@@ -19,7 +19,7 @@ from motionveil.datasets.manifest import Clip
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData
 from motionveil.evaluation.fit import Learner, keep_back, learn
-from motionveil.training.adversary_inputs import Look
+from motionveil.training.adversary_inputs import InputFormat
 from motionveil.training.recipe import AttackerTraining, Schedule
 
 SCHEDULE = Schedule(optimizer="adamw", epochs=6, batch=8, lr=0.003)
@@ -120,7 +120,9 @@ def test_what_is_tried_is_scored_on_the_clips_kept_back(coloured: ClipCache) -> 
     data = data_of(coloured)
     clips = [c for c in data.part(training=True) if c.privacy["person"] == "p0" or c.group < "p1-4"]
     rule = AttackerTraining(rates=(1.0, 2.0), held_out=0.4)
-    learned = learn("t", lambda: Learner(_Fixed(0), "privacy", Look()), data, clips, SCHEDULE, rule)
+    learned = learn(
+        "t", lambda: Learner(_Fixed(0), "privacy", InputFormat()), data, clips, SCHEDULE, rule
+    )
     _, asked = keep_back(clips, 0.4, data.seed)
     share = np.mean([clip.privacy["person"] == "p0" for clip in asked])
     assert 0 < share < 1

@@ -47,7 +47,7 @@ def test_what_every_frame_tells_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("temporal", [False, True])
-def test_a_constant_gives_the_floor(tmp_path: Path, temporal: bool) -> None:
+def test_a_constant_is_at_chance_level(tmp_path: Path, temporal: bool) -> None:
     data = data_of(films(tmp_path, nothing))
     labels = true_classes(data, "privacy")
     for answer in attack_of(temporal=temporal).variants(data):

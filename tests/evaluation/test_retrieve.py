@@ -1,4 +1,4 @@
-"""People are found again by what shows who they are, and by nothing else."""
+"""Re-identification succeeds by what shows identity, and by nothing else."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from motionveil.encoders import BDQ, Encoder, Raw
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.encode_clips import EncodedParts
 from motionveil.evaluation.validation import (
-    Scores,
+    ValidationScores,
     score,
     validate,
     validate_encoder,
@@ -48,7 +48,7 @@ def raw_row(learner: Experiment) -> Row:
 
 
 class Blank(Encoder):
-    """An encoder that tells nothing: the same picture for every clip."""
+    """An encoder that tells nothing: the same image for every clip."""
 
     def forward(self, clips: Tensor) -> Tensor:
         return torch.full_like(clips, 7.5)
@@ -56,7 +56,7 @@ class Blank(Encoder):
 
 def validate_with(
     experiment: Experiment, encoder: Encoder, networks: Networks | None = None
-) -> Scores:
+) -> ValidationScores:
     return validate(
         experiment.fabric,
         EncodedParts(encoder, experiment.clips(training=True), experiment.clips(training=False)),
@@ -80,8 +80,8 @@ class TestWhatIsKnown:
     def test_raw_shows_the_action(self, raw_row: Row) -> None:
         assert raw_row.action.accuracy > raw_row.action.chance_level
 
-    def test_a_blank_picture_gives_the_floor(self, tmp_path: Path) -> None:
-        """A third person makes one commonest; without a picture nothing beats naming it."""
+    def test_a_blank_image_is_at_chance_level(self, tmp_path: Path) -> None:
+        """A third person makes one commonest; without an image nothing beats naming it."""
         manifest = write_toys(tmp_path, people=3)
         clips = [
             dataclasses.replace(
@@ -183,11 +183,13 @@ class TestScore:
         return every_clip(learner, training=False)
 
     @pytest.fixture(scope="class")
-    def scores(self, learner: Experiment, held_out: ClipDataset) -> Scores:
+    def scores(self, learner: Experiment, held_out: ClipDataset) -> ValidationScores:
         networks = Networks(Corner(), Corner())
         return score(learner.fabric, Raw(), networks, held_out, 3, "person")
 
-    def test_accuracies_equal_numpy_s(self, scores: Scores, held_out: ClipDataset) -> None:
+    def test_accuracies_equal_numpy_s(
+        self, scores: ValidationScores, held_out: ClipDataset
+    ) -> None:
         clips = np.stack([held_out[n][0].numpy() for n in range(len(held_out))]).astype(float)
         seen = clips * 2 - 1  # (N, 3, T, H, W)
         labels, actions = held_out.privacy.numpy(), held_out.actions.numpy()
@@ -207,14 +209,16 @@ class TestScore:
         np.testing.assert_allclose(stored, corner_probabilities(seen), atol=1e-5)
 
     def test_the_batch_s_size_does_not_matter(
-        self, learner: Experiment, held_out: ClipDataset, scores: Scores
+        self, learner: Experiment, held_out: ClipDataset, scores: ValidationScores
     ) -> None:
         networks = Networks(Corner(), Corner())
         other = score(learner.fabric, Raw(), networks, held_out, 8, "person")
         assert other.privacy == scores.privacy
         assert other.action == scores.action
 
-    def test_predictions_give_the_accuracies_again(self, raw_row: Row, scores: Scores) -> None:
+    def test_predictions_give_the_accuracies_again(
+        self, raw_row: Row, scores: ValidationScores
+    ) -> None:
         for found in (raw_row, scores):
             actions = [p.action for p in found.predictions]
             privacy = [p.privacy for p in found.predictions]
@@ -266,7 +270,9 @@ def colour_net(mean: Tensor, variance: Tensor) -> nn.Sequential:
 class TestBatchNorm:
     """P is scored with the statistics of its training and with those of the clips it attacks."""
 
-    def scores(self, experiment: Experiment, privacy: nn.Module, batch: int = 3) -> Scores:
+    def scores(
+        self, experiment: Experiment, privacy: nn.Module, batch: int = 3
+    ) -> ValidationScores:
         data = every_clip(experiment, training=False)
         return score(experiment.fabric, Raw(), Networks(Corner(), privacy), data, batch, "person")
 

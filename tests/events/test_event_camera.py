@@ -280,7 +280,7 @@ class TestThreshold:
             camera.events(np.full((100, 100), math.exp(-2) - EPS), 0.0)
             events = camera.events(np.full((100, 100), math.exp(-2 + sign) - EPS), 1.0)
             _, first = np.unique(events["y"].astype(int) * 100 + events["x"], return_index=True)
-            thresholds = events["t"][first] / 1e6  # a level a second
+            thresholds = events["t"][first] / 1e6  # one level per second
             assert len(thresholds) == 10_000
             # Five standard errors of the mean and of the standard deviation.
             assert thresholds.mean() == pytest.approx(nominal, abs=5 * 0.1 * nominal / 100)

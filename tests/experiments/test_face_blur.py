@@ -42,7 +42,7 @@ def _clip(path: str, start: int, end: int, split: str = "train") -> Clip:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Manifest:
-    """Five videos: files of three formats, a folder of frames, and some of a folder's pictures."""
+    """Five videos: files of three formats, a folder of frames, and some of a folder's images."""
     root = tmp_path / "set"
     for path, places in PLACES.items():
         video = squares(places)

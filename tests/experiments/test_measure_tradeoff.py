@@ -72,7 +72,7 @@ def once(toys: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Resu
 
 @pytest.mark.slow
 def test_rows_side_by_side_are_the_same(once: tuple[Result, Path], tmp_path: Path) -> None:
-    """Each in a process of its own; told of as they come."""
+    """Each in a process of its own; reported as they come."""
     earlier, _ = once
     manifest = write_toys(tmp_path / "toys")
     heard: list[Row] = []

@@ -116,7 +116,7 @@ def test_the_key_tells_commands_apart() -> None:
         ),
         (
             "command: train\naxes: {--seed: [0]}\nexclude: [{--seed: 7}]",
-            "exclude: --seed: 7 is none of 0",
+            "exclude: --seed: 7 is not one of 0",
         ),
         ("command: train\naxes: {--seed: [0]}\ngpus: -1", "gpus: "),
         ("command: train\naxes: {--seed: [0]}\ngpus: 1.5", "gpus: 1.5: over 1 only whole GPUs"),

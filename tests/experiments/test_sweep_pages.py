@@ -9,11 +9,11 @@ import pytest
 
 from experiments.sweep_examples import grid_of
 from motionveil.experiments.sweep.grid import pages_of, write_pages
-from motionveil.experiments.sweep.run_job import Run
+from motionveil.experiments.sweep.run_job import SweepRun
 from report.report_examples import quickstart
 
 
-def runs_with_results(out: Path, axes: dict[str, list[Any]]) -> list[Run]:
+def runs_with_results(out: Path, axes: dict[str, list[Any]]) -> list[SweepRun]:
     """Return runs whose results differ as far as their `adversarial.lr` does."""
     arguments = ["{encoder}", "m.csv"] if "encoder" in axes else ["m.csv"]
     runs = grid_of(axes=axes, arguments=arguments).runs(out)
@@ -30,7 +30,7 @@ def runs_with_results(out: Path, axes: dict[str, list[Any]]) -> list[Run]:
     return runs
 
 
-def names(runs: list[Run]) -> list[list[str]]:
+def names(runs: list[SweepRun]) -> list[list[str]]:
     return [[run.folder.name for run in page.runs] for page in pages_of(runs)]
 
 

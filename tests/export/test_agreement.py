@@ -20,7 +20,7 @@ EACH = pytest.mark.parametrize("name", SPECS)
 
 @pytest.fixture(scope="session")
 def filmed(ut_interaction: Path) -> NDArray[np.uint8]:
-    """Eight frames as the camera gave them, every other one: 15 a second."""
+    """Eight frames as the camera gave them, every other one: 15 per second."""
     clip = read_clip(ut_interaction / "segmented_set1" / "0_1_4.avi", 40, 56)[::2]
     assert clip.shape == (8, 296, 400, 3)
     return clip

@@ -131,7 +131,7 @@ class TestFaceMemory:
             assert memory.update(NOTHING).tolist() == face.tolist()
         assert len(memory.update(NOTHING)) == 0
 
-    def test_a_face_found_again_is_held_anew(self) -> None:
+    def test_a_redetected_face_is_held_from_then_on(self) -> None:
         memory = FaceMemory(hold=2)
         memory.update(_boxes((10, 10, 8, 8)))
         memory.update(NOTHING)

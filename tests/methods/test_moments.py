@@ -114,7 +114,7 @@ def test_a_second_of_motion_says_the_same_at_half_the_speed() -> None:
 
 
 def test_parts_are_pictures_of_their_own() -> None:
-    """Each part says what a picture of that part alone says."""
+    """Each part says what an image of that part alone says."""
     rng = np.random.default_rng(3)
     fields = rng.normal(0, 0.3, (1, 2, 6, 4, 7))
     whole = build_encoder(EncoderSpec.untrained("moments:parts=3,cell=1"))
@@ -153,7 +153,7 @@ def test_the_stream_writes_what_torch_computes(
     np.testing.assert_array_equal(written, computed)
 
 
-def test_no_guard_closes_what_cannot_be_a_picture() -> None:
+def test_no_guard_blocks_what_cannot_show_the_scene() -> None:
     encoder = StreamEncoder(EncoderSpec.untrained("moments"), native=True, guard=Guard())
     frames = [textured(shift=n) for n in range(4)] + [255 - textured(shift=4)]
     reasons = []

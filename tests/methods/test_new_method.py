@@ -1,4 +1,4 @@
-"""What a package of one's own adds: a method, a network, an attack, a data set and a sink.
+"""What an external package adds: a method, a network, an attack, a data set and a sink.
 
 Each is as many files as `CONTRIBUTING.md` says.
 """

@@ -213,7 +213,7 @@ class TestConverting:
         network.eval()(torch.full((1, 3, 4, 32, 32), 0.2))  # 153 of 255
         mean = torch.tensor([114.7748, 107.7354, 99.4750])  # Kinetics', as the authors give it
         torch.testing.assert_close(seen[0][0, :, 0, 0, 0], 153 - mean, atol=0.05, rtol=0)
-        # The folder is checked, and a file that does not fit is told.
+        # The folder is checked, and a file that does not fit is reported.
         assert main(["weights", str(tmp_path / "nets")]) == 0
         save_file({"a": torch.zeros(1)}, tmp_path / "nets/s3d.safetensors")
         assert main(["weights", str(tmp_path / "nets")]) == 1

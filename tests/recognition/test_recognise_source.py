@@ -1,4 +1,4 @@
-"""Whole sources: veiled elsewhere or here, with what is told and written of them."""
+"""Whole sources: veiled elsewhere or here, with what is reported and written."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ PLAIN = {"stride": 0.1, "half_life": 0.0, "shortest": 0.0}
 
 
 class Stream:
-    """A stream of one frame every tenth of a second, and what was told of it."""
+    """A stream of one frame every tenth of a second, and what was reported of it."""
 
     def __init__(self, make: Make, **options: Any) -> None:
         self.told: list[Answer] = []

@@ -1,4 +1,4 @@
-"""What was recognised in the last minute, as the preview's page is told."""
+"""What was recognised in the last minute, as the preview's page gets it."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def attacked(
 
 def searched(attack: Any, video: str, known: float, *, people: Sequence[str] = PEOPLE) -> Retrieval:
     """What a search finds in which clips of one person are more alike by so much."""
-    hunts = []
+    results = []
     for half in range(2):
         rng = np.random.default_rng([half, sum(map(ord, attack.name + video))])
         who = [person for place, person in enumerate(people) if place % 2 == half]
@@ -109,8 +109,8 @@ def searched(attack: Any, video: str, known: float, *, people: Sequence[str] = P
         same = np.array([[q.privacy == g.privacy for g in gallery] for q in queries])
         similarity = np.tanh(known * same + rng.normal(0, 0.5, same.shape))
         places = tuple(list(people).index(name) for name in who)
-        hunts.append(RetrievalResult(places, tuple(queries), tuple(gallery), similarity))
-    return retrieval(origin_of(attack, video, "identity"), hunts, people)
+        results.append(RetrievalResult(places, tuple(queries), tuple(gallery), similarity))
+    return retrieval(origin_of(attack, video, "identity"), results, people)
 
 
 def _clip(person: str, take: str) -> Clip:
@@ -157,9 +157,9 @@ VEILED = {
 """How much each attack knows where identity leaks."""
 
 
-def leaking(*, raw: bool = True, hunts: bool = True, only: Sequence[str] = ()) -> Audit:
+def leaking(*, raw: bool = True, searches: bool = True, only: Sequence[str] = ()) -> Audit:
     """An audit in which identity leaks, also of people never learned from."""
-    return _made(False, raw=raw, hunts=hunts, only=tuple(only)).model_copy(deep=True)
+    return _made(False, raw=raw, searches=searches, only=tuple(only)).model_copy(deep=True)
 
 
 def at_chance_level(**changes: bool) -> Audit:
@@ -178,7 +178,7 @@ def audit(
     known: dict[str, float],
     *,
     raw: bool = True,
-    hunts: bool = True,
+    searches: bool = True,
     rebuilt: bool = True,
     raw_known: float = 0.95,
     only: Sequence[str] = (),
@@ -193,7 +193,7 @@ def audit(
             if video not in attack.videos:
                 continue
             if attack.kind == "retrieve":
-                found += [searched(attack, video, knows)] if hunts else []
+                found += [searched(attack, video, knows)] if searches else []
             elif attack.kind == "reconstruct":
                 found += [computed(attack, knows)] if rebuilt else []
             else:

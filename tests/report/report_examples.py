@@ -175,8 +175,8 @@ def write_png(path: Path, width: int = 900, height: int = 300) -> Path:
     """Write a gradient as PNG."""
     from matplotlib.image import imsave
 
-    picture = np.linspace(0, 1, width)[None, :, None] * np.ones((height, 1, 3))
-    imsave(path, picture)
+    image = np.linspace(0, 1, width)[None, :, None] * np.ones((height, 1, 3))
+    imsave(path, image)
     return path
 
 
@@ -188,8 +188,8 @@ def write_mp4(path: Path) -> Path:
         stream = container.add_stream("libx264", rate=12)
         stream.width, stream.height, stream.pix_fmt = 96, 96, "yuv420p"
         for i in range(12):
-            picture = np.full((96, 96, 3), 20 * i, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            image = np.full((96, 96, 3), 20 * i, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path

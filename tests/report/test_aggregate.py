@@ -3,7 +3,7 @@ import pytest
 from report_examples import dataset, quickstart_rows, result, row
 
 from motionveil.errors import MotionveilError
-from motionveil.report.aggregate import Run, by_labels, check, families, main_encoder, pool
+from motionveil.report.aggregate import StoredResult, by_labels, check, families, main_encoder, pool
 from motionveil.statistics import wilson_interval
 
 
@@ -85,7 +85,7 @@ def test_rows_without_predictions_are_not_pooled():
 
 def test_runs_are_grouped_by_labels(tmp_path):
     runs = [
-        Run(result(quickstart_rows(), data), tmp_path)
+        StoredResult(result(quickstart_rows(), data), tmp_path)
         for data in (dataset(), dataset(name="kth"), dataset(), dataset(people=5))
     ]
     assert [len(group) for group in by_labels(runs)] == [2, 1, 1]
@@ -93,7 +93,7 @@ def test_runs_are_grouped_by_labels(tmp_path):
 
 def test_check_refuses_a_result_without_rows(tmp_path):
     with pytest.raises(MotionveilError, match=r"results\.json: no rows"):
-        check(Run(result([]), tmp_path))
+        check(StoredResult(result([]), tmp_path))
 
 
 @pytest.mark.parametrize("field", ["action", "privacy"])
@@ -103,7 +103,7 @@ def test_check_refuses_classes_that_the_data_set_does_not_name(tmp_path, field):
     with pytest.raises(
         MotionveilError, match=rf"clips/0002.*: {field} class 8 .* names \d classes"
     ):
-        check(Run(result([wrong]), tmp_path))
+        check(StoredResult(result([wrong]), tmp_path))
 
 
 def test_the_main_encoder_is_that_of_the_largest_alpha_not_the_luckiest():

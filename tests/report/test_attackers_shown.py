@@ -11,7 +11,7 @@ from report_examples import quickstart_rows, result, row
 
 from motionveil.cli.console import print_rows
 from motionveil.report import write_report, write_tradeoff
-from motionveil.report.aggregate import Run, by_frame, comparable, pool
+from motionveil.report.aggregate import StoredResult, by_frame, comparable, pool
 from motionveil.report.pareto import analyse, resample
 from motionveil.report.tradeoff_figure import tradeoff
 from motionveil.results import Accuracy, Attacker, Result, Row, Training
@@ -43,7 +43,7 @@ def rows(seed: int = 0) -> list[Row]:
 
 
 def page_of(stored: Result, folder: Path) -> str:
-    page, _, _ = write_tradeoff([Run(stored, folder)], folder)
+    page, _, _ = write_tradeoff([StoredResult(stored, folder)], folder)
     return page.read_text(encoding="utf-8")
 
 

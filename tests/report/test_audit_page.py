@@ -263,7 +263,7 @@ class TestTables:
         assert set(page.table("Class")) == set(people)
 
     def test_without_raw_video_and_retrieval(self, tmp_path):
-        page = read(leaking(raw=False, hunts=False), tmp_path)
+        page = read(leaking(raw=False, searches=False), tmp_path)
         assert not any("e-identification" in heading for heading in page.headings)
         assert "raw" not in [cell for table in page.tables for row in table for cell in row]
 
@@ -323,11 +323,11 @@ class TestPage:
         for finding in found:
             for answer in finding.answers:
                 answer.clip += evil
-        hunts = [searched(a, "veiled", 0.6) for a in renamed if a.kind == "retrieve"]
+        searches = [searched(a, "veiled", 0.6) for a in renamed if a.kind == "retrieve"]
         rebuilt = [computed(a, 0.5) for a in renamed if a.kind == "reconstruct"]
         facts = {"command": evil, "encoder": evil, "split": evil, "suite": evil}
         evil_audit = stored(
-            [*found, *hunts, *rebuilt], people, failed={evil: evil},
+            [*found, *searches, *rebuilt], people, failed={evil: evil},
             environment={evil: evil}, spec={evil: evil}, recipe={evil: evil}, **facts,
         )  # fmt: skip
         evil_audit.dataset.name = evil_audit.dataset.privacy_label = evil

@@ -84,7 +84,7 @@ def test_what_differs_is_named(tmp_path):
 
 def test_what_was_not_carried_out_is_a_dash(tmp_path):
     few = leaking(only=("frame",), raw=False)
-    page = beside(("few", few), ("all", leaking(hunts=False)), folder=tmp_path)
+    page = beside(("few", few), ("all", leaking(searches=False)), folder=tmp_path)
     attacks = next(t for t in page.tables if t[0][0] == "Attack")
     cells = {row[0]: row[1:] for row in attacks[1:]}
     dash = page.tables[1][0].index("runs/few") - 1

@@ -52,9 +52,9 @@ def test_family_and_strength(method, family, strength):
 
 def test_every_method_of_one_family_has_its_own_colour_and_marker():
     rows = [*quickstart_rows(n=12), row("bdq", 4.0, n=12), row("bdq", 8.0, n=12)]
-    looks = styles(pool([result(rows)]))
-    assert len({colour for colour, _ in looks}) == len(looks)
-    assert len({marker for _, marker in looks}) == len(looks)
+    chosen = styles(pool([result(rows)]))
+    assert len({colour for colour, _ in chosen}) == len(chosen)
+    assert len({marker for _, marker in chosen}) == len(chosen)
 
 
 def test_no_two_methods_share_a_colour():
@@ -70,19 +70,19 @@ def test_raw_and_plain_bdq_look_the_same_in_every_figure():
 
 def test_families_have_looks_of_their_own_and_the_known_ones_keep_theirs():
     methods = pool([result(baseline_rows(n=12))])
-    looks = dict(zip([m.family for m in methods], styles(methods), strict=True))
-    for one, look in zip(methods, styles(methods), strict=True):
-        assert look == looks[one.family]
-    assert len(set(looks.values())) == len(looks) == 10
+    chosen = dict(zip([m.family for m in methods], styles(methods), strict=True))
+    for one, style in zip(methods, styles(methods), strict=True):
+        assert style == chosen[one.family]
+    assert len(set(chosen.values())) == len(chosen) == 10
     fewer = pool([result([row("bdq", 2.0, n=4), row("dvs-0.4", n=4), row("unet", 2.0, n=4)])])
-    assert styles(fewer) == [looks[m.family] for m in fewer]
+    assert styles(fewer) == [chosen[m.family] for m in fewer]
 
 
 def test_unknown_families_are_told_apart():
     names = ["bdq-B", "bdq-D", "bdq-Q", "bdq-BD", "bdq-BQ", "bdq-DQ"]
     rows = [row(name, n=4) for name in names]
-    looks = styles(pool([result([row("bdq", 2.0, n=4), *rows])]))
-    assert len(set(looks)) == 7
+    chosen = styles(pool([result([row("bdq", 2.0, n=4), *rows])]))
+    assert len(set(chosen)) == 7
 
 
 def test_marks_grow_with_what_is_removed():

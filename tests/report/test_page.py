@@ -25,14 +25,14 @@ from motionveil.geometry import Geometry
 from motionveil.recognition.artefact import (
     Calibration,
     NetworkFile,
+    RecogniserScores,
     RecogniserSpec,
     ReliabilityBin,
-    Scores,
     hash_encoder,
 )
 from motionveil.recognition.network_input import NetworkInput
 from motionveil.report import write_joint_report, write_report
-from motionveil.report.aggregate import Run, pool
+from motionveil.report.aggregate import StoredResult, pool
 from motionveil.report.pareto import analyse
 from motionveil.report.published_rows import difference_interval
 from motionveil.results import Accuracy, Result
@@ -317,7 +317,8 @@ def test_seeds_are_pooled_and_shown_apart(tmp_path):
 
 def test_a_joint_report_has_a_section_for_each_data_set(tmp_path):
     runs = [
-        Run(result([row("raw", n=24)], dataset(name=name)), tmp_path) for name in ("kth", "sbu")
+        StoredResult(result([row("raw", n=24)], dataset(name=name)), tmp_path)
+        for name in ("kth", "sbu")
     ]
     page = Page(write_joint_report(runs, tmp_path / "both.html").read_text("utf-8"))
     assert "Data set: kth" in page.text
@@ -335,7 +336,7 @@ def test_media_cannot_reach_out_of_the_folder(tmp_path, name):
     (tmp_path / "secret.png").write_bytes(b"secret")
     folder = tmp_path / "run"
     folder.mkdir()
-    with pytest.raises(MotionveilError, match=r"plain file|neither a picture"):
+    with pytest.raises(MotionveilError, match=r"plain file|neither an image"):
         write_report(small(media={"strip": name}), folder)
     assert list(folder.iterdir()) == []
 
@@ -381,7 +382,7 @@ def test_the_reliability_of_a_recogniser_beside_the_results(tmp_path):
         encoder_hash=hash_encoder(spec, geometry),
         network=NetworkFile(architecture="small3d", sha256="0" * 64, largest_error=0.0),
         calibration=Calibration(temperature=1.0, threshold=0.5, passing=0.95, clips=9),
-        scores=Scores(
+        scores=RecogniserScores(
             accuracy=Accuracy.of([1.0, 0.0], [0, 1]),
             calibration_error=0.123,
             uncalibrated_error=0.2,

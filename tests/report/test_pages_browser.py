@@ -8,7 +8,7 @@ import pytest
 from report_examples import baseline_rows, result, write_png
 
 from motionveil.report import write_report, write_tradeoff
-from motionveil.report.aggregate import Run
+from motionveil.report.aggregate import StoredResult
 
 LAPTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 400, "height": 800}
@@ -23,7 +23,7 @@ def files(tmp_path_factory) -> list[Path]:
     for one in stored.rows:
         one.picture = "frames.png"
     write_png(folder / "frames.png", width=60, height=20)
-    return [write_tradeoff([Run(stored, folder)], folder)[0], write_report(stored, folder)]
+    return [write_tradeoff([StoredResult(stored, folder)], folder)[0], write_report(stored, folder)]
 
 
 @pytest.mark.parametrize("viewport", [LAPTOP, PHONE], ids=["laptop", "phone"])

@@ -11,7 +11,7 @@ from report_examples import dataset
 
 from motionveil.errors import MotionveilError
 from motionveil.published import load_publication
-from motionveil.report.aggregate import Run
+from motionveil.report.aggregate import StoredResult
 from motionveil.report.departures import _ELSEWHERE, _flat
 from motionveil.report.published_rows import (
     Comparison,
@@ -31,7 +31,7 @@ PAPER = load_publication("paper")
 
 
 def verified(result: Result) -> Verification:
-    return verify(Run(result, Path("runs/sbu")), PAPER)
+    return verify(StoredResult(result, Path("runs/sbu")), PAPER)
 
 
 def found(result: Result, method: str, axis: str) -> Comparison:

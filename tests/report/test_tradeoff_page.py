@@ -11,13 +11,13 @@ from report_examples import baseline_rows, dataset, quickstart_rows, result, row
 
 from motionveil.errors import MotionveilError
 from motionveil.report import write_tradeoff
-from motionveil.report.aggregate import Run, pool
+from motionveil.report.aggregate import StoredResult, pool
 from motionveil.results import Result
 from motionveil.spec import EncoderSpec
 
 
 def write(stored: Result, folder: Path) -> str:
-    page, _, _ = write_tradeoff([Run(stored, folder)], folder)
+    page, _, _ = write_tradeoff([StoredResult(stored, folder)], folder)
     return page.read_text(encoding="utf-8")
 
 
@@ -98,12 +98,13 @@ def test_equal_results_give_equal_bytes_without_torch(tmp_path):
     rows = plain(row("bdq", 2.0, n=8), row("unet", 2.0, n=8), row("blur-4", n=8))
     stored = result(rows)
     stored.save(tmp_path / "results.json")
-    files = write_tradeoff([Run(stored, tmp_path)], tmp_path)
+    files = write_tradeoff([StoredResult(stored, tmp_path)], tmp_path)
     before = [file.read_bytes() for file in files]
     script = (
         "import sys; from pathlib import Path; from motionveil.report import write_tradeoff;"
-        "from motionveil.report.aggregate import Run; from motionveil.results import Result;"
-        "folder = Path(sys.argv[1]); write_tradeoff([Run(Result.read(folder), folder)], folder);"
+        "from motionveil.report.aggregate import StoredResult;"
+        "from motionveil.results import Result; folder = Path(sys.argv[1]);"
+        "write_tradeoff([StoredResult(Result.read(folder), folder)], folder);"
         "assert 'torch' not in sys.modules"
     )
     environment = os.environ | {"PYTHONHASHSEED": "7"}
@@ -130,7 +131,7 @@ def test_pictures_cannot_reach_out_of_the_folder(tmp_path, name):
     run.mkdir()
     (only,) = plain(row("blur-4", n=4))
     only.picture = name
-    with pytest.raises(MotionveilError, match=r"a row's picture is .* plain file"):
+    with pytest.raises(MotionveilError, match=r"a row's image is .* plain file"):
         write(result([only]), run)
     assert list(run.iterdir()) == []
 
@@ -138,7 +139,7 @@ def test_pictures_cannot_reach_out_of_the_folder(tmp_path, name):
 def test_pictures_cannot_be_links_or_videos(tmp_path):
     (only,) = plain(row("blur-4", n=4))
     only.picture = "frames.mp4"
-    with pytest.raises(MotionveilError, match=r"frames\.mp4: a row's picture is a video"):
+    with pytest.raises(MotionveilError, match=r"frames\.mp4: a row's image is a video"):
         write(result([only]), tmp_path)
     (tmp_path / "secret").write_bytes(b"secret")
     try:
@@ -164,7 +165,7 @@ def test_each_run_s_pictures_lie_in_its_own_folder(tmp_path):
         place = tmp_path / str(k)
         place.mkdir()
         write_png(place / "frames.png", width=20 + k, height=5)
-        runs.append(Run(result([one]), place))
+        runs.append(StoredResult(result([one]), place))
     page = write_tradeoff(runs, tmp_path)[0].read_text(encoding="utf-8")
     stored = [(run.folder / "frames.png").read_bytes() for run in runs]
     assert list(frames_of(page).values()) == stored
@@ -192,7 +193,9 @@ def test_published_figures_stand_beside(tmp_path):
 
 
 def test_runs_on_other_data_are_refused(tmp_path):
-    runs = [Run(result([row("raw", n=4)], dataset(name=n)), tmp_path) for n in ("kth", "sbu")]
+    runs = [
+        StoredResult(result([row("raw", n=4)], dataset(name=n)), tmp_path) for n in ("kth", "sbu")
+    ]
     with pytest.raises(MotionveilError, match=r"runs on kth, sbu: .* one data set"):
         write_tradeoff(runs, tmp_path)
     with pytest.raises(MotionveilError, match="runs on no data"):

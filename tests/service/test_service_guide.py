@@ -88,7 +88,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _plays(address: str) -> bool:
-    """Play the RTSP output by the guide's options of ffplay; say whether the picture moves."""
+    """Play the RTSP output by the guide's options of ffplay; say whether the image moves."""
     *options, url = typed("ffplay")[1:]
     url = url.replace("127.0.0.1:8554", address)
     given = dict(zip((word.removeprefix("-") for word in options[::2]), options[1::2], strict=True))

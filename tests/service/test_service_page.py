@@ -193,7 +193,7 @@ class TestPage:
             expect(hall.locator(".outputs li strong")).to_have_text("Connection refused")
             expect(page.locator("#told")).to_have_text("hall: wave")
             expect(yard.locator(".problem")).to_have_text("nothing came for 60 s")
-            expect(desk.locator(".notice")).to_contain_text("No picture")
+            expect(desk.locator(".notice")).to_contain_text("No image")
             read = "(image) => [image.naturalWidth, image.naturalHeight]"
             assert hall.locator("img").evaluate(read) == [80, 60]
             assert page.evaluate("document.documentElement.scrollWidth") <= width

@@ -72,7 +72,7 @@ def test_sixty_thousand_frames() -> None:
         if sink.frames % WARM == 0:
             memory.append(resident())
 
-    # Without the guard, which closes on so small a picture: every frame is compared below.
+    # Without the guard, which blocks such small images: every frame is compared below.
     encoder = StreamEncoder(spec)
     status = Pipeline(camera, encoder, open_output, watch=watch).run()
 

@@ -125,7 +125,7 @@ class TestRecording:
             assert np.ptp(images[1:]) > 0
 
     def test_as_pictures(self, disk: Path, programs: Programs) -> None:
-        """The picture that did not fit is left out, and so is its moment."""
+        """The image that did not fit is left out, and so is its moment."""
         program = programs("encode", "test:160x120@100", f"{disk}/frames/", *LARGE)
         assert program.ends() == 1
         folder = disk / "frames"

@@ -151,7 +151,7 @@ class TestMotion:
         assert len(closed) <= 1
 
     def test_a_still_picture_may_start_again(self, ut_interaction: Path) -> None:
-        """Without noise a picture stood still: nothing tells how long."""
+        """Without noise an image stood still: nothing tells how long."""
         clip = read_clip(ut_interaction / "segmented_set1" / "33_6_3.avi", 0, 40)
         frames = [clip[15]] * 6 + list(clip[18::3])
         assert 6 in shown("bdq-ut", frames, None)

@@ -221,7 +221,7 @@ def talkative(path: Path) -> Path:
 
 
 def cover_picture(image: NDArray[np.uint8]) -> bytes:
-    """Return a JPEG picture with a comment."""
+    """Return a JPEG image with a comment."""
     encoder: Any = av.CodecContext.create("mjpeg", "w")
     encoder.height, encoder.width, encoder.pix_fmt = *image.shape[:2], "yuvj420p"
     encoder.time_base = Fraction(1, 25)
@@ -324,7 +324,7 @@ def chunks(path: Path) -> list[str]:
 
 
 def writing(seed: int, height: int = 96, width: int = 128) -> NDArray[np.uint8]:
-    """Return a picture with the contrasts of printed text, and a colour for each letter."""
+    """Return an image with the contrasts of printed text, and a colour for each letter."""
     random = np.random.default_rng(seed)
     small = random.choice([0, 255], (height // 4, width // 4, 3)).astype(np.uint8)
     return np.kron(small, np.ones((4, 4, 1), np.uint8))

@@ -49,7 +49,7 @@ def connect(preview: Preview, timeout: float = 5) -> HTTPConnection:
 
 
 class Viewer:
-    """Reads pictures as a browser does: each ends where the next is announced."""
+    """Reads images as a browser does: each ends where the next is announced."""
 
     def __init__(self, response: HTTPResponse) -> None:
         self.response = response

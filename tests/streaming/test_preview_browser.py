@@ -65,7 +65,7 @@ class Page:
         return bytes(self.page.locator("#picture").screenshot())
 
     def picture_at_rest(self) -> bytes:
-        """Return the picture when it is twice the same: a busy machine lays out late."""
+        """Return the image when it is twice the same: a busy machine lays out late."""
         last = self.picture()
         for _ in range(25):
             time.sleep(0.2)
@@ -339,7 +339,7 @@ class TestEnd:
                 page.wait("live")
                 assert page.problems == []
             page.wait("ended", 1)
-            assert page.picture_width() == 320  # the last picture, under the words
+            assert page.picture_width() == 320  # the last image, under the words
             page.page.screenshot(path=tmp_path / "ended.png")
             time.sleep(1.5)
             page.wait("ended", 0)

@@ -32,7 +32,7 @@ def dial(preview: Preview) -> socket.socket:
     return socket.create_connection((url.hostname, url.port), timeout=60)
 
 
-class Dribblers:
+class SlowClients:
     """Keep so many connections open and send a byte of a header to each, again and again."""
 
     def __init__(self, preview: Preview, number: int) -> None:
@@ -40,7 +40,7 @@ class Dribblers:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
-    def __enter__(self) -> Dribblers:
+    def __enter__(self) -> SlowClients:
         self._thread.start()
         time.sleep(0.3)
         return self
@@ -67,8 +67,8 @@ class Dribblers:
         return connection
 
 
-def test_requests_that_dribble_deny_nobody(preview: Preview) -> None:
-    with Dribblers(preview, SLOW):
+def test_slow_requests_deny_nobody(preview: Preview) -> None:
+    with SlowClients(preview, SLOW):
         for _ in range(20):
             started = time.monotonic()
             assert status(preview) == status(preview, "/stats") == 200
@@ -90,14 +90,14 @@ def test_silent_connections_deny_nobody(preview: Preview) -> None:
 
 
 def test_who_is_watching_is_not_cut_for_newcomers(preview: Preview) -> None:
-    with viewer(preview) as stream, events(preview) as numbers, Dribblers(preview, SLOW):
+    with viewer(preview) as stream, events(preview) as numbers, SlowClients(preview, SLOW):
         for _ in range(2):
             preview.show(NOISE)
             assert stream.part()
             assert "watching" in next(numbers)
 
 
-def test_a_request_that_dribbles_is_cut(preview: Preview) -> None:
+def test_a_slow_request_is_cut(preview: Preview) -> None:
     with closing(dial(preview)) as slow:
         slow.sendall(HEAD)
         started = time.monotonic()

@@ -81,7 +81,7 @@ def random_answers(study: Study) -> Chooser:
     )
 
 
-def knower(key: Key) -> Chooser:
+def correct_answers(key: Key) -> Chooser:
     return lambda question, options, random: list(key.questions[question.id].persons)
 
 

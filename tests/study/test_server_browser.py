@@ -94,7 +94,7 @@ class Visit:
 
     def choose(self, *numbers: int, press: str = "click") -> None:
         for number in numbers:
-            getattr(self.page.locator(".picture").nth(number), press)()
+            getattr(self.page.locator(".image").nth(number), press)()
 
     def status(self) -> str:
         return str(self.page.inner_text("[data-status]"))
@@ -190,7 +190,7 @@ class TestSession:
             visit.choose(2)
             while visit.heading != TEXTS["thanks"]["title"]:
                 if visit.page.locator("[name=chosen]:checked").count() == 0:
-                    visit.choose(*range(0, visit.page.locator("label.picture").count(), 5))
+                    visit.choose(*range(0, visit.page.locator("label.image").count(), 5))
                 visit.next()
         assert len(answers(site)) == 5
 
@@ -230,7 +230,7 @@ class TestQuestion:
                 f"[{video}.paused, {video}.muted, {video}.loop, {video}.videoWidth]"
             )
             assert state == [False, True, True, 64]
-            loaded = "[...document.querySelectorAll('.picture img')].map((i) => i.naturalWidth)"
+            loaded = "[...document.querySelectorAll('.image img')].map((i) => i.naturalWidth)"
             assert visit.page.evaluate(loaded) == [96] * 7
 
     def test_a_video_stands_still_where_motion_is_unwanted(

@@ -60,7 +60,7 @@ class TestSession:
         chosen = [right[0], next(name for name in browser.options if name not in right)]
         browser.post("/answer", question="q000", chosen=chosen)
         assert browser.heading == TEXTS["example"]["title"]
-        assert "Picture {} and Picture {} are correct.".format(*numbers) in browser.page
+        assert "Image {} and Image {} are correct.".format(*numbers) in browser.page
         assert TEXTS["example"]["half"] in browser.page
         browser.get("/session")
         assert browser.heading == TEXTS["example"]["title"], "until they go on"

@@ -30,8 +30,8 @@ from motionveil.study.inference import (
 from study.study_examples import (
     Chooser,
     by_condition,
+    correct_answers,
     invented_study,
-    knower,
     random_answers,
     simulated,
 )
@@ -101,7 +101,7 @@ class TestInformedChance:
 class TestFindings:
     def test_one_who_knows_is_always_right(self):
         study, key = invented_study()
-        found = analyse(study, key, crowd(study, knower(key)), draws=DRAWS)
+        found = analyse(study, key, crowd(study, correct_answers(key)), draws=DRAWS)
         for condition in found.conditions:
             for score in condition.scores:
                 assert score.share.value == 1
@@ -114,7 +114,7 @@ class TestFindings:
         self, persons: int, options: int
     ):
         study, key = invented_study(persons=persons, options=options)
-        choose = by_condition(key, random_answers(study), knower(key))
+        choose = by_condition(key, random_answers(study), correct_answers(key))
         veiled = in_condition(analyse(study, key, crowd(study, choose), draws=DRAWS), "veiled")
         for score in veiled.scores:
             assert score.share.interval is not None
@@ -144,7 +144,7 @@ class TestFindings:
 
     def test_the_control_is_held_against_within_participants(self):
         study, key = invented_study()
-        choose = by_condition(key, random_answers(study), knower(key))
+        choose = by_condition(key, random_answers(study), correct_answers(key))
         veiled = in_condition(analyse(study, key, crowd(study, choose), draws=DRAWS), "veiled")
         both = veiled.control[0]
         assert both.value == pytest.approx(veiled.scores[0].share.value - 1)
@@ -168,8 +168,10 @@ class TestFindings:
 
     def test_times_are_quartiles_of_what_is_known(self):
         study, key = invented_study(veiled=20, raw=4)
-        people = [simulated(study, knower(key), number=n, seconds=n + 2.0) for n in range(3)]
-        people.append(simulated(study, knower(key), number=9, seconds=None))
+        people = [
+            simulated(study, correct_answers(key), number=n, seconds=n + 2.0) for n in range(3)
+        ]
+        people.append(simulated(study, correct_answers(key), number=9, seconds=None))
         found = in_condition(analyse(study, key, people, draws=DRAWS), "veiled")
         assert found.times is not None
         assert (found.times.median, found.times.n) == (3.0, 60)
@@ -197,12 +199,12 @@ class TestFindings:
 
     def test_examples_and_checks_do_not_count(self):
         study, key = invented_study(veiled=5, raw=0, checks=9)
-        found = analyse(study, key, crowd(study, knower(key)), draws=DRAWS)
+        found = analyse(study, key, crowd(study, correct_answers(key)), draws=DRAWS)
         assert [c.scores[0].share.n for c in found.conditions] == [100]
 
     def test_of_one_participant_has_no_interval(self):
         study, key = invented_study()
-        found = analyse(study, key, crowd(study, knower(key), 1), draws=DRAWS)
+        found = analyse(study, key, crowd(study, correct_answers(key), 1), draws=DRAWS)
         assert found.conditions[0].scores[0].share.interval is None
 
     def test_are_read_as_they_were_written(self, tmp_path):
@@ -215,8 +217,8 @@ class TestRefusals:
     def test_real_and_simulated_are_never_mixed(self):
         study, key = invented_study()
         people = [
-            simulated(study, knower(key), number=0, kind="real"),
-            simulated(study, knower(key), number=1),
+            simulated(study, correct_answers(key), number=0, kind="real"),
+            simulated(study, correct_answers(key), number=1),
         ]
         with pytest.raises(MotionveilError, match="real and simulated participants"):
             analyse(study, key, people)
@@ -226,7 +228,11 @@ class TestRefusals:
         with pytest.raises(MotionveilError, match="no participants yet"):
             analyse(study, key, [])
         with pytest.raises(MotionveilError, match="no questions answered"):
-            analyse(study, key, [simulated(study, knower(key)).model_copy(update={"answers": []})])
+            analyse(
+                study,
+                key,
+                [simulated(study, correct_answers(key)).model_copy(update={"answers": []})],
+            )
 
     @pytest.mark.parametrize(
         ("change", "fault"),
@@ -239,14 +245,14 @@ class TestRefusals:
     )
     def test_an_answer_that_does_not_fit(self, change: dict[str, object], fault: str):
         study, key = invented_study()
-        person = simulated(study, knower(key))
+        person = simulated(study, correct_answers(key))
         answers = [person.answers[0].model_copy(update=change), *person.answers[1:]]
         with pytest.raises(MotionveilError, match=f"p-0000: question .*{fault}"):
             analyse(study, key, [person.model_copy(update={"answers": answers})])
 
     def test_two_answers_to_one_question(self):
         study, key = invented_study()
-        person = simulated(study, knower(key))
+        person = simulated(study, correct_answers(key))
         twice = person.model_copy(update={"answers": [*person.answers, person.answers[0]]})
         with pytest.raises(MotionveilError, match="is answered twice"):
             analyse(study, key, [twice])
@@ -257,16 +263,18 @@ class TestExclusions:
         study, key = invented_study()
         careless = simulated(study, random_answers(study))
         assert reasons_to_exclude(study, key, careless) == ["failed 3 of 3 attention checks"]
-        (hurried,) = reasons_to_exclude(study, key, simulated(study, knower(key), seconds=0.4))
+        (hurried,) = reasons_to_exclude(
+            study, key, simulated(study, correct_answers(key), seconds=0.4)
+        )
         assert hurried == "median response time 0.4 s, minimum 1 s"
-        gone = simulated(study, knower(key), answered=10)
+        gone = simulated(study, correct_answers(key), answered=10)
         counted = sum(a.question != "q075" for a in gone.answers)
         assert reasons_to_exclude(study, key, gone) == [
             f"unfinished: {counted} of 75 questions answered"
         ]
-        never = simulated(study, knower(key)).model_copy(update={"consented": None})
+        never = simulated(study, correct_answers(key)).model_copy(update={"consented": None})
         assert reasons_to_exclude(study, key, never) == ["did not consent"]
-        assert reasons_to_exclude(study, key, simulated(study, knower(key))) == []
+        assert reasons_to_exclude(study, key, simulated(study, correct_answers(key))) == []
 
     def test_are_what_the_design_says(self):
         study, key = invented_study()
@@ -277,7 +285,7 @@ class TestExclusions:
 
     def test_both_results_are_told(self):
         study, key = invented_study()
-        good = crowd(study, knower(key), 10)
+        good = crowd(study, correct_answers(key), 10)
         bad = [simulated(study, random_answers(study), number=99)]
         found = analyse(study, key, good + bad, draws=DRAWS)
         assert [one.participant for one in found.excluded] == ["p-0099"]

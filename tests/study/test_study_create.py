@@ -22,7 +22,7 @@ from motionveil.streaming import Guard, StreamEncoder
 from motionveil.study.clips import ClipWriter
 from motionveil.study.create import Plan, create_study
 from motionveil.study.design import Condition, Key, Study, read_key, read_study
-from motionveil.study.option_images import PICTURE, marked
+from motionveil.study.option_images import SIDE, marked
 from motionveil.video import count_frames, read_clip, read_frames
 from videos import moving_square, write_pictures
 
@@ -78,8 +78,8 @@ class TestFolder:
     def test_has_every_file_that_the_study_names_and_no_other(self, made: Path, study: Study):
         clips = {f"{q.clip}{suffix}" for q in study.questions for suffix in (".mp4", ".webm")}
         assert {file.name for file in (made / "media").iterdir()} == clips
-        pictures = {person.picture for person in study.people}
-        assert {file.name for file in (made / "pictures").iterdir()} == pictures
+        images = {person.picture for person in study.people}
+        assert {file.name for file in (made / "pictures").iterdir()} == images
 
     def test_no_name_and_no_order_tells_who_is_right(self, made: Path, study: Study, key: Key):
         text = (made / "study.json").read_text()
@@ -105,7 +105,7 @@ class TestFolder:
         with pytest.raises(MotionveilError, match="gone/person"):
             create_study(
                 Manifest("gone", actors.root, tuple(gone)),
-                replace(PLAN, pictures=portraits),
+                replace(PLAN, images=portraits),
                 tmp_path / "study",
             )
         assert [file.name for file in tmp_path.iterdir()] == ["portraits"]
@@ -201,7 +201,7 @@ class TestClips:
         study, _ = create_study(actors, plan, tmp_path / "study")
         (question,) = study.of_kind("question")
         file = tmp_path / "study" / "media" / f"{question.clip}.mp4"
-        assert count_frames(file) == 2  # of 8 at 15 a second, each third but the first
+        assert count_frames(file) == 2  # of 8 at 15 per second, each third but the first
         frames = list(read_frames(file))
         assert frames[0].image.shape == (336, 336, 3)
         assert frames[1].time - frames[0].time == pytest.approx(0.2)
@@ -233,10 +233,10 @@ class TestClips:
 class TestPictures:
     def test_are_small_squares(self, made: Path, study: Study):
         for person in study.people:
-            assert read_clip(made / "pictures" / person.picture).shape == (1, PICTURE, PICTURE, 3)
+            assert read_clip(made / "pictures" / person.picture).shape == (1, SIDE, SIDE, 3)
 
     def test_a_mark_is_plain_to_see(self):
-        grey = np.full((PICTURE, PICTURE, 3), 128, np.uint8)
+        grey = np.full((SIDE, SIDE, 3), 128, np.uint8)
         changed = (marked(grey) != grey).any(axis=2)
         assert 0.15 < changed.mean() < 0.6
 
@@ -245,7 +245,7 @@ class TestPictures:
             image = np.full((40, 60, 3), 80 * number, np.uint8)
             image[:, :10] = image[:, -10:] = 255  # cut off: the middle square is taken
             (tmp_path / f"{name}.png").write_bytes(png(image))
-        plan = replace(PLAN, numbers={"veiled": 1}, checks=0, pictures=tmp_path)
+        plan = replace(PLAN, numbers={"veiled": 1}, checks=0, images=tmp_path)
         study, key = create_study(actors, plan, tmp_path / "study")
         for person in study.people:
             (image,) = read_clip(tmp_path / "study" / "pictures" / person.picture)
@@ -253,8 +253,8 @@ class TestPictures:
             assert np.abs(image.astype(int) - 80 * number).max() < 12
 
     def test_somebody_without_one_is_named(self, actors: Manifest, tmp_path: Path):
-        with pytest.raises(MotionveilError, match="no picture of 'person00'"):
-            create_study(actors, replace(PLAN, pictures=tmp_path), tmp_path / "study")
+        with pytest.raises(MotionveilError, match="no image of 'person00'"):
+            create_study(actors, replace(PLAN, images=tmp_path), tmp_path / "study")
 
     def test_are_cut_where_boxes_say(self, actors: Manifest, tmp_path: Path):
         lines = ["path,frame,person,x,y,width,height"]

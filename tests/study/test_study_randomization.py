@@ -1,4 +1,4 @@
-"""Each participant's own order of questions and pictures."""
+"""Each participant's own order of questions and images."""
 
 from __future__ import annotations
 

@@ -13,11 +13,17 @@ from motionveil.study.analysis import analyse
 from motionveil.study.design import Key, Study
 from motionveil.study.findings import StudyFindings
 from motionveil.study.summary import write_results
-from study.study_examples import by_condition, invented_study, knower, random_answers, simulated
+from study.study_examples import (
+    by_condition,
+    correct_answers,
+    invented_study,
+    random_answers,
+    simulated,
+)
 
 
 def found_by(study: Study, key: Key, kind: str = "simulated") -> StudyFindings:
-    choose = by_condition(key, random_answers(study), knower(key))
+    choose = by_condition(key, random_answers(study), correct_answers(key))
     people = [simulated(study, choose, number=n, kind=kind) for n in range(8)]
     people.append(simulated(study, random_answers(study), number=99, kind=kind))
     return analyse(study, key, people, draws=100)

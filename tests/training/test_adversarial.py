@@ -66,7 +66,7 @@ def only_batch(experiment: Experiment) -> Batch:
     return batch
 
 
-class Watch:
+class CallRecorder:
     """Records the models' states whenever the action or the privacy network is called."""
 
     def __init__(self, models: AdversarialModels) -> None:
@@ -93,13 +93,13 @@ class Watch:
 def test_each_step_changes_its_own_networks_only(experiment: Experiment, tmp_path: Path) -> None:
     single = one_step(experiment)
     models = models_of(single)
-    watch = Watch(models)
-    start = watch.models
+    recorder = CallRecorder(models)
+    start = recorder.models
     before = snapshot(start.encoder), snapshot(start.action), snapshot(start.privacy)
     train_here(single, models, tmp_path)
     # T runs once and P twice: fixed in step 1, trained in step 2.
-    assert watch.calls == ["action", "privacy", "privacy"]
-    E, T, P = watch.states[2]  # as step 2 begins
+    assert recorder.calls == ["action", "privacy", "privacy"]
+    E, T, P = recorder.states[2]  # as step 2 begins
     assert same(P, before[2]), "step 1 changed P, its weights or its BatchNorm statistics"
     assert not same(E, before[0])
     assert not same(T, before[1])
@@ -107,7 +107,7 @@ def test_each_step_changes_its_own_networks_only(experiment: Experiment, tmp_pat
     assert same(snapshot(models.action), T), "step 2 changed T"
     assert not same(snapshot(models.privacy), P)
     kept = [w.grad for w in models.encoder.parameters()]
-    pairs = zip(kept, watch.gradients[2], strict=True)
+    pairs = zip(kept, recorder.gradients[2], strict=True)
     assert all(torch.equal(after, at) for after, at in pairs), "step 2 gave E a gradient"
     assert all(w.requires_grad for w in models.privacy.parameters())
 

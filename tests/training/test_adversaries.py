@@ -19,7 +19,7 @@ from motionveil.methods.unet import UnetSettings
 from motionveil.spec import EncoderSpec
 from motionveil.training.adversarial import AdversarialTraining
 from motionveil.training.adversaries import Adversaries, Adversary
-from motionveil.training.adversary_inputs import Look
+from motionveil.training.adversary_inputs import InputFormat
 from motionveil.training.distributed import make_fabric
 from motionveil.training.experiment import Experiment
 from motionveil.training.heads import ONE_CLASS
@@ -42,7 +42,7 @@ def frames() -> Tensor:
 
 def adversaries(*networks: nn.Module) -> Adversaries:
     schedule = Schedule(optimizer="adamw", lr=0.01)
-    several = [Adversary(network, Look(), lambda: linear(99)) for network in networks]
+    several = [Adversary(network, InputFormat(), lambda: linear(99)) for network in networks]
     return Adversaries(make_fabric("cpu"), several, schedule)
 
 
@@ -100,7 +100,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return write_toys(tmp_path_factory.mktemp("toys"))
 
 
-def rival_experiment(toys: Manifest, *, epochs: int = 3) -> Experiment:
+def several_adversaries(toys: Manifest, *, epochs: int = 3) -> Experiment:
     schedule = {"adversaries": 2, "restart_every": 3, "epochs": epochs}
     return tiny_experiment(toys, tiny_recipe(adversarial=schedule))
 
@@ -112,7 +112,7 @@ def test_a_filter_trains_against_two_and_resumes_to_the_bit(
     toys: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twelve clips in batches of six: two steps per epoch, so restarts fall within epochs."""
-    experiment = rival_experiment(toys)
+    experiment = several_adversaries(toys)
     spec, curves = experiment.train(FILTER, tmp_path / "whole")
     assert [row["epoch"] for row in curves] == [1, 2, 3]
     plain, calls = AdversarialTraining.step_privacy, []
@@ -138,7 +138,7 @@ def test_a_filter_trains_against_two_and_resumes_to_the_bit(
 
 
 def test_restarts_change_the_training(toys: Manifest, tmp_path: Path) -> None:
-    experiment = rival_experiment(toys)
+    experiment = several_adversaries(toys)
     never = dataclasses.replace(
         experiment, recipe=tiny_recipe(adversarial={"adversaries": 2, "epochs": 3})
     )

@@ -146,7 +146,7 @@ def test_junk_is_refused(tmp_path: Path, text: str | bytes) -> None:
     with pytest.raises(MotionveilError) as caught:
         read_facts(tmp_path)
     assert str(caught.value).startswith(f"{file}: cannot read the checkpoint: ")
-    assert f"delete {tmp_path} to begin anew" in str(caught.value)
+    assert f"delete {tmp_path} to start over" in str(caught.value)
 
 
 @pytest.mark.parametrize("fault", ["truncated", "empty", "missing", "junk"])

@@ -23,7 +23,7 @@ from motionveil.training.adversarial import (
     train_adversarial,
 )
 from motionveil.training.adversaries import Adversary
-from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
+from motionveil.training.adversary_inputs import VIEWS, InputFormat, Showing, all_frames
 from motionveil.training.checkpoint import OtherTrainingError, read_facts
 from motionveil.training.experiment import Experiment
 from motionveil.training.loop import ADVERSARIAL
@@ -75,8 +75,13 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 class TestShowing:
     def test_gives_each_its_own(self) -> None:
         clips = torch.rand(2, 3, 8, 4, 4, requires_grad=True)
-        looks = [Look(), Look(temporal=True), Look("integrated", temporal=True), Look("stacked")]
-        frames, whole, sums, three = Showing(looks, 2, 3)(clips, torch.arange(2))
+        formats = [
+            InputFormat(),
+            InputFormat(temporal=True),
+            InputFormat("integrated", temporal=True),
+            InputFormat("stacked"),
+        ]
+        frames, whole, sums, three = Showing(formats, 2, 3)(clips, torch.arange(2))
         assert frames.shape == (6, 3, 4, 4)
         assert torch.equal(whole, clips)
         assert torch.equal(sums, VIEWS["integrated"](clips))
@@ -87,7 +92,7 @@ class TestShowing:
 
     def test_the_same_view_shows_the_same_frames(self) -> None:
         clips = torch.rand(4, 3, 8, 2, 2)
-        one, sums, other = Showing([Look(), Look("integrated"), Look()], 4, 2)(
+        one, sums, other = Showing([InputFormat(), InputFormat("integrated"), InputFormat()], 4, 2)(
             clips, torch.arange(4)
         )
         assert torch.equal(one, other)
@@ -95,11 +100,11 @@ class TestShowing:
 
     def test_parts_draw_as_the_whole_does(self) -> None:
         clips = torch.rand(5, 3, 8, 2, 2)
-        looks = [Look(), Look("stacked"), Look("most-motion")]
+        formats = [InputFormat(), InputFormat("stacked"), InputFormat("most-motion")]
         torch.manual_seed(3)
-        whole = Showing(looks, 5, 2)(clips, torch.arange(5))
+        whole = Showing(formats, 5, 2)(clips, torch.arange(5))
         torch.manual_seed(3)
-        show = Showing(looks, 5, 2)
+        show = Showing(formats, 5, 2)
         parts = [show(clips[rows], rows) for rows in torch.arange(5).split(2)]
         for found, *pieces in zip(whole, *parts, strict=True):
             assert torch.equal(found, torch.cat(pieces))
@@ -107,9 +112,12 @@ class TestShowing:
     def test_other_kinds_leave_the_draws_of_the_first(self) -> None:
         clips = torch.rand(3, 3, 8, 2, 2)
         shown = []
-        for looks in ([Look()], [Look(), Look(temporal=True), Look("stacked")]):
+        for formats in (
+            [InputFormat()],
+            [InputFormat(), InputFormat(temporal=True), InputFormat("stacked")],
+        ):
             torch.manual_seed(1)
-            shown.append(Showing(looks, 3, 2)(clips, torch.arange(3))[0])
+            shown.append(Showing(formats, 3, 2)(clips, torch.arange(3))[0])
         assert torch.equal(*shown)
 
 
@@ -185,7 +193,7 @@ def test_one_of_the_same_kind_is_a_copy(experiment: Experiment, tmp_path: Path) 
         if style == "copies":
             models.more = (other,)
         else:
-            models.further = (Adversary(other, Look(), mark="_2"),)
+            models.further = (Adversary(other, InputFormat(), mark="_2"),)
         curves = train_here(own, models, tmp_path / style)
         found.append((models, other, curves))
     (one, another, curves), (two, further, its_curves) = found

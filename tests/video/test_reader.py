@@ -93,7 +93,7 @@ class TestTimestamps:
         stamps = times(path)
         assert np.diff(stamps).tolist() == [Fraction(1, 25)] * 19
 
-    def test_real_video_with_wrong_guesses_of_the_library(self, ut_interaction: Path) -> None:
+    def test_real_video_with_wrong_times_of_the_library(self, ut_interaction: Path) -> None:
         # XviD in AVI: two packets decode to nothing, and PyAV's times go 1, 4, 6, 5, 7, 9, 8.
         path = ut_interaction / "segmented_set1" / "0_1_4.avi"
         stamps = times(path)

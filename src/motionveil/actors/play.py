@@ -133,7 +133,7 @@ class ActingCamera:
         height: Pixels.
         width: Pixels.
         seed: Draws the room, the people and what they do.
-        margin: Levels of grey that the picture keeps from black and white.
+        margin: Levels of grey that the image keeps from black and white.
 
     Attributes:
         noise: Standard deviation of the camera's noise, in levels.

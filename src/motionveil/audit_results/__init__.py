@@ -34,8 +34,8 @@ from motionveil.audit_results.kinds import (
     FaceNaming,
     FaceSearch,
     Recognition,
+    RecognitionScores,
     Retrieval,
-    Scores,
     Search,
 )
 from motionveil.audit_results.reconstruction import (
@@ -74,9 +74,9 @@ __all__ = [
     "Measured",
     "RebuiltClip",
     "Recognition",
+    "RecognitionScores",
     "Reconstruction",
     "Retrieval",
-    "Scores",
     "Search",
     "Strongest",
     "attribute_columns",

@@ -17,7 +17,7 @@ from motionveil.audit_results.finding import (
 from motionveil.results import Stored
 
 
-class Scores(Renamed):
+class RecognitionScores(Renamed):
     """What an attack's answers show. Which variant counts was chosen on other recordings.
 
     Attributes:
@@ -87,7 +87,7 @@ class Recognition(LabelFinding):
     kind: str = "recognise"
     target: str
     classes: list[str]
-    scores: Scores
+    scores: RecognitionScores
     answers: list[ClipAnswer]
     trained_on: int
     curve: list[float] = Field(default_factory=list)

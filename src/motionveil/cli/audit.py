@@ -20,7 +20,7 @@ from motionveil.cli.options import (
 
 if TYPE_CHECKING:
     from motionveil.audit_results import Audit, Column
-    from motionveil.evaluation.executors import Run
+    from motionveil.evaluation.executors import Executor
 
 EPILOG = """\
 suites:
@@ -123,7 +123,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if found.failed else 0
 
 
-def _on_ray(arguments: argparse.Namespace) -> Run | None:
+def _on_ray(arguments: argparse.Namespace) -> Executor | None:
     """Return what carries out attacks on Ray, where that is wanted."""
     if arguments.engine != "ray":
         return None
@@ -140,18 +140,18 @@ def print_findings(found: Audit) -> None:
             name = f"{finding.name}, {part}" if part else finding.name
             sections.setdefault(finding.section, []).append((name, finding.video, columns))
     for section, rows in sections.items():
-        rows.sort(key=lambda row: (row[1] != "veiled", -_chief(row[2])))
+        rows.sort(key=lambda row: (row[1] != "veiled", -_main(row[2])))
         headings = (section, "video", *(column.name for column in rows[0][2]))
         print_table(headings, [(name, video, *_cells(columns)) for name, video, columns in rows])
 
 
-def _chief(columns: Sequence[Column]) -> float:
+def _main(columns: Sequence[Column]) -> float:
     value = columns[0].value
     return value if isinstance(value, float) else 0.0
 
 
 def _cells(columns: Sequence[Column]) -> list[str]:
     """Return the figures, the first with its interval."""
-    chief, *others = columns
-    interval = f" ({chief.interval_text()})" if chief.interval else ""
-    return [chief.text() + interval, *(column.text() for column in others)]
+    main, *others = columns
+    interval = f" ({main.interval_text()})" if main.interval else ""
+    return [main.text() + interval, *(column.text() for column in others)]

@@ -1,4 +1,4 @@
-"""`motionveil index`: turn a data set as published, or one's own videos, into a manifest."""
+"""`motionveil index`: turn a data set as published, or your own videos, into a manifest."""
 
 from __future__ import annotations
 

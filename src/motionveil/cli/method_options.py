@@ -114,13 +114,13 @@ def compare(
 
 def _print_and_report(result: Result, out: Path) -> None:
     from motionveil.report import write_report, write_tradeoff
-    from motionveil.report.aggregate import Run
+    from motionveil.report.aggregate import StoredResult
 
     print_rows(result.rows)
     _say_of_faces(result)
     print(f"wrote {out / 'results.json'}")
     print(f"wrote {write_report(result, out)}")
-    for file in write_tradeoff([Run(result, out)], out):
+    for file in write_tradeoff([StoredResult(result, out)], out):
         print(f"wrote {file}")
     for name, reason in result.collapsed.items():
         print(f"\nno row: {name}: {reason}", file=sys.stderr)

@@ -46,10 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.show_raw:
         raise MotionveilError("--show-raw: it goes with an audit")
     from motionveil.report import write_joint_report
-    from motionveil.report.aggregate import Run
+    from motionveil.report.aggregate import StoredResult
     from motionveil.report.page import FILE_NAME
 
-    runs = [Run.read(path) for path in arguments.runs]
+    runs = [StoredResult.read(path) for path in arguments.runs]
     target = arguments.out or runs[0].folder
     print(write_joint_report(runs, target / FILE_NAME if target.is_dir() else target))
     return 0

@@ -92,7 +92,7 @@ def _print(found: Score) -> None:
         ("mean average precision at 0.5", _number(found.mean_average_precision)),
         ("latency from the action's start, s", _latency(found.latency_from_start)),
         ("latency from the action's end, s", _latency(found.latency_from_end)),
-        ("false alarms an hour", _number(found.false_alarms_per_hour)),
+        ("false alarms per hour", _number(found.false_alarms_per_hour)),
         ("false alarms", str(found.false_alarms)),
         ("true actions", str(found.true_segments)),
         ("actions reported", str(found.told_segments)),

@@ -165,7 +165,7 @@ def open_preview(
     Args:
         arguments: Those of the command.
         names: The stream's `source`, `encoder` and the like; see `STATS`.
-        say: Told in a line where it is.
+        say: Called with a line that says where it is.
         answers: See `Preview`.
     """
     if arguments.preview is None:

@@ -21,13 +21,13 @@ TITLE = "Can you tell who it is?"
 CREATE_EPILOG = """\
 Option images are cropped from original video that is not used in questions: the face with
 --face-detector (YuNet, an ONNX file; docs/faces.md), otherwise the whole person. Alternatives:
---boxes, a CSV with the columns path,frame,person,x,y,width,height; --pictures, a folder with
+--boxes, a CSV with the columns path,frame,person,x,y,width,height; --images, a folder with
 NAME.jpg of everyone.
 
 With two people per clip, --who maps the values of the label to people: a CSV with the columns
 value,left,right. UT-Interaction has a built-in table.
 
-STUDY contains pictures of people, and original video if a condition requires it: personal data.
+STUDY contains images of people, and original video if a condition requires it: personal data.
 See docs/study.md before you show them to anyone.
 
 examples:
@@ -37,7 +37,7 @@ examples:
 """
 ANALYSE_EPILOG = """\
 Writes to STUDY/results: study-results.json, study.html, figures as PNG and SVG, tables as CSV.
-They contain the names of the label, but no pictures of people.
+They contain the names of the label, but no images of people.
 
 examples:
   motionveil study analyse mystudy
@@ -92,7 +92,7 @@ def _add_create_arguments(parser: argparse.ArgumentParser) -> None:
     ):
         text += f" (default: {default})"
         add(f"--{name}", type=count_from(0), default=default, metavar="N", help=text)
-    text = "pictures per question (default: 7, or everyone if there are fewer)"
+    text = "images per question (default: 7, or everyone if there are fewer)"
     add("--options", type=count_from(2), metavar="N", help=text)
     add("--split", help="part of the data, or all (default: the first held-out part)")
     add("--label", help="privacy label (default: the first of the manifest)")
@@ -105,9 +105,10 @@ def _add_create_arguments(parser: argparse.ArgumentParser) -> None:
         ("who", "CSV", "two people per clip: their names and sides"),
         ("face-detector", "FILE", "YuNet's ONNX file, for option images and face-blurred clips"),
         ("boxes", "CSV", "bounding boxes of people, for option images"),
-        ("pictures", "DIR", "your own option images"),
+        ("images", "DIR", "your own option images"),
     ):
         add(f"--{name}", type=Path, metavar=metavar, help=text)
+    add("--pictures", dest="images", type=Path, help=argparse.SUPPRESS)  # the earlier name
     text = "output folder (default: study)"
     add("--out", type=Path, default=Path("study"), metavar="STUDY", help=text)
     group = parser.add_argument_group("exclusion criteria, fixed before data collection")
@@ -205,7 +206,7 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
         detector=arguments.face_detector,
         around=arguments.around,
         boxes=arguments.boxes,
-        pictures=arguments.pictures,
+        images=arguments.images,
         exclusions=Exclusions(
             failed_checks_allowed=arguments.failed_checks,
             unfinished=not arguments.keep_unfinished,
@@ -216,7 +217,7 @@ def _plan(arguments: argparse.Namespace, labels: tuple[str, ...]) -> Plan:
 
 
 def _print_study(study: Study, key: Key, folder: Path) -> None:
-    """Print questions per person and condition, the sources of the pictures, and a summary."""
+    """Print questions per person and condition, the sources of the images, and a summary."""
     questions = study.of_kind("question")
     asked = Counter(
         (key.names[person], question.condition)
@@ -233,7 +234,7 @@ def _print_study(study: Study, key: Key, folder: Path) -> None:
         ]
         for name, person in sorted(people.items())
     ]
-    print_table((study.label, *study.conditions, "picture", "source"), rows)
+    print_table((study.label, *study.conditions, "image", "source"), rows)
     counts = Counter(question.condition for question in questions)
     print(
         f"questions: {len(questions)}"
@@ -245,7 +246,7 @@ def _print_study(study: Study, key: Key, folder: Path) -> None:
         print(f"face-blurred clips: face detected in {study.faces_found:.1%} of the frames")
     print(
         f"personal data: {folder / 'pictures'} and {folder / 'media'};"
-        " check every picture before serving"
+        " check every image before serving"
     )
     print(f"wrote {folder}")
 

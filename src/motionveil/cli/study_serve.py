@@ -137,7 +137,7 @@ def _admin_token(given: str | None) -> str:
     if len(given.strip()) < SHORTEST_TOKEN:
         raise MotionveilError(
             f"--admin-token: has {len(given.strip())} characters; give {SHORTEST_TOKEN} or more"
-            " that nobody guesses, or leave it out to get a new one"
+            " that cannot be guessed, or leave it out to get a new one"
         )
     return given.strip()
 

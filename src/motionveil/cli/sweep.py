@@ -26,7 +26,7 @@ from motionveil.errors import MotionveilError
 if TYPE_CHECKING:
     from motionveil.experiments.sweep.grid import Grid
     from motionveil.experiments.sweep.run import Recorded
-    from motionveil.experiments.sweep.run_job import Run
+    from motionveil.experiments.sweep.run_job import SweepRun
 
 EXAMPLES = """\
 grid.yaml:
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if show_failures(recorded) else 0
 
 
-def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[Run], Path]:
+def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[SweepRun], Path]:
     """Return the grid, its runs and their folder.
 
     Raises:
@@ -106,7 +106,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Grid, list[Run], Path]:
     return grid, runs, out
 
 
-def _check_words(run: Run, grid: Path) -> None:
+def _check_words(run: SweepRun, grid: Path) -> None:
     """Parse a run's arguments as its command will, before anything runs."""
     name, *words = run.words
     parser = argparse.ArgumentParser(prog=f"motionveil {name}", allow_abbrev=False)
@@ -128,7 +128,7 @@ def _print_runs(recorded: Recorded) -> None:
     print_table(("run", "status", "time", "attempts"), rows, width=200)
 
 
-def _report(done: Sequence[Run], out: Path) -> None:
+def _report(done: Sequence[SweepRun], out: Path) -> None:
     """Write the reports of what left results."""
     if not any((run.folder / "results.json").exists() for run in done):
         return

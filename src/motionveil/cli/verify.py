@@ -36,13 +36,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare, print the tables and their sources, write the JSON."""
     from motionveil.atomic_write import refuse_overwriting, write_text_atomically
     from motionveil.published import load_publication
-    from motionveil.report.aggregate import Run
+    from motionveil.report.aggregate import StoredResult
     from motionveil.report.published_rows import verify
 
     path = arguments.result
     if arguments.json:
         refuse_overwriting([arguments.json], [path, path / "results.json"])
-    found = verify(Run.read(path), load_publication(arguments.against))
+    found = verify(StoredResult.read(path), load_publication(arguments.against))
     _print(found)
     if arguments.json:
         text = found.model_dump_json(indent=1) + "\n"

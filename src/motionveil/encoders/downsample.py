@@ -2,7 +2,7 @@
 
 Ryoo, Rothrock, Fleming and Yang, "Privacy-Preserving Human Activity Recognition from Extreme Low
 Resolution", AAAI 2017. A camera gives one small video. Whoever trains a network has large ones,
-and makes several small videos of each by moving the picture a little first, as if the camera had
+and makes several small videos of each by moving the image a little first, as if the camera had
 moved; which motions help is learned.
 """
 
@@ -119,7 +119,7 @@ class Ryoo(Downsample):
         return moved.unflatten(1, clip.shape[1:3])
 
     def _matrices(self, motions: Tensor) -> Tensor:
-        """Return `(B, 2, 3)`: where each place of the moved picture comes from, in [-1, 1]."""
+        """Return `(B, 2, 3)`: where each place of the moved image comes from, in [-1, 1]."""
         x, y, zoom, angle, shear_x, shear_y = motions.unbind(1)
         cos, sin, shrunk = angle.cos(), angle.sin(), (-zoom).exp()
         one = torch.ones_like(x)

@@ -31,7 +31,7 @@ class DVS(Encoder):
     autograd. It is computed on the CPU, wherever the clip is.
 
     An event camera does not hide who is seen by itself: its events can be turned back into
-    pictures (Rebecq et al., "High speed and high dynamic range video with an event camera",
+    images (Rebecq et al., "High speed and high dynamic range video with an event camera",
     TPAMI 2021).
 
     Raises:

@@ -14,7 +14,7 @@ from motionveil.spec import EncoderSpec
 class Moments(Encoder):
     """Six moments of the motion field, each over its running mean; nothing is learned.
 
-    With `parts`, six for each part of the picture. The running means begin anew with each clip.
+    With `parts`, six for each part of the image. The running means are reset with each clip.
     What the output shows stands in `motionveil.methods.moments.show_moments`.
 
     Examples:

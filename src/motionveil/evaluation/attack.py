@@ -26,7 +26,7 @@ from motionveil.errors import MotionveilError, describe_faults, no_such
 from motionveil.evaluation.data import AttackData, Video
 from motionveil.plugins import classes_in, import_object, load_entry_points
 from motionveil.statistics import Integers
-from motionveil.training.adversary_inputs import VIEWS, Look
+from motionveil.training.adversary_inputs import VIEWS, InputFormat
 from motionveil.training.recipe import AttackerTraining, NetworkRecipe, Schedule
 
 GROUP = "motionveil.attacks"
@@ -103,7 +103,7 @@ class LearningAttack(Attack):
     until: AttackerTraining | None = None
 
     @property
-    def look(self) -> Look:
+    def input_format(self) -> InputFormat:
         """What the network is shown.
 
         Raises:
@@ -111,7 +111,7 @@ class LearningAttack(Attack):
         """
         if self.view not in VIEWS:
             raise MotionveilError(f"{self.name}: {no_such('view', self.view, VIEWS)}")
-        return Look(self.view, self.temporal)
+        return InputFormat(self.view, self.temporal)
 
 
 @cache
@@ -133,7 +133,9 @@ def attack_class(kind: Any) -> type[Attack]:
         MotionveilError: There is no such kind.
     """
     if not isinstance(kind, str):
-        raise MotionveilError(f"kind {kind!r}: wanted a name, such as {next(iter(attack_kinds()))}")
+        raise MotionveilError(
+            f"kind {kind!r}: expected a name, such as {next(iter(attack_kinds()))}"
+        )
     cls = import_object(kind) if ":" in kind else attack_kinds().get(kind)
     if cls is None:
         raise MotionveilError(no_such("kind of attack", kind, attack_kinds()))

@@ -19,7 +19,7 @@ from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import AnyAttack, Attack, LearningAttack
 from motionveil.evaluation.confounds import confounds
 from motionveil.evaluation.data import AuditData, Video
-from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.executors import Executor, in_this_process
 from motionveil.evaluation.variants import strongest_of
 from motionveil.job_store import Job, Record, differences
 from motionveil.results import read_stored, stored_question
@@ -142,7 +142,7 @@ def audit(
     fabric: Fabric,
     *,
     command: str,
-    run: Run = in_this_process,
+    run: Executor = in_this_process,
     workers: int | None = None,
     retry: bool = False,
     raw_from: Path | None = None,
@@ -160,7 +160,7 @@ def audit(
         retry: Carry out again what has failed before.
         raw_from: Folder of a finished audit of the same data by the same recipe: what it found of
             raw video is taken over, and not attacked again.
-        progress: Told of each attack that has ended.
+        progress: Called with each attack that has ended.
 
     Raises:
         MotionveilError: A video cannot be read, the encoder gives no frames, `out` cannot be
@@ -244,7 +244,7 @@ def _fault_of(network: NetworkRecipe, temporal: bool) -> str:
 
 
 def _carry_out_all(
-    plan: AuditPlan, jobs: dict[int, Job], out: Path, run: Run, progress: Callable[[str], None]
+    plan: AuditPlan, jobs: dict[int, Job], out: Path, run: Executor, progress: Callable[[str], None]
 ) -> dict[str, str]:
     """Carry out attacks of a plan; return the names of those that failed, and why."""
     text, folder = plan.model_dump_json(), str(out.absolute())
@@ -267,7 +267,7 @@ def attack_veiled(
     out: Path,
     fabric: Fabric,
     *,
-    run: Run = in_this_process,
+    run: Executor = in_this_process,
     workers: int | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Finding]:

@@ -34,12 +34,12 @@ from motionveil.spec import EncoderSpec
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import repeat_pixels
 from motionveil.streaming.veils import streams
-from motionveil.training.adversary_inputs import Look
+from motionveil.training.adversary_inputs import InputFormat
 from motionveil.training.distributed import first_process_first
 from motionveil.training.experiment import Experiment
 from motionveil.video.image_sequence import walk
 
-ACTION, PRIVACY = Look(temporal=True), Look()
+ACTION, PRIVACY = InputFormat(temporal=True), InputFormat()
 """What the action network and the privacy network are shown: whole clips, and frames."""
 
 FORMAT = 4
@@ -85,8 +85,8 @@ def veil_of(encoder: str, device: str = "cpu") -> Veil:
     """Return the veil that a command line names.
 
     Args:
-        encoder: An encoder as everywhere (a name, an `encoder.json`, a run's folder), or a function
-            of one's own, `module:function` or `file.py:function`, that takes and returns uint8
+        encoder: An encoder as everywhere (a name, an `encoder.json`, a run's folder), or a
+            custom function, `module:function` or `file.py:function`, that takes and returns uint8
             frames (T, H, W, 3).
 
     Raises:
@@ -233,8 +233,8 @@ def frames_left(frames: int, filmed: ClipCache, veiled: ClipCache) -> int:
 def original_clips(cache: ClipCache, veiled: ClipCache) -> ClipCache:
     """Return the original clips, each with as many frames as its veiled one has.
 
-    A veil that takes differences has no frame for a clip's first; the n-th of these frames is the
-    one that the n-th veiled frame came out at.
+    A difference encoder has no output for a clip's first frame; the n-th of these frames is the one
+    at which the n-th veiled frame was returned.
 
     Raises:
         MotionveilError: Not every clip has lost the same number of frames.

@@ -24,7 +24,7 @@ Work = Callable[..., str]
 Ended = Iterator[tuple[int, str]]
 """The place of what has ended, and its fault."""
 
-Run = Callable[[Work, Sequence[tuple[Any, ...]]], Ended]
+Executor = Callable[[Work, Sequence[tuple[Any, ...]]], Ended]
 """Calls a function with each of several lists of arguments."""
 
 
@@ -34,7 +34,7 @@ def in_this_process(work: Work, calls: Sequence[tuple[Any, ...]]) -> Ended:
         yield place, work(*arguments)
 
 
-def in_processes(jobs: int, threads: int) -> Run:
+def in_processes(jobs: int, threads: int) -> Executor:
     """Return what makes the calls in `jobs` processes, with so many threads each.
 
     They end with this one. Ctrl-C stops them, and keeps what is done. Only what kills its process
@@ -71,7 +71,7 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def on_ray(address: str | None) -> Run:
+def on_ray(address: str | None) -> Executor:
     """Return what makes the calls as tasks of a Ray cluster, all of which see this folder.
 
     Args:

@@ -19,7 +19,7 @@ from motionveil.errors import MotionveilError
 from motionveil.evaluation.data import AttackData
 from motionveil.results import Training
 from motionveil.statistics import Floats
-from motionveil.training.adversary_inputs import VIEWS, Look, Showing, all_frames
+from motionveil.training.adversary_inputs import VIEWS, InputFormat, Showing, all_frames
 from motionveil.training.distributed import added_up, prepare, summed, unsynchronised
 from motionveil.training.heads import ONE_CLASS, Head, head_of, per_input
 from motionveil.training.loop import Course, Log, make_optimizer, parts_of, set_rate
@@ -47,13 +47,13 @@ class Learner:
     Attributes:
         network: Trained in place.
         target: What it learns, `"action"` or `"privacy"`; ends the names of its figures.
-        look: What it is shown of a clip.
+        input_format: What it is shown of a clip.
         loss: By default the cross-entropy of the target's classes or attributes.
     """
 
     network: nn.Module
     target: str
-    look: Look
+    input_format: InputFormat
     loss: Loss | None = None
 
     def head(self, data: ClipDataset) -> Head:
@@ -156,7 +156,7 @@ def _gradients(
     epoch: int,
 ) -> dict[str, Tensor]:
     """Give the networks their gradients for a batch; return this process's share of means."""
-    showing = Showing([one.look for one in learners], batch.whole, schedule.privacy_frames)
+    showing = Showing([one.input_format for one in learners], batch.whole, schedule.privacy_frames)
     shares: list[dict[str, Tensor]] = []
     for part, last in parts_of(batch, schedule.accumulate, fabric.world_size):
         with torch.no_grad():
@@ -195,7 +195,7 @@ class Classifier:
 
     Attributes:
         network: In evaluation mode.
-        look: What it is shown: whole views, or every frame of them.
+        input_format: What it is shown: whole views, or every frame of them.
         fabric: Device and precision.
         batch: Clips asked about in one batch.
         encode: As in `fit`.
@@ -203,7 +203,7 @@ class Classifier:
     """
 
     network: nn.Module
-    look: Look
+    input_format: InputFormat
     fabric: Fabric
     batch: int
     encode: Encode = as_stored
@@ -211,8 +211,8 @@ class Classifier:
 
     def shown(self, clips: Tensor) -> Tensor:
         """Return what the network is shown of clips `(B, 3, T, H, W)` in [0, 1]."""
-        view = VIEWS[self.look.view](self.encode(clips))
-        return view if self.look.temporal else all_frames(view)
+        view = VIEWS[self.input_format.view](self.encode(clips))
+        return view if self.input_format.temporal else all_frames(view)
 
     @torch.no_grad()
     def outputs(self, data: ClipDataset, *, epoch: int = 0, shuffle: bool = False) -> Tensor:
@@ -329,7 +329,9 @@ def learn(
     (network,), rows = fit(title, [learner], drawn, schedule, data.fabric, rule=rule)
     curve = tuple(row[f"accuracy_{learner.target}"] for row in rows)
     return Learned(
-        Classifier(network, learner.look, data.fabric, schedule.batch, head=learner.head(drawn)),
+        Classifier(
+            network, learner.input_format, data.fabric, schedule.batch, head=learner.head(drawn)
+        ),
         Training(epochs=len(curve), accuracy=curve[-1], rate=schedule.lr, tried=tried),
         curve,
     )
@@ -379,7 +381,7 @@ def _try_rates(
             learner = make()
             name = f"{title}, lr {trial.lr:g}"
             (network,), _ = fit(name, [learner], drawn, trial, data.fabric)
-            classifier = Classifier(network, learner.look, data.fabric, trial.batch)
+            classifier = Classifier(network, learner.input_format, data.fabric, trial.batch)
             # As on the clips held out: statistics of a short training lag behind the weights.
             classifier.reestimate(centre)
             tried[trial.lr] = _accuracy(learner, classifier, centre)

@@ -19,7 +19,7 @@ from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.attacks.faces import Faces
 from motionveil.evaluation.audit import AuditPlan, attack_veiled
 from motionveil.evaluation.data import people_in_both
-from motionveil.evaluation.executors import Run, in_this_process
+from motionveil.evaluation.executors import Executor, in_this_process
 from motionveil.evaluation.suites import (
     CLIP,
     COURSE,
@@ -223,7 +223,7 @@ def attack_row(
     fabric: Fabric,
     *,
     precision: str = "32-true",
-    run: Run = in_this_process,
+    run: Executor = in_this_process,
     workers: int | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Finding]:
@@ -234,7 +234,7 @@ def attack_row(
         folder: Attacks have their folders in `folder/attacks`; what is done is kept.
         precision: Of the networks, as Fabric takes it.
         workers: Videos decoded, or clips veiled, in parallel.
-        progress: Told of each attack that has ended.
+        progress: Called with each attack that has ended.
 
     Raises:
         MotionveilError: As `motionveil.evaluation.audit.attack_veiled`.

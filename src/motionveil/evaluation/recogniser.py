@@ -28,9 +28,9 @@ from motionveil.recognition.artefact import (
     Calibration,
     NetworkFile,
     NoMotion,
+    RecogniserScores,
     RecogniserSpec,
     ReliabilityBin,
-    Scores,
     hash_encoder,
 )
 from motionveil.recognition.network_input import ActionNetwork, NetworkInput
@@ -267,12 +267,12 @@ def _no_motion(experiment: Experiment, encoder: Encoder, parts: EncodedParts) ->
 
 def _scores(
     spec: RecogniserSpec, logits: Floats, labels: Integers, background: Floats | None
-) -> Scores:
+) -> RecogniserScores:
     """Return the scores of a network's answers to actions, and to the background if any."""
     temperature = spec.calibration.temperature
     probabilities = softmax(logits, temperature)
     right, named = probabilities.argmax(1) == labels, _named(spec, probabilities)
-    return Scores(
+    return RecogniserScores(
         accuracy=Accuracy.of(right.astype(float).tolist(), labels.tolist()),
         calibration_error=expected_calibration_error(probabilities, labels),
         uncalibrated_error=expected_calibration_error(softmax(logits), labels),

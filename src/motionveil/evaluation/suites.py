@@ -1,7 +1,7 @@
 """Which attacks are carried out: suites, as lists of attacks.
 
 Every suite attacks with the recipe's own networks, so that what runs on two cores and what runs on
-a GPU differ by the recipe only. A suite of one's own is a YAML file: a list of attacks, each a name
+a GPU differ by the recipe only. A custom suite is a YAML file: a list of attacks, each a name
 of a shipped suite or a table of settings.
 
     - quick
@@ -175,7 +175,7 @@ SUITES: dict[str, Callable[[Recipe], list[Attack]]] = {
 
 
 def read_suite(name: str, recipe: Recipe) -> list[Attack]:
-    """Return the attacks of a shipped suite, or of one's own, a YAML file.
+    """Return the attacks of a shipped suite, or of a custom one, a YAML file.
 
     What an attack of a file does not say of its network and schedule is the recipe's.
 
@@ -206,7 +206,9 @@ def read_suite(name: str, recipe: Recipe) -> list[Attack]:
 
 def _with_defaults(item: Any, recipe: Recipe, file: Path) -> Attack:
     if not isinstance(item, dict):
-        raise MotionveilError(f"{file}: {item!r}: wanted a table with name and kind, or a suite")
+        raise MotionveilError(
+            f"{file}: {item!r}: expected a table with name and kind, or the name of a suite"
+        )
     place, _, name = str(item.get("kind")).rpartition(":")
     if place.endswith(".py"):  # beside the suite, for every process
         item = item | {"kind": f"{(file.parent / place).absolute()}:{name}"}
@@ -217,7 +219,7 @@ def _with_defaults(item: Any, recipe: Recipe, file: Path) -> Attack:
 
 
 def beside(recipe: Recipe, manifest: Manifest, split: str, label: str) -> list[Attack]:
-    """Return the attacks that other columns of a data set call for.
+    """Return the attacks for the other columns of a data set.
 
     One by frame and one by clip on every other label; and where a column predicts the label, and
     the same people were filmed under several of its values, both across it, with their controls.

@@ -46,7 +46,7 @@ from motionveil.training.recipe import Schedule
 _DIGITS = 9  # keep apart what float32 keeps apart: the argmax is that of the accuracy
 
 
-class Scores(NamedTuple):
+class ValidationScores(NamedTuple):
     """What validation measures: both accuracies and the answers behind them."""
 
     action: Accuracy
@@ -166,7 +166,7 @@ def validate(
     privacy_label: str,
     seed: int,
     title: str,
-) -> Scores:
+) -> ValidationScores:
     """Train networks on a frozen encoder's output and score them.
 
     Both see the same batches, which are encoded once.
@@ -208,7 +208,7 @@ def score(
     data: ClipDataset,
     batch_size: int,
     privacy_label: str,
-) -> Scores:
+) -> ValidationScores:
     """Score trained networks: actions on one clip and one crop, privacy by frame and by clip.
 
     The privacy network is scored with the BatchNorm statistics of its training, and with
@@ -220,8 +220,10 @@ def score(
 
     head = head_of(data.privacy)
     action, privacy = (
-        Classifier(network.eval(), look, fabric, batch_size, encode, means)
-        for network, look, means in zip(networks, (ACTION, PRIVACY), (ONE_CLASS, head), strict=True)
+        Classifier(network.eval(), shown, fabric, batch_size, encode, means)
+        for network, shown, means in zip(
+            networks, (ACTION, PRIVACY), (ONE_CLASS, head), strict=True
+        )
     )
     actions = action.probabilities(data)[:, 0]  # (clips, actions)
     found = {
@@ -239,7 +241,7 @@ def score(
         for mode, frames in found.items()
     }
     reported = max(modes, key=lambda mode: modes[mode].strength)
-    return Scores(
+    return ValidationScores(
         action=Accuracy.of(actions.argmax(1) == data.actions.numpy(), data.actions.numpy()),
         privacy=Privacy(
             label=privacy_label,

@@ -15,7 +15,7 @@ from motionveil.audit_results import (
     ClipAnswer,
     Measured,
     Recognition,
-    Scores,
+    RecognitionScores,
     Strongest,
     measured_precision,
 )
@@ -167,7 +167,7 @@ def _scores(
     recordings: Integers,
     chosen: list[str],
     variants: int,
-) -> Scores:
+) -> RecognitionScores:
     predictions = probabilities.argmax(axis=1)
     right = (predictions == labels).astype(np.float64)
     drawn = bootstrap_means(np.column_stack([right, frames]), recordings)
@@ -175,7 +175,7 @@ def _scores(
     confusion = np.zeros((classes, classes), np.int64)
     np.add.at(confusion, (labels, predictions), 1)
     information = information_in_bits(probabilities, labels, recordings)
-    return Scores(
+    return RecognitionScores(
         clip=Measured(value=float(right.mean()), interval=interval_of(drawn[:, 0])),
         frame=Measured(value=float(frames.mean()), interval=interval_of(drawn[:, 1])),
         balanced=float(np.mean([right[labels == k].mean() for k in np.unique(labels)])),

@@ -198,7 +198,7 @@ def _peak_memory(encoder: Encoder, clip: Tensor) -> int | None:
     """Return by how much the process grows while it encodes a clip; Linux only."""
     encoder(clip[..., :2, :, :])  # compiles what is compiled
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+        Path("/proc/self/clear_refs").write_text("5")  # resets the high-water mark
         before = _status("VmRSS")
         encoder(clip)
         return max(0, _status("VmHWM") - before)

@@ -1,6 +1,6 @@
-"""A copy of a data set with its faces blurred: the rival that deployed anonymisers stand for.
+"""A copy of a data set with its faces blurred: the baseline that deployed anonymisers represent.
 
-A face is found in the video as it was filmed, never in a clip of 112 pixels. So this rival is no
+A face is found in the video as it was filmed, never in a clip of 112 pixels. So this baseline is no
 encoder: raw video is trained and validated on the copy.
 """
 
@@ -30,7 +30,7 @@ from motionveil.faces.detector import ENLARGE, LARGEST, THRESHOLD, FaceDetector
 from motionveil.hub import sha256_of
 from motionveil.job_store import hash_of
 from motionveil.video import probe, read_frames
-from motionveil.video.image_sequence import is_pictures, list_pictures, state_of
+from motionveil.video.image_sequence import is_image_folder, list_images, state_of
 from motionveil.video.reader import FOLDER_RATE
 from motionveil.video.sinks.image_folder import ImageSequenceSink
 
@@ -185,7 +185,7 @@ def blur_manifest(
 
 def _copy(root: Path, folder: Path, detector: Path, settings: FaceBlur, path: str) -> FaceCounts:
     source, dest = root / path, folder / path
-    if is_pictures(source):
+    if is_image_folder(source):
         return _copy_pictures(source, dest, settings.detector(detector), settings.blur)
     with atomic_path(dest) as part:
         lossless = part.with_suffix(".mkv")
@@ -196,7 +196,7 @@ def _copy(root: Path, folder: Path, detector: Path, settings: FaceBlur, path: st
 
 def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur) -> FaceCounts:
     """Copy a folder of frames, or those that fit a pattern; each keeps its name."""
-    names = [picture.name for picture in list_pictures(source)]
+    names = [image.name for image in list_images(source)]
     home = dest.parent if "*" in dest.name else dest
     home.mkdir(parents=True, exist_ok=True)
     counts = FaceCounts()
@@ -210,11 +210,11 @@ def _copy_pictures(source: Path, dest: Path, detector: FaceDetector, blur: Blur)
             ) as sink:
                 for frame in blurred_frames(read_frames(source), detector, counts, blur):
                     sink.write(frame.image, frame.pts)
-            for written, name in zip(list_pictures(sink.path), names, strict=True):
+            for written, name in zip(list_images(sink.path), names, strict=True):
                 os.replace(written, home / name)
         finally:
             shutil.rmtree(part)
-    for stale in {picture.name for picture in list_pictures(dest)} - set(names):
+    for stale in {image.name for image in list_images(dest)} - set(names):
         (home / stale).unlink()
     return counts
 

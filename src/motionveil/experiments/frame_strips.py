@@ -21,7 +21,7 @@ from motionveil.training.experiment import Experiment
 
 COLUMNS = 6
 VEILED = 4
-"""Frames in a picture of veiled video."""
+"""Frames in an image of veiled video."""
 
 
 def save_strip(path: Path, frames: NDArray[np.uint8], spec: EncoderSpec) -> Path:

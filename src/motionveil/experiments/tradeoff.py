@@ -23,7 +23,7 @@ from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.attack import Attack
 from motionveil.evaluation.encode_clips import working_clips
-from motionveil.evaluation.executors import Run, in_processes, in_this_process
+from motionveil.evaluation.executors import Executor, in_processes, in_this_process
 from motionveil.evaluation.plan_audit import attack_row, attackers_of, possible
 from motionveil.evaluation.validation import validate_encoder
 from motionveil.experiments.frame_strips import save_veiled
@@ -99,7 +99,7 @@ def measure_tradeoff(
     kind: str,
     command: str,
     workers: int | None = None,
-    run: Run = in_this_process,
+    run: Executor = in_this_process,
     parallel_rows: int = 1,
     done: Callable[[Row], None] = lambda row: None,
 ) -> Result:
@@ -114,7 +114,7 @@ def measure_tradeoff(
         run: Where the attackers of a row run.
         parallel_rows: Rows measured in parallel, each in a process of its own with its share of the
             threads; those that train first, since they take longest.
-        done: Told of each row when it is there.
+        done: Called with each row when it is complete.
 
     Raises:
         MotionveilError: Several processes were started and there are attackers, which need one;
@@ -169,7 +169,7 @@ class _Bench:
     out: Path
     fabric: Fabric
     workers: int | None
-    run: Run
+    run: Executor
     cache: ClipCache = field(init=False)
     blurred: ClipCache | None = field(init=False, default=None)
     faces: dict[str, Any] = field(init=False, default_factory=dict)

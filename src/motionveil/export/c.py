@@ -18,7 +18,7 @@ from motionveil.limits import packaged_text
 from motionveil.spec import EncoderSpec
 
 SOURCES = ((1920, 1080), (640, 480))
-"""Width and height of cameras whose state sizes are told."""
+"""Width and height of cameras whose state sizes are listed."""
 
 GEOMETRY = {"note": "geometry_note.in", "header": "geometry.h.in", "code": "geometry.c.in"}
 """The files of the part that brings a camera to the encoder's geometry, the same for all."""
@@ -47,7 +47,7 @@ def write_c(spec: EncoderSpec, path: str | os.PathLike[str], *, hard: bool = Fal
 
 
 def state_sizes(spec: EncoderSpec, numbers: WholeNumbers) -> list[str]:
-    """Return what is told of the bytes of state: for each of some cameras a phrase."""
+    """Return the description of the state's size: a phrase for each of some cameras."""
     geometry, phrases = spec.required_geometry(), []
     for source_width, source_height in SOURCES:
         height, width = geometry.shape(source_height, source_width, multiple=spec.multiple)

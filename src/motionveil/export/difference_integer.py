@@ -74,7 +74,7 @@ class IntegerNumbers:
 
     @property
     def accuracy(self) -> str:
-        """What is told of `error`."""
+        """How `error` is described."""
         return f"off by {self.error:.4f} of a level in [0, 15] at most"
 
     def state_size(self, width: int, height: int) -> int:

@@ -146,7 +146,7 @@ class FlowNumbers:
 
     @property
     def accuracy(self) -> str:
-        """What is told of `error`."""
+        """How `error` is described."""
         return f"velocities off by {self.still:.2g} + {self.speed:.2g} |v| pixels per frame at most"
 
     def state_size(self, width: int, height: int) -> int:

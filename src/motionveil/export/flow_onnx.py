@@ -22,7 +22,7 @@ START = (
     " is none. Where `previous` is NaN nothing moves; to start, one pixel of NaN, (1, 1, 1) or"
     " (1, 1, 3), will do. Feed `blurred` back as the next `previous`. Start again after every scene"
     " cut, reconnect and jump of exposure: there no velocity is valid, and this model does not"
-    " notice. `blurred` is a picture of the scene: keep it in memory, and let nobody have it. Leave"
+    " notice. `blurred` is an image of the scene: keep it in memory, and let nobody have it. Leave"
     " out frames that come faster than `rate` of the metadata's `geometry` a second: what the"
     " encoder hides was measured there."
 )

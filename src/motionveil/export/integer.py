@@ -83,7 +83,7 @@ class IntegerEncoder:
     steeper than that (the error that `numbers` state times its slope); with `hard`, a value within
     that error of a boundary may fall on its other side. The first frame, and one after
     `reset` or a change of size, has no frame before it and gives the neutral frame, never a
-    picture of the scene.
+    image of the scene.
 
     It does not keep to the encoder's rate: the caller leaves out the frames that come too early.
 
@@ -124,7 +124,7 @@ class IntegerEncoder:
 
         Raises:
             ValueError: The array is of another type or shape.
-            MotionveilError: The picture is a line: see `Geometry.shape`.
+            MotionveilError: The image is a line: see `Geometry.shape`.
         """
         _check(frame)
         height, width = frame.shape[:2]

@@ -138,7 +138,7 @@ class MomentsNumbers:
 
     @property
     def accuracy(self) -> str:
-        """What is told of `error`."""
+        """How `error` is described."""
         least, share = self._bound
         return f"{self.field.accuracy}; relative moments by {least:.2g} + {share:.2g} |r|"
 

@@ -25,7 +25,7 @@ START = (
     " and what was running is forgotten. Feed `blurred` back as the next `previous`, and"
     " `running_next` as the next `running`. Start again after every scene cut, reconnect and jump"
     " of exposure: there no velocity is valid, and this model does not notice. `blurred` is a"
-    " picture of the scene: keep it in memory, and let nobody have it. Leave out frames that come"
+    " image of the scene: keep it in memory, and let nobody have it. Leave out frames that come"
     " faster than `rate` of the metadata's `geometry` a second: what the encoder hides was measured"
     " there."
 )

@@ -56,7 +56,7 @@ def write_onnx(
     """Write an encoder as an ONNX model, whole or not at all, and return the model.
 
     **Start with `previous` filled with NaN, never with zeros.** For BDQ a difference to zeros is a
-    picture of the scene. See `build_model` for the inputs and outputs.
+    image of the scene. See `build_model` for the inputs and outputs.
 
     Args:
         spec: An encoder that can be exported (BDQ in fixed range, the motion field or its
@@ -91,19 +91,19 @@ def build_model(spec: EncoderSpec, *, hard: bool = False) -> onnx.ModelProto:
     h and w are `spec.geometry.shape(H, W)`. For the motion field and its moments `blurred` is the
     luma, of one channel, and `veiled` the grid, (ceil(h / cell), ceil(w / cell), 3). The model has
     no clock: the caller leaves out the frames that come too early for `spec.geometry.rate`. It
-    takes a picture of any aspect, a line too, which `Geometry.shape` refuses.
+    takes an image of any aspect, a line too, which `Geometry.shape` refuses.
 
     **Start with `previous` filled with NaN, never with zeros**: the difference to zeros is a
-    picture of the scene. Where `previous` is NaN there is no frame before, and the output is that
+    image of the scene. Where `previous` is NaN there is no frame before, and the output is that
     of no motion, the neutral frame. A `previous` of another size gives the neutral frame (of 1 x 1
-    pixel it always does, and so will do to start) or an error of the runtime, never a picture.
+    pixel it always does, and so will do to start) or an error of the runtime, never an image.
     Wherever the output is such a start, what `running` holds is forgotten; a row of zeros, (1, 12),
     will do. Numbers that never ran change levels, and show nothing of the scene.
 
-    **`blurred` is a picture of the scene**: the caller feeds it back and keeps it.
+    **`blurred` is an image of the scene**: the caller feeds it back and keeps it.
 
     Scene cuts, reconnects and jumps of exposure are not noticed: there too the difference is a
-    picture of the scene. The caller must notice, and start again with NaN.
+    image of the scene. The caller must notice, and start again with NaN.
 
     The metadata hold `encoder.json`, `geometry` (its `size` and `rate`, JSON), `motionveil` (the
     version), `quantisation` (`soft` or `hard`), `neutral` (the grey value of no motion) and `start`
@@ -171,10 +171,10 @@ HALF = 4096
 
 START = (
     "Start with `previous` filled with NaN (not a number), NEVER WITH ZEROS: the difference to"
-    " zeros is a picture of the scene. Where `previous` is NaN the output is the neutral frame; to"
+    " zeros is an image of the scene. Where `previous` is NaN the output is the neutral frame; to"
     " start, one pixel of NaN, (1, 1, 3), will do. Feed `blurred` back as the next `previous`."
     " Start again after every scene cut, reconnect and jump of exposure: there too the difference"
-    " is a picture of the scene, and this model does not notice. `blurred` is a picture of the"
+    " is an image of the scene, and this model does not notice. `blurred` is an image of the"
     " scene itself: keep it in memory, and let nobody have it. Leave out frames that come faster"
     " than `rate` of the metadata's `geometry` a second: what the encoder hides was measured there."
 )

@@ -53,7 +53,7 @@ def add_nothing_before(graph: Graph, previous: str) -> str:
     """Add a mask of where nothing was before: NaN, or everywhere if sizes differ; return its name.
 
     Shapes are compared since a `previous` of 1 x 1 pixel would otherwise be spread over the frame
-    by the rules of broadcasting, and what comes out be a picture of the scene.
+    by the rules of broadcasting, and what comes out be an image of the scene.
     """
     sizes = (
         graph.add("Shape", "blurred_size", "blurred"),

@@ -1,6 +1,6 @@
 """Methods: what a veil can be. One file per method; each is found by itself, and needs no torch.
 
-A package of one's own brings a method by the entry point group `motionveil.methods`, which names a
+An external package adds a method by the entry point group `motionveil.methods`, which names a
 subclass of `Method`.
 
 Names: `METHOD`, `METHOD-STRENGTH`, `METHOD-untrained`, each with `:setting=value,...`. On a command

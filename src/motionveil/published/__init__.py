@@ -187,7 +187,7 @@ def load_publication(name: str) -> Publication:
     """Return the figures of a publication.
 
     Raises:
-        MotionveilError: There is none of this name.
+        MotionveilError: There is no publication of this name.
     """
     if name not in publications():
         raise MotionveilError(f"{name}: no such publication; there is {', '.join(publications())}")

@@ -1,4 +1,4 @@
-"""What a recogniser says of a stream, and who is told."""
+"""The outputs of a recogniser, and their receivers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Event:
     """A stretch of a stream with one label; told when it begins and again when it ends.
 
     Attributes:
-        time: Timestamp at which it is told, in seconds.
+        time: Timestamp at which it is reported, in seconds.
         start: When it began.
         end: When it ended; None as long as it goes on.
         kind: See `Kind`.
@@ -64,7 +64,7 @@ class Event:
 
 
 class Receiver(Protocol):
-    """Someone who is told what a recogniser says. It must return soon, and raise for faults."""
+    """A receiver of a recogniser's outputs. It must return soon, and raise for faults."""
 
     def answer(self, answer: Answer) -> None:
         """Take the answer of a window."""

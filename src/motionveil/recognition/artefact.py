@@ -96,7 +96,7 @@ class ReliabilityBin(_Stored):
     accuracy: float
 
 
-class Scores(_Stored):
+class RecogniserScores(_Stored):
     """Accuracy and calibration on the held-out clips.
 
     Attributes:
@@ -147,7 +147,7 @@ class RecogniserSpec(_Stored):
     network: NetworkFile
     calibration: Calibration
     no_motion: NoMotion | None = None
-    scores: Scores | None = None
+    scores: RecogniserScores | None = None
     provenance: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("classes")

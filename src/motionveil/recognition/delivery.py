@@ -168,7 +168,7 @@ class Delivery(Generic[Message]):
 
 
 def _reason(error: Exception) -> str:
-    """Return what may be told of an error; the text of unknown ones could quote an address."""
+    """Return what may be shown of an error; the text of unknown ones could quote an address."""
     if isinstance(error, TimeoutError):
         return "does not answer"
     if isinstance(error, OSError):

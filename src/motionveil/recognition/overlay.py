@@ -28,7 +28,7 @@ _COLOURS = {"action": (64, 176, 255), "none of these": (150, 150, 150), "no moti
 class Overlay:
     """Draws answers below veiled frames, and writes both.
 
-    The picture itself is left as it is: what is drawn hides nothing of it.
+    The image itself is left as it is: what is drawn hides nothing of it.
 
     Args:
         dests: One or several; see `motionveil.video.open_sink`.
@@ -77,7 +77,7 @@ class Overlay:
 
     def draw(self, image: Image) -> Image:
         """Return a veiled frame, uint8 (h, w, 3), enlarged, with a band below it."""
-        from PIL import Image as Pictures
+        from PIL import Image as PillowImage
         from PIL import ImageDraw
 
         large = repeat_pixels(image, self._times)
@@ -89,8 +89,8 @@ class Overlay:
         answer = self._answer
         if answer is None:
             return canvas
-        picture = Pictures.fromarray(canvas)
-        pen = ImageDraw.Draw(picture)
+        drawn = PillowImage.fromarray(canvas)
+        pen = ImageDraw.Draw(drawn)
         text = answer.label
         if answer.kind == "action":
             text += f"  {answer.probability:.0%}"
@@ -100,7 +100,7 @@ class Overlay:
         pen.rectangle(
             (_MARGIN, top, _MARGIN + max(1, length), top + _BAR), fill=_COLOURS[answer.kind]
         )
-        return np.asarray(picture)
+        return np.asarray(drawn)
 
 
 class _OverlaySink:

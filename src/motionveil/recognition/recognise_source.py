@@ -1,4 +1,4 @@
-"""A whole source through the veil, the window and the network, to those who are told."""
+"""A whole source through the veil, the window and the network, to the receivers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Show = Callable[[Image, float, "Answer | None"], None]
 """Called with each veiled frame, its time in seconds and the newest answer; the array is used
 again afterwards."""
 
-Watch = Callable[[Status, Image], None]
+StatusCallback = Callable[[Status, Image], None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def recognise_source(
     stop: Stop | None = None,
     open_output: Callable[[VideoInfo, Fraction], Sink] | None = None,
     show: Show = lambda image, time, answer: None,
-    watch: Watch = lambda status, image: None,
+    watch: StatusCallback = lambda status, image: None,
 ) -> RecognitionSummary:
     """Name what is done in a source, and tell the receivers.
 
@@ -97,9 +97,9 @@ def recognise_source(
 
     Args:
         source: See `motionveil.video.open_source`.
-        receivers: Told of every answer and event, in the thread of the caller.
+        receivers: Called with every answer and event, in the thread of the caller.
         options: How; `RecognitionOptions()` if None.
-        stop: Set it to end the source; what goes on then is told to have ended.
+        stop: Set it to end the source; events in progress are then reported as ended.
         open_output: Opens a sink for the veiled frames, each of which it is given; None for none.
         show: See `Show`.
         watch: As in `motionveil.streaming.veil_source`.
@@ -139,7 +139,7 @@ class _Run:
         source: Source,
         stop: Stop,
         open_output: OpenOutput | None,
-        watch: Watch,
+        watch: StatusCallback,
     ) -> RecognitionSummary:
         """Veil a source and recognise it."""
         encoder = StreamEncoder(
@@ -168,7 +168,7 @@ class _Run:
         source: Source,
         stop: Stop,
         open_output: OpenOutput | None,
-        watch: Watch,
+        watch: StatusCallback,
     ) -> RecognitionSummary:
         """Recognise a source that is veiled already."""
         seen, count, sink, status = VeiledFrames(self.spec), 0, None, Status()

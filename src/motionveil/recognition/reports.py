@@ -69,14 +69,14 @@ class JsonReport:
 
     Args:
         top: How many classes are listed.
-        windows: Whether windows are told.
+        windows: Whether windows are reported.
     """
 
     def __init__(self, say: Say, source: str, *, top: int = 1, windows: bool = False) -> None:
         self._say, self._source, self._top, self._windows = say, source, top, windows
 
     def answer(self, answer: Answer) -> None:
-        """Tell of a window, if windows are told."""
+        """Report a window, if windows are reported."""
         if self._windows:
             self._line("window", answer_fields(answer, self._top))
 

@@ -21,7 +21,7 @@ class SmoothingOptions:
             probabilities; 0 for none.
         enter: Smoothed probability from which on an action is named.
         leave: Smoothed probability below which the action named is dropped.
-        shortest: Seconds for which a label must hold before it is told.
+        shortest: Seconds for which a label must hold before it is reported.
         top: How many classes an answer lists.
     """
 
@@ -101,7 +101,7 @@ class EventTracker:
     boundary: events are dated by the middles of windows, averaged like their probabilities.
 
     Args:
-        shortest: Seconds for which a label must hold before it is told.
+        shortest: Seconds for which a label must hold before it is reported.
     """
 
     def __init__(self, shortest: float) -> None:

@@ -20,7 +20,7 @@ _GAP = 3.0
 """A clock that leaps by so many intervals has lost something."""
 
 BREAKS: frozenset[Reason] = frozenset({"first", "size", "fresh", "gap"})
-"""Reasons for a neutral frame after which the window begins anew. In all other cases the stream
+"""Reasons for a neutral frame after which the window is reset. In all other cases the stream
 goes on, and the neutral frame takes its place in the window, as it did in training."""
 
 _MOST_GUARDED = 0.5
@@ -36,7 +36,7 @@ class StreamOptions:
     Attributes:
         stride: Seconds between two windows.
         half_life: Seconds after which a window weighs half in the moving average; 0 for none.
-        shortest: Seconds for which a label must hold before it is told.
+        shortest: Seconds for which a label must hold before it is reported.
         threshold: Smoothed probability from which on an action is named; the recogniser's if None.
         leave: Share of the threshold down to which an action that is named stays.
         top: How many classes an answer lists.

@@ -24,7 +24,7 @@ from motionveil.statistics import Floats
 
 
 @dataclass(frozen=True)
-class Run:
+class StoredResult:
     """A stored result and the folder that its images and videos lie in.
 
     Attributes:
@@ -36,7 +36,7 @@ class Run:
     name: str = "results.json"
 
     @classmethod
-    def read(cls, path: Path) -> Run:
+    def read(cls, path: Path) -> StoredResult:
         """Read a result's file, or the `results.json` of a folder.
 
         Raises:
@@ -310,9 +310,9 @@ def main_encoder(methods: Sequence[Method]) -> Method | None:
     return others[-1] if others else None
 
 
-def by_labels(runs: Sequence[Run]) -> list[list[Run]]:
+def by_labels(runs: Sequence[StoredResult]) -> list[list[StoredResult]]:
     """Group runs that can stand in one table: the same data set, actions and privacy labels."""
-    groups: dict[tuple[object, ...], list[Run]] = {}
+    groups: dict[tuple[object, ...], list[StoredResult]] = {}
     for run in runs:
         data = run.result.dataset
         key = (data.name, tuple(data.actions), data.privacy_label, tuple(data.privacy_names))
@@ -320,7 +320,7 @@ def by_labels(runs: Sequence[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
-def check(run: Run) -> None:
+def check(run: StoredResult) -> None:
     """Check what a report relies on and the schema cannot say.
 
     Raises:

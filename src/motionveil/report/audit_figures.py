@@ -1,4 +1,4 @@
-"""The figures of audits: chief figures, training curves, ROC curves, privacy against utility."""
+"""The figures of audits: main metrics, training curves, ROC curves, privacy against utility."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from motionveil.audit_results import Finding, Measured, Recognition, Retrieval
 from motionveil.report.audit_view import Pair
 from motionveil.report.figures import GREY, house_style, short
-from motionveil.report.method_style import BDQ, RAW, Look, family_styles
+from motionveil.report.method_style import BDQ, RAW, MarkerStyle, family_styles
 
 _LOOKS = family_styles([])
 _VEILED, _RAW = _LOOKS[BDQ], _LOOKS[RAW]
@@ -22,11 +22,11 @@ _APART = 0.16  # of the marks of veiled and of raw video, in rows
 
 
 @house_style()
-def chief_figures(pairs: Sequence[Pair[Finding]], label: str) -> Figure:
-    """Draw each attack's chief figure with its interval, raw video beside, and the chance level.
+def main_metrics(pairs: Sequence[Pair[Finding]], label: str) -> Figure:
+    """Draw each attack's main metric with its interval, raw video beside, and the chance level.
 
     Args:
-        pairs: At least one attack whose chief figure is a share; the first is at the top.
+        pairs: At least one attack whose main metric is a share; the first is at the top.
     """
     figure = Figure(figsize=(5.2, 1.3 + 0.36 * len(pairs)), layout="constrained")
     axes = figure.add_subplot()
@@ -52,21 +52,21 @@ def chief_figures(pairs: Sequence[Pair[Finding]], label: str) -> Figure:
     return figure
 
 
-def _mark(axes: Axes, finding: Finding, row: float, look: Look) -> None:
-    chief = finding.rows()[0][1][0]
-    if not isinstance(chief.value, float):
+def _mark(axes: Axes, finding: Finding, row: float, style: MarkerStyle) -> None:
+    main = finding.rows()[0][1][0]
+    if not isinstance(main.value, float):
         return
-    colour, marker = look
-    if chief.interval is not None:
-        low, high = (100 * end for end in chief.interval)
+    colour, marker = style
+    if main.interval is not None:
+        low, high = (100 * end for end in main.interval)
         axes.plot([low, high], [row, row], color=colour, linewidth=1.6, zorder=3)
-    axes.plot(100 * chief.value, row, color=colour, marker=marker, markersize=6.5,
+    axes.plot(100 * main.value, row, color=colour, marker=marker, markersize=6.5,
               markeredgecolor="white", markeredgewidth=0.6, linestyle="none", zorder=4,
               clip_on=False)  # fmt: skip
 
 
-def _entry(look: Look, name: str) -> Line2D:
-    colour, marker = look
+def _entry(style: MarkerStyle, name: str) -> Line2D:
+    colour, marker = style
     return Line2D([], [], color=colour, marker=marker, markersize=6.5, markeredgecolor="white",
                   markeredgewidth=0.6, label=name)  # fmt: skip
 
@@ -103,9 +103,9 @@ def encoder_points(
     """
     figure = Figure(figsize=(5.2, 4.6 + 0.1 * len(points)), layout="constrained")
     axes = figure.add_subplot()
-    looks = family_styles([point.name for point in points])
+    styles = family_styles([point.name for point in points])
     for point in points:
-        colour, marker = looks[point.name]
+        colour, marker = styles[point.name]
         x, y = 100 * point.privacy.value, 100 * point.action.value
         axes.plot([100 * end for end in point.privacy.interval], [y, y], color=colour, zorder=3)
         axes.plot([x, x], [100 * end for end in point.action.interval], color=colour, zorder=3)
@@ -136,9 +136,9 @@ def learning(findings: Sequence[Recognition]) -> Figure:
     """
     figure = Figure(figsize=(5.2, 3.2 + 0.11 * len(findings)), layout="constrained")
     axes = figure.add_subplot()
-    looks = family_styles([finding.name for finding in findings])
+    styles = family_styles([finding.name for finding in findings])
     for finding in findings:
-        colour, marker = looks[finding.name]
+        colour, marker = styles[finding.name]
         epochs = range(1, len(finding.curve) + 1)
         axes.plot(epochs, [100 * share for share in finding.curve], color=colour, marker=marker,
                   markersize=4.5, markevery=0.25, label=short(finding.name))  # fmt: skip
@@ -157,11 +157,11 @@ def roc(pairs: Sequence[Pair[Retrieval]]) -> Figure:
     """
     figure = Figure(figsize=(4.6, 4.4 + 0.2 * len(pairs)), layout="constrained")
     axes = figure.add_subplot()
-    looks = family_styles([pair.name for pair in pairs])
+    styles = family_styles([pair.name for pair in pairs])
     for pair in pairs:
-        _curve(axes, pair.veiled, looks[pair.name], "-", f"{short(pair.name)}, veiled")
+        _curve(axes, pair.veiled, styles[pair.name], "-", f"{short(pair.name)}, veiled")
         if pair.raw is not None:
-            _curve(axes, pair.raw, looks[pair.name], "--", f"{short(pair.name)}, raw")
+            _curve(axes, pair.raw, styles[pair.name], "--", f"{short(pair.name)}, raw")
     axes.plot([0, 100], [0, 100], color=GREY, linestyle=":", linewidth=1.2, label="chance")
     axes.set(
         xlim=(-2, 102),
@@ -174,9 +174,9 @@ def roc(pairs: Sequence[Pair[Retrieval]]) -> Figure:
     return figure
 
 
-def _curve(axes: Axes, finding: Retrieval, look: Look, dashes: str, name: str) -> None:
-    colour, marker = look
-    style: Any = {"color": colour, "linestyle": dashes, "marker": marker, "label": name}
+def _curve(axes: Axes, finding: Retrieval, style: MarkerStyle, dashes: str, name: str) -> None:
+    colour, marker = style
+    line: Any = {"color": colour, "linestyle": dashes, "marker": marker, "label": name}
     across, up = zip(*finding.curve, strict=True)
     axes.plot([100 * x for x in across], [100 * y for y in up], markersize=4.5,
-              markevery=0.2, **style)  # fmt: skip
+              markevery=0.2, **line)  # fmt: skip

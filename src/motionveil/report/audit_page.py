@@ -19,7 +19,7 @@ from motionveil.audit_results import (
     Strongest,
     attribute_columns,
 )
-from motionveil.report.audit_figures import chief_figures, learning, roc
+from motionveil.report.audit_figures import learning, main_metrics, roc
 from motionveil.report.audit_view import (
     Pair,
     attacks_on,
@@ -36,7 +36,7 @@ from motionveil.report.audit_view import (
     surest,
     utility,
 )
-from motionveil.report.templates import Picture, picture, render
+from motionveil.report.templates import FigureImage, figure_image, render
 
 AUDIT_FILE = "audit.html"
 SummaryRow = tuple[str, str, str, list[Column]]
@@ -209,14 +209,14 @@ def _section(
         "title": title,
         "rows": rows,
         "headings": [column.name for column in rows[0][3]],
-        "figure": _chief_figures(title, pairs),
+        "figure": _main_metrics(title, pairs),
         "images": images,
     }
 
 
-def _chief_figures(title: str, pairs: Sequence[Pair[Finding]]) -> Picture | None:
-    """Return the figure of a section whose chief figure is a share with a chance level."""
-    shown = [pair for pair in pairs if pair.veiled.chance_level is not None and pair.chief.percent]
+def _main_metrics(title: str, pairs: Sequence[Pair[Finding]]) -> FigureImage | None:
+    """Return the figure of a section whose main metric is a share with a chance level."""
+    shown = [pair for pair in pairs if pair.veiled.chance_level is not None and pair.main.percent]
     if not shown:
         return None
     points = "; ".join(
@@ -225,26 +225,26 @@ def _chief_figures(title: str, pairs: Sequence[Pair[Finding]]) -> Picture | None
         for found in (pair.veiled, pair.raw)
         if found is not None
     )
-    what = shown[0].chief.name
+    what = shown[0].main.name
     alt = f"{title}: {what}, with 95 % intervals. {points}."
-    return picture(title, chief_figures(shown, what), alt)
+    return figure_image(title, main_metrics(shown, what), alt)
 
 
-def _roc(audit: Audit) -> Picture | None:
+def _roc(audit: Audit) -> FigureImage | None:
     pairs = pairs_of(audit.of(Retrieval))
     if not pairs:
         return None
     areas = "; ".join(f"{pair.name}: veiled {pair.veiled.area.value:.2f}" for pair in pairs)
-    return picture("ROC curves", roc(pairs), f"ROC curves of pairs. Area under them: {areas}.")
+    return figure_image("ROC curves", roc(pairs), f"ROC curves of pairs. Area under them: {areas}.")
 
 
-def _learning(audit: Audit) -> Picture | None:
+def _learning(audit: Audit) -> FigureImage | None:
     """Return how the strongest attacks learned."""
     attacks = attacks_on(audit, "veiled")
     found = [f for f in attacks if isinstance(f, Recognition) and f.curve][:MOST_CURVES]
     if not found:
         return None
     ends = "; ".join(f"{f.name}: {100 * f.curve[-1]:.0f} %" for f in found)
-    return picture(
+    return figure_image(
         "Training accuracy", learning(found), f"Training accuracy by epoch. In the last: {ends}."
     )

@@ -20,7 +20,7 @@ from motionveil.audit_results import (
 )
 from motionveil.errors import MotionveilError
 from motionveil.report.tables import MOST_CLASSES, ClassTable, Confusion
-from motionveil.report.templates import picture_uri
+from motionveil.report.templates import image_uri
 
 SUREST = 10
 """Clips that are named of which the strongest attack was surest."""
@@ -41,8 +41,8 @@ class Pair(Generic[F]):
         return self.veiled.name
 
     @property
-    def chief(self) -> Column:
-        """Its chief figure on veiled video."""
+    def main(self) -> Column:
+        """Its main metric on veiled video."""
         return self.veiled.rows()[0][1][0]
 
 
@@ -125,7 +125,7 @@ def utility(audit: Audit) -> Pair[Recognition] | None:
 
 
 def sections(audit: Audit) -> dict[str, list[Pair[Finding]]]:
-    """Return all attacks by the heading of their section, the highest chief figure first.
+    """Return all attacks by the heading of their section, the highest main metric first.
 
     The privacy label comes first, then the action, then the others in the audit's order.
     """
@@ -138,7 +138,7 @@ def sections(audit: Audit) -> dict[str, list[Pair[Finding]]]:
 
 
 def _most_first(pair: Pair[Finding]) -> float:
-    value = pair.chief.value
+    value = pair.main.value
     return -value if isinstance(value, float) else 0.0
 
 
@@ -181,10 +181,10 @@ def picture_of(found: Finding, folder: Path, *, show_raw: bool) -> str | None:
         MotionveilError: The attack's name, or the image's, leads out of the folder of attacks.
     """
     image = found.picture_with_original if show_raw else found.picture
-    return stored_picture(found, image, folder) if image else None
+    return stored_image(found, image, folder) if image else None
 
 
-def stored_picture(found: Finding, image: str, folder: Path) -> str | None:
+def stored_image(found: Finding, image: str, folder: Path) -> str | None:
     """Return an image of an attack's folder by its name; None where the file is not there.
 
     Raises:
@@ -193,7 +193,7 @@ def stored_picture(found: Finding, image: str, folder: Path) -> str | None:
     attacks, name = folder / "attacks", f"{found.name}-{found.video}"
     if Path(name).name != name or "\\" in name or (attacks / name).is_symlink():
         raise MotionveilError(f"{attacks}: {name!r} must be the name of an attack's folder")
-    return picture_uri(image, attacks / name)
+    return image_uri(image, attacks / name)
 
 
 def confusion(finding: Recognition) -> Confusion | None:

@@ -29,7 +29,7 @@ from motionveil.report.audit_view import (
     utility,
 )
 from motionveil.report.reconstructions import side_by_side
-from motionveil.report.templates import Picture, picture, render
+from motionveil.report.templates import FigureImage, figure_image, render
 
 AUDITS_FILE = "audits.html"
 
@@ -110,7 +110,7 @@ class Line:
 
     Attributes:
         name: The attack.
-        cells: Its chief figure, one for each encoder; None where it was not carried out.
+        cells: Its main metric, one for each encoder; None where it was not carried out.
         raw: The same of raw video, of the first audit that has it.
     """
 
@@ -211,7 +211,7 @@ def _differences(encoders: Sequence[Encoder]) -> list[str]:
 
 
 def _tables(encoders: Sequence[Encoder]) -> dict[str, list[Line]]:
-    """Return the chief figure of each attack on each encoder, by section."""
+    """Return the main metric of each attack on each encoder, by section."""
     found = [sections(e.audit) for e in encoders]
     titles = dict.fromkeys(title for of_one in found for title in of_one)
     return {title: _lines([of_one.get(title, []) for of_one in found]) for title in titles}
@@ -223,16 +223,16 @@ def _lines(found: Sequence[Sequence[Pair[Finding]]]) -> list[Line]:
     for name in dict.fromkeys(name for pairs in by_name for name in pairs):
         pairs = [of_one.get(name) for of_one in by_name]
         raw = next((pair.raw for pair in pairs if pair and pair.raw), None)
-        cells = [_chief(pair.veiled) if pair else None for pair in pairs]
-        lines.append(Line(name, cells, _chief(raw) if raw else None))
+        cells = [_main(pair.veiled) if pair else None for pair in pairs]
+        lines.append(Line(name, cells, _main(raw) if raw else None))
     return sorted(lines, key=lambda line: -line.most)
 
 
-def _chief(finding: Finding) -> Column:
+def _main(finding: Finding) -> Column:
     return finding.rows()[0][1][0]
 
 
-def _scatter(encoders: Sequence[Encoder]) -> Picture | None:
+def _scatter(encoders: Sequence[Encoder]) -> FigureImage | None:
     """Draw action against privacy accuracy, where the action was attacked."""
     points = [
         EncoderPoint(e.name, e.privacy, e.action)
@@ -250,7 +250,7 @@ def _scatter(encoders: Sequence[Encoder]) -> Picture | None:
         f"{p.name}: {100 * p.privacy.value:.0f} %, action {100 * p.action.value:.0f} %"
         for p in points
     )
-    return picture(
+    return figure_image(
         "Action against privacy",
         encoder_points(points, label, levels, measure="cMAP" if several else "accuracy"),
         f"{'cMAP' if several else 'Accuracy'} of the strongest attack on the {label} and action"

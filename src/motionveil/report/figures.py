@@ -25,7 +25,7 @@ INK, GREY = "#222222", "#767676"
 
 _STYLE: Any = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same picture everywhere
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same image everywhere
     "font.size": 9.5,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",

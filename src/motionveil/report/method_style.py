@@ -19,11 +19,11 @@ BDQ = "bdq"
 REFERENCES = (RAW, UNTRAINED)
 """Methods that others are compared with; they form no family."""
 
-Look = tuple[str, str]
+MarkerStyle = tuple[str, str]
 """A colour and matplotlib's name of a marker."""
 
-_UNTRAINED_LOOK: Look = ("#E69F00", "D")
-_UNKNOWN_FAMILIES: tuple[Look, ...] = (
+_UNTRAINED_STYLE: MarkerStyle = ("#E69F00", "D")
+_UNKNOWN_FAMILIES: tuple[MarkerStyle, ...] = (
     ("#009E73", "<"),
     ("#D55E00", ">"),
     ("#6A3D9A", "*"),
@@ -31,7 +31,7 @@ _UNKNOWN_FAMILIES: tuple[Look, ...] = (
     ("#CC79A7", "D"),
     ("#8C6D1F", "X"),
 )
-_ALPHAS: tuple[Look, ...] = (
+_ALPHAS: tuple[MarkerStyle, ...] = (
     ("#56B4E9", "v"),
     ("#0072B2", "o"),
     ("#D55E00", "^"),
@@ -82,26 +82,26 @@ def strength_order(name: str, strength: float | None) -> float:
     return -value if weaker_is_larger else value
 
 
-def _looks() -> dict[str, Look]:
-    """Return the look of every method's plain family."""
+def _plain_styles() -> dict[str, MarkerStyle]:
+    """Return the style of every method's plain family."""
     known = {name: (method(name).colour, method(name).marker) for name in method_names()}
-    return {UNTRAINED: _UNTRAINED_LOOK, **known}
+    return {UNTRAINED: _UNTRAINED_STYLE, **known}
 
 
-def family_styles(families: Sequence[str]) -> dict[str, Look]:
-    """Return the looks of all known families and of these; a known one's never changes."""
-    known = _looks()
-    free = [look for name, look in known.items() if name not in {*REFERENCES, BDQ, *families}]
+def family_styles(families: Sequence[str]) -> dict[str, MarkerStyle]:
+    """Return the styles of all known families and of these; a known one's never changes."""
+    known = _plain_styles()
+    free = [style for name, style in known.items() if name not in {*REFERENCES, BDQ, *families}]
     spare = [*_UNKNOWN_FAMILIES, *free]
     unknown = [name for name in dict.fromkeys(families) if name not in known]
     return known | {name: spare[i % len(spare)] for i, name in enumerate(unknown)}
 
 
-def single_family_styles(methods: Sequence[tuple[str, float | None]]) -> list[Look]:
-    """Return a look for each method and alpha where all but the references are of one family."""
+def single_family_styles(methods: Sequence[tuple[str, float | None]]) -> list[MarkerStyle]:
+    """Return a style for each method and alpha where all but the references are of one family."""
     others = [m for m in methods if m[0] not in REFERENCES]
-    # BDQ with alpha = 0 keeps the first look, also where it was not measured.
+    # BDQ with alpha = 0 keeps the first style, also where it was not measured.
     start = 0 if others and others[0][0] == BDQ and not others[0][1] else 1
-    looks = {m: _ALPHAS[(start + i) % len(_ALPHAS)] for i, m in enumerate(others)}
-    known = _looks()
-    return [looks.get(m) or known[m[0]] for m in methods]
+    styles = {m: _ALPHAS[(start + i) % len(_ALPHAS)] for i, m in enumerate(others)}
+    known = _plain_styles()
+    return [styles.get(m) or known[m[0]] for m in methods]

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.published import PublishedRow
-from motionveil.recognition.artefact import FILE, FOLDER, RecogniserSpec, Scores
+from motionveil.recognition.artefact import FILE, FOLDER, RecogniserScores, RecogniserSpec
 from motionveil.report import tables
 from motionveil.report.aggregate import (
     Method,
-    Run,
+    StoredResult,
     by_frame,
     by_labels,
     check,
@@ -41,11 +41,11 @@ from motionveil.report.method_style import BDQ, RAW, family_styles
 from motionveil.report.pareto import analyse
 from motionveil.report.published_rows import compare, published_for, published_rows, sources_of
 from motionveil.report.templates import (
-    Picture,
+    FigureImage,
+    figure_image,
+    image_uri,
     media,
     percent,
-    picture,
-    picture_uri,
     render,
 )
 from motionveil.report.tradeoff_figure import several_families, styles, tradeoff
@@ -72,10 +72,10 @@ def write_report(result: Result, folder: Path) -> Path:
         >>> write_report(Result.read("runs/quickstart"), Path("runs/quickstart"))  # doctest: +SKIP
         PosixPath('runs/quickstart/report.html')
     """
-    return write_joint_report([Run(result, folder)], folder / FILE_NAME)
+    return write_joint_report([StoredResult(result, folder)], folder / FILE_NAME)
 
 
-def write_joint_report(runs: Sequence[Run], target: Path) -> Path:
+def write_joint_report(runs: Sequence[StoredResult], target: Path) -> Path:
     """Write one report of several runs; runs on the same labels are pooled in one section.
 
     Args:
@@ -94,7 +94,7 @@ def write_joint_report(runs: Sequence[Run], target: Path) -> Path:
     return write_text_atomically(target, render("report.html", sections=sections, names=names))
 
 
-def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
+def write_tradeoff(runs: Sequence[StoredResult], folder: Path) -> list[Path]:
     """Write `tradeoff.html`, `tradeoff.png` and `tradeoff.svg` into a folder.
 
     Args:
@@ -105,12 +105,13 @@ def write_tradeoff(runs: Sequence[Run], folder: Path) -> list[Path]:
 
     Raises:
         MotionveilError: A result holds no rows or contradicts itself, the runs are on different
-            data, a row's picture is no plain image beside its `results.json`, or a file cannot
+            data, a row's image is no plain file beside its `results.json`, or a file cannot
             be written.
 
     Examples:
-        >>> run = Run(Result.read("runs/tradeoff"), Path("runs/tradeoff"))  # doctest: +SKIP
-        >>> write_tradeoff([run], run.folder)  # doctest: +SKIP
+        >>> folder = Path("runs/tradeoff")
+        >>> stored = StoredResult(Result.read(folder), folder)  # doctest: +SKIP
+        >>> write_tradeoff([stored], folder)  # doctest: +SKIP
     """
     for run in runs:
         check(run)
@@ -175,7 +176,7 @@ def _comparison(methods: Sequence[Method], data: Dataset) -> dict[str, Any]:
     }
 
 
-def _section(runs: Sequence[Run]) -> dict[str, Any]:
+def _section(runs: Sequence[StoredResult]) -> dict[str, Any]:
     """Return what the report shows of one data set."""
     data = runs[0].result.dataset
     # First, since a fault there should not wait for the figures.
@@ -194,18 +195,18 @@ def _section(runs: Sequence[Run]) -> dict[str, Any]:
         "media": [medium for medium in shown if medium.name != "timeline.png"],
         "classes": tables.per_class(methods, data.actions, data.privacy_label, data.privacy_names),
         "confusions": tables.confusions([find(methods, RAW), encoder], data.actions),
-        "reliability": reliability_pictures(runs),
+        "reliability": reliability_figures(runs),
         "seeds": sorted({row.seed for method in methods for row in method.rows}),
         "collapsed": {name: why for r in runs for name, why in r.result.collapsed.items()},
     }
 
 
-def _tradeoff(methods: Sequence[Method], data: Dataset) -> Picture:
+def _tradeoff(methods: Sequence[Method], data: Dataset) -> FigureImage:
     label = data.privacy_label
     points = "; ".join(
         f"{m.label}: {percent(m.action.accuracy)}, {percent(m.privacy.accuracy)}" for m in methods
     )
-    return picture(
+    return figure_image(
         "Trade-off",
         tradeoff(methods, label, _published_beside(methods, data)),
         f"Scatter plot of action accuracy and {label} accuracy, {reading(methods)}. {points}.",
@@ -217,7 +218,7 @@ def _published_beside(methods: Sequence[Method], data: Dataset) -> Sequence[Publ
     return () if methods[0].attackers else published_rows(data)
 
 
-def _steps(methods: Sequence[Method]) -> list[Picture]:
+def _steps(methods: Sequence[Method]) -> list[FigureImage]:
     """Return the learned quantisation steps of each trained BDQ."""
     drawn = []
     for method, (colour, _) in zip(methods, styles(methods), strict=True):
@@ -228,18 +229,18 @@ def _steps(methods: Sequence[Method]) -> list[Picture]:
             boundaries = ", ".join(f"{b:.2f}" for b in settings.rows[0])
             alt = f"Learned and initial quantisation steps. Learned boundaries: {boundaries}."
             name = tables.row_name(row, method.rows)
-            drawn.append(picture(name, quantisation(settings, colour), alt))
+            drawn.append(figure_image(name, quantisation(settings, colour), alt))
     return drawn
 
 
-def _trainings(methods: Sequence[Method], data: Dataset) -> list[tuple[str, list[Picture]]]:
+def _trainings(methods: Sequence[Method], data: Dataset) -> list[tuple[str, list[FigureImage]]]:
     """Return each trained row's name and the panels of its curves."""
     trainings = []
     for method, (colour, _) in zip(methods, styles(methods), strict=True):
         for row in method.rows:
             name = tables.row_name(row, method.rows)
             panels = [
-                picture(title, figure, f"{name}: {title}, {len(row.curves)} epochs.")
+                figure_image(title, figure, f"{name}: {title}, {len(row.curves)} epochs.")
                 for title, figure in curve_panels(
                     row, data.privacy_label, data.privacy_classes, colour
                 )
@@ -249,41 +250,41 @@ def _trainings(methods: Sequence[Method], data: Dataset) -> list[tuple[str, list
     return trainings
 
 
-def _frames(methods: Sequence[Method], runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Return the first picture that a row of each method has, with the method's label."""
+def _frames(methods: Sequence[Method], runs: Sequence[StoredResult]) -> list[tuple[str, str]]:
+    """Return the first image that a row of each method has, with the method's label."""
     folders = {id(row): run.folder for run in runs for row in run.result.rows}
     found = []
     for method in methods:
-        pictures = [(row.picture, folders[id(row)]) for row in method.rows]
-        uris = [picture_uri(name, folder) for name, folder in pictures if name is not None]
+        images = [(row.picture, folders[id(row)]) for row in method.rows]
+        uris = [image_uri(name, folder) for name, folder in images if name is not None]
         found += [(method.label, uri) for uri in uris if uri is not None][:1]
     return found
 
 
-def reliability_pictures(runs: Sequence[Run]) -> list[Picture]:
+def reliability_figures(runs: Sequence[StoredResult]) -> list[FigureImage]:
     """Return a figure for each run that left a recogniser with scores, in their order.
 
     Raises:
         MotionveilError: A `recogniser.json` is damaged.
     """
-    pictures = []
+    images = []
     for run in runs:
         file = run.folder / FOLDER / FILE
         if not file.is_file():
             continue
         spec = RecogniserSpec.read(file)
         if spec.scores is not None and spec.scores.reliability:
-            pictures.append(_picture(spec.encoder.name, spec.scores))
-    return pictures
+            images.append(_reliability(spec.encoder.name, spec.scores))
+    return images
 
 
-def _picture(name: str, scores: Scores) -> Picture:
+def _reliability(name: str, scores: RecogniserScores) -> FigureImage:
     points = "; ".join(
         f"{percent(bin.probability, 1)}: {percent(bin.accuracy, 1)} of {bin.n}"
         for bin in scores.reliability
     )
     error = percent(scores.calibration_error, 1)
-    return picture(
+    return figure_image(
         f"{name}: expected calibration error {error}",
         reliability(scores),
         f"Accuracy by mean probability of the recogniser's answers, {points}.",
@@ -291,7 +292,7 @@ def _picture(name: str, scores: Scores) -> Picture:
 
 
 @house_style()
-def reliability(scores: Scores) -> Figure:
+def reliability(scores: RecogniserScores) -> Figure:
     """Draw accuracy by probability, with 95 % intervals, beside equality (Guo et al., 2017)."""
     colour, marker = family_styles([])[BDQ]
     figure = Figure(figsize=(4.4, 3.9), layout="constrained")

@@ -18,7 +18,7 @@ from motionveil.published import (
     load_publication,
     publications,
 )
-from motionveil.report.aggregate import Method, Run, check, pool
+from motionveil.report.aggregate import Method, StoredResult, check, pool
 from motionveil.report.departures import Departure, counterpart, departures, name_of, refusals
 from motionveil.results import Accuracy, Dataset
 from motionveil.statistics import wilson_interval
@@ -128,7 +128,7 @@ def difference_interval(a: float, n: int, b: float, m: int) -> tuple[float, floa
     )
 
 
-def verify(run: Run, publication: Publication) -> Verification:
+def verify(run: StoredResult, publication: Publication) -> Verification:
     """Compare a result with the published figures for the same data set and methods.
 
     Raises:

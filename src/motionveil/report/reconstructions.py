@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from motionveil.audit_results import Column, Finding, ImageQuality, Measured, Reconstruction
-from motionveil.report.audit_view import stored_picture
+from motionveil.report.audit_view import stored_image
 
 
 @dataclass(frozen=True)
@@ -68,16 +68,16 @@ def side_by_side(
         sample = clips[0][clip]
         cells = [
             Cell(
-                stored_picture(finding, of_one[clip].picture, folder),
+                stored_image(finding, of_one[clip].picture, folder),
                 of_one[clip].psnr,
                 of_one[clip].ssim,
             )
             for (_, finding, folder), of_one in zip(columns, clips, strict=True)
         ]
-        mean = stored_picture(first, first.mean_picture, there) if show_raw else None
+        mean = stored_image(first, first.mean_picture, there) if show_raw else None
         cells.append(Cell(mean, sample.baseline_psnr, sample.baseline_ssim))
         if show_raw:
-            cells.insert(0, Cell(stored_picture(first, sample.original, there)))
+            cells.insert(0, Cell(stored_image(first, sample.original, there)))
         lines.append((sample.known, cells))
     names = [*([ORIGINAL] if show_raw else []), *(name for name, _, _ in columns), MEAN]
     findings = [finding for _, finding, _ in columns]

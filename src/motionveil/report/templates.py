@@ -45,7 +45,7 @@ _CAPTIONS = {
 
 
 @dataclass(frozen=True)
-class Picture:
+class FigureImage:
     """A figure of a page: its title, its image as a data URI, its text alternative."""
 
     title: str
@@ -53,9 +53,9 @@ class Picture:
     alt: str
 
 
-def picture(title: str, figure: Figure, alt: str) -> Picture:
+def figure_image(title: str, figure: Figure, alt: str) -> FigureImage:
     """Return a figure as an SVG inside a data URI."""
-    return Picture(title, data_uri(to_svg(figure, small=True), "image/svg+xml"), alt)
+    return FigureImage(title, data_uri(to_svg(figure, small=True), "image/svg+xml"), alt)
 
 
 def render(template: str, *, package: str = "motionveil.report", **values: Any) -> str:
@@ -135,19 +135,19 @@ def media(files: Mapping[str, str], folder: Path) -> list[Medium]:
     return sorted(found, key=lambda m: m.video)
 
 
-def picture_uri(name: str, folder: Path) -> str | None:
-    """Return a row's picture as a data URI, None where the file is not there.
+def image_uri(name: str, folder: Path) -> str | None:
+    """Return a row's image as a data URI, None where the file is not there.
 
     Args:
         name: `Row.picture`.
         folder: Where `results.json` and the file lie.
 
     Raises:
-        MotionveilError: The name leads out of the folder, or is no picture.
+        MotionveilError: The name leads out of the folder, or is no image.
     """
-    kind = _kind(name, folder, "a row's picture")
+    kind = _kind(name, folder, "a row's image")
     if not kind.startswith("image/"):
-        raise MotionveilError(f"{folder / name}: a row's picture is a video; it must be a picture")
+        raise MotionveilError(f"{folder / name}: a row's image is a video; it must be an image")
     return _uri(folder / name, kind)
 
 
@@ -170,8 +170,7 @@ def _kind(name: str, folder: Path, what: str) -> str:
     kind = _TYPES.get(file.suffix.lower())
     if kind is None:
         raise MotionveilError(
-            f"{file}: {what} is neither a picture nor a video;"
-            f" known are {', '.join(sorted(_TYPES))}"
+            f"{file}: {what} is neither an image nor a video; known are {', '.join(sorted(_TYPES))}"
         )
     return kind
 

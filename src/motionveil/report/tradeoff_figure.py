@@ -15,7 +15,7 @@ from motionveil.report.aggregate import Method, families, reading
 from motionveil.report.figures import GREY, INK, house_style, short
 from motionveil.report.method_style import (
     REFERENCES,
-    Look,
+    MarkerStyle,
     family_and_strength,
     family_label,
     family_styles,
@@ -32,11 +32,11 @@ def several_families(methods: Sequence[Method]) -> bool:
     return len(families(methods)) > 1
 
 
-def styles(methods: Sequence[Method]) -> list[Look]:
+def styles(methods: Sequence[Method]) -> list[MarkerStyle]:
     """Return a colour and a marker for each method; where there are several families, theirs."""
     if several_families(methods):
-        looks = family_styles([m.family for m in methods])
-        return [looks[m.family] for m in methods]
+        chosen = family_styles([m.family for m in methods])
+        return [chosen[m.family] for m in methods]
     return single_family_styles([(m.method, m.alpha) for m in methods])
 
 
@@ -77,10 +77,10 @@ def tradeoff(
     width, height = (6.4, 5.4) if many else (4.8, 3.7)
     figure = Figure(figsize=(width, height + 0.2 * legend_rows), layout="constrained")
     axes = figure.add_subplot()
-    looks = styles(methods)
+    chosen = styles(methods)
     marks = [
-        _point(axes, method, look, size, crowded=many)
-        for method, look, size in zip(methods, looks, sizes(methods), strict=True)
+        _point(axes, method, style, size, crowded=many)
+        for method, style, size in zip(methods, chosen, sizes(methods), strict=True)
     ]
     if many:
         marks = _families(axes, methods, names)
@@ -136,9 +136,9 @@ def _reference_marks(axes: Axes, methods: Sequence[Method], privacy_label: str) 
     ]
 
 
-def _point(axes: Axes, method: Method, look: Look, size: float, *, crowded: bool) -> Any:
+def _point(axes: Axes, method: Method, style: MarkerStyle, size: float, *, crowded: bool) -> Any:
     """Draw a method with its intervals, and its rows where it has several; return its mark."""
-    colour, marker = look
+    colour, marker = style
     x, y = 100 * method.privacy.accuracy, 100 * method.action.accuracy
     mark = axes.errorbar(
         x,
@@ -174,7 +174,7 @@ def _point(axes: Axes, method: Method, look: Look, size: float, *, crowded: bool
     return mark
 
 
-def _families(axes: Axes, methods: Sequence[Method], names: dict[str, Look]) -> list[Any]:
+def _families(axes: Axes, methods: Sequence[Method], names: dict[str, MarkerStyle]) -> list[Any]:
     """Join and name the families, draw the Pareto front; return marks for the legend."""
     marks = []
     for method in methods:
@@ -219,16 +219,16 @@ def _strength_label(method: Method) -> str:
     return f"{method.strength:g}" if number is not None else f"α {method.strength:g}"
 
 
-def _mark(look: Look, name: str, *, line: Literal["-", "none"]) -> Line2D:
-    colour, marker = look
+def _mark(style: MarkerStyle, name: str, *, line: Literal["-", "none"]) -> Line2D:
+    colour, marker = style
     return Line2D([], [], color=colour, marker=marker, linestyle=line, linewidth=0.9,
                   markersize=7, markeredgecolor="white", markeredgewidth=0.6,
                   label=short(name))  # fmt: skip
 
 
-def _published(axes: Axes, rows: Sequence[PublishedRow], names: dict[str, Look]) -> Any:
+def _published(axes: Axes, rows: Sequence[PublishedRow], names: dict[str, MarkerStyle]) -> Any:
     """Draw published figures hollow and grey; return the mark of them all for the legend."""
-    look: Any = {
+    line: Any = {
         "color": GREY,
         "markerfacecolor": "none",
         "markeredgewidth": 1.0,
@@ -238,8 +238,8 @@ def _published(axes: Axes, rows: Sequence[PublishedRow], names: dict[str, Look])
     for row in rows:
         _, marker = names.get(family_and_strength(row.method)[0], (GREY, "o"))
         axes.plot(100 * row.privacy.accuracy, 100 * row.action.accuracy,
-                  marker=marker, zorder=3.5, **look)  # fmt: skip
-    return Line2D([], [], marker="o", label="published", **look)
+                  marker=marker, zorder=3.5, **line)  # fmt: skip
+    return Line2D([], [], marker="o", label="published", **line)
 
 
 def _reach(centre: float, interval: tuple[float, float]) -> list[list[float]]:

@@ -206,7 +206,7 @@ class Row(Stored):
             `motionveil.evaluation.suites.attackers`; empty where there were none.
         curves: A dictionary per epoch from the encoder's training; empty where there was none.
         seconds: Wall time of training and validation together.
-        picture: Name of a picture beside `results.json` of held-out frames as the encoder leaves
+        picture: Name of an image beside `results.json` of held-out frames as the encoder leaves
             them; None where there is none.
     """
 
@@ -292,7 +292,7 @@ class Result(Stored):
             source of the weights as far as they are known; empty in older files.
         rows: One for each encoder validated.
         collapsed: Encoders without a row, since their training collapsed, and what was said of it.
-        media: Names of pictures and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
+        media: Names of images and videos beside the file, such as `{"veiled": "veiled.mp4"}`.
         seconds: Wall time of the whole.
     """
 

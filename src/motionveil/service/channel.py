@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LATENCIES = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Upper bounds, in seconds, of the bins in which latencies are told and measured."""
+"""Upper bounds, in seconds, of the bins in which latencies are measured and reported."""
 
 _FRAME = b"F"  # JSON begins otherwise
 _SHAPE = struct.Struct(">II")

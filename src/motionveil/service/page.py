@@ -1,4 +1,4 @@
-"""The page of all cameras: veiled pictures, state, actions, counts; health and metrics."""
+"""The page of all cameras: veiled images, state, actions, counts; health and metrics."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from motionveil.service.channel import LATENCIES
 from motionveil.service.supervised import Supervised
 from motionveil.streaming.preview_site import Document, Screen, json_value
 
-_PICTURES = 0.2  # seconds between two pictures of a camera
+_INTERVAL = 0.2  # seconds between two images of a camera
 _NUMBERS = 1.0
 _DAYS = 60.0  # seconds between two timelines
 _LISTED = 8  # actions that have ended, a camera
@@ -36,7 +36,7 @@ _SHOWN = ("width", "height", "fps", "latency_p50_ms", "latency_p95_ms", "guard")
 class ServicePage:
     """What the service's address shows; see `motionveil.streaming.preview_site.Site`.
 
-    Every page has one connection, on which the pictures of all cameras come too: a browser opens
+    Every page has one connection, on which the images of all cameras come too: a browser opens
     six to a server at most.
 
     Args:
@@ -55,7 +55,7 @@ class ServicePage:
         return packaged_text("motionveil.service", "page.html")
 
     def screen(self, camera: str) -> Screen | None:
-        """Return what has the pictures of a camera."""
+        """Return what has the images of a camera."""
         found = self._cameras().get(camera)
         return None if found is None else found.screen
 
@@ -64,10 +64,10 @@ class ServicePage:
         return json.dumps({"cameras": [_camera(camera) for camera in self._cameras().values()]})
 
     def feed(self, viewer: str) -> Generator[str, None, None]:
-        """Yield numbers (messages), pictures and, once per minute, the timelines of the day."""
+        """Yield numbers (messages), images and, once per minute, the timelines of the day."""
         numbers_due = days_due = time.monotonic()
         with ExitStack() as stack:
-            pictures = _Pictures(viewer, stack)
+            images = _Images(viewer, stack)
             while not self.closed.is_set():
                 now = time.monotonic()
                 if now >= days_due:
@@ -76,10 +76,10 @@ class ServicePage:
                 if now >= numbers_due:
                     numbers_due = now + _NUMBERS
                     yield f"data: {self.numbers(viewer)}\n\n"
-                for name, jpeg in pictures.new(self._cameras()):
-                    picture = {"camera": name, "jpeg": base64.b64encode(jpeg).decode()}
-                    yield f"event: picture\ndata: {json.dumps(picture)}\n\n"
-                self.closed.wait(_PICTURES)
+                for name, jpeg in images.new(self._cameras()):
+                    found = {"camera": name, "jpeg": base64.b64encode(jpeg).decode()}
+                    yield f"event: picture\ndata: {json.dumps(found)}\n\n"
+                self.closed.wait(_INTERVAL)
         yield "event: ended\ndata: {}\n\n"
 
     def document(self, path: str) -> Document | None:
@@ -102,21 +102,21 @@ class ServicePage:
         return json.dumps({n: c.state.timeline.steps() for n, c in self._cameras().items()})
 
 
-class _Pictures:
-    """The newest pictures of cameras that come and go, for one page."""
+class _Images:
+    """The newest images of cameras that come and go, for one page."""
 
     def __init__(self, viewer: str, stack: ExitStack) -> None:
         self._viewer, self._stack = viewer, stack
         self._seen: dict[str, tuple[Screen, int]] = {}
 
     def new(self, cameras: Mapping[str, Supervised]) -> Iterator[tuple[str, bytes]]:
-        """Yield cameras with a picture that has not been sent yet."""
+        """Yield cameras with an image that has not been sent yet."""
         for name, camera in cameras.items():
             screen = camera.screen
             if screen is None:
                 continue
             before, number = self._seen.get(name, (None, 0))
-            if screen is not before:  # also after a reload; with no room, no picture will come
+            if screen is not before:  # also after a reload; with no room, no image will come
                 self._stack.enter_context(screen.watch(self._viewer))
                 number = 0
             found = screen.picture(number, timeout=0)

@@ -1,4 +1,4 @@
-"""Running a service: start, reload, stop, the signals that ask for it, and what systemd is told."""
+"""Running a service: start, reload, stop, the signals for it, and the notifications to systemd."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Service:
 
     Args:
         file: The file.
-        log: Told what happens.
+        log: Called with what happens.
 
     Raises:
         MotionveilError: The file is wrong, or the page's address cannot be had.

@@ -34,7 +34,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0  # seconds before a process is started ag
 _STEADY = 60.0  # seconds that a process must run for the wait to be short again
 _HANGS = 60.0  # seconds without a word after which a process counts as hanging
 _LOOK = 0.2  # seconds between two looks at whether to stop
-_RATE = 15.0  # pictures per second on the page, at most
+_RATE = 15.0  # images per second on the page, at most
 _MEBIBYTE = 1 << 20
 
 
@@ -44,13 +44,13 @@ class Supervised:
     Args:
         camera: The camera.
         folder: Working directory of the process; names in the file are relative to it.
-        log: Told what happens.
+        log: Called with what happens.
         state: What is known of a camera of this name so far.
 
     Attributes:
         camera: The camera.
         state: What is known of it.
-        screen: Its pictures; None if they are not to be shown.
+        screen: Its images; None if they are not to be shown.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Which veiled frames would show the scene.
 
 The difference of two frames shows motion only where both show the same scene in the same light.
-Across a cut it is a double exposure of two scenes, after a lamp goes on a picture of the scene,
-after a gap a picture of the person at two places. A guard finds such frames by what is about to be
+Across a cut it is a double exposure of two scenes, after a lamp goes on an image of the scene,
+after a gap an image of the person at two places. A guard finds such frames by what is about to be
 written; what is written in their place is the neutral frame.
 """
 
@@ -28,11 +28,11 @@ Reason = Literal[
 - `first`: nothing came before; `size`: the frames before had another size;
 - `fresh`: the source says that what came before is not known (a new connection, lost data);
 - `gap`: the clock leapt, or went back: a stretch was lost or repeated;
-- `frozen`: the picture moves again after it stood entirely still: a stretch was lost;
-- `exposure`: the light or the colours of the whole picture changed;
+- `frozen`: the image moves again after it stood entirely still: a stretch was lost;
+- `exposure`: the light or the colours of the whole image changed;
 - `cut`: another scene;
-- `camera`: the whole picture moved, or its sharpness changed;
-- `patch`: a part of the picture changed at once where nothing had moved: a lamp, damage;
+- `camera`: the whole image moved, or its sharpness changed;
+- `patch`: a part of the image changed at once where nothing had moved: a lamp, damage;
 - `jump`: much more moved than just before: an edit, or a stretch lost without a trace.
 """
 
@@ -46,8 +46,8 @@ class Guard:
     """Finds the veiled frames of one stream that would show the scene.
 
     It looks at which cells of the output are off neutral, and at what changed in the frames there
-    and all over the picture. It remembers where the output was off neutral in the last frames,
-    except in those that it closed: an event does not teach it that events are usual.
+    and all over the image. It remembers where the output was off neutral in the last frames,
+    except in blocked frames: an event does not teach it that events are usual.
 
     The thresholds are in `guard_thresholds`; `docs/streaming.md` says on which real video
     they were found, what they miss, and how often they are wrong.
@@ -74,7 +74,7 @@ class Guard:
         """
         self._shape = ()
         self._motions: deque[float] = deque(maxlen=_MEMORY)
-        self._hold = self._closed = 0
+        self._hold = self._blocked = 0
         self._following = 0.0
         self._trusting = self._patched = self._undone = False
         self._damaged = self._moves = 0
@@ -99,7 +99,7 @@ class Guard:
             veiled: What would be written of the two, likewise.
             neutral: The grey value of no motion in `veiled`.
             time: When the frame was taken, in seconds; None if there is no clock.
-            patches: Whether to look for parts of the picture that changed at once; not where the
+            patches: Whether to look for parts of the image that changed at once; not where the
                 veiled frame is a grid of cells, too coarse to show what is in such a part.
         """
         gap = self._is_gap(time)
@@ -139,10 +139,10 @@ class Guard:
             self._patched = True  # what goes on from there is shown
             return "jump"  # once: the motion that follows is as large
         if reason is None:
-            self._closed = 0
+            self._blocked = 0
             return None
-        self._closed += 1
-        if self._closed > at.PATIENCE or self._trusting:
+        self._blocked += 1
+        if self._blocked > at.PATIENCE or self._trusting:
             most = max(
                 measures.textured_changed, measures.changed, measures.camera + at.SURELY - at.FIT
             )
@@ -183,7 +183,7 @@ class Guard:
         return "cut" if measures.alike < at.SAME_SCENE else "camera"
 
     def _patch(self, measures: Measures) -> Reason | None:
-        """Say whether a part of the picture changed at once where nothing had moved."""
+        """Say whether a part of the image changed at once where nothing had moved."""
         grows = measures.again > at.AGAIN and measures.off_one_way > 0.9
         before = self._motions[-1] if self._motions else 0.0
         undone = measures.again < at.UNDONE and measures.motion > at.UNDONE_MOTION * before
@@ -252,7 +252,7 @@ class Guard:
         self._motions.append(0.0)
         self._motions_off.append(0.0)
         self._hold -= self._hold > 0
-        self._closed = 0
+        self._blocked = 0
         self._trusting = self._patched = self._undone = False
         self._damaged -= self._damaged > 0
         self._moves -= self._moves > 0
@@ -309,7 +309,7 @@ class Guard:
         return Measures._make([*self._measured.tolist(), self._measure_camera()])
 
     def _measure_camera(self) -> float:
-        """Say how far the picture follows one change since the frame before, or since some ago."""
+        """Say how far the image follows one change since the frame before, or since some ago."""
         lights, n = self._lights, _BACK + 1
         if not self._seen:
             reduce_light(self._light[1], lights[0])

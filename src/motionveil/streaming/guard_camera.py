@@ -1,9 +1,9 @@
-"""Whether one change of the whole picture explains what changed: the camera moved, zoomed, focused.
+"""Whether one change of the whole image explains what changed: the camera moved, zoomed, focused.
 
 Somebody who moves changes a few places and leaves the others. A camera that moves slowly changes
 little anywhere, but everywhere, and all of it follows from a few numbers: shift, zoom, turn,
 sharpness, gain and offset. These are fitted to the change since some frames ago, such that places
-that do not follow have little weight, and then every region of the picture is asked whether it
+that do not follow have little weight, and then every region of the image is asked whether it
 follows.
 """
 
@@ -22,7 +22,7 @@ COARSE = 4
 """Cells that are taken together: the motion between two frames is then a part of one of them."""
 
 REGIONS = 4
-"""Regions of the picture, down and across."""
+"""Regions of the image, down and across."""
 
 TERMS = 7
 """Numbers that are fitted: shift down and across, zoom, turn, sharpness, gain, offset."""
@@ -99,7 +99,7 @@ def _solve(normal: Coarse, right: Coarse) -> None:
 
 @numba.njit(cache=True, nogil=True)
 def follow(now: Coarse, before: Coarse, off: Bytes) -> float:
-    """Say how far the picture follows one change of the whole.
+    """Say how far the image follows one change of the whole.
 
     Args:
         now: Brightness, (h, w).

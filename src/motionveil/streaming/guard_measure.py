@@ -1,6 +1,6 @@
 """What the guard measures of two frames and of what is about to be written, in one pass.
 
-Large pictures are looked at in cells of some pixels, so that noise averages out.
+Large images are looked at in cells of some pixels, so that noise averages out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CHANGED = 4
 
 TEXTURE = 3.0
 """Gradient in grey levels a cell from which on a cell has texture, in both frames: where there is
-none, nothing shows whether the picture moved."""
+none, nothing shows whether the image moved."""
 
 GRID = (12, 16)
 """Blocks, down and across, whose mean change says how much motion there is."""
@@ -50,14 +50,14 @@ class Measures(NamedTuple):
         alike: Correlation of the two frames there.
         again: Correlation of the change with the change before, where the output is off neutral.
         off_one_way: As `one_way`, of the cells that are off neutral.
-        camera: Share of the change (R²) that one shift, zoom and turn of the picture explains.
+        camera: Share of the change (R²) that one shift, zoom and turn of the image explains.
         top: First row with a new cell.
         bottom: One after the last.
         left: First column.
         right: One after the last.
         kept: Correlation of the gradients before and after where nothing had moved.
         kept_off: The same where the output is off neutral.
-        following: How far the picture follows one change of the whole: see `guard_camera`.
+        following: How far the image follows one change of the whole: see `guard_camera`.
     """
 
     off: float
@@ -310,7 +310,7 @@ def _kept(light: NDArray[np.int16], change: NDArray[np.int16], where: Bytes, ins
 
 @numba.njit(cache=True, nogil=True)
 def _camera(light: NDArray[np.int16]) -> float:
-    """Return the share of the change (R²) that one shift, zoom and turn of the picture explains.
+    """Return the share of the change (R²) that one shift, zoom and turn of the image explains.
 
     The change is the gradient times the motion, by least squares over squares of `COARSE` cells, so
     that motion of some cells is still small. By Cholesky's factors: with L y = b, what is explained

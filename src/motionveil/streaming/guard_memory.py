@@ -88,7 +88,7 @@ def find_off(veiled: Bytes, neutral: int, step: int, out: Bytes) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def remember(off: Bytes, learn: bool, age: Bytes) -> None:
-    """Make all cells a frame older; those off neutral begin anew where the guard learns."""
+    """Make all cells a frame older; those off neutral restart where the guard learns."""
     height, width = age.shape
     for y in range(height):
         for x in range(width):

@@ -2,7 +2,7 @@
 
 SHOWN = 0.005
 """Share of cells off neutral below which an output shows nothing. A quarter of the 2 % from which
-on a picture counts as readable, since only part of the cells may be static."""
+on an image counts as readable, since only part of the cells may be static."""
 
 WHOLE = 0.7
 """Share of the textured cells that changed from which on the whole scene did. In 8,000 real frames
@@ -23,7 +23,7 @@ CAMERA, FIT = 1.15, 0.4
 changed, from which on the camera moved, and the least of the first."""
 
 FOLLOWING, LASTING = 0.36, 0.22
-"""How far the picture follows one change of the whole (see `guard_camera`), at once and on the mean
+"""How far the image follows one change of the whole (see `guard_camera`), at once and on the mean
 of the last frames, from which on the camera moves; behind still cameras 0.32 and 0.2 at most."""
 
 MOVED_FOLLOWING = 0.2
@@ -73,7 +73,7 @@ SAME_SCENE = 0.3
 the reason depends on it.)"""
 
 PATCH = 0.012
-"""Share of cells newly off neutral that is a patch: below the 2 % of a readable picture."""
+"""Share of cells newly off neutral that is a patch: below the 2 % of a readable image."""
 
 GROWTH = 1.0
 """Where something moves nearby, a patch must also be larger than so many times what moved."""
@@ -95,7 +95,7 @@ HUGE = 0.16
 START, ALIVE = 0.02, 0.03
 """Share of cells off neutral far from all motion from which on nobody starts from one frame to the
 next, except from a side; and share of values that differ in each of the frames before: noise. A
-still picture that moves again looks like a start."""
+still image that moves again looks like a start."""
 
 GOES_CONTRAST = 1.5
 """Contrast from which on a patch does not go on: it is a light, or damage that goes."""
@@ -134,8 +134,8 @@ PASSES, PASSES_FAR, PASSES_KEPT = -0.1, 0.03, 0.35
 of cells off neutral far from all motion, and gradients kept, up to which it may be."""
 
 PATIENCE = 15
-"""Closed frames, one after the other, after which what moves is taken for motion, except where more
-than `SURELY` of the texture changes: a lasting rise of motion must not keep the guard closed."""
+"""Consecutive blocked frames after which what moves is taken for motion, except where more
+than `SURELY` of the texture changes: a lasting rise of motion must not keep the guard blocking."""
 
 SURELY = 0.7
 """Share of the textured cells that changed that never is trusted: nothing stands still."""

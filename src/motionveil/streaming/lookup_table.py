@@ -115,7 +115,7 @@ def _look_up(
             for i in range(_CHUNK):
                 values[start + i] = value
         else:
-            # Eight values are written as one word: a store a value would be slower.
+            # Eight values are written as one word: one store per value would be slower.
             word = start // _U(8)
             for k in range(_CHUNK // _U(8)):
                 first = _four(entry_words[_U(2) * (word + k)], table)

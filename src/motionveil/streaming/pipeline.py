@@ -106,7 +106,7 @@ class Lane(Generic[T]):
 
 First = Literal["neutral", "drop"]
 OpenOutput = Callable[[VideoInfo, Fraction], Sink]
-Watch = Callable[[NDArray[np.uint8]], None]
+FrameCallback = Callable[[NDArray[np.uint8]], None]
 
 _WAITING = 8  # frames of a file that wait for the encoder, and as many for the writer
 _WAITING_LIVE = 2
@@ -149,7 +149,7 @@ class Pipeline:
         first: First = "neutral",
         limit: int | None = None,
         stop: Event | None = None,
-        watch: Watch = lambda image: None,
+        watch: FrameCallback = lambda image: None,
     ) -> None:
         self.status = Status()
         self._source = source

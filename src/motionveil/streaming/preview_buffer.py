@@ -1,4 +1,4 @@
-"""The veiled stream in a browser: a page with the picture and its numbers, for setting up a camera.
+"""The veiled stream in a browser: a page with the image and its numbers, for setting up a camera.
 
 Standard library and PyAV only. The module is given veiled frames and never sees another.
 """
@@ -26,7 +26,7 @@ from motionveil.streaming.preview_site import SQUARE, Screen, Site, Stats, Strea
 class Preview:
     """Shows a veiled stream in a browser; a context manager.
 
-    `/` is the page, `/stream` the pictures (MJPEG), `/stats` the numbers (JSON). Pictures are
+    `/` is the page, `/stream` the images (MJPEG), `/stats` the numbers (JSON). Images are
     encoded only while somebody watches, once for all, and every viewer gets the newest: who is
     slow misses some. Neither a browser nor the network can hold up or break whoever calls `show`.
 
@@ -34,7 +34,7 @@ class Preview:
     another host (DNS rebinding). With one, every request needs it, as `?token=` or as
     `Authorization: Bearer`, and only some wrong ones per minute are looked at; see `Admission`.
     Where others can reach the address, it has `SHORTEST_TOKEN` characters or more. The connection
-    is plain HTTP: on a network that others share, they can read the token and the veiled pictures;
+    is plain HTTP: on a network that others share, they can read the token and the veiled images;
     use an SSH tunnel or a TLS proxy there.
 
     Args:
@@ -48,7 +48,7 @@ class Preview:
         answers: Called four times per second for each page, from other threads, for what is
             recognised in the stream: see `motionveil.recognition.reports.Timeline.snapshot`.
             None where nothing is recognised.
-        rate: Pictures a second at most. They are also kept to a third of one core.
+        rate: Images per second at most. They are also kept to a third of one core.
 
     Attributes:
         url: What to open on this machine, with the real port and the token; from another
@@ -97,7 +97,7 @@ class Preview:
 
         Args:
             image: The veiled frame, uint8 (H, W, 3), RGB; may be overwritten afterwards.
-            aspect: Sample aspect ratio; browsers know none in pictures, so they get square pixels.
+            aspect: Sample aspect ratio; browsers know none in images, so they get square pixels.
 
         Raises:
             ValueError: The array is no RGB image.

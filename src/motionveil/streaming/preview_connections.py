@@ -34,7 +34,7 @@ MAX_WAITING = 32
 """Connections that have not said what they want, or have not yet got it."""
 
 MAX_KEPT = 24
-"""Connections that go on: streams of pictures, and of numbers."""
+"""Connections that go on: streams of images, and of numbers."""
 
 MAX_HEAD = 16_384
 """Bytes of a request."""
@@ -44,8 +44,8 @@ class Connections:
     """The open connections of a server.
 
     Whoever connects is let in. When too many have not been answered, the oldest of the address
-    that has most of them is cut: who dribbles a request, or sends none, makes room for the next,
-    and an answer takes milliseconds from whoever asks at once. What goes on has places of its own.
+    that has most of them is cut: a client that sends its request slowly, or none, makes room for
+    the next, while a complete request is answered in milliseconds. Streams have their own places.
     """
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from motionveil.streaming.preview_connections import (
 )
 from motionveil.streaming.preview_site import MAX_VIEWERS, Screen, Site
 
-_TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take a picture
+_TIMEOUT = 3.0  # seconds that a browser may take to say what it wants, or to take an image
 _BOUNDARY = "motionveil-picture"
 _ANNOUNCE = f"\r\n--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
 _HOST = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^:@/\[\]]+))(?::\d*)?")  # [IPv6] or name, :port
@@ -56,7 +56,7 @@ class Server(ThreadingHTTPServer):
         """Say what to show to whom, before `serve_forever`.
 
         Args:
-            site: Has the page, the pictures and the numbers.
+            site: Has the page, the images and the numbers.
             loopback: Refuse requests that name a host that is not this machine's loopback.
         """
         self.site, self.admission, self.loopback = site, admission, loopback
@@ -76,7 +76,7 @@ class Server(ThreadingHTTPServer):
         self.connections.leave(request)
 
     def hang_up(self) -> None:
-        """Give the pages a moment to be told of the end, then cut whoever is still there."""
+        """Give the pages a moment to receive the end, then cut whoever is still there."""
         self.connections.hang_up(0.2)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -129,7 +129,7 @@ class _Handler(BaseHTTPRequestHandler):
         host = _HOST.fullmatch(self.headers.get("Host", ""))
         if self.server.loopback and not (host and is_loopback(host[1] or host[2])):
             return "This address is not the preview's; open the one that motionveil printed."
-        # A strange page may link to this one, but not show its picture as its own.
+        # A strange page may link to this one, but not show its image as its own.
         site = self.headers.get("Sec-Fetch-Site", "none")
         if path != "/" and site not in ("none", "same-origin"):
             return "Another site asked for this."
@@ -214,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
                     return
 
     def _stream(self) -> None:
-        """Send each viewer the newest picture, as fast as it takes them."""
+        """Send each viewer the newest image, as fast as it takes them."""
         screen = self.server.site.screen(self._query.get("camera", [""])[0])
         if screen is None:
             self._answer(HTTPStatus.NOT_FOUND, _TEXT, "There is no such camera.")
@@ -243,8 +243,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
     def _send_pictures(self, screen: Screen) -> None:
-        # What announces a picture goes out right after the one before it, for a browser (Chromium)
-        # shows a picture only when the next is announced; so their lengths cannot be told.
+        # What announces an image goes out right after the one before it, for a browser (Chromium)
+        # shows an image only when the next is announced; so their lengths cannot be told.
         self.wfile.write(_ANNOUNCE[2:])
         number = 0
         while not screen.closed.is_set():

@@ -20,7 +20,7 @@ from motionveil.limits import packaged_text
 from motionveil.streaming.status import Stat
 
 MAX_VIEWERS = 8
-"""Streams of pictures at a time; a further one is refused."""
+"""Parallel streams of images; a further one is refused."""
 
 _JPEG_SCALE = 3  # the codec's quantiser scale, 2 to 31; about quality 90
 
@@ -64,7 +64,7 @@ class Site(Protocol):
         """Return the page, HTML with `{{nonce}}` and `{{ticket}}`."""
 
     def screen(self, camera: str) -> Screen | None:
-        """Return what has the pictures of a camera; None if there is none of this name."""
+        """Return what has the images of a camera; None for an unknown name."""
 
     def numbers(self, viewer: str) -> str:
         """Return the numbers for a viewer, JSON."""
@@ -77,7 +77,7 @@ class Site(Protocol):
 
 
 class StreamSite:
-    """One stream: its picture, its numbers once per second, and what is recognised in it.
+    """One stream: its image, its numbers once per second, and what is recognised in it.
 
     Args:
         stats: Gives the numbers; see `STATS`.
@@ -101,7 +101,7 @@ class StreamSite:
         return packaged_text("motionveil.streaming", "preview.html")
 
     def screen(self, camera: str) -> Screen | None:
-        """Return what has the pictures."""
+        """Return what has the images."""
         return self._screen if not camera else None
 
     def numbers(self, viewer: str, *, ended: bool = False) -> str:
@@ -142,7 +142,7 @@ class Screen:
     """Takes frames, encodes the newest while somebody watches, and hands it to every viewer.
 
     Args:
-        rate: Pictures a second at most.
+        rate: Images per second at most.
 
     Attributes:
         viewers: The names that those who watch gave themselves.
@@ -196,7 +196,7 @@ class Screen:
                 self._picture.notify_all()
 
     def picture(self, after: int, timeout: float) -> tuple[int, bytes] | None:
-        """Wait for a picture newer than number `after`.
+        """Wait for an image newer than number `after`.
 
         Returns:
             Its number and the JPEG; None if there is none within `timeout` seconds, or closed.

@@ -26,10 +26,10 @@ class StreamEncoder:
     that is `round(17 y)` with `y = Q((B(v_i) - B(v_{i-1}) + r) / 2r * 15)`, the fixed-range BDQ of
     `motionveil.encoders.BDQ`, to one 8-bit level. Where a method compares frames, the first frame,
     and one after `reset` or a change of size, gives the neutral frame, what no motion looks like,
-    and never a picture of the scene.
+    and never an image of the scene.
 
     **Without a guard it compares whatever two frames it is given.** Across a scene cut the
-    difference is a double exposure of both scenes, and after a jump of exposure a picture of the
+    difference is a double exposure of both scenes, and after a jump of exposure an image of the
     scene. Behind a camera, or for video that was edited, give it a `Guard`, as
     `motionveil encode` does.
 
@@ -116,7 +116,7 @@ class StreamEncoder:
 
         Raises:
             ValueError: An array is of another type or shape, or `time` is infinite or no number.
-            MotionveilError: The picture is a line: see `Geometry.shape`.
+            MotionveilError: The image is a line: see `Geometry.shape`.
         """
         if not isinstance(frame, np.ndarray):
             raise ValueError(f"a frame is a NumPy array, not a {type(frame).__name__}")

@@ -124,7 +124,7 @@ def veil_source(
             `watch`).
         options: How; `VeilOptions()` if None.
         stop: Set it to end the source; what was read is still written.
-        notice: Told in one line what happens to a destination while the others go on.
+        notice: Called with one line on what happens to a destination while the others go on.
         watch: Called with each veiled frame and the counts so far, in the thread of the caller;
             the array is used again afterwards.
 

@@ -10,13 +10,13 @@ from motionveil._version import __version__
 from motionveil.errors import MotionveilError
 from motionveil.study.design import Key, Participant, Study
 from motionveil.study.findings import (
+    AccuracyMeasure,
     ConditionFinding,
     Difference,
     Exclusion,
     GroupLine,
     Learning,
     PersonLine,
-    Score,
     Share,
     StudyFindings,
     Times,
@@ -126,9 +126,9 @@ def _condition(
 
 def _score(
     study: Study, key: Key, name: str, least: int, responses: Responses, draws: int
-) -> Score:
+) -> AccuracyMeasure:
     questions = study.of_kind("question")
-    return Score(
+    return AccuracyMeasure(
         measure=name,
         share=_share(responses.scores(least), responses.answered, draws),
         chance=chance_level(least, study.options, study.persons_per_question),

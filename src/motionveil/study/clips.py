@@ -171,7 +171,7 @@ def choose_options(
 ) -> list[str]:
     """Choose the options of a question, and count them in `shown`.
 
-    Distractors are those shown least often so far: otherwise the frequency of a picture would
+    Distractors are those shown least often so far: otherwise the frequency of an image would
     reveal the correct answer.
 
     Args:

@@ -22,8 +22,8 @@ from motionveil.spec import EncoderSpec
 from motionveil.study import option_images
 from motionveil.study.clips import ClipWriter, choose_clips, choose_options
 from motionveil.study.design import (
+    IMAGES,
     MEDIA,
-    PICTURES,
     TITLE,
     Condition,
     Exclusions,
@@ -70,7 +70,7 @@ class Plan:
         detector: YuNet's ONNX file.
         around: Side of an option image relative to the face's box.
         boxes: Table of people's boxes; see `from_boxes`.
-        pictures: Folder of the user's pictures; see `from_pictures`.
+        images: Folder of the user's images; see `from_images`.
         exclusions: Exclusion criteria.
         command: The command line, for the record.
     """
@@ -90,7 +90,7 @@ class Plan:
     detector: Path | None = None
     around: float = 2.0
     boxes: Path | None = None
-    pictures: Path | None = None
+    images: Path | None = None
     exclusions: Exclusions = field(default_factory=Exclusions)
     command: str = ""
 
@@ -120,7 +120,7 @@ def create_study(manifest: Manifest, plan: Plan, out: str | os.PathLike[str]) ->
     The folder must not exist, or be empty.
 
     Raises:
-        MotionveilError: The plan does not fit the data, a picture of a person is not available, or
+        MotionveilError: The plan does not fit the data, an image of a person is not available, or
             a file cannot be read or written.
     """
     folder = Path(out)
@@ -227,8 +227,8 @@ def _option_images(
     left_out: Sequence[str],
 ) -> dict[str, OptionImage]:
     names = subject_names(subjects)
-    if plan.pictures is not None:
-        return option_images.from_pictures(plan.pictures, names)
+    if plan.images is not None:
+        return option_images.from_images(plan.images, names)
     if plan.boxes is not None:
         return option_images.from_boxes(plan.boxes, manifest, names)
     return option_images.from_clips(
@@ -256,9 +256,9 @@ def _write(
     try:
         (part / MEDIA).mkdir(parents=True, mode=0o700)
         held = hold_part(part)
-        (part / PICTURES).mkdir(mode=0o700)
+        (part / IMAGES).mkdir(mode=0o700)
         part.chmod(0o700)
-        people = _write_pictures(images, drafts, part / PICTURES)
+        people = _write_images(images, drafts, part / IMAGES)
         stems = _write_clips(drafts, clip_writer, part / MEDIA)
         questions, right = _questions(drafts, people, stems)
         counts = clip_writer.faces
@@ -303,10 +303,10 @@ def _random_ids(count: int) -> list[str]:
     return [f"{number:08x}" for number in SystemRandom().sample(range(16**8), count)]
 
 
-def _write_pictures(
+def _write_images(
     images: dict[str, OptionImage], drafts: Sequence[Draft], folder: Path
 ) -> dict[tuple[str, bool], Person]:
-    """Write all pictures, with marked ones where needed; return people by name and mark."""
+    """Write all images, with marked ones where needed; return people by name and mark."""
     needed = {(name, False) for name in images}
     needed |= {(name, True) for one in drafts if one.kind == "attention" for name in one.right}
     ids, files = _random_ids(len(needed)), _random_ids(len(needed))

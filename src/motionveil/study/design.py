@@ -19,7 +19,7 @@ from motionveil.errors import MotionveilError
 from motionveil.results import Stored, read_stored
 
 STUDY_FILE, KEY_FILE = "study.json", "answers.json"
-MEDIA, PICTURES = "media", "pictures"
+MEDIA, IMAGES = "media", "pictures"
 SUFFIXES = (".mp4", ".webm")
 """Files of a clip: H.264, which nearly every browser plays, and VP9 for the rest."""
 TITLE = 200
@@ -51,7 +51,7 @@ class Person(_Frozen):
     Attributes:
         id: Opaque, such as `"k3f9"`.
         picture: Name of a JPEG in `pictures/`.
-        marked: The picture has the mark that attention checks ask for.
+        marked: The image has the mark that attention checks ask for.
     """
 
     id: Id
@@ -60,14 +60,14 @@ class Person(_Frozen):
 
 
 class Question(_Frozen):
-    """A question: one clip and the pictures to choose from.
+    """A question: one clip and the images to choose from.
 
     Attributes:
         id: Opaque.
         condition: How the clip was processed.
         clip: Stem of its two files in `media/`.
         options: Ids of the people to choose from, sorted, so that the order carries no information.
-        kind: Only `"question"` is analysed. `"attention"` asks for the marked pictures, whatever
+        kind: Only `"question"` is analysed. `"attention"` asks for the marked images, whatever
             the clip shows; `"example"` is the worked example, with feedback.
     """
 
@@ -113,7 +113,7 @@ class Study(_Frozen):
         label: The privacy label that participants identify.
         people: Everyone who can be selected.
         persons_per_question: People in a clip, and people to select, 1 or 2.
-        options: Number of pictures of a question.
+        options: Number of images of a question.
         conditions: The conditions of this study.
         questions: All questions; every participant answers all, in an individual order.
         break_every: Number of questions between breaks; 0 for none.
@@ -170,7 +170,7 @@ class RightAnswer(_Frozen):
     """The correct answer to a question.
 
     Attributes:
-        persons: Ids of the people in the clip, or with marked pictures.
+        persons: Ids of the people in the clip, or with marked images.
         action: The clip's action.
         source: Key of the clip in the manifest.
     """
@@ -186,7 +186,7 @@ class Key(_Frozen):
     Attributes:
         questions: Question id -> correct answer.
         names: Person id -> name: the label's value, or one of the two names in it.
-        portraits: Name -> source of the picture.
+        portraits: Name -> source of the image.
     """
 
     questions: dict[str, RightAnswer]

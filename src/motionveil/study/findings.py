@@ -21,7 +21,7 @@ class Share(Stored):
     n: int
 
 
-class Score(Stored):
+class AccuracyMeasure(Stored):
     """Accuracy by one measure, in one condition.
 
     Attributes:
@@ -105,7 +105,7 @@ class ConditionFinding(Stored):
     condition: str
     participants: int
     questions: int
-    scores: list[Score]
+    scores: list[AccuracyMeasure]
     chance_person: float
     times: Times | None
     control: list[Difference]

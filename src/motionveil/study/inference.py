@@ -356,7 +356,7 @@ def chance_test(responses: Responses, least: int, *, draws: int, seed: int = 0) 
     Null hypothesis: the answers are independent of who is in the clips. For every question, the
     correct people are redrawn among its options, identically for all participants, while the
     answers stay fixed. This preserves the dependence among answers of a participant and among
-    answers to a question; preferred pictures do not bias it. It is conditional on these
+    answers to a question; preferred images do not bias it. It is conditional on these
     participants.
 
     Args:

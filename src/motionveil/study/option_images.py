@@ -1,6 +1,6 @@
-"""The option images: one picture of every person, never from a clip of a question.
+"""The option images: one image of every person, never from a clip of a question.
 
-Otherwise a pose or a shadow shared with the clip would reveal the correct picture. A picture from
+Otherwise a pose or a shadow shared with the clip would reveal the correct image. An image from
 another clip of the same recording still shares clothes and light.
 """
 
@@ -33,7 +33,7 @@ Image = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 """x, y, width, height in pixels."""
 
-PICTURE = 256
+SIDE = 256
 """Side of an option image, in pixels."""
 COLUMNS = ["path", "frame", "person", "x", "y", "width", "height"]
 
@@ -44,10 +44,10 @@ _MARK = (230, 159, 0)  # Okabe and Ito's orange; the shape alone identifies the 
 
 @dataclass(frozen=True)
 class OptionImage:
-    """A picture of a person.
+    """An image of a person.
 
     Attributes:
-        image: uint8 (PICTURE, PICTURE, 3).
+        image: uint8 (SIDE, SIDE, 3).
         source: Its origin, for the record.
         clips: Keys of the clips that contain the frame; excluded from the questions.
     """
@@ -57,18 +57,18 @@ class OptionImage:
     clips: frozenset[str] = frozenset()
 
 
-def from_pictures(folder: Path, names: Iterable[str]) -> dict[str, OptionImage]:
-    """Read the user's pictures, `NAME.jpg`, `.jpeg` or `.png`, and crop the central square.
+def from_images(folder: Path, names: Iterable[str]) -> dict[str, OptionImage]:
+    """Read the user's images, `NAME.jpg`, `.jpeg` or `.png`, and crop the central square.
 
     Raises:
-        MotionveilError: A picture is missing or cannot be read.
+        MotionveilError: An image is missing or cannot be read.
     """
     found = {}
     for name in names:
         files = [folder / f"{name}{suffix}" for suffix in (".jpg", ".jpeg", ".png")]
         file = next((file for file in files if file.is_file() and file.parent == folder), None)
         if file is None:
-            raise MotionveilError(f"{folder}: no picture of {name!r}: {name}.jpg or {name}.png")
+            raise MotionveilError(f"{folder}: no image of {name!r}: {name}.jpg or {name}.png")
         image = next(read_frames(file)).image
         height, width = image.shape[:2]
         side = min(width, height)
@@ -116,17 +116,17 @@ def from_clips(
     left_out: Sequence[str] = (),
     track: Callable[[Iterable[str]], Iterable[str]] = lambda names: names,
 ) -> dict[str, OptionImage]:
-    """Crop a picture of everyone from clips, the face if there is a detector.
+    """Crop an image of everyone from clips, the face if there is a detector.
 
     Clips that are not candidates for questions are preferred, and among them those of other
-    recordings. Without a detector the picture is from the first frame: the upper square of it, or
+    recordings. Without a detector the image is from the first frame: the upper square of it, or
     of the person's half of it.
 
     Args:
         manifest, label, subjects: The data set, and the people of each value of a label.
         random: Breaks ties.
         detect: Face detector, if any.
-        around: Side of the picture relative to the face's box.
+        around: Side of the image relative to the face's box.
         left_out: Actions in which not everyone is visible.
 
     Raises:
@@ -135,12 +135,12 @@ def from_clips(
     if any(one.side is None for group in subjects.values() if len(group) > 1 for one in group):
         raise MotionveilError(
             f"{manifest.name}: the sides of the two people of a clip are unknown; give --who with"
-            " the person on the left, or --boxes, or --pictures"
+            " the person on the left, or --boxes, or --images"
         )
     candidates, groups = {clip.key for clip in pool}, {clip.group for clip in pool}
     found: dict[str, OptionImage] = {}
     for name in track(subject_names(subjects)):
-        candidates -= set().union(*(picture.clips for picture in found.values()))
+        candidates -= set().union(*(image.clips for image in found.values()))
         clips = [
             (clip, subject)
             for clip in manifest.clips
@@ -155,7 +155,7 @@ def from_clips(
         if best is None:
             raise MotionveilError(
                 f"{manifest.name}: no face of {name!r} found in {len(clips)} clips; give --boxes"
-                " or --pictures, or omit --face-detector for pictures of the whole person"
+                " or --images, or omit --face-detector for images of the whole person"
             )
         found[name] = best
     return found
@@ -234,24 +234,24 @@ def crop_square(frame: Image, box: Box, around: float = 1.0) -> Image:
         around: Side of the square relative to the box's longer side.
 
     Returns:
-        uint8 (PICTURE, PICTURE, 3).
+        uint8 (SIDE, SIDE, 3).
     """
     x, y, width, height = box
     side = max(8, round(max(width, height) * around))
     left, top = round(x + width / 2 - side / 2), round(y + height / 2 - side / 2)
     rows = np.clip(np.arange(top, top + side), 0, frame.shape[0] - 1)
     columns = np.clip(np.arange(left, left + side), 0, frame.shape[1] - 1)
-    return resize(frame[rows][:, columns], PICTURE, PICTURE, VideoReformatter())
+    return resize(frame[rows][:, columns], SIDE, SIDE, VideoReformatter())
 
 
-def marked(picture: Image) -> Image:
+def marked(image: Image) -> Image:
     """Return an option image with the mark of the attention checks: a ring with a cross in it."""
-    y, x = np.mgrid[:PICTURE, :PICTURE] + 0.5 - PICTURE / 2
+    y, x = np.mgrid[:SIDE, :SIDE] + 0.5 - SIDE / 2
     radius = np.hypot(x, y)
-    ring = np.abs(radius - 0.36 * PICTURE) < 0.05 * PICTURE
-    cross = (radius < 0.36 * PICTURE) & (np.minimum(abs(x - y), abs(x + y)) < 0.05 * PICTURE)
-    image = picture.copy()
-    image[np.abs(radius - 0.36 * PICTURE) < 0.07 * PICTURE] = 255
+    ring = np.abs(radius - 0.36 * SIDE) < 0.05 * SIDE
+    cross = (radius < 0.36 * SIDE) & (np.minimum(abs(x - y), abs(x + y)) < 0.05 * SIDE)
+    image = image.copy()
+    image[np.abs(radius - 0.36 * SIDE) < 0.07 * SIDE] = 255
     image[ring | cross] = _MARK
     return image
 

@@ -16,8 +16,8 @@ from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.published import Publication
 from motionveil.published import Study as PublishedStudy
 from motionveil.report.figures import GREY, INK, house_style, short, to_png, to_svg
-from motionveil.report.method_style import Look, family_styles
-from motionveil.report.templates import picture, render
+from motionveil.report.method_style import MarkerStyle, family_styles
+from motionveil.report.templates import figure_image, render
 from motionveil.statistics import Interval, p_value
 from motionveil.study.analysis import MEASURES
 from motionveil.study.findings import ConditionFinding, Share, StudyFindings
@@ -43,7 +43,7 @@ NOT_INFORMED = (
 )
 NO_CONTROL = (
     "The study has no original clips as a positive control: whether the task is feasible with these"
-    " pictures and participants is unknown."
+    " images and participants is unknown."
 )
 CONTROL_FAILED = (
     "Accuracy on original clips is not significantly above chance (p ≥ 0.05): low accuracy on"
@@ -116,7 +116,7 @@ def write_results(findings: StudyFindings, folder: Path, published: Publication)
     """Write `study-results.json`, the figures as PNG and SVG, tables as CSV, and `study.html`.
 
     The page is self-contained and runs no script. The files contain the names of the label and
-    the participants' public ids, but no pictures of people.
+    the participants' public ids, but no images of people.
 
     Returns:
         The paths of the files, the page last.
@@ -142,8 +142,8 @@ def write_results(findings: StudyFindings, folder: Path, published: Publication)
         with_interval=with_interval,
         notes=notes(findings),
         simulated=SIMULATED,
-        pictures={
-            name: picture(title, figure, alt) for name, (title, figure, alt) in drawn.items()
+        images={
+            name: figure_image(title, figure, alt) for name, (title, figure, alt) in drawn.items()
         },
         published=published,
         published_rows=_published_rows(published.study),
@@ -243,7 +243,7 @@ _PUBLISHED: Any = {
 _LIMITS = (-3, 103)  # percent, with room for markers
 
 
-def _look(condition: ConditionFinding) -> Look:
+def _style(condition: ConditionFinding) -> MarkerStyle:
     return family_styles([])[_FAMILIES[condition.condition]]
 
 
@@ -266,7 +266,7 @@ def by_condition(
     figure, panels = _panels(len(conditions[0].scores), 3.2, 1.5 + 0.45 * len(conditions))
     for place, axes in enumerate(panels):
         for row, condition in enumerate(conditions):
-            _draw_share(axes, condition.scores[place].share, row, _look(condition))
+            _draw_share(axes, condition.scores[place].share, row, _style(condition))
         axes.axvline(100 * conditions[0].scores[place].chance, **_CHANCE)
         share = published[place]
         if share is not None and "veiled" in names:
@@ -291,13 +291,13 @@ def by_person(conditions: Sequence[ConditionFinding]) -> Figure:
     figure, (axes,) = _panels(1, 4.6, 1.4 + 0.32 * len(rows))
     apart = 0.5 / len(conditions)
     for place, condition in enumerate(conditions):
-        look = _look(condition)
+        style = _style(condition)
         for line in condition.people:
             if line.name in rows:
                 row = rows[line.name] + apart * (place - (len(conditions) - 1) / 2)
-                _draw_share(axes, line.recognised, row, look)
+                _draw_share(axes, line.recognised, row, style)
                 if line.taken is not None:
-                    axes.plot(100 * line.taken.value, row, color=look[0], marker=look[1],
+                    axes.plot(100 * line.taken.value, row, color=style[0], marker=style[1],
                               markersize=5, markerfacecolor="white", linestyle="none")  # fmt: skip
     axes.axvline(100 * conditions[0].chance_person, **_CHANCE)
     _label_rows(axes, [short(name) for name in rows], "selected, % of answers")
@@ -311,7 +311,7 @@ def by_participant(conditions: Sequence[ConditionFinding]) -> Figure:
     figure, panels = _panels(len(conditions[0].scores), 2.8, 3.0)
     for place, axes in enumerate(panels):
         for column, condition in enumerate(conditions):
-            colour, marker = _look(condition)
+            colour, marker = _style(condition)
             values = sorted(100 * line.shares[place].value for line in condition.members)
             spread = [column - 0.25 + 0.5 * (n + 0.5) / len(values) for n in range(len(values))]
             axes.plot(spread, values, color=colour, marker=marker, markersize=4.5,
@@ -337,7 +337,7 @@ def over_session(conditions: Sequence[ConditionFinding]) -> Figure | None:
     figure, panels = _panels(len(known[0].learning), 2.8, 3.1)
     for place, axes in enumerate(panels):
         for number, condition in enumerate(known):
-            colour, marker = _look(condition)
+            colour, marker = _style(condition)
             parts = condition.learning[place].parts
             places = [part + 1 + 0.08 * number for part in range(len(parts))]
             axes.plot(places, [100 * part.value for part in parts], color=colour, marker=marker,
@@ -357,8 +357,8 @@ def over_session(conditions: Sequence[ConditionFinding]) -> Figure | None:
     return figure
 
 
-def _draw_share(axes: Axes, share: Share, row: float, look: Look) -> None:
-    colour, marker = look
+def _draw_share(axes: Axes, share: Share, row: float, style: MarkerStyle) -> None:
+    colour, marker = style
     if share.interval is not None:
         axes.plot([100 * end for end in share.interval], [row, row], color=colour, linewidth=1.6,
                   zorder=3)  # fmt: skip
@@ -376,7 +376,7 @@ def _label_rows(axes: Axes, names: Sequence[str], label: str) -> None:
 def _legend(figure: Figure, conditions: Sequence[ConditionFinding]) -> None:
     entries = []
     for condition in conditions:
-        colour, marker = _look(condition)
+        colour, marker = _style(condition)
         entries.append(
             Line2D([], [], color=colour, marker=marker, markersize=6, label=condition.condition)
         )

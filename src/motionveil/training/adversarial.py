@@ -22,7 +22,7 @@ from motionveil.encoders import Encoder
 from motionveil.encoders.functional import for_networks
 from motionveil.errors import MotionveilError
 from motionveil.training.adversaries import Adversaries, Adversary
-from motionveil.training.adversary_inputs import Look
+from motionveil.training.adversary_inputs import InputFormat
 from motionveil.training.checkpoint import (
     RandomState,
     TrainState,
@@ -77,7 +77,10 @@ class AdversarialModels:
     def adversaries(self) -> list[Adversary]:
         """Return all adversaries, P first."""
         copies = (self.privacy, *self.more)
-        return [*(Adversary(network, Look(), self.fresh) for network in copies), *self.further]
+        return [
+            *(Adversary(network, InputFormat(), self.fresh) for network in copies),
+            *self.further,
+        ]
 
 
 def train_adversarial(
@@ -106,7 +109,7 @@ def train_adversarial(
         seed: Seed of batches and draws.
         resume: Resume from the checkpoint in `run`; without one, start from the beginning.
         checkpoint_every: Write a checkpoint after so many steps of an epoch too.
-        tracker: Told of each epoch that ends, in the first process.
+        tracker: Called with each epoch that ends, in the first process.
 
     Returns:
         A dictionary per epoch: `epoch`, the encoder's `numbers()` (BDQ: `sigma`, `b1` ... `b15`),

@@ -22,7 +22,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.utils.checkpoint import checkpoint
 
 from motionveil.networks import create_action_network, create_privacy_network
-from motionveil.training.adversary_inputs import Look, Showing, held_fixed
+from motionveil.training.adversary_inputs import InputFormat, Showing, held_fixed
 from motionveil.training.distributed import over_all, prepare, unsynchronised
 from motionveil.training.heads import ONE_CLASS, Head, per_input
 from motionveil.training.loop import make_optimizer, set_rate
@@ -35,14 +35,14 @@ class Adversary:
 
     Attributes:
         network: From what it is shown to logits of the privacy label.
-        look: What it is shown.
+        input_format: What it is shown.
         fresh: Makes another network like it, where adversaries are restarted.
         mark: Ends the names of its figures, such as `"_2"` that of `accuracy_privacy_2`. Those of
             the same mark are copies, of which the best is measured.
     """
 
     network: nn.Module
-    look: Look
+    input_format: InputFormat
     fresh: Callable[[], nn.Module] | None = None
     mark: str = ""
 
@@ -101,8 +101,8 @@ class Adversaries:
 
     def showing(self, clips: int) -> Showing:
         """Return what shows them a batch of so many clips."""
-        looks = [adversary.look for adversary in self.all]
-        return Showing(looks, clips, self.schedule.privacy_frames)
+        formats = [adversary.input_format for adversary in self.all]
+        return Showing(formats, clips, self.schedule.privacy_frames)
 
     @contextmanager
     def held_fixed(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ MOVING = 4
 """Frames that `most_motion` keeps."""
 
 STACK = 3
-"""Frames that `stacked` shows at once: as many as a picture has channels."""
+"""Frames that `stacked` shows at once: as many as an image has channels."""
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _LEAST = 1e-6
@@ -49,9 +49,9 @@ def integrated(clips: Tensor) -> Tensor:
 
 
 def stacked(clips: Tensor) -> Tensor:
-    """Return pictures whose three channels are the luma of three frames of the clip.
+    """Return images whose three channels are the luma of three frames of the clip.
 
-    So a network for pictures, pretrained ones too, sees several moments at once, without colour.
+    So a network for images, pretrained ones too, sees several moments at once, without colour.
     The three lie a quarter of the clip apart, or next to each other in a short clip.
 
     Returns:
@@ -136,8 +136,8 @@ def all_frames(veiled: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Look:
-    """What an adversary is shown of veiled clips.
+class InputFormat:
+    """The form in which an adversary sees veiled clips.
 
     Attributes:
         view: What it makes of them, one of `VIEWS`.
@@ -155,13 +155,13 @@ class Showing:
     whoever sees frames of the same view sees the same ones.
 
     Args:
-        looks: A look for each adversary.
+        formats: That of each adversary.
         clips: Number of clips in the whole batch.
         frames: Frames to draw of each.
     """
 
-    def __init__(self, looks: Sequence[Look], clips: int, frames: int) -> None:
-        self.looks, self.clips, self.frames = looks, clips, frames
+    def __init__(self, formats: Sequence[InputFormat], clips: int, frames: int) -> None:
+        self.formats, self.clips, self.frames = formats, clips, frames
         self.picked: dict[str, Tensor] = {}
 
     def __call__(self, veiled: Tensor, rows: Tensor) -> list[Tensor]:
@@ -172,20 +172,18 @@ class Showing:
             rows: Their places in the whole batch, `(B,)`.
 
         Returns:
-            For each look views `(B, 3, T", H, W)` or frames of them `(B * frames, 3, H, W)`.
+            For each format views `(B, 3, T", H, W)` or frames of them `(B * frames, 3, H, W)`.
         """
-        views = {name: VIEWS[name](veiled) for name in dict.fromkeys(k.view for k in self.looks)}
-        seen = {
-            look: self._seen(look, views[look.view], rows) for look in dict.fromkeys(self.looks)
-        }
-        return [seen[look] for look in self.looks]
+        views = {name: VIEWS[name](veiled) for name in dict.fromkeys(k.view for k in self.formats)}
+        seen = {one: self._seen(one, views[one.view], rows) for one in dict.fromkeys(self.formats)}
+        return [seen[one] for one in self.formats]
 
-    def _seen(self, look: Look, view: Tensor, rows: Tensor) -> Tensor:
-        if look.temporal:
+    def _seen(self, one: InputFormat, view: Tensor, rows: Tensor) -> Tensor:
+        if one.temporal:
             return view
-        if look.view not in self.picked:
-            self.picked[look.view] = pick_frames(self.clips, view.shape[2], self.frames)
-        return take_frames(view, self.picked[look.view][rows.cpu()])
+        if one.view not in self.picked:
+            self.picked[one.view] = pick_frames(self.clips, view.shape[2], self.frames)
+        return take_frames(view, self.picked[one.view][rows.cpu()])
 
 
 @contextmanager

@@ -153,7 +153,7 @@ def refuse_other_training(folder: Path, facts: dict[str, Any], origin: dict[str,
     if other := differences(begun, origin):
         raise OtherTrainingError(
             f"{folder}: the checkpoint is of another training: {other};"
-            " go on as it began, or begin anew in another folder"
+            " resume with the same settings, or start over in another folder"
         )
 
 
@@ -185,7 +185,7 @@ def load_checkpoint(folder: Path, state: State) -> None:
 
 
 def _unreadable(file: Path, fault: object) -> str:
-    return f"{file}: cannot read the checkpoint: {fault}; delete {file.parent} to begin anew"
+    return f"{file}: cannot read the checkpoint: {fault}; delete {file.parent} to start over"
 
 
 def _tensors(item: nn.Module | Optimizer | RandomState) -> dict[str, Tensor]:

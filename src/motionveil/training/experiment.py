@@ -32,7 +32,7 @@ from motionveil.results import Dataset, Order
 from motionveil.spec import UNTRAINED, EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.adversaries import Adversary, Networks, create_network
-from motionveil.training.adversary_inputs import Look
+from motionveil.training.adversary_inputs import InputFormat
 from motionveil.training.distributed import first_process_first, loading_threads, make_fabric
 from motionveil.training.loop import ADVERSARIAL, Tracker, seed_for
 from motionveil.training.recipe import NetworkRecipe, Recipe, load_recipe
@@ -286,7 +286,9 @@ class Experiment:
             network, temporal = self.recipe.network_of(adversary), adversary.temporal
             fresh = partial(self._network, network, self._identities, temporal=temporal)
             torch.manual_seed(seed_for(self.seed, f"further {number}", "networks"))
-            yield Adversary(fresh(), Look(adversary.view, temporal), fresh, mark=f"_{number}")
+            yield Adversary(
+                fresh(), InputFormat(adversary.view, temporal), fresh, mark=f"_{number}"
+            )
 
     def networks(self, purpose: str) -> Networks:
         """Return new networks, the same for the same seed and purpose."""

@@ -176,7 +176,7 @@ class Log:
 
 Row = Mapping[str, float]
 Tracker = Callable[[Row], None]
-"""Told of each epoch: what `curves.csv` has of it; `row["epoch"]` is its number, from 1."""
+"""Called with each epoch: what `curves.csv` has of it; `row["epoch"]` is its number, from 1."""
 
 Opened = tuple[Tracker, Callable[[], object]]
 """A tracker, and what closes it."""

@@ -30,7 +30,7 @@ Type._missing_ = classmethod(_unknown_type)  # type: ignore[method-assign, assig
 class RgbConverter:
     """Turns decoded pictures into RGB by the colour space that they declare, and upright.
 
-    It keeps the library's converter between pictures, which is costly to make: one a source.
+    It keeps the library's converter between pictures, which is costly to make: one per source.
 
     Args:
         name: What errors call the source.

@@ -74,7 +74,7 @@ class Destinations:
         aspect: Sample aspect ratio: how much wider than high one pixel is shown.
         pace: Where there is a destination that takes frames at their own time, do not give them
             faster: for a file, which has them all at once.
-        notice: Told in one line of a destination that has failed while others go on.
+        notice: Called with one line about a destination that has failed while others go on.
 
     Raises:
         MotionveilError: No destination can be written any more, no frame was written, or frames do

@@ -31,7 +31,7 @@ class _Codes(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _codes(lengths: bytes) -> _Codes | None:
-    """Return how codes are told apart; the longest ones begin with zeros. None if they are bad."""
+    """Return the decoding table; the longest codes begin with zeros. None if they are bad."""
     counts = np.bincount(np.frombuffer(lengths, np.uint8), minlength=256)
     bounds, end = np.zeros(34, np.uint64), 0
     for length in range(32, 0, -1):

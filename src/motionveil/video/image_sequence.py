@@ -24,37 +24,37 @@ VIDEO_SUFFIXES = (
 """What counts as a video in a folder."""
 
 
-def is_pictures(source: Path) -> bool:
-    """Whether a source is a folder of pictures, or some of its pictures: `folder/rgb_*.png`."""
+def is_image_folder(source: Path) -> bool:
+    """Whether a source is a folder of images, or some of its images: `folder/rgb_*.png`."""
     return source.is_dir() or _is_pattern(source)
 
 
-def list_pictures(source: Path) -> list[Path]:
-    """Return the pictures of a folder in natural order: `2.png` before `10.png`.
+def list_images(source: Path) -> list[Path]:
+    """Return the images of a folder in natural order: `2.png` before `10.png`.
 
     Args:
-        source: A folder, or the pictures in it whose names fit a pattern, such as
+        source: A folder, or the images in it whose names fit a pattern, such as
             `folder/rgb_*.png`, since the folder may hold others (depth, masks) beside the frames.
 
     Raises:
         MotionveilError: There are none.
     """
     files = source.parent.glob(source.name) if _is_pattern(source) else source.iterdir()
-    pictures = [
+    images = [
         path
         for path in files
         if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")  # "._1.png" of a Mac
     ]
-    if not pictures:
+    if not images:
         raise MotionveilError(
             f"{source}: no frames in this folder; their names must end in"
             f" {', '.join(sorted(SUFFIXES))}"
         )
-    return sorted(pictures, key=_natural)
+    return sorted(images, key=_natural)
 
 
 def state_of(video: Path) -> tuple[int, int]:
-    """Return the size in bytes and the time of change (ns) of a video or of a folder of pictures.
+    """Return the size in bytes and the time of change (ns) of a video or of a folder of images.
 
     A copy of a video is stale when its state has changed.
 
@@ -62,7 +62,7 @@ def state_of(video: Path) -> tuple[int, int]:
         MotionveilError: It is not there, or cannot be read.
     """
     try:
-        files = list_pictures(video) if is_pictures(video) else [video]
+        files = list_images(video) if is_image_folder(video) else [video]
         stats = [file.stat() for file in files]
     except OSError as error:
         raise MotionveilError(f"{video}: cannot read the video: {error.strerror}") from error
@@ -112,12 +112,12 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 def decode_folder(
     source: Path, rate: Fraction, start: int = 0, end: int | None = None
 ) -> Iterator[Decoded]:
-    """Decode the pictures of a folder (see `list_pictures`), numbered from 0, `end` exclusive.
+    """Decode the images of a folder (see `list_images`), numbered from 0, `end` exclusive.
 
     Raises:
         MotionveilError: There are none, or one cannot be decoded.
     """
-    for number, path in list(enumerate(list_pictures(source)))[start:end]:
+    for number, path in list(enumerate(list_images(source)))[start:end]:
         # Opened by us, since the library would read a "%d" in the name as a sequence.
         try:
             with path.open("rb") as file, av.open(file, metadata_errors="replace") as container:

@@ -85,7 +85,7 @@ class LiveSource:
     Args:
         source: What to open.
         give_up: Seconds without a frame after which to raise an error.
-        notice: Told in one line what happens to the connection.
+        notice: Called with one line on what happens to the connection.
         decode: See `Decode`. What is not there is replaced by the processor, and `notice` told
             what is used. Hardware makes up for damage without a word: only what is missing between
             pictures, and what FFmpeg sees in their headers, is then left out.

@@ -208,7 +208,7 @@ class ContainerSink(PacketSink):
 
 
 def local(path: Path) -> str:
-    """Return how FFmpeg is told of a path, so that it takes no colon for a network protocol."""
+    """Return a path as it is given to FFmpeg, so that it takes no colon for a network protocol."""
     return str(path) if path.is_absolute() else f"./{path}"
 
 

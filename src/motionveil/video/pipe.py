@@ -26,14 +26,14 @@ _TS_PACKET = 188
 class PipeSource:
     """Standard input, or a named pipe. It waits, so it is not live: no frame of it need be lost.
 
-    Damaged data are left out and told of once, since a pipe often ends a radio link; the first
+    Damaged data are left out and reported once, since a pipe often ends a radio link; the first
     frame after them is `fresh`. A pipe that ends in the middle of a frame is an error: what
     wrote into it has failed.
 
     Args:
         file: What to read; standard input if None.
         name: What errors call it.
-        notice: Told in one line of damaged data.
+        notice: Called with one line about damaged data.
 
     Attributes:
         name: As in `Source`, like `live` and `info`.

@@ -15,7 +15,7 @@ from motionveil.errors import MotionveilError
 from motionveil.limits import FRAMES, max_frames
 from motionveil.video.colour import RgbConverter, upright_size
 from motionveil.video.decode import decode_file, opened
-from motionveil.video.image_sequence import decode_folder, is_pictures, list_pictures
+from motionveil.video.image_sequence import decode_folder, is_image_folder, list_images
 from motionveil.video.types import Decoded, Frame, VideoInfo
 
 Source = str | os.PathLike[str]
@@ -46,9 +46,9 @@ def probe(source: Source, *, rate: Fraction | int = FOLDER_RATE) -> VideoInfo:
     path = Path(source)
     first = next(read_frames(path, rate=rate))
     height, width = first.image.shape[:2]
-    if is_pictures(path):
+    if is_image_folder(path):
         constant = whole_rate(rate)
-        frames = len(list_pictures(path))
+        frames = len(list_images(path))
         return VideoInfo(width, height, constant, 1 / constant, frames, first.aspect)
     with opened(path) as (_, stream):
         average = stream.average_rate or stream.guessed_rate or None
@@ -63,7 +63,7 @@ def read_comment(source: Source) -> str | None:
         MotionveilError: There is no such file, or no video in it.
     """
     path = Path(source)
-    if is_pictures(path):
+    if is_image_folder(path):
         return None
     with opened(path) as (container, _):
         said = {name.lower(): value for name, value in container.metadata.items()}
@@ -88,7 +88,7 @@ def whole_rate(rate: Fraction | float) -> Fraction:
     What television's rates are rounded to stands for them: 29.97 for 30000/1001.
 
     Raises:
-        MotionveilError: It is no rate of a video.
+        MotionveilError: The rate is out of range.
     """
     try:
         exact = rate if isinstance(rate, Fraction) else Fraction(float(rate))
@@ -153,7 +153,7 @@ def read_clip(source: Source, start: int = 0, end: int | None = None) -> NDArray
 
 
 def _decoded(path: Path, start: int, end: int | None, rate: Fraction) -> Iterator[Decoded]:
-    if is_pictures(path):
+    if is_image_folder(path):
         return decode_folder(path, rate, start, end)
     return islice(decode_file(path), start, end)
 

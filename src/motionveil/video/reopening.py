@@ -61,7 +61,7 @@ class ReopeningSink(PacketSink):
     Args:
         name: As in `PacketSink`, like `encoding`.
         connect: Opens the destination for a stream of FFmpeg; raises `LostError`.
-        notice: Told in one line when the destination fails, and when it takes frames again.
+        notice: Called with one line when the destination fails, and when it takes frames again.
     """
 
     def __init__(

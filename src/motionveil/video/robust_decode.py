@@ -1,7 +1,7 @@
-"""Decoding so that damage is an error: the one place where decoders are told to be strict.
+"""Decoding so that damage is an error: the one place where decoders are configured to be strict.
 
 A player makes the best of damaged data: FFmpeg fills in what is missing from the picture before,
-and often says nothing. Here that would be a picture of the scene, since what differs between a
+and often says nothing. Here that would be an image of the scene, since what differs between a
 good frame and a patched one is what the scene looks like. So decoders are asked to stop at the
 first fault, and what they do not look at is checked here.
 """
@@ -126,7 +126,7 @@ class StrictDecoder:
         strict: list[Any] = self._stricter.decode(packet)
         if self._turned is False:
             return strict
-        # Only the stream's own decoder is told how the container wants pictures turned.
+        # Only the stream's own decoder knows how the container wants pictures rotated.
         own: list[Any] = self._context.decode(packet)
         if self._turned is None and own:
             self._turned = orientation(own[0]) != UPRIGHT

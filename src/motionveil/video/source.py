@@ -81,7 +81,7 @@ def open_source(
         written: One of these.
         rate: Frames a second of a folder of frames.
         give_up: Seconds after which a camera or stream that sends no frame is an error.
-        notice: Told in one line when a connection is lost or found again, or data are damaged.
+        notice: Called with one line when a connection is lost or restored, or data are damaged.
         decode: What decodes cameras and streams, see `LiveSource`. Files, pipes and folders are
             decoded by the processor, which refuses damage.
         name: What errors call it where what is written is a secret; `shown(written)` if None.

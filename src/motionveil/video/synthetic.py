@@ -34,7 +34,7 @@ class SyntheticSource:
     """A scene with sensor noise: two shapes that move, or drawn people who act.
 
     Frame n is a function of the arguments and n alone. Noise of different frames is taken from one
-    long row of numbers at different places, so a frame costs about two copies of the picture, and
+    long row of numbers at different places, so a frame costs about two copies of the image, and
     whoever is drawn.
 
     Args:
@@ -68,7 +68,7 @@ class SyntheticSource:
         name = f"test:{'actors:' if actors else ''}{width}x{height}@{rate}"
         if min(width, height) < _SMALLEST or rate <= 0:
             raise MotionveilError(
-                f"{name}: a test picture is {_SMALLEST}x{_SMALLEST} or more, at a rate above 0"
+                f"{name}: a test image is {_SMALLEST}x{_SMALLEST} or more, at a rate above 0"
             )
         self.name = f"{name}:seed={seed}" if seed else name
         self.live = paced
@@ -80,7 +80,7 @@ class SyntheticSource:
         self._scene = _acting(width, height, seed) if actors else _Shapes(random, width, height)
         noise = random.normal(0, self._scene.noise, 3 * width * height + _FIELDS).round()
         # Added as bytes that wrap around, which is subtraction for the negative ones; the scene
-        # keeps a margin, so nothing wraps in the picture.
+        # keeps a margin, so nothing wraps in the image.
         self._noise = noise.clip(-_MARGIN, _MARGIN).astype(np.int8).view(np.uint8)
         self._seed = seed
 
@@ -108,7 +108,7 @@ class SyntheticSource:
             number += 1
 
     def picture(self, number: int) -> Image:
-        """Return the picture of frame `number`, uint8 (H, W, 3), RGB; a new array each time."""
+        """Return the image of frame `number`, uint8 (H, W, 3), RGB; a new array each time."""
         image = self._scene.picture(float(number / self._rate))
         # 25253: neighbours in time take their noise from places far apart.
         at = (number * 25253 + self._seed) % _FIELDS
@@ -188,7 +188,7 @@ class _Shapes:
 
 
 def _scene(random: np.random.Generator, width: int, height: int) -> Image:
-    """Return a picture of waves, tiles and grain, with the margin that the noise needs."""
+    """Return an image of waves, tiles and grain, with the margin that the noise needs."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     scene = np.empty((height, width, 3), np.float32)
     for channel in range(3):

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Image = NDArray[np.uint8]
-"""A frame's picture: uint8 (H, W, 3), RGB."""
+"""A frame's image: uint8 (H, W, 3), RGB."""
 
 
 @dataclass(frozen=True)

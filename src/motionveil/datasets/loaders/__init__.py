@@ -1,4 +1,4 @@
-"""Data sets as published, or of one's own: one loader per file, which registers itself.
+"""Published and custom data sets: one loader per file, which registers itself.
 
 A loader of another package is a module, or a function, in the entry point group
 `motionveil.datasets`; importing it registers it.
@@ -20,7 +20,7 @@ from motionveil.datasets.manifest import Manifest
 from motionveil.errors import MotionveilError, explain
 from motionveil.plugins import import_modules, load_entry_points
 from motionveil.video import count_frames, probe, read_frames
-from motionveil.video.image_sequence import is_pictures, list_pictures
+from motionveil.video.image_sequence import is_image_folder, list_images
 from motionveil.video.reader import FOLDER_RATE
 
 _PROBED = 25
@@ -110,44 +110,44 @@ def loaders() -> dict[str, Loader]:
 
 
 def count_all(
-    root: Path, paths: Sequence[str], *, decode_pictures: bool = True
+    root: Path, paths: Sequence[str], *, decode_images: bool = True
 ) -> dict[str, int | MotionveilError]:
     """Decode every video and count its frames; errors are returned, not raised.
 
     Args:
         root: What the paths are relative to.
         paths: Of files, and of folders of frames.
-        decode_pictures: Also decode the pictures of folders, not only count them.
+        decode_images: Also decode the images of folders, not only count them.
 
     A container's own count can be wrong, so the frames themselves are counted.
     """
 
     def count(path: str) -> int | MotionveilError:
-        return _count(root / path, decode_pictures)
+        return _count(root / path, decode_images)
 
     counts = dict(in_threads(count, paths, "Counting frames", None))
     return {path: counts[path] for path in paths}
 
 
 def count_or_raise(root: Path, paths: Sequence[str]) -> dict[str, int]:
-    """Decode every video and count its frames; pictures of folders are counted only.
+    """Decode every video and count its frames; images of folders are counted only.
 
     Raises:
         MotionveilError: Some videos cannot be read; the message names each of them.
     """
-    counts = count_all(root, paths, decode_pictures=False)
+    counts = count_all(root, paths, decode_images=False)
     faults = [str(count) for count in counts.values() if isinstance(count, MotionveilError)]
     if faults:
         raise MotionveilError("; ".join(faults))
     return {path: count for path, count in counts.items() if isinstance(count, int)}
 
 
-def _count(video: Path, decode_pictures: bool) -> int | MotionveilError:
-    if not video.exists() and not is_pictures(video):
+def _count(video: Path, decode_images: bool) -> int | MotionveilError:
+    if not video.exists() and not is_image_folder(video):
         return MotionveilError(f"{video}: missing, there must be a video")
     try:
-        if is_pictures(video) and not decode_pictures:
-            return len(list_pictures(video))
+        if is_image_folder(video) and not decode_images:
+            return len(list_images(video))
         next(read_frames(video))  # converts the first frame, which counting does not
         return count_frames(video)
     except Exception as error:  # whatever a decoder comes up with: the others are looked at

@@ -61,8 +61,8 @@ def index(root: str | os.PathLike[str]) -> Manifest:
     labels = [_labels(folder / prefix / name) for name in names]
     if len(names) != CLIPS:
         raise MotionveilError(
-            f"{folder / prefix}: {len(names)} clips, the published set has {CLIPS}; it is to be had"
-            f" at {PUBLISHED.page}"
+            f"{folder / prefix}: {len(names)} clips, the published set has {CLIPS}; it is"
+            f" available at {PUBLISHED.page}"
         )
     counts = count_or_raise(folder, [prefix + name for name in names])
     clips = (

@@ -2,7 +2,7 @@
 
 They look at the video at the size at which it was filmed, not at the small clips that the other
 attackers learn from: a face of ten pixels is found in neither. The attacker has images of everybody
-from other, original clips, and is told where the faces are.
+from other, original clips, and is given the faces' positions.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class SeenFaces:
 
 
 @dataclass(frozen=True)
-class _Look:
+class _ClipFaces:
     """A clip's moments: frames, boxes of the original's faces, and of the veiled one's."""
 
     original: list[Frames]
@@ -188,31 +188,31 @@ def find_faces(
     Raises:
         MotionveilError: A video cannot be read, or nothing is left of a clip.
     """
-    looks = [_look(clip, film, veil, detect) for clip in held_out]
+    found = [_faces_of(clip, film, veil, detect) for clip in held_out]
     classes = np.array([names.index(clip.privacy[label]) for clip in held_out], np.int64)
     named = (np.empty(0, np.int64), np.empty(0, np.int64))
     if describe is not None:
         gallery, owners = _gallery(known, names, label, film, detect, describe)
         named = (
-            _named([(look.original, look.faces) for look in looks], gallery, owners, describe),
-            _named([(look.veiled, look.faces) for look in looks], gallery, owners, describe),
+            _named([(one.original, one.faces) for one in found], gallery, owners, describe),
+            _named([(one.veiled, one.faces) for one in found], gallery, owners, describe),
         )
     return SeenFaces(
         tuple(held_out),
-        np.array([_share(look.faces) for look in looks]),
-        np.array([_share(look.veiled_faces) for look in looks]),
-        np.array([_redetected(look) for look in looks]),
+        np.array([_share(one.faces) for one in found]),
+        np.array([_share(one.veiled_faces) for one in found]),
+        np.array([_redetected(one) for one in found]),
         classes,
         *named,
     )
 
 
-def _look(
+def _faces_of(
     clip: Clip,
     film: Film,
     veil: VeilWindow,
     detect: Detect,
-) -> _Look:
+) -> _ClipFaces:
     window = film(clip)
     filmed, veiled = window.frames, veil(clip, window)
     if not len(veiled):
@@ -220,7 +220,7 @@ def _look(
     original = filmed[len(filmed) - len(veiled) :]
     moments = _moments(len(veiled))
     frames = [original[m] for m in moments], [veiled[m] for m in moments]
-    return _Look(*frames, *([detect(frame) for frame in of] for of in frames))
+    return _ClipFaces(*frames, *([detect(frame) for frame in of] for of in frames))
 
 
 def _moments(frames: int) -> list[int]:
@@ -232,11 +232,11 @@ def _share(found: Sequence[Boxes]) -> float:
     return float(np.mean([len(boxes) > 0 for boxes in found]))
 
 
-def _redetected(look: _Look) -> float:
+def _redetected(one: _ClipFaces) -> float:
     """Return the share of the original's faces that were found at their places when veiled."""
     found = [
         bool(len(after)) and float(_overlaps(box, after).max()) >= SAME_PLACE
-        for before, after in zip(look.faces, look.veiled_faces, strict=True)
+        for before, after in zip(one.faces, one.veiled_faces, strict=True)
         for box in before
     ]
     return float(np.mean(found)) if found else float("nan")
@@ -279,14 +279,14 @@ def _described(frame: Frames, boxes: Boxes, describe: FaceDescriber) -> Floats:
 
 
 def _named(
-    looks: Sequence[tuple[list[Frames], list[Boxes]]],
+    found: Sequence[tuple[list[Frames], list[Boxes]]],
     gallery: Floats,
     owners: Integers,
     describe: FaceDescriber,
 ) -> Integers:
     """Return for each clip whose face is nearest to most of its faces; -1 where there is none."""
     named = []
-    for frames, faces in looks:
+    for frames, faces in found:
         described = np.concatenate(
             [_described(frame, boxes, describe) for frame, boxes in zip(frames, faces, strict=True)]
         )

@@ -102,7 +102,7 @@ class Recognise(LearningAttack):
         Raises:
             MotionveilError: A loss is not finite, or the view or network is unknown.
         """
-        _ = self.look  # raises where there is no such view
+        _ = self.input_format  # raises where there is no such view
         found: list[Variant] = []
         for rate in self.rates or (self.schedule.lr,):
             for restart in range(self.restarts):
@@ -124,7 +124,7 @@ class Recognise(LearningAttack):
 
         def make() -> Learner:
             network = create_network(self.network, classes, temporal=self.temporal)
-            return Learner(network, self.target, self.look)
+            return Learner(network, self.target, self.input_format)
 
         return learn(self.name, make, data, data.part(training=True), schedule, self.until)
 

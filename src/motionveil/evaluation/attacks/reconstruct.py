@@ -48,7 +48,7 @@ from motionveil.evaluation.rebuilt import (
 )
 from motionveil.networks.backbones import ensure_torchvision
 from motionveil.statistics import Floats
-from motionveil.training.adversary_inputs import Look, all_frames
+from motionveil.training.adversary_inputs import InputFormat, all_frames
 from motionveil.training.loop import longest, saturated, seed_for
 from motionveil.training.recipe import AttackerTraining
 
@@ -159,7 +159,7 @@ class Reconstruct(LearningAttack):
             wanted = partner.load(batch.positions.tolist(), seed=veiled.seed, epoch=epoch)
             return l1_loss(network(seen), wanted.clips.to(seen.device)), {}
 
-        learner = Learner(unet(data.size), "reconstruction", Look(temporal=True), loss)
+        learner = Learner(unet(data.size), "reconstruction", InputFormat(temporal=True), loss)
         (network,), curve = fit(
             *(f"{self.name}, U-Net", [learner], veiled, self.schedule, data.fabric),
             rule=self.until,

@@ -146,7 +146,7 @@ class Retrieve(LearningAttack):
                 accuracy = (cosines.argmax(1) == truth).float().mean()
                 return cross_entropy(_SCALE * cosines, truth), {"accuracy_privacy": accuracy}
 
-            return Learner(model, "privacy", self.look, loss)
+            return Learner(model, "privacy", self.input_format, loss)
 
         return learn(self.name, make, data, clips, self.schedule, self.until)
 
@@ -292,8 +292,8 @@ class Searches:
 def search(similarity: Floats, same: Same) -> Searches:
     """Rank a gallery for each query.
 
-    Among equally similar clips the wrong ones come first: a veil that makes all clips alike must
-    not be searched well by the order in which the gallery happens to lie.
+    Among equally similar clips the wrong ones come first: an encoder whose output is
+    always the same must not score by the order of the gallery.
 
     Args:
         similarity: More is more alike, (queries, gallery).

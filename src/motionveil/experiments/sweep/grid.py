@@ -15,9 +15,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from motionveil.errors import MotionveilError, describe_faults, no_such
-from motionveil.experiments.sweep.run_job import Run
+from motionveil.experiments.sweep.run_job import SweepRun
 from motionveil.report import write_joint_report
-from motionveil.report.aggregate import Run as ReportRun
+from motionveil.report.aggregate import StoredResult
 from motionveil.yaml_file import read_yaml
 
 REPEATS = frozenset({"--seed", "--seeds", "--split", "--label", "--alpha", "--alphas"})
@@ -85,9 +85,11 @@ class Grid(BaseModel):
                 raise ValueError(f"exclude: {no_such('axis', axis, self.axes)}")
             texts = [as_text(known) for known in self.axes[axis]]
             if as_text(value) not in texts:
-                raise ValueError(f"exclude: {axis}: {as_text(value)} is none of {', '.join(texts)}")
+                raise ValueError(
+                    f"exclude: {axis}: {as_text(value)} is not one of {', '.join(texts)}"
+                )
 
-    def runs(self, out: Path) -> list[Run]:
+    def runs(self, out: Path) -> list[SweepRun]:
         """Return the runs, the last axis changing fastest, each with its folder below `out`.
 
         Raises:
@@ -104,7 +106,7 @@ class Grid(BaseModel):
             if not any(_matches(chosen, excluded) for excluded in self.exclude):
                 yield chosen
 
-    def _run(self, chosen: Chosen, out: Path) -> Run:
+    def _run(self, chosen: Chosen, out: Path) -> SweepRun:
         words = [self.command, *self.arguments]
         for axis, value in chosen.items():
             if _is_placeholder(axis):
@@ -112,7 +114,7 @@ class Grid(BaseModel):
         for axis, value in chosen.items():
             words += _option(axis, value)
         values = {axis: as_text(value) for axis, value in chosen.items()}
-        return Run(out / _folder_name(chosen), tuple(words), values)
+        return SweepRun(out / _folder_name(chosen), tuple(words), values)
 
 
 def read_grid(path: str | os.PathLike[str], commands: Collection[str]) -> Grid:
@@ -212,10 +214,10 @@ class Page:
 
     recipe: dict[str, Any]
     settings: dict[Method, str] = field(default_factory=dict)
-    runs: list[ReportRun] = field(default_factory=list)
+    runs: list[StoredResult] = field(default_factory=list)
 
 
-def write_pages(runs: Sequence[Run], out: Path) -> list[tuple[Path, str]]:
+def write_pages(runs: Sequence[SweepRun], out: Path) -> list[tuple[Path, str]]:
     """Write a report of all runs that left a result, or several where they must not be pooled.
 
     A report pools the rows of one method and alpha. That is right for seeds and folds and wrong
@@ -241,13 +243,13 @@ def write_pages(runs: Sequence[Run], out: Path) -> list[tuple[Path, str]]:
     return written
 
 
-def pages_of(runs: Sequence[Run]) -> list[Page]:
+def pages_of(runs: Sequence[SweepRun]) -> list[Page]:
     """Put each run's result on the first page where it can stand; see `write_pages`."""
     pages: list[Page] = []
     for run in runs:
         if not (run.folder / "results.json").exists():
             continue
-        stored = ReportRun.read(run.folder)
+        stored = StoredResult.read(run.folder)
         recipe = {name: value for name, value in stored.result.recipe.items() if name != "alpha"}
         setting = _setting(run)
         methods: list[Method] = [(row.method, row.alpha) for row in stored.result.rows]
@@ -265,7 +267,7 @@ def _fits(page: Page, recipe: dict[str, Any], setting: str, methods: list[Method
     return same and page.recipe == recipe
 
 
-def _setting(run: Run) -> str:
+def _setting(run: SweepRun) -> str:
     return ", ".join(
         f"{axis.removeprefix(SET)}={value}"
         for axis, value in run.values.items()

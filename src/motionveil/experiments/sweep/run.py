@@ -16,7 +16,7 @@ from motionveil.atomic_write import write_text_atomically
 from motionveil.datasets.console import warn
 from motionveil.errors import MotionveilError
 from motionveil.evaluation.executors import address_of, import_ray, ray_session
-from motionveil.experiments.sweep.run_job import Run, Task, give_up, run_job
+from motionveil.experiments.sweep.run_job import SweepRun, Task, give_up, run_job
 from motionveil.job_store import Record
 
 RESTARTS = 3
@@ -36,7 +36,7 @@ Submit = Callable[[Task], Future[Record | None]]
 Engine = AbstractContextManager[Submit]
 """Starts tasks as soon as there is room for them; leaving it stops those that run."""
 
-Recorded = list[tuple[Run, Record]]
+Recorded = list[tuple[SweepRun, Record]]
 """Runs, each with its record."""
 
 
@@ -73,7 +73,7 @@ def local_engine(jobs: int = 1) -> Iterator[Submit]:
 
 
 def run_sweep(
-    runs: Sequence[Run],
+    runs: Sequence[SweepRun],
     out: Path,
     engine: Engine,
     *,
@@ -132,7 +132,7 @@ def run_sweep(
     return after
 
 
-def read_records(runs: Sequence[Run]) -> Recorded:
+def read_records(runs: Sequence[SweepRun]) -> Recorded:
     """Return each run with its record; runs nothing.
 
     Raises:
@@ -152,7 +152,7 @@ class _Monitor:
 
     def __init__(
         self,
-        runs: Sequence[Run],
+        runs: Sequence[SweepRun],
         before: Recorded,
         tasks: Sequence[Task],
         report: Callable[[SweepProgress], None],

@@ -35,7 +35,7 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 @dataclass(frozen=True)
-class Run:
+class SweepRun:
     """One run of a sweep.
 
     Attributes:
@@ -77,7 +77,7 @@ class Task:
         program: What runs the words; None for the motionveil of this Python.
     """
 
-    run: Run
+    run: SweepRun
     threads: str
     directory: str
     tried: int = 0
@@ -116,7 +116,7 @@ def run_job(task: Task, stop: Event | None = None) -> Record | None:
         return record
 
 
-def give_up(run: Run, reason: str, patience: float = 30.0) -> Record | None:
+def give_up(run: SweepRun, reason: str, patience: float = 30.0) -> Record | None:
     """Record the failure of a run whose process could not do so, once it is free.
 
     Returns:
@@ -200,7 +200,7 @@ def _stop(command: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _resume(run: Run) -> Sequence[str]:
+def _resume(run: SweepRun) -> Sequence[str]:
     """Return the option that makes a command resume; only `train` needs one."""
     has_begun = run.words[0] == "train" and (run.folder / "checkpoints").exists()
     return ["--resume"] if has_begun else []

@@ -1,6 +1,6 @@
 """Receivers over a network. One file per kind; each is found by itself.
 
-A package of one's own brings a kind by the entry point group `motionveil.receivers`, which names a
+An external package adds a kind by the entry point group `motionveil.receivers`, which names a
 subclass of `RemoteReceiver`.
 """
 
@@ -61,7 +61,7 @@ def split_address(address: str, ports: Mapping[str, int], wrong: str) -> tuple[S
 
 
 class RemoteReceiver(ABC):
-    """A receiver somewhere else, told of each event that begins or ends. A context manager.
+    """A remote receiver, called with each event that begins or ends. A context manager.
 
     A kind is a file of `motionveil.recognition.remote` with a subclass, or an entry point of the
     group `motionveil.receivers`. Its constructor takes what `__init__` takes here, and sets

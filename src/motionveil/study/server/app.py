@@ -146,7 +146,7 @@ def listen(host: str, port: int) -> socket.socket:
 class _Connection(H11Protocol):
     """A connection that must have sent a whole request in time, and makes room for others if not.
 
-    Who dribbles a request, or sends none, would otherwise hold a file of the process for good.
+    Otherwise a client that sends its request slowly, or none, would hold a file descriptor.
     """
 
     def connection_made(self, transport: Any) -> None:

@@ -25,8 +25,8 @@ from starlette.exceptions import HTTPException
 from motionveil.errors import MotionveilError
 from motionveil.limits import packaged_text
 from motionveil.study.design import (
+    IMAGES,
     MEDIA,
-    PICTURES,
     SUFFIXES,
     Question,
     Study,
@@ -109,7 +109,7 @@ class Pages:
 
 
 class Media:
-    """The clips and pictures of a study by file name; names never become paths.
+    """The clips and images of a study by file name; names never become paths.
 
     Raises:
         MotionveilError: A file of the study is missing.
@@ -118,10 +118,10 @@ class Media:
     def __init__(self, folder: Path, study: Study) -> None:
         self._paths: dict[str, Path] = {}
         self._users: dict[str, set[str]] = defaultdict(set)
-        pictures = {person.id: person.picture for person in study.people}
+        names = {person.id: person.picture for person in study.people}
         for question in study.questions:
             clips = [folder / MEDIA / f"{question.clip}{suffix}" for suffix in SUFFIXES]
-            images = [folder / PICTURES / pictures[person] for person in question.options]
+            images = [folder / IMAGES / names[person] for person in question.options]
             for path in (*clips, *images):
                 self._users[path.name].add(question.id)
                 self._paths[path.name] = path

@@ -186,7 +186,7 @@ def participant_routes(context: Context) -> APIRouter:
 
     @router.get("/media/{name}", response_class=FileResponse, responses=ranges)
     async def medium(request: Request, name: str) -> Response:
-        """Send a clip or a picture of a question displayed to the participant."""
+        """Send a clip or an image of a question displayed to the participant."""
         token = request.cookies.get(SESSION)
         path = context.media.find(name, context.store.shown(token) if token else set())
         if path is None:

@@ -47,7 +47,7 @@ class Segments:
 
 @dataclass(frozen=True)
 class SinkOptions:
-    """What a sink is told of the video that it is to write.
+    """The properties of the video that a sink writes.
 
     Attributes:
         time_base: Seconds that one unit of a timestamp lasts.
@@ -59,7 +59,7 @@ class SinkOptions:
         comment: Comment to store in the output; None for none.
         container: `"y4m"`, `"mpegts"` or `"matroska"`, of the standard output.
         segments: Of files that are cut.
-        notice: Told in one line when a destination fails that is tried again, and when it takes
+        notice: Called with one line when a destination fails that is tried again, and when it takes
             frames again.
     """
 
@@ -205,7 +205,7 @@ def open_sink(
             destination that a plugin takes.
         codec: Of destinations that are given as strings; see `SinkOptions`.
         pace: See `Destinations`.
-        notice: Told in one line what happens to a destination while the others go on.
+        notice: Called with one line on what happens to a destination while the others go on.
 
     Raises:
         MotionveilError: As `check_dest`.

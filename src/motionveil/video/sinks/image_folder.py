@@ -21,16 +21,16 @@ from motionveil.video.sinks import SinkOptions, register
 from motionveil.video.types import Sink
 
 TIMES = "times.csv"
-"""What keeps the timestamps, in seconds, which pictures cannot."""
+"""What keeps the timestamps, in seconds, which images cannot."""
 
 ABOUT = "about.txt"
-"""What says where the pictures come from."""
+"""What says where the images come from."""
 
 
 class ImageSequenceSink:
     """Writes each frame as `000000.png`, `000001.png`, ... into a folder; a context manager.
 
-    PNG is lossless, and keeps the sample aspect ratio (`pHYs`). `times.csv` beside the pictures
+    PNG is lossless, and keeps the sample aspect ratio (`pHYs`). `times.csv` beside the images
     says when each is shown, `about.txt` what they are. The folder appears under its name when the
     block ends well, or with `live` in any case; otherwise nothing is left.
 

@@ -61,7 +61,7 @@ class SegmentFolder:
             total += size
             keep, most = self._segments.keep, self._segments.most
             if (keep is not None and now - changed > keep) or (most is not None and total > most):
-                with suppress(OSError):  # told of by nobody: the next file tries again
+                with suppress(OSError):  # not reported: the next file tries again
                     path.unlink()
 
     def _files(self) -> Iterator[tuple[Path, float, int]]:
