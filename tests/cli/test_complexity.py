@@ -8,6 +8,7 @@ import pytest
 from motionveil.cli import main
 
 
+@pytest.mark.slow
 def test_the_table_and_its_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "costs.json"
     words = ["complexity", "bdq", "--frames", "4", "--size", "32", "--json", str(file)]

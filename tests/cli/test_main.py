@@ -301,6 +301,7 @@ def test_an_empty_word_is_no_working_directory(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="a POSIX shell")
 def test_closed_standard_streams(tmp_path: Path) -> None:
     source = write_video(tmp_path / "in.mkv", moving_square(4))

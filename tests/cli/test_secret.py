@@ -158,6 +158,7 @@ class TestEncode:
             command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
         )
 
+    @pytest.mark.slow
     def test_a_camera_s_password_never_comes_out(self, camera: Camera, tmp_path: Path) -> None:
         camera.start("--password", "admin:hunt@r2")
         dest, file = tmp_path / "a.mkv", tmp_path / "camera.txt"

@@ -97,6 +97,7 @@ def test_others_than_the_paper_are_wrong_usage(run: Path, capsys: object) -> Non
         main(["verify", str(run), "--against", "hearsay"])
 
 
+@pytest.mark.slow
 def test_needs_no_torch(run: Path) -> None:
     code = f"from motionveil.cli import main; main(['verify', {str(run)!r}])"
     code += "; import sys; sys.exit('torch' in sys.modules)"

@@ -72,6 +72,7 @@ def test_holds_what_decoding_gives(small_set: SmallSet, fit: Fit, shape: tuple[i
         assert np.array_equal(stored, _averaged(source, *shape_inside))
 
 
+@pytest.mark.slow
 def test_real_video(ut_interaction: Path, tmp_path: Path) -> None:
     clips = []
     for name in ("0_1_4.avi", "44_8_4.avi"):

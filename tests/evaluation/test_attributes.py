@@ -102,6 +102,7 @@ def test_the_report_shows_them_and_reads_them_back(row: Row, toys: Path) -> None
     assert cell in page
 
 
+@pytest.mark.slow
 def test_training_raises_the_entropy_of_each_output(toys: Path) -> None:
     """One epoch at alpha 2: the entropy that is logged is in nats of one binary answer."""
     trained = api.train(
@@ -115,6 +116,7 @@ def test_training_raises_the_entropy_of_each_output(toys: Path) -> None:
     assert trained.spec.provenance["privacy_label"] == LABEL
 
 
+@pytest.mark.slow
 def test_the_audit_attacks_them_at_once(row: Row, toys: Path) -> None:
     (toys / "suite.yaml").write_text(
         "- {name: frame, kind: recognise}\n- {name: again, kind: retrieve}\n"
@@ -179,6 +181,7 @@ def invented(name: str, probabilities: np.ndarray, labels: np.ndarray) -> Attrib
     )
 
 
+@pytest.mark.slow
 def test_the_strongest_is_corrected_for_its_choice() -> None:
     """The best of many that know nothing is above chance; chosen on other clips it is not."""
     rng = np.random.default_rng(1)

@@ -128,6 +128,7 @@ class TestRows:
         out = tmp_path_factory.mktemp("baselines")
         return measure(toys, out, read_choices(words, PAPER)), out
 
+    @pytest.mark.slow
     def test_every_method_has_a_row(self, baselines: tuple[Result, Path]) -> None:
         names = [(row.method, row.alpha) for row in baselines[0].rows]
         assert names == [

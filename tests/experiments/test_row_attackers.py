@@ -66,6 +66,7 @@ def once(toys: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Row,
     return row, out
 
 
+@pytest.mark.slow
 def test_a_row_holds_every_attacker_and_how_it_was_trained(once: tuple[Row, Path]) -> None:
     row, _ = once
     assert [attacker.name for attacker in row.attackers] == NAMES

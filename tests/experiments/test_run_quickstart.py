@@ -48,6 +48,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quickstart, "make_actors", write)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("toys")
 def test_leaves_everything_behind_and_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -72,6 +72,7 @@ def test_by_file_and_function(tmp_path: Path) -> None:
     assert len(list(network.children())) == 2
 
 
+@pytest.mark.slow
 def test_both_reach_the_runs_of_a_sweep(package: Path) -> None:
     install(package)
     axes = {"network": ["tiny3d", "mypackage.nets:tiny3d"]}

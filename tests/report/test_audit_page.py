@@ -338,6 +338,7 @@ class TestPage:
         assert markup.count("</style>") == 1
         assert "{{ 7 * 7 }}" in Page(markup).text
 
+    @pytest.mark.slow
     def test_equal_audits_give_equal_bytes_without_torch(self, tmp_path):
         found = leaking(only=("frame", "clip", "retrieval", "action"))
         found.save(tmp_path)

@@ -174,6 +174,7 @@ def test_the_differences_are_those_of_the_methods_with_paired_intervals(full, pa
         assert f"{difference:+.1f} ({low:+.1f} to {high:+.1f})" in page.text
 
 
+@pytest.mark.slow
 def test_equal_results_give_equal_bytes_without_torch(full):
     """In another process, with other hashes: the page is the same and torch is never loaded."""
     script = (

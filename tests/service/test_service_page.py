@@ -155,6 +155,7 @@ def test_what_went_on_when_the_process_ended_is_over() -> None:
 
 
 class TestPage:
+    @pytest.mark.slow
     @pytest.mark.parametrize("width", [1280, 360], ids=["laptop", "phone"])
     def test_shows_all_cameras_to_who_signs_in(
         self, browser: Any, width: int, tmp_path: Path

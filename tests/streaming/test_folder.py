@@ -34,6 +34,7 @@ def outputs(out: Path) -> list[str]:
 
 
 class TestVeil:
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_keeps_the_folders_and_the_frames(
         self, videos: Path, tmp_path: Path, jobs: int
@@ -75,6 +76,7 @@ class TestVeil:
         assert [path.name for path in summary.skipped] == ["a.mp4", "b.avi"]
         assert (out / "a.veiled.mp4").stat().st_mtime_ns == before
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("jobs", [1, 2])
     def test_one_bad_file_does_not_stop_the_rest(
         self, videos: Path, tmp_path: Path, jobs: int
@@ -91,6 +93,7 @@ class TestVeil:
         write_video(bad, moving_square(7))
         assert list(veil_folder(videos, tmp_path / "out", SPEC).veiled) == [bad]
 
+    @pytest.mark.slow
     def test_nor_does_one_that_kills_its_process(
         self, videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -190,6 +190,7 @@ class TestLive:
         assert sink.frames >= 5
         assert sink.ended_with is None
 
+    @pytest.mark.slow
     def test_stop_does_not_wait_for_a_dead_network(self) -> None:
         class Hanging(ListSource):
             def frames(self, stop: Event) -> Iterator[Frame]:

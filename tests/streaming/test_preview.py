@@ -484,6 +484,7 @@ class TestViewers:
             stream.number()
         wait_until(lambda: _costs_nothing(preview))
 
+    @pytest.mark.slow
     def test_one_that_does_not_read_holds_nobody_up(
         self, preview: Preview, capfd: pytest.CaptureFixture[str]
     ) -> None:
@@ -525,6 +526,7 @@ class TestViewers:
                     sizes.append(stream.picture().shape)
         assert len(sizes) < 10
 
+    @pytest.mark.slow
     def test_one_that_says_nothing_is_cut(self, preview: Preview) -> None:
         with closing(connect(preview)) as connection:
             connection.connect()

@@ -129,6 +129,7 @@ class TestOneEncode:
 
 
 class TestBroadcast:
+    @pytest.mark.slow
     def test_comes_back_to_an_rtsp_server(self, tmp_path: Path) -> None:
         told: list[str] = []
         file, source = tmp_path / "a.mkv", frames()
@@ -174,6 +175,7 @@ class TestBroadcast:
         numbers = frame_numbers(np.stack(reader.images[:20]))
         assert {(b - a) % 20 for a, b in pairwise(numbers)} == {1}
 
+    @pytest.mark.slow
     def test_to_one_that_never_answers_waits_for_nobody(self, tmp_path: Path) -> None:
         with socket.create_server(("127.0.0.1", 0)) as silent:
             url = f"rtmp://127.0.0.1:{silent.getsockname()[1]}/live/key"
