@@ -46,11 +46,3 @@ def _with_interval(value: float, interval: tuple[float, float]) -> str:
 def percent(share: float) -> str:
     """Return a share in %, with a digit."""
     return f"{100 * share:.1f}"
-
-
-def si_prefixed(value: float) -> str:
-    """Return a number with a decimal prefix and up to four digits, such as `120.4 M`."""
-    for exponent, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
-        if value >= 10**exponent:
-            return f"{value / 10**exponent:.4g} {prefix}"
-    return f"{value:g} "

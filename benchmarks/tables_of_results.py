@@ -21,7 +21,8 @@ def attackers_table(results: Sequence[Result]) -> str:
     names = _attackers_of(methods)
     heads = ["encoder", "action", "strongest", *names, "strongest's training"]
     rows = [_attackers_row(method, names) for method in methods]
-    return markdown_table(heads, rows, _about(results, methods))
+    bold = ", the strongest attacker in bold"
+    return markdown_table(heads, rows, _about(results, methods, bold))
 
 
 def summary_table(results: Sequence[Result], only: Sequence[str] = ()) -> str:
@@ -73,7 +74,7 @@ def tradeoff_table(results: Sequence[Result]) -> str:
         heads += ["sigma", "step of no motion"]
         for cells, of_method in zip(rows, learned, strict=True):
             cells += ["; ".join(one[place] for one in of_method) for place in range(2)]
-    return markdown_table(heads, rows, _counted(results, methods))
+    return markdown_table(heads, rows, _about(results, methods))
 
 
 def _learned(row: Row) -> tuple[str, str] | None:
@@ -221,29 +222,16 @@ def _training(method: Method) -> str:
     return f"{percent(accuracy)}, {span} epochs"
 
 
-def _about(results: Sequence[Result], methods: Sequence[Method]) -> str:
-    n, seeds, action, privacy = _circumstances(results, methods)
+def _about(results: Sequence[Result], methods: Sequence[Method], marked: str = "") -> str:
+    """Return the line below a table; `marked` says what its bold figures are."""
+    n = " or ".join(map(str, sorted({method.action.n for method in methods})))
+    seeds = ", ".join(map(str, _seeds(results)))
+    first = methods[0]
+    action, privacy = (percent(one.chance_level) for one in (first.action, first.privacy))
     return (
-        f"n = {n}, seeds {seeds}; in %, 95 % intervals in brackets, the strongest attacker in bold;"
+        f"n = {n}, seeds {seeds}; in %, 95 % intervals in brackets{marked};"
         f" chance levels {action} (action) and {privacy}."
     )
-
-
-def _counted(results: Sequence[Result], methods: Sequence[Method]) -> str:
-    n, seeds, action, privacy = _circumstances(results, methods)
-    return (
-        f"n = {n}, seeds {seeds}; in %, 95 % intervals in brackets; chance levels {action} (action)"
-        f" and {privacy}."
-    )
-
-
-def _circumstances(
-    results: Sequence[Result], methods: Sequence[Method]
-) -> tuple[str, str, str, str]:
-    n = " or ".join(map(str, sorted({method.action.n for method in methods})))
-    first = methods[0]
-    chance = (percent(one.chance_level) for one in (first.action, first.privacy))
-    return n, ", ".join(map(str, _seeds(results))), *chance
 
 
 KINDS = {

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from kept import read_json
-from markdown_table import Kind, markdown_table, percent, si_prefixed
+from markdown_table import Kind, markdown_table, percent
+from motionveil.cli.complexity import si_prefixed
 
 Figures = dict[str, Any]
 

@@ -36,7 +36,7 @@ DEFAULT = "moments"
 
 FILE_NAME = "encoder.json"
 
-UNTRAINED = "untrained: protects nothing"
+UNTRAINED_NOTE = "untrained: protects nothing"
 """The note in the provenance of an encoder that stands as its training begins."""
 
 _PUBLISHED_RATES = {"actors": 15, "sbu": 15, "kth": 25, "ipn": 30, "ut-interaction": 30}
@@ -167,9 +167,9 @@ class EncoderSpec(BaseModel):
         return self.method if field is None else f"{self.method}-{getattr(self.settings, field):g}"
 
     @property
-    def untrained_yet(self) -> bool:
+    def is_untrained(self) -> bool:
         """Whether it stands as its training would begin, by its note."""
-        return self.kind.learned and self.provenance.get("note") == UNTRAINED
+        return self.kind.learned and self.provenance.get("note") == UNTRAINED_NOTE
 
     @property
     def multiple(self) -> int:
@@ -310,7 +310,7 @@ def named_spec(name: str) -> EncoderSpec | None:
             f"{name} must be trained first: motionveil train MANIFEST --method {word}"
             f"{'' if kind.stream else then}"
         )
-    provenance = {"note": UNTRAINED} if choice.untrained else {}
+    provenance = {"note": UNTRAINED_NOTE} if choice.untrained else {}
     settings = _settings(choice, Start(calibrate=lambda: _refuse_calibration(name)))
     return EncoderSpec(method=kind.name, settings=settings, provenance=provenance)
 
@@ -394,7 +394,7 @@ def load_spec(encoder: str | os.PathLike[str] | EncoderSpec) -> EncoderSpec:
 
 def at_geometry(spec: EncoderSpec, native: bool = False) -> EncoderSpec:
     """Return a method that is not trained, and so has no geometry, at the default encoder's."""
-    trained = spec.kind.learned and not spec.untrained_yet
+    trained = spec.kind.learned and not spec.is_untrained
     if native or spec.geometry is not None or trained or spec.kind.stream is None:
         return spec
     return spec.model_copy(update={"geometry": load_spec(DEFAULT).required_geometry()})

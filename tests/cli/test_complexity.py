@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from motionveil.cli import main
+from motionveil.cli.complexity import si_prefixed
 
 
 @pytest.mark.slow
@@ -30,3 +31,10 @@ def test_the_table_and_its_json(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_an_unknown_encoder_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["complexity", "bdqq"]) == 1
     assert "bdqq: no such encoder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [(457, "457 "), (1061, "1.061 k"), (1.672e11, "167.2 G"), (0, "0 ")]
+)
+def test_numbers_with_a_decimal_prefix(value: float, shown: str) -> None:
+    assert si_prefixed(value) == shown

@@ -241,10 +241,3 @@ def test_what_the_loader_measures_is_drawn() -> None:
     (cells,) = cells_of(of_speeds.loader_table([{"runs": 5, "videos": [videos]}]))
     assert cells[:4] == ["386 x 294", "5.0", "200", "50.0"]
     assert cells[4:] == ["10.0 times as fast", "25.0", "5.0 times as fast"]
-
-
-@pytest.mark.parametrize(
-    ("value", "shown"), [(457, "457 "), (1061, "1.061 k"), (1.672e11, "167.2 G"), (0, "0 ")]
-)
-def test_numbers_with_a_decimal_prefix(value: float, shown: str) -> None:
-    assert import_benchmark("markdown_table").si_prefixed(value) == shown

@@ -124,8 +124,8 @@ class Reconstruction(Finding):
     def still_falling(self) -> float | None:
         """Share by which the loss fell in the third quarter of the epochs; None for few epochs.
 
-        There the learning rate is still a seventh to a half of its height. Where the share is over
-        `CONVERGED`, the training ended before the U-Net had learned what it can.
+        In that quarter the learning rate falls from a half to a seventh of its maximum. A share
+        over `CONVERGED` means that the training ended before the U-Net had converged.
         """
         epochs = len(self.losses)
         if epochs < _EPOCHS_TO_JUDGE:

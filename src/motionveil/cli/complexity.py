@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in published:
         print(
             f"published: {line['method']}: {line['parameters']:g} parameters, {line['size']},"
-            f" {_short(line['flops'])}FLOPs ({line['source']})"
+            f" {si_prefixed(line['flops'])}FLOPs ({line['source']})"
         )
     if published:
         print(f"published: {load_publication('paper').complexity_note}")
@@ -92,19 +92,19 @@ def _print(costs: list[Cost]) -> None:
         (
             cost.method,
             f"{cost.parameters:,}",
-            f"{_short(cost.size)}B",
-            _short(cost.flops["paper"]),
-            _short(cost.flops["all"]),
+            f"{si_prefixed(cost.size)}B",
+            si_prefixed(cost.flops["paper"]),
+            si_prefixed(cost.flops["all"]),
             f"{cost.frames_per_second:,.0f}",
-            "" if cost.memory is None else f"{_short(cost.memory)}B",
+            "" if cost.memory is None else f"{si_prefixed(cost.memory)}B",
         )
         for cost in costs
     ]
     print_table(headings, rows, width=120, numbers=True)
 
 
-def _short(value: float) -> str:
-    """Return a number with a decimal prefix and four digits: 120.4 M."""
+def si_prefixed(value: float) -> str:
+    """Return a number with a decimal prefix and up to four digits, such as `120.4 M`."""
     for exponent, prefix in ((12, "T"), (9, "G"), (6, "M"), (3, "k")):
         if value >= 10**exponent:
             return f"{value / 10**exponent:.4g} {prefix}"

@@ -177,7 +177,7 @@ def run(arguments: argparse.Namespace) -> int:
     # Refuses what cannot stream, before anything is opened.
     if StreamEncoder(spec, native=arguments.native).neutral is None:
         notice(f"warning: {spec.name} shows the scene: it is a baseline, no protection")
-    if spec.untrained_yet:
+    if spec.is_untrained:
         notice(f"warning: {spec.name} is untrained: no figure says what it hides")
     if arguments.native:
         notice(

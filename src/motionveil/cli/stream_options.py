@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from motionveil.errors import MotionveilError, one_line
 from motionveil.secret import expand_variables, line_of, secret
-from motionveil.spec import UNTRAINED, EncoderSpec
+from motionveil.spec import UNTRAINED_NOTE, EncoderSpec
 from motionveil.streaming import VeilSummary
 from motionveil.streaming.folder import FolderSummary
 from motionveil.streaming.status import Stat, Status
@@ -196,7 +196,7 @@ def describe_encoder(spec: EncoderSpec) -> str:
     facts = [one_line(f"{name} {known[name]}") for name in _TOLD if _is_short(known.get(name))]
     geometry = [] if spec.geometry is None else [str(spec.geometry)]
     origin = "of unknown provenance" if spec.kind.learned else "nothing is learned"
-    origin = UNTRAINED if spec.untrained_yet else origin
+    origin = UNTRAINED_NOTE if spec.is_untrained else origin
     hub = [spec.origin] if spec.origin else []
     return ", ".join([spec.name, *geometry, *(facts or [origin]), *hub])
 

@@ -76,7 +76,7 @@ class Server(ThreadingHTTPServer):
         self.connections.leave(request)
 
     def hang_up(self) -> None:
-        """Give the pages a moment to receive the end, then cut whoever is still there."""
+        """Let the pages receive the end of the stream, then close the remaining connections."""
         self.connections.hang_up(0.2)
 
     def handle_error(self, request: Any, client_address: Any) -> None:

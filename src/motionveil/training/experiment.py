@@ -29,7 +29,7 @@ from motionveil.geometry import Geometry
 from motionveil.methods import Choice, Start, choose
 from motionveil.networks.weights import source_of_weights
 from motionveil.results import Dataset, Order
-from motionveil.spec import UNTRAINED, EncoderSpec
+from motionveil.spec import UNTRAINED_NOTE, EncoderSpec
 from motionveil.training.adversarial import AdversarialModels, train_adversarial
 from motionveil.training.adversaries import Adversary, Networks, create_network
 from motionveil.training.adversary_inputs import InputFormat
@@ -208,7 +208,7 @@ class Experiment:
             method=kind.name,
             settings=settings,
             geometry=self.geometry,
-            provenance=self.provenance() | {"note": UNTRAINED},
+            provenance=self.provenance() | {"note": UNTRAINED_NOTE},
         )
 
     def provenance(self) -> dict[str, object]:
