@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from browsers import find_chromium, started
 from threads import GIVEN
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -79,20 +79,10 @@ def experiment(toys: Any) -> Any:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Debian's chromium, driven by Playwright."""
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="needs playwright: install '.[test]'"
-    )
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("needs a chromium: apt install chromium")
-    flags = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-    flags += ("--disable-component-update", "--disable-sync")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(flags))
+    with started(find_chromium(), tmp_path_factory.mktemp("browser")) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
