@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motionveil.video import SyntheticSource, read_frames
+from priority import kept_priority
 
 RATE = 15
 Places = NDArray[np.int64]
@@ -124,7 +125,7 @@ def write_clip(pair: Pair, clip: NDArray[np.uint8], path: Path) -> None:
         return
     muxing = {"movflags": "faststart"} if pair.suffix in (".mp4", ".mov") else {}
     rate = 25 if pair.codec in ("mpeg1video", "dvvideo") else 30 if pair.codec == "h263" else RATE
-    with av.open(str(path), "w", options=muxing) as output:
+    with kept_priority(), av.open(str(path), "w", options=muxing) as output:
         options = {"threads": "1", **pair.options}
         stream: Any = output.add_stream(pair.codec, rate=rate, options=_plain(options))
         _shape(stream, pair, clip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -29,6 +30,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the real quickstart, which takes longest, where tests are shared out."""
     items.sort(key=lambda item: "quickstart_run" not in getattr(item, "fixturenames", ()))
+
+
+@pytest.fixture(autouse=True)
+def _usual_priority() -> Iterator[None]:
+    """Fail what gives its process another priority, which later tests would have too."""
+    if not hasattr(os, "sched_getscheduler"):  # Linux has it
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    yield
+    after = os.sched_getscheduler(0), os.sched_getparam(0)
+    os.sched_setscheduler(0, *before)
+    assert after == before
 
 
 def _shared(name: str) -> Path:

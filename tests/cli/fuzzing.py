@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 from hypothesis import strategies as st
 
+from benchmark_code import import_benchmark
 from motionveil.audit_results import Audit
 from motionveil.cli import COMMANDS
 from motionveil.datasets.manifest import Manifest
@@ -39,6 +40,8 @@ from motionveil.training.checkpoint import read_facts
 from motionveil.training.recipe import load_recipe
 from motionveil.video import read_frames
 from motionveil.video.pipe import PipeSource
+
+kept_priority = import_benchmark("priority").kept_priority
 
 ODD = ["", "\0", "é" * 300, "\x1b[2J", "[red]", "../..", "a\nb", "-1", "NaN", "\ud800", "{0.a}"]
 values = st.recursive(
@@ -130,7 +133,7 @@ def small_video(name: str) -> bytes:
     file = io.BytesIO()
     options = {"preset": "12"} if codec == "libsvtav1" else {}
     log = {"x265-params": "log-level=none"} if codec == "libx265" else {}
-    with av.open(file, "w", format=kind) as output:
+    with kept_priority(), av.open(file, "w", format=kind) as output:
         stream = output.add_stream(codec, rate=25, options=options | log)
         stream.width = stream.height = 64
         stream.pix_fmt = pixels

@@ -16,12 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from benchmark_code import import_benchmark
 from motionveil.atomic_write import atomic_path, write_text_atomically
 from motionveil.errors import MotionveilError
 from motionveil.video import count_frames, open_sink, open_source, probe, read_clip, read_frames
 from motionveil.video.image_sequence import find_videos
 from motionveil.video.timestamps import StreamClock
 from videos import moving_square, write_pictures, write_video
+
+kept_priority = import_benchmark("priority").kept_priority
 
 ORIENTATION = 0x0112  # the tag of EXIF
 
@@ -134,7 +137,7 @@ def test_every_picture_of_a_folder_is_decoded_and_hidden_ones_are_none(tmp_path:
 
 
 def test_an_animation_is_the_film_and_not_its_still(tmp_path: Path) -> None:
-    with av.open(str(tmp_path / "a.avif"), "w") as output:
+    with kept_priority(), av.open(str(tmp_path / "a.avif"), "w") as output:
         stream = output.add_stream(
             "libsvtav1", rate=10, width=64, height=64, pix_fmt="yuv420p", options={"preset": "12"}
         )
