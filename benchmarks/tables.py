@@ -16,7 +16,9 @@ replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and 
 - `seeds`: each method's figures, and those of each seed;
 - `folds`: those of each seed and fold;
 - `orders`: validations of the same encoders in both orders;
-- `attacks`, `faces`: what the attacks of an audit found, and the faces of several audits;
+- `motion`: what `flow_ablation.py` found of the parts of the motion field;
+- `attacks`, `faces`, `reconstructions`: what the attacks of an audit found, and the faces and the
+  reconstructions of several audits;
 - `cost`, `test-bed`, `encoder-training`, `step`, `loader`, `threads`: what `motionveil complexity`
   and the benchmarks wrote with `--json`;
 - `findings`: what attackers found of each method and seed, whose rows need not be complete:

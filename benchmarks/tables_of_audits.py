@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from kept import read_audit
 from markdown_table import Kind, markdown_table, measured, percent
-from motionveil.audit_results import Audit, FaceSearch, Recognition, Reconstruction, Retrieval
+from motionveil.audit_results import (
+    Audit,
+    FaceSearch,
+    ImageQuality,
+    Recognition,
+    Reconstruction,
+    Retrieval,
+)
 
 
 def attacks_table(audits: Sequence[Audit]) -> str:
@@ -84,6 +91,47 @@ def _rebuilt(one: Reconstruction) -> str:
     )
 
 
+def reconstructions_table(audits: Sequence[Audit]) -> str:
+    """Return a table of what U-Nets computed: a line for each audit's encoder (figure 7)."""
+    heads = ["reconstructed from", "PSNR, dB", "SSIM", "unseen people: PSNR, dB", "SSIM"]
+    heads += ["identity recognised, known people", "epochs", "converged"]
+    found = [(audit, one) for audit in audits for one in audit.of(Reconstruction)]
+    rows = [
+        [
+            f"`{audit.encoder}`",
+            *_quality(one.known),
+            *_quality(one.unseen),
+            measured(one.known.recognised),
+            str(len(one.losses)),
+            one.convergence,
+        ]
+        for audit, one in found
+    ]
+    one = found[0][1]
+    means = [
+        f"{value:.{digits}f}"
+        for group in (one.known, one.unseen)
+        for value, digits in ((group.baseline_psnr, 1), (group.baseline_ssim, 3))
+    ]
+    rows.append(["nothing: the mean frame", *means, "", "", ""])
+    rows.append(["the original itself", *[""] * 4, percent(one.known.original_recognised), "", ""])
+    return markdown_table(
+        heads,
+        rows,
+        f"n = {one.known.clips} clips of known people, {one.unseen.clips} of unseen ones; PSNR and"
+        " SSIM with 95 % intervals over recordings; identity in % of frames, chance level"
+        f" {percent(one.known.chance_level)}.",
+    )
+
+
+def _quality(found: ImageQuality) -> list[str]:
+    pairs = ((found.psnr, 1), (found.ssim, 3))
+    return [
+        f"{one.value:.{n}f} ({one.interval[0]:.{n}f} to {one.interval[1]:.{n}f})"
+        for one, n in pairs
+    ]
+
+
 def faces_table(audits: Sequence[Audit]) -> str:
     """Return a table of the faces found: a line for each audit, whose originals differ by rate."""
     heads = ["encoder", "original frames with a face", "veiled frames with a face"]
@@ -109,4 +157,5 @@ def _faces(encoder: str, one: FaceSearch) -> list[str]:
 KINDS = {
     "attacks": Kind(read_audit, attacks_table),
     "faces": Kind(read_audit, faces_table),
+    "reconstructions": Kind(read_audit, reconstructions_table),
 }

@@ -166,6 +166,15 @@ def orders_table(files: Sequence[list[dict[str, Any]]]) -> str:
     return markdown_table(heads, rows)
 
 
+def motion_table(files: Sequence[dict[str, Any]]) -> str:
+    """Return a table of one motion ablation: a line for each version of the field."""
+    (found,) = files
+    names = ("action", "identity", "identity_training")
+    rows = [[one["version"], *(f"{one[name]:.1f}" for name in names)] for one in found["rows"]]
+    heads = ["what the network sees", "action", "identity", "identity, training clips"]
+    return markdown_table(heads, rows, f"In %, n = {found['n']}, seeds: {found['seeds']}.")
+
+
 def test_bed_table(files: Sequence[dict[str, Any]]) -> str:
     """Return the table of `benchmarks/actors_test_bed.py`."""
     rows = []
@@ -243,5 +252,6 @@ KINDS = {
     "folds": Kind(read_result, folds_table),
     "findings": Kind(read_json, findings_table),
     "orders": Kind(read_json, orders_table),
+    "motion": Kind(read_json, motion_table),
     "test-bed": Kind(read_json, test_bed_table),
 }

@@ -13,7 +13,14 @@ from report_examples import LEARNED, result, row
 from test_attackers_shown import rows
 
 from benchmark_code import import_benchmark
-from motionveil.audit_results import Audit, ClipAnswer, FaceNaming, FaceSearch, Measured
+from motionveil.audit_results import (
+    Audit,
+    ClipAnswer,
+    FaceNaming,
+    FaceSearch,
+    Measured,
+    Reconstruction,
+)
 from motionveil.results import Accuracy, Training
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +92,23 @@ def test_a_kept_audit_draws_the_same_tables(tmp_path: Path) -> None:
     assert (tmp_path / "kept.json.gz").stat().st_size < file.stat().st_size / 5
     with pytest.raises(SystemExit, match="a file of its own"):
         kept.keep([file, file], tmp_path / "kept.json.gz")
+
+
+def test_reconstructions_stand_beside_the_mean_frame_and_the_original() -> None:
+    lines = cells_of(of_audits.reconstructions_table([leaking(), leaking()]))
+    assert len(lines) == 4
+    one = next(f for f in leaking().findings if isinstance(f, Reconstruction))
+    psnr, ssim = one.known.psnr, one.unseen.ssim
+    assert lines[0] == lines[1]
+    assert lines[0][1].startswith(f"{psnr.value:.1f} ({psnr.interval[0]:.1f} to")
+    assert lines[0][4].startswith(f"{ssim.value:.3f} (")
+    assert lines[2][1:5] == [
+        f"{one.known.baseline_psnr:.1f}",
+        f"{one.known.baseline_ssim:.3f}",
+        f"{one.unseen.baseline_psnr:.1f}",
+        f"{one.unseen.baseline_ssim:.3f}",
+    ]
+    assert lines[3][5] == f"{100 * one.known.original_recognised:.1f}"
 
 
 def test_findings_of_rows_that_are_not_complete(tmp_path: Path) -> None:

@@ -64,12 +64,16 @@ LEFT_OUT = 4
 SAMPLES = 4
 """Clips that are drawn, half of them of known people."""
 
+_UNTIL_KNOWN = AttackerTraining(rates=(1.0,))
+"""The network that recognises people needs fewer epochs than a U-Net, or more than a short one."""
+
 
 class Reconstruct(LearningAttack):
     """Computes the original video.
 
     Attributes:
-        network: Recognises people in the reconstruction; its schedule is the U-Net's too.
+        network: Recognises people in the reconstruction; its schedule is the U-Net's too, but it
+            learns until it knows the training clips (`AttackerTraining`).
         until: Ends the U-Net's training when its error on a part of the training clips
             (`held_out`) has not fallen for `patience` epochs, or after `longest`; the weights of
             the least error count. `accuracy`, `rates` and `trial` mean nothing here. None for the
@@ -136,7 +140,10 @@ class Reconstruct(LearningAttack):
         torch.manual_seed(seed_for(data.seed, "audit", self.name, "recognise"))
         # On original video of everybody: the attacker's own images of them.
         recogniser = Recognise(
-            name=f"{self.name}, recogniser", network=self.network, schedule=self.schedule
+            name=f"{self.name}, recogniser",
+            network=self.network,
+            schedule=self.schedule,
+            until=_UNTIL_KNOWN,
         )
         classifier = recogniser.trained(original).classifier
         networks = (rebuild, classifier.network)
