@@ -16,6 +16,7 @@ replaces what stands between `<!-- KIND: docs/results/NAME.json.gz ... -->` and 
 - `seeds`: each method's figures, and those of each seed;
 - `folds`: those of each seed and fold;
 - `orders`: validations of the same encoders in both orders;
+- `rates`: validations of BDQs whose numbers learned at several rates;
 - `motion`: what `flow_ablation.py` found of the parts of the motion field;
 - `attacks`, `faces`, `reconstructions`: what the attacks of an audit found, and the faces and the
   reconstructions of several audits;

@@ -166,6 +166,30 @@ def orders_table(files: Sequence[list[dict[str, Any]]]) -> str:
     return markdown_table(heads, rows)
 
 
+def rates_table(results: Sequence[Result]) -> str:
+    """Return a table of trained BDQs: the learning rate of their numbers, and where these went."""
+    heads = ["learning rate of sigma and boundaries", "sigma", "boundaries moved, in levels"]
+    heads += ["action", "privacy label by frame", "by clip"]
+    rows, measured = [], [row for result in results for row in result.rows]
+    for row in measured:
+        settings: Any = row.encoder.settings
+        rate = row.encoder.provenance["recipe"]["adversarial"]["encoder_lr"]
+        moved = [abs(b - place - 0.5) for place, b in enumerate(settings.boundaries)]
+        rows.append(
+            [
+                "the networks'" if rate is None else f"{rate:g}",
+                f"{settings.sigma:.2f}",
+                f"{sum(moved) / len(moved):.2f} on average, {max(moved):.2f} at most",
+                *map(figure, (row.action, row.privacy.frame, row.privacy.clip)),
+            ]
+        )
+    one = measured[0]
+    levels = [percent(found.chance_level) for found in (one.action, one.privacy.frame)]
+    below = f"n = {one.action.n}, seed {one.seed}, {one.split}; in %, 95 % intervals in brackets;"
+    below += f" chance levels {levels[0]} (action) and {levels[1]}."
+    return markdown_table(heads, rows, below)
+
+
 def motion_table(files: Sequence[dict[str, Any]]) -> str:
     """Return a table of one motion ablation: a line for each version of the field."""
     (found,) = files
@@ -252,6 +276,7 @@ KINDS = {
     "folds": Kind(read_result, folds_table),
     "findings": Kind(read_json, findings_table),
     "orders": Kind(read_json, orders_table),
+    "rates": Kind(read_result, rates_table),
     "motion": Kind(read_json, motion_table),
     "test-bed": Kind(read_json, test_bed_table),
 }
