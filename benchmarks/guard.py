@@ -10,6 +10,11 @@ that revision wrote them.
 Then the same videos without an event: the frames blocked without need.
 
     python benchmarks/guard.py FOLDER ... [--count 12] [--json FILE] [--picture FILE]
+
+`--encoders` names other encoders than `bdq` and `bdq-ut`, such as a motion field's `encoder.json`.
+What is shown in a grid of cells is also compared with the slopes of the brightness, which a change
+of light puts into a motion field; and |r| must be over 4 / sqrt(n) for n static cells, since among
+few cells something always correlates.
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,13 +44,13 @@ from guard_scenarios import (
     static_pixels,
 )
 from measuring import write_figures
+from motionveil.methods import method
 from motionveil.spec import load_spec
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import area_average
 from motionveil.video import probe, read_clip
 from motionveil.video.image_sequence import VIDEO_SUFFIXES
 
-ENCODERS = [("bdq", False), ("bdq", True), ("bdq-ut", False), ("bdq-ut", True)]
 PICTURED = 5
 
 
@@ -89,10 +95,10 @@ class TimedGuard(Guard):
 
     checks, seconds = 0, 0.0
 
-    def check(self, *arguments: Any) -> Any:
+    def check(self, *arguments: Any, **named: Any) -> Any:
         """Check a frame, and take the time."""
         started = time.thread_time()
-        found = super().check(*arguments)
+        found = super().check(*arguments, **named)
         TimedGuard.seconds += time.thread_time() - started
         TimedGuard.checks += 1
         return found
@@ -103,6 +109,7 @@ def count_scenario(made: Scenario, counts: Counts, name: str, hard: bool) -> flo
     spec = load_spec(name)
     bare = StreamEncoder(spec, hard=hard)
     guarded = StreamEncoder(spec, hard=hard, guard=Guard())
+    cells = method(spec.method).cell(spec.settings) > 1
     static, before, worst = None, None, 0.0
     counts.scenarios += 1
     for number, frame in enumerate(made.frames):
@@ -117,8 +124,8 @@ def count_scenario(made: Scenario, counts: Counts, name: str, hard: bool) -> flo
         counts.frames += 1
         counts.closed += guarded.guarded not in (None, "first")
         if before is not None and shown(veiled, bare.neutral, static) > SHARE:
-            r = likeness(veiled, bare.neutral, (scene, before), static)
-            if r > READABLE:
+            r = likeness(veiled, bare.neutral, (scene, before), static, slopes=cells)
+            if r > max(READABLE, 4 / np.sqrt(static.sum()) if cells else 0):
                 worst = max(worst, r)
                 counts.bare += 1
                 if guarded.guarded is None:
@@ -172,10 +179,10 @@ def guarded_frame(made: Scenario, name: str, hard: bool, wanted: int) -> Frames:
     return last
 
 
-def false_alarms(paths: list[Path], most: int) -> dict[str, dict[str, Any]]:
+def false_alarms(paths: list[Path], most: int, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Count the frames of unchanged video that the guard blocks, by encoder and rate."""
     found: dict[str, dict[str, Any]] = {}
-    for name in ("bdq", "bdq-ut"):
+    for name in names:
         for native in (False, True):
             frames, reasons, longest = 0, Counter[str](), 0
             for path in paths:
@@ -203,14 +210,15 @@ def false_alarms(paths: list[Path], most: int) -> dict[str, dict[str, Any]]:
     return found
 
 
-def frame_bytes() -> dict[str, int]:
+def frame_bytes(names: Sequence[str]) -> dict[str, int]:
     """Return the bytes of a frame of 16:9, the source's and veiled ones at 4 bits per value."""
     found = {"source, 1920 x 1080": 1920 * 1080 * 3}
-    for name in ("bdq", "bdq-ut"):
-        geometry = load_spec(name).geometry
-        assert geometry is not None
-        height, width = geometry.shape(1080, 1920)
-        found[f"{name}, {width} x {height}, 4 bits"] = height * width * 3 // 2
+    for name in names:
+        spec = load_spec(name)
+        height, width, _ = StreamEncoder(spec).shape_of(np.empty((1080, 1920, 3), np.uint8))
+        channels = 2 if method(spec.method).cell(spec.settings) > 1 else 3
+        values = height * width * channels
+        found[f"{name}, {width} x {height}, 4 bits"] = (values + 1) // 2
     return found
 
 
@@ -228,6 +236,7 @@ def print_families(families: dict[str, Counts], before: bool) -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the guard on real video.")
     parser.add_argument("folders", type=Path, nargs="+", help="with videos, at any depth")
+    parser.add_argument("--encoders", nargs="+", metavar="NAME", help="others than bdq and bdq-ut")
     parser.add_argument("--count", type=int, default=2, help="scenarios of each family")
     parser.add_argument("--seed", type=int, default=0, help="draws the scenarios")
     parser.add_argument("--half", type=int, choices=[0, 1], help="only every second video")
@@ -247,13 +256,15 @@ def main() -> None:
         if path.suffix.lower() in VIDEO_SUFFIXES
     ]
     chosen = paths if arguments.half is None else paths[arguments.half :: 2]
+    names = arguments.encoders or ["bdq", "bdq-ut"]
+    encoders = [(name, hard) for name in names for hard in (False, True)]
     veil = Before(arguments.before) if arguments.before else None
     families = {name: Counts() for name in FAMILIES}
     examples: dict[str, Example] = {}
     for family, counts in families.items():
         print(f"{family} ...", flush=True)
         for made in scenarios(chosen, family, arguments.count, arguments.seed):
-            for name, hard in ENCODERS:
+            for name, hard in encoders:
                 count_scenario(made, counts, name, hard)
             if veil is not None:
                 r, number, frame = count_before(made, counts, veil, "bdq", False)
@@ -267,11 +278,11 @@ def main() -> None:
         of = [c for name, c in families.items() if (name in MOVING_CAMERA) == group]
         totals = [sum(getattr(c, key) for c in of) for key in ("frames", "bare", "guarded")]
         print(f"{label}: {totals[0]} frames, {totals[1]} leak without, {totals[2]} with the guard")
-    alarms = false_alarms(paths, arguments.frames)
+    alarms = false_alarms(paths, arguments.frames, names)
     for label, figures in alarms.items():
         print(f"unchanged video, {label}: {figures}")
     milliseconds = 1000 * TimedGuard.seconds / max(1, TimedGuard.checks)
-    print(f"{milliseconds:.3f} ms per frame; bytes of a frame: {frame_bytes()}")
+    print(f"{milliseconds:.3f} ms per frame; bytes of a frame: {frame_bytes(names)}")
     if veil is not None:
         veil.close()
     if arguments.picture and examples:
@@ -283,10 +294,11 @@ def main() -> None:
         "count": arguments.count,
         "seed": arguments.seed,
         "before": arguments.before,
+        "encoders": names,
         "families": {name: asdict(counts) for name, counts in families.items()},
         "unchanged": alarms,
         "milliseconds a frame": milliseconds,
-        "bytes": frame_bytes(),
+        "bytes": frame_bytes(names),
     }
     write_figures(arguments.json, figures)
 

@@ -134,8 +134,10 @@ def shown(veiled: Frames, neutral: int, static: Mask) -> float:
     return float(off[static].mean())
 
 
-def likeness(veiled: Frames, neutral: int, scenes: Sequence[Frames], static: Mask) -> float:
-    """Return the largest |r| of what is shown with the scenes' brightness or edges.
+def likeness(
+    veiled: Frames, neutral: int, scenes: Sequence[Frames], static: Mask, slopes: bool = False
+) -> float:
+    """Return the largest |r| of what is shown with the scenes' brightness or edges, or slopes.
 
     Each channel of the output, their mean, how far it is off neutral, and the edges of that.
     """
@@ -146,6 +148,7 @@ def likeness(veiled: Frames, neutral: int, scenes: Sequence[Frames], static: Mas
     for scene in scenes:
         brightness = scene.astype(np.float32) @ LIGHT
         theirs += [brightness, edges(brightness)]
+        theirs += np.gradient(brightness) if slopes else []
     return max(_correlation(a[static], b[static]) for a in ours for b in theirs)
 
 

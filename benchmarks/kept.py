@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from motionveil.audit_results import Audit, Recognition, read_finding
+from motionveil.audit_results import Audit, Recognition, Retrieval, read_finding
 from motionveil.results import Result
 
 
@@ -81,31 +81,46 @@ def _rounded(values: Sequence[float]) -> list[float]:
 
 
 def keep_findings(rows: Sequence[Path], to: Path) -> None:
-    """Store what the attackers of some rows' folders recognised: how many clips, of how many."""
+    """Store what was recognised in some rows' folders: how many clips, of how many.
+
+    The action too, where the row is complete.
+    """
     found = []
     for row in rows:
         place = re.fullmatch(r"seed(\d+)-(.+)", row.parent.name)
         if place is None:
             raise SystemExit(f"{row}: no row of a trade-off, such as runs/seed0-validation/raw")
+        where = {"row": row.name, "seed": int(place[1]), "split": place[2]}
+        if action := (_stored(row / "job.json") or {}).get("action"):
+            right = round(action["accuracy"] * action["n"])
+            found.append(where | {"attacker": "action", "right": right, "n": action["n"]})
         for job in sorted(row.glob("attacks/*/job.json")):
-            value = json.loads(job.read_text(encoding="utf-8"))["value"]
+            value = _stored(job)
             finding = read_finding(value) if value else None
-            if isinstance(finding, Recognition):
-                where = {"row": row.name, "seed": int(place[1]), "split": place[2]}
+            if isinstance(finding, Recognition | Retrieval):
                 found.append(where | _shortened(finding))
     lines = ",\n ".join(json.dumps(one) for one in found)
     to.write_text(f"[{lines}]\n", encoding="utf-8")
 
 
-def _shortened(finding: Recognition) -> dict[str, Any]:
-    training = finding.trainings[0]
-    return {
-        "attacker": finding.name,
-        "right": sum(answer.right for answer in finding.answers),
-        "n": len(finding.answers),
-        "training": round(training.accuracy, 4),
-        "epochs": training.epochs,
-    }
+def _stored(job: Path) -> Any:
+    """Return what a job stored; None where there is none, or it failed."""
+    return json.loads(job.read_text(encoding="utf-8"))["value"] if job.is_file() else None
+
+
+def _shortened(finding: Recognition | Retrieval) -> dict[str, Any]:
+    if isinstance(finding, Retrieval):
+        n = len(finding.searches)
+        right = round(finding.rank_1.value * n)
+    else:
+        n = len(finding.answers)
+        right = sum(answer.right for answer in finding.answers)
+    found: dict[str, Any] = {"attacker": finding.name, "right": right, "n": n}
+    trainings = finding.trainings  # of re-identification one for each half of the people
+    if trainings:
+        found["training"] = round(sum(one.accuracy for one in trainings) / len(trainings), 4)
+        found["epochs"] = max(one.epochs for one in trainings)
+    return found
 
 
 def read_result(file: Path) -> Result:

@@ -10,6 +10,7 @@ from markdown_table import Kind, figure, markdown_table, percent
 from motionveil.report.aggregate import Method, pool
 from motionveil.report.method_style import label
 from motionveil.results import Accuracy, Result, Row
+from motionveil.statistics import wilson_interval
 
 NO_MOTION = 7.5
 """What BDQ maps a difference of 0 to, before it is quantised."""
@@ -128,27 +129,57 @@ AXES: tuple[Callable[[Row], Accuracy], ...] = (
 )
 
 
+_COLUMNS = {
+    "action": "action",
+    "frame": "frames averaged",
+    "clip": "whole clip",
+    "course": "course over time",
+    "transformer": "transformer",
+    "re-identification": "re-identification",
+}
+
+
 def findings_table(files: Sequence[list[dict[str, Any]]]) -> str:
     """Return a table with a line for each method and seed, a column for each attacker."""
     found = [one for file in files for one in file]
-    names = list(dict.fromkeys(one["attacker"] for one in found))
+    there = dict.fromkeys(one["attacker"] for one in found)
+    names = [
+        *(name for name in _COLUMNS if name in there),
+        *(n for n in there if n not in _COLUMNS),
+    ]
+    whole = max(_sum(_of(found, one["row"], one["seed"], one["attacker"]), "n") for one in found)
     rows = []
     for row, seed in dict.fromkeys((one["row"], one["seed"]) for one in found):
-        own = [one for one in found if (one["row"], one["seed"]) == (row, seed)]
-        cells = [_found([one for one in own if one["attacker"] == name]) for name in names]
-        rows.append([row, str(seed), *cells])
-    splits = ", ".join(dict.fromkeys(one["split"] for one in found))
-    below = f"By clip, in %, of n; training clips in brackets; {splits}."
-    return markdown_table(["row", "seed", *names], rows, below)
+        cells = [_found(_of(found, row, seed, name), whole) for name in names]
+        rows.append([f"`{row}`", str(seed), *cells])
+    splits = ", ".join(sorted(dict.fromkeys(one["split"] for one in found)))
+    below = (
+        "By clip, in %; 95 % intervals in round brackets, accuracy on training clips in square"
+        f" ones; n = {whole} ({splits}) unless stated."
+    )
+    return markdown_table(
+        ["row", "seed", *(_COLUMNS.get(name, name) for name in names)], rows, below
+    )
 
 
-def _found(findings: Sequence[dict[str, Any]]) -> str:
+def _of(found: Sequence[dict[str, Any]], *wanted: Any) -> list[dict[str, Any]]:
+    return [one for one in found if (one["row"], one["seed"], one["attacker"]) == wanted]
+
+
+def _sum(findings: Sequence[dict[str, Any]], name: str) -> int:
+    return sum(one[name] for one in findings)
+
+
+def _found(findings: Sequence[dict[str, Any]], whole: int) -> str:
     """Return what an attacker found, its folds together."""
     if not findings:
         return ""
-    right, n = (sum(one[name] for one in findings) for name in ("right", "n"))
-    training = sum(one["training"] for one in findings) / len(findings)
-    return f"{100 * right / n:.1f} of {n} ({100 * training:.0f})"
+    right, n = (_sum(findings, name) for name in ("right", "n"))
+    low, high = (100 * bound for bound in wilson_interval(right / n, n))
+    trainings = [one["training"] for one in findings if "training" in one]
+    training = f" [{100 * sum(trainings) / len(trainings):.0f}]" if trainings else ""
+    less = f", n = {n}" if n < whole else ""
+    return f"{100 * right / n:.1f} ({low:.0f} to {high:.0f}{less}){training}"
 
 
 def orders_table(files: Sequence[list[dict[str, Any]]]) -> str:

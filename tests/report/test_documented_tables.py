@@ -131,9 +131,22 @@ def test_findings_of_rows_that_are_not_complete(tmp_path: Path) -> None:
         (folder / "job.json").write_text(json.dumps({"value": value}), encoding="utf-8")
     kept.keep_findings([row], tmp_path / "kept.json")
     found = kept.read_json(tmp_path / "kept.json")
-    (one,) = found
-    assert (one["right"], one["n"], one["seed"], one["attacker"]) == (2, 3, 3, "clip")
-    assert "| moments | 3 | 66.7 of 3 (98) |" in of_results.findings_table([found])
+    clip, ranks = found
+    assert (clip["right"], clip["n"], clip["seed"], clip["attacker"]) == (2, 3, 3, "clip")
+    rank_1 = searched(search, "veiled", 0.5).rank_1.value
+    assert ranks["right"] / ranks["n"] == pytest.approx(rank_1)
+    (line,) = cells_of(of_results.findings_table([found]))
+    assert line[:2] == ["`moments`", "3"]
+    assert line[2] == "66.7 (21 to 94, n = 3) [98]"
+    assert line[3].startswith(f"{100 * rank_1:.1f} (")
+
+    action = {"accuracy": 0.75, "n": 4}
+    (row / "job.json").write_text(json.dumps({"value": {"action": action}}), encoding="utf-8")
+    kept.keep_findings([row], tmp_path / "kept.json")
+    assert kept.read_json(tmp_path / "kept.json")[0] == {
+        **{"row": "moments", "seed": 3, "split": "validation"},
+        **{"attacker": "action", "right": 3, "n": 4},
+    }
 
 
 def test_a_line_for_each_method_the_strongest_in_bold() -> None:

@@ -88,8 +88,6 @@ class Guard:
         veiled: NDArray[np.uint8],
         neutral: int,
         time: float | None = None,
-        *,
-        patches: bool = True,
     ) -> Reason | None:
         """Say why a veiled frame must not be shown; None if it may.
 
@@ -99,8 +97,6 @@ class Guard:
             veiled: What would be written of the two, likewise.
             neutral: The grey value of no motion in `veiled`.
             time: When the frame was taken, in seconds; None if there is no clock.
-            patches: Whether to look for parts of the image that changed at once; not where the
-                veiled frame is a grid of cells, too coarse to show what is in such a part.
         """
         gap = self._is_gap(time)
         self._time = time
@@ -115,7 +111,7 @@ class Guard:
         if measures is None:
             self._rest()
         else:
-            found = self._judge(measures, patches)
+            found = self._judge(measures)
             reason = reason or found
             self._motions.append(measures.motion)
         if self._undone:  # what was shown the frame before was no motion either
@@ -123,7 +119,7 @@ class Guard:
         remember(self._off, reason is None, self._age)
         return reason
 
-    def _judge(self, measures: Measures, patches: bool) -> Reason | None:
+    def _judge(self, measures: Measures) -> Reason | None:
         """Say why what is off neutral is not motion, or None."""
         whole = self._whole(measures)
         moves, lit = self._follows(measures), is_light(measures)
@@ -134,7 +130,7 @@ class Guard:
             self._following, self._moves = 0.0, 0
         if moves or lit:
             return whole
-        reason = whole or (self._patch(measures) if patches else None)
+        reason = whole or self._patch(measures)
         if reason is None and self._jumps(measures):
             self._patched = True  # what goes on from there is shown
             return "jump"  # once: the motion that follows is as large

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
+_I32: Any = np.int32  # Any: numba's numbers are of one type, mypy's are not
+
 OFF = 17
 """Grey levels, one level of the 15: what is further off neutral shows something."""
+
+CHANGED, MOST = 3, 70
+"""Light changes a pixel by more grey levels than this, and this share of a cell's pixels, in %."""
+
+STILL = 8
+"""Grey levels up to which a pixel beside something that moves counts as still."""
 
 OFF_PART = 8
 """A cell is off neutral if one pixel in so many is."""
@@ -84,6 +94,40 @@ def find_off(veiled: Bytes, neutral: int, step: int, out: Bytes) -> int:
             out[i, j] = is_off
             found += int(is_off)
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _change(frame: Bytes, previous: Bytes, y: int, x: int) -> int:
+    most = _I32(0)
+    for channel in range(3):
+        change = _I32(frame[y, x, channel]) - _I32(previous[y, x, channel])
+        most = max(most, abs(change))
+    return most
+
+
+@numba.njit(cache=True, nogil=True)
+def blank_unchanged(shown: Bytes, frame: Bytes, previous: Bytes, neutral: int, cell: int) -> None:
+    """Make neutral what is shown where little changed, in place; all uint8 (H, W, 3).
+
+    A cell of a motion field is larger than what moves in it: around that, the still scene keeps its
+    gradients, which would look like a change of light. Light changes most of a cell, which then
+    stays as it is.
+    """
+    height, width = frame.shape[0], frame.shape[1]
+    for top in range(0, height, cell):
+        bottom = min(height, top + cell)
+        for left in range(0, width, cell):
+            right = min(width, left + cell)
+            changed = 0
+            for y in range(top, bottom):
+                for x in range(left, right):
+                    changed += int(_change(frame, previous, y, x) > CHANGED)
+            if changed * 100 >= MOST * (bottom - top) * (right - left):
+                continue
+            for y in range(top, bottom):
+                for x in range(left, right):
+                    if _change(frame, previous, y, x) <= STILL:
+                        shown[y, x, :] = neutral
 
 
 @numba.njit(cache=True, nogil=True)

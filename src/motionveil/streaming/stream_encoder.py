@@ -13,6 +13,7 @@ from motionveil.geometry import FrameRate, Geometry
 from motionveil.spec import EncoderSpec
 from motionveil.streaming.geometry import area_average, repeat_pixels
 from motionveil.streaming.guard import Guard, Reason
+from motionveil.streaming.guard_memory import blank_unchanged
 from motionveil.streaming.veils import FrameVeil, make_veil
 
 _NATIVE = ", or veil at the source's own with --native"
@@ -191,23 +192,21 @@ class StreamEncoder:
         if found is None:
             self._veil(working, previous, out)
             if self.guard is not None:
-                found = self.guard.check(
-                    working,
-                    previous,
-                    self._shown(out),
-                    self.neutral,
-                    time,
-                    patches=self._cell == 1,
-                )
+                shown = self._shown(out, self.neutral)
+                found = self.guard.check(working, previous, shown, self.neutral, time)
         elif self.guard is not None:
             self.guard.restart(time)
         if found is not None:
             self._veil.start(working)
         return found
 
-    def _shown(self, out: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a veiled frame at the working size: each value where the scene is."""
-        return repeat_pixels(out, self._cell, self._working.shape[:2])
+    def _shown(self, out: NDArray[np.uint8], neutral: int) -> NDArray[np.uint8]:
+        """Return a veiled frame at the working size: each value where the scene is, and changed."""
+        if self._cell == 1:
+            return out
+        shown = repeat_pixels(out, self._cell, self._working.shape[:2])
+        blank_unchanged(shown, self._working, self._previous, neutral, self._cell)
+        return shown
 
     def _unpreceded(self, resized: bool) -> Reason | None:
         """Return why there is no frame to compare with, or None."""
