@@ -22,6 +22,7 @@ from motionveil.audit_results import (
     Reconstruction,
 )
 from motionveil.results import Accuracy, Training
+from motionveil.spec import DEFAULT, load_spec
 
 ROOT = Path(__file__).resolve().parents[2]
 tables = import_benchmark("tables")
@@ -147,6 +148,15 @@ def test_findings_of_rows_that_are_not_complete(tmp_path: Path) -> None:
         **{"row": "moments", "seed": 3, "split": "validation"},
         **{"attacker": "action", "right": 3, "n": 4},
     }
+
+
+def test_the_default_encoder_states_what_was_measured_of_it() -> None:
+    stored = kept.read_result(ROOT / "docs/results/strongest-moments-seed0.json.gz")
+    (line,) = cells_of(of_results.attackers_table([stored]))
+    action, strongest = line[1], line[2].partition(",")[0]
+    measured = load_spec(DEFAULT).provenance["measured"]
+    for figure in (action, strongest):
+        assert figure.removesuffix(")") in measured
 
 
 def test_a_line_for_each_method_the_strongest_in_bold() -> None:
