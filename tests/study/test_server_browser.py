@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -246,6 +247,22 @@ class TestQuestion:
             visit.page.route("**/media/*.mp4", lambda route: route.abort())
             visit.page.route("**/media/*.webm", lambda route: route.abort())
             visit.begin()
+            visit.page.wait_for_selector("[data-video-problem]", state="visible")
+
+    def test_a_video_that_failed_before_the_script_came_is_said(
+        self, browser: Any, site: Context
+    ) -> None:
+        scripts: list[Any] = []
+        with visiting(browser, site) as visit:
+            visit.begin()
+            assert visit.page.locator("[data-video-problem]").is_hidden()
+            visit.page.route(re.compile(r"/media/.*\.(mp4|webm)"), lambda route: route.abort())
+            visit.page.route(re.compile(r"study.*\.js"), lambda route: scripts.append(route))
+            visit.page.reload(wait_until="commit")
+            visit.page.wait_for_timeout(1000)
+            for script in scripts:
+                script.continue_()
+            assert scripts
             visit.page.wait_for_selector("[data-video-problem]", state="visible")
 
     def test_a_choice_is_counted_and_shown_by_more_than_colour(

@@ -164,8 +164,7 @@ def _kind(name: str, folder: Path, what: str) -> str:
     file = folder / name
     if Path(name).name != name or "\\" in name or file.is_symlink():
         raise MotionveilError(
-            f"{folder}: {what} is {name!r};"
-            " it must be the name of a plain file beside the result"
+            f"{folder}: {what} is {name!r}; it must be the name of a plain file beside the result"
         )
     kind = _TYPES.get(file.suffix.lower())
     if kind is None:

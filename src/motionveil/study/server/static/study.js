@@ -48,9 +48,12 @@ if (video) {
     video.pause();
   }
   const sources = video.querySelectorAll("source");
-  const complain = () => {
-    document.querySelector("[data-video-problem]").hidden = false;
+  const complain = (fails) => {
+    document.querySelector("[data-video-problem]").hidden = !fails;
   };
-  sources[sources.length - 1].addEventListener("error", complain);
-  video.addEventListener("error", complain);
+  sources[sources.length - 1].addEventListener("error", () => complain(true));
+  video.addEventListener("error", () => complain(true));
+  video.addEventListener("loadeddata", () => complain(false));
+  // All of it may have failed before this script ran, and nothing says so again.
+  if (video.error || video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) complain(true);
 }
