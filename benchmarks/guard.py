@@ -44,7 +44,6 @@ from guard_scenarios import (
     static_pixels,
 )
 from measuring import write_figures
-from motionveil.methods import method
 from motionveil.spec import load_spec
 from motionveil.streaming import Guard, StreamEncoder
 from motionveil.streaming.geometry import area_average
@@ -95,10 +94,10 @@ class TimedGuard(Guard):
 
     checks, seconds = 0, 0.0
 
-    def check(self, *arguments: Any, **named: Any) -> Any:
+    def check(self, *arguments: Any) -> Any:
         """Check a frame, and take the time."""
         started = time.thread_time()
-        found = super().check(*arguments, **named)
+        found = super().check(*arguments)
         TimedGuard.seconds += time.thread_time() - started
         TimedGuard.checks += 1
         return found
@@ -109,7 +108,7 @@ def count_scenario(made: Scenario, counts: Counts, name: str, hard: bool) -> flo
     spec = load_spec(name)
     bare = StreamEncoder(spec, hard=hard)
     guarded = StreamEncoder(spec, hard=hard, guard=Guard())
-    cells = method(spec.method).cell(spec.settings) > 1
+    cells = spec.cell > 1
     static, before, worst = None, None, 0.0
     counts.scenarios += 1
     for number, frame in enumerate(made.frames):
@@ -216,8 +215,7 @@ def frame_bytes(names: Sequence[str]) -> dict[str, int]:
     for name in names:
         spec = load_spec(name)
         height, width, _ = StreamEncoder(spec).shape_of(np.empty((1080, 1920, 3), np.uint8))
-        channels = 2 if method(spec.method).cell(spec.settings) > 1 else 3
-        values = height * width * channels
+        values = height * width * (2 if spec.cell > 1 else 3)
         found[f"{name}, {width} x {height}, 4 bits"] = (values + 1) // 2
     return found
 

@@ -8,6 +8,7 @@ from kept import read_audit
 from markdown_table import Kind, markdown_table, measured, percent
 from motionveil.audit_results import (
     Audit,
+    Column,
     FaceSearch,
     ImageQuality,
     Recognition,
@@ -108,11 +109,7 @@ def reconstructions_table(audits: Sequence[Audit]) -> str:
         for audit, one in found
     ]
     one = found[0][1]
-    means = [
-        f"{value:.{digits}f}"
-        for group in (one.known, one.unseen)
-        for value, digits in ((group.baseline_psnr, 1), (group.baseline_ssim, 3))
-    ]
+    means = [c.text() for group in (one.known, one.unseen) for c in _similarity(group)[1::2]]
     rows.append(["nothing: the mean frame", *means, "", "", ""])
     rows.append(["the original itself", *[""] * 4, percent(one.known.original_recognised), "", ""])
     return markdown_table(
@@ -124,12 +121,13 @@ def reconstructions_table(audits: Sequence[Audit]) -> str:
     )
 
 
+def _similarity(found: ImageQuality) -> list[Column]:
+    """Return PSNR and SSIM, each followed by the mean frame's."""
+    return found.columns()[:4]
+
+
 def _quality(found: ImageQuality) -> list[str]:
-    pairs = ((found.psnr, 1), (found.ssim, 3))
-    return [
-        f"{one.value:.{n}f} ({one.interval[0]:.{n}f} to {one.interval[1]:.{n}f})"
-        for one, n in pairs
-    ]
+    return [f"{one.text()} ({one.interval_text()})" for one in _similarity(found)[::2]]
 
 
 def faces_table(audits: Sequence[Audit]) -> str:

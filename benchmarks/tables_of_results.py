@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from kept import read_json, read_result
 from markdown_table import Kind, figure, markdown_table, percent
+from motionveil.evaluation.plan_audit import AVERAGED, NAMES
+from motionveil.evaluation.suites import FRAMES
+from motionveil.methods.base import even_boundaries
 from motionveil.report.aggregate import Method, pool
 from motionveil.report.method_style import label
 from motionveil.results import Accuracy, Result, Row
@@ -129,14 +134,8 @@ AXES: tuple[Callable[[Row], Accuracy], ...] = (
 )
 
 
-_COLUMNS = {
-    "action": "action",
-    "frame": "frames averaged",
-    "clip": "whole clip",
-    "course": "course over time",
-    "transformer": "transformer",
-    "re-identification": "re-identification",
-}
+_COLUMNS = {"action": "action"} | NAMES | {FRAMES: AVERAGED}
+"""What tables call what was found, in the order of the columns."""
 
 
 def findings_table(files: Sequence[list[dict[str, Any]]]) -> str:
@@ -205,12 +204,12 @@ def rates_table(results: Sequence[Result]) -> str:
     for row in measured:
         settings: Any = row.encoder.settings
         rate = row.encoder.provenance["recipe"]["adversarial"]["encoder_lr"]
-        moved = [abs(b - place - 0.5) for place, b in enumerate(settings.boundaries)]
+        moved = np.abs(np.subtract(settings.boundaries, even_boundaries(len(settings.boundaries))))
         rows.append(
             [
                 "the networks'" if rate is None else f"{rate:g}",
                 f"{settings.sigma:.2f}",
-                f"{sum(moved) / len(moved):.2f} on average, {max(moved):.2f} at most",
+                f"{moved.mean():.2f} on average, {moved.max():.2f} at most",
                 *map(figure, (row.action, row.privacy.frame, row.privacy.clip)),
             ]
         )
