@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from motionveil.audit_results import Audit, Recognition, Retrieval, read_finding
+from motionveil.report.model_card import published
 from motionveil.results import Result
 
 
@@ -26,13 +27,8 @@ def keep(sources: Sequence[Path], to: Path) -> None:
         value = _shortened_audit(values[0])
     else:
         value = _joined(values, sources)
-    text = without_folders(json.dumps(value, separators=(",", ":")))
+    text = json.dumps(published(value), separators=(",", ":"))
     to.write_bytes(gzip.compress(text.encode(), mtime=0))
-
-
-def without_folders(text: str) -> str:
-    """Return a text in which absolute paths have no folder: those of one machine tell nobody."""
-    return re.sub(r"(?<![\w:/.])/(?:[\w.@+=-]+/)+", "", text)
 
 
 def _joined(values: Sequence[dict[str, Any]], sources: Sequence[Path]) -> dict[str, Any]:
