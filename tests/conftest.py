@@ -45,6 +45,19 @@ def _usual_priority() -> Iterator[None]:
     assert after == before
 
 
+@pytest.fixture
+def equal_h264(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have x264 encode equal frames alike.
+
+    Its look-ahead does not where it computes with AVX-512 (core 165): what lay in memory before
+    counts. With `asm=avx2` or without looking ahead, as for live video, it does.
+    """
+    from motionveil.video import codecs
+
+    plain = {**codecs._WHOLE["h264"], "x264-params": "mbtree=0:rc-lookahead=0"}
+    monkeypatch.setitem(codecs._WHOLE, "h264", plain)
+
+
 def _shared(name: str) -> Path:
     folder = SHARED / name
     if not folder.is_dir():

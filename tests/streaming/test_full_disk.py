@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import time
@@ -42,15 +41,6 @@ def read_only(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-@pytest.fixture
-def one_core() -> Iterator[None]:
-    """Compute on one core: on several x264 does not always decide alike, and a file differs."""
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
-    yield
-    os.sched_setaffinity(0, cores)
-
-
 def encode(*words: object) -> int:
     return main(["encode", *map(str, words), *LARGE])
 
@@ -66,7 +56,7 @@ class TestFile:
         assert capsys.readouterr().err == error
         assert kept(disk) == []
 
-    @pytest.mark.usefixtures("one_core")
+    @pytest.mark.usefixtures("equal_h264")
     @pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.webm"])
     def test_when_only_the_last_bytes_do_not_fit(
         self, tmp_path: Path, disk: Path, film: Path, name: str, capsys: pytest.CaptureFixture[str]

@@ -44,6 +44,7 @@ def close(aspect: Fraction, wanted: Fraction, codec: str) -> bool:
 
 
 class TestFiles:
+    @pytest.mark.usefixtures("equal_h264")
     @pytest.mark.parametrize("live", [False, True])
     @pytest.mark.parametrize(("suffix", "codec"), FILES)
     def test_keep_it(self, tmp_path: Path, suffix: str, codec: str, live: bool) -> None:
